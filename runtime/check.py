@@ -1,0 +1,104 @@
+"""Examining a data set: what its COCO files say, and whether its images can be read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.coco import Dataset, Defect, Sample, Split, read_dataset
+from runtime.errors import AnnotationError, ImageError
+from runtime.images import load_scan
+
+_DECODED = (64, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSummary:
+    """What a split holds.
+
+    Attributes:
+        foreground_share: mean share of an image's area that its boxes cover, in [0, 1]; NaN
+            where the split has no images.
+        annotated_area: mean area of an annotation's box, in pixels; NaN without annotations.
+    """
+
+    name: str
+    images: int
+    annotations: int
+    foreground_share: float
+    annotated_area: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """The outcome of `check_dataset`."""
+
+    root: Path
+    splits: tuple[SplitSummary, ...]
+    defects: tuple[Defect, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether every split can be trained and evaluated on."""
+        return not any(defect.fatal for defect in self.defects)
+
+
+def check_dataset(
+    root: str | Path, *, on_image: Callable[[int, int], None] | None = None
+) -> CheckReport:
+    """Read every COCO file and decode every image of a data set.
+
+    Args:
+        on_image: called with the number of images done and of all.
+
+    Raises:
+        DataError: `root` is not a data set.
+        AnnotationError: a COCO file is not JSON, or lacks `images` or `annotations`.
+    """
+    dataset = read_dataset(root)
+    total = sum(len(split.samples) for split in dataset.splits.values())
+    defects: list[Defect] = []
+    done = 0
+    for split in dataset.splits.values():
+        defects.extend(split.defects)
+        for sample in split.samples:
+            defects.extend(_image_defects(split, sample))
+            done += 1
+            if on_image is not None:
+                on_image(done, total)
+    return CheckReport(dataset.root, _summaries(dataset), tuple(defects))
+
+
+def _image_defects(split: Split, sample: Sample) -> list[Defect]:
+    if not sample.path.is_file():
+        return []  # the reader has noted it
+    found: list[Defect] = []
+    try:
+        height, width = load_scan(sample.path, _DECODED).original_size
+    except ImageError as error:
+        return [Defect(split.name, sample.file_name, None, str(error), "refused")]
+    if (height, width) != (sample.height, sample.width):
+        stated = f"{width}x{height} pixels where the COCO file says {sample.width}x{sample.height}"
+        found.append(Defect(split.name, sample.file_name, None, stated, "used, boxes are scaled"))
+    try:
+        sample.mask(_DECODED, "segmentation")
+    except AnnotationError as error:
+        action = "refused with --masks segmentation, used with --masks boxes"
+        found.append(Defect(split.name, sample.file_name, None, str(error), action))
+    return found
+
+
+def _summaries(dataset: Dataset) -> tuple[SplitSummary, ...]:
+    summaries = []
+    for split in dataset.splits.values():
+        shares = [float(s.mask((s.height, s.width)).mean()) for s in split.samples]
+        areas = [a.box[2] * a.box[3] for s in split.samples for a in s.annotations]
+        summaries.append(
+            SplitSummary(
+                split.name,
+                len(split.samples),
+                len(areas),
+                sum(shares) / len(shares) if shares else float("nan"),
+                sum(areas) / len(areas) if areas else float("nan"),
+            )
+        )
+    return tuple(summaries)

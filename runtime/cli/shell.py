@@ -1,0 +1,152 @@
+"""What every command shares: options, the way to fail, tables and progress bars."""
+
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from runtime.errors import MissingExtraError, SegmentationError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+ARTIFACTS = Path("artifacts")
+PHANTOM = ARTIFACTS / "phantom"
+CACHE = ARTIFACTS / "cache"
+
+
+class Command(click.Command):
+    """A command that tells each failure in one sentence.
+
+    Exit codes: 2 for wrong use or input, 1 for a fault of the run, 130 for Ctrl-C. With `--debug`
+    the traceback is shown.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        debug = click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
+        self.params.append(debug)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command and turn what it raises into a message and an exit code."""
+        if ctx.params.pop("debug"):
+            return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except SegmentationError as error:
+            raise _Failure(str(error), error.exit_code) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt as error:
+            raise _Failure("stopped by Ctrl-C", 130) from error
+        except MemoryError as error:
+            raise _Failure("the machine's memory is not enough for this", 1) from error
+        except Exception as error:
+            message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+            raise _Failure(" ".join(message.split()), 1) from error
+
+
+class Group(click.Group):
+    """A group of `Command`s."""
+
+    command_class = Command
+
+
+class _Failure(click.ClickException):
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def data_option(default: str) -> Callable[[Function], Function]:
+    """`--data DIR`."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help=f"Folder of a COCO data set.  [default: {default}]",
+    )
+
+
+def threads_option(function: Function) -> Function:
+    """`--threads N`."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Threads of the computation.  [default: the cores this process may use]",
+    )(function)
+
+
+def json_option(what: str) -> Callable[[Function], Function]:
+    """`--json FILE`."""
+    return click.option(
+        "--json",
+        "json_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"Write {what} as JSON.",
+    )
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raise MissingExtraError, naming the install that helps, where a module is not installed."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"{missing[0]} is not installed: this command needs pip install 'seg-toolkit[{extra}]'"
+        )
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (done, total) that draws a bar on standard error, made at its first call."""
+    bar: Any = None
+
+    def update(done: int, total: int, note: str = "") -> None:
+        nonlocal bar
+        if bar is None:
+            bar = click.progressbar(
+                length=total, label=label, file=click.get_text_stream("stderr"),
+                item_show_func=lambda text: text, show_pos=True,
+            )  # fmt: skip
+            bar.__enter__()
+        bar.update(done - bar.pos, note or None)
+
+    try:
+        yield update
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Lay out rows in columns: text to the left, numbers to the right; NaN and None as a dash."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    right = [
+        all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(header))
+    ]
+
+    def line(values: Sequence[str]) -> str:
+        aligned = (
+            value.rjust(width) if is_right else value.ljust(width)
+            for value, width, is_right in zip(values, widths, right, strict=True)
+        )
+        return "  ".join(aligned).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([line(header), rule, *(line(row) for row in cells)])
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 image", "2 images"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,316 @@
+"""Reading a COCO data set: which images a split has, and what is annotated on them.
+
+Two layouts are read: Roboflow's (`train/_annotations.coco.json` beside the images) and the plain
+one (`annotations/instances_train.json`, images in `train/`, `images/train/` or `images/`). The
+format is that of https://cocodataset.org/#format-data. Every annotation is foreground, whatever
+its category.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import AnnotationError, DataError
+from runtime.files import confined, read_json
+from runtime.images import MAX_PIXELS, Size
+from runtime.masks import Box, mask_from_boxes, mask_from_segmentations
+
+MaskKind = Literal["boxes", "segmentation"]
+SPECK_SHARE = 1e-4
+"""A box below this share of its image is reported as a speck."""
+
+_ROBOFLOW = "_annotations.coco.json"
+_SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotated region: its box in pixels of the stated image size, and its segmentation."""
+
+    id: object
+    box: Box
+    segmentation: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image of a split and its annotations; width and height are those the COCO file states."""
+
+    path: Path
+    file_name: str
+    width: int
+    height: int
+    annotations: tuple[Annotation, ...]
+
+    def mask(self, size: Size, kind: MaskKind = "boxes") -> NDArray[np.uint8]:
+        """Return the foreground, uint8 [height, width] of 0 and 1, rasterised at `size`.
+
+        Raises:
+            AnnotationError: a segmentation cannot be rasterised.
+        """
+        original = (self.height, self.width)
+        if kind == "boxes":
+            return mask_from_boxes((a.box for a in self.annotations), original, size)
+        segmentations = (a.segmentation for a in self.annotations)
+        return mask_from_segmentations(
+            segmentations, original, size, where=f"{self.path}: segmentation"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """Something in a data set that is not as it should be, and what is done about it.
+
+    Attributes:
+        where: the image's file name, or the COCO file's.
+        annotation: the annotation's id, where the defect is in one.
+        action: what every command does about it; "refused" means that they stop.
+    """
+
+    split: str
+    where: str
+    annotation: str | None
+    found: str
+    action: str
+
+    @property
+    def fatal(self) -> bool:
+        """Whether a command that needs the split stops."""
+        return self.action == "refused"
+
+    def __str__(self) -> str:
+        annotation = "" if self.annotation is None else f", annotation {self.annotation}"
+        return f"{self.where}{annotation}: {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The images of one split, in the order of its COCO file, and what was wrong with it."""
+
+    name: str
+    annotation_file: Path
+    samples: tuple[Sample, ...]
+    licence: str | None
+    defects: tuple[Defect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set's splits by name ("train", "valid", "test", or as the files are called)."""
+
+    root: Path
+    splits: Mapping[str, Split]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.root.resolve().name
+
+    @property
+    def licence(self) -> str | None:
+        """The first licence that a COCO file names."""
+        return next((s.licence for s in self.splits.values() if s.licence), None)
+
+    def split(self, name: str) -> Split:
+        """Return a split that can be used.
+
+        Raises:
+            DataError: there is no such split, it has no images, or a defect forbids its use.
+        """
+        if name not in self.splits:
+            raise DataError(
+                f"{self.root}: expected a split {name!r}, found {', '.join(self.splits)}"
+            )
+        split = self.splits[name]
+        for defect in split.defects:
+            if defect.fatal:
+                raise AnnotationError(f"{split.annotation_file}: {defect}")
+        if not split.samples:
+            raise DataError(f"{split.annotation_file}: expected images, found none")
+        return split
+
+
+def read_dataset(root: str | Path) -> Dataset:
+    """Read the COCO files of a data set; images are not opened.
+
+    Raises:
+        DataError: `root` is not a folder in one of the two layouts.
+        AnnotationError: a COCO file is not JSON, or lacks `images` or `annotations`.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected the folder of a data set, found none")
+    places = _roboflow_places(folder) or _plain_places(folder)
+    if not places:
+        raise DataError(
+            f"{folder}: expected train|valid|test/{_ROBOFLOW} or annotations/*.json, found neither"
+        )
+    splits = {name: _read_split(name, *place) for name, place in places.items()}
+    return Dataset(folder, MappingProxyType(splits))
+
+
+def _roboflow_places(folder: Path) -> dict[str, tuple[Path, Path]]:
+    found = {path.parent.name: path for path in sorted(folder.glob(f"*/{_ROBOFLOW}"))}
+    order = [name for name in _SPLITS if name in found] + [n for n in found if n not in _SPLITS]
+    return {name: (found[name], found[name].parent) for name in order}
+
+
+def _plain_places(folder: Path) -> dict[str, tuple[Path, Path]]:
+    places = {}
+    for path in sorted((folder / "annotations").glob("*.json")):
+        stem = re.sub(r"^(instances|annotations)_", "", path.stem)
+        candidates = (folder / stem, folder / "images" / stem, folder / "images", folder)
+        images = next(candidate for candidate in candidates if candidate.is_dir())
+        places[_split_name(stem)] = (path, images)
+    return {n: places[n] for n in sorted(places, key=lambda n: (*_SPLITS, n).index(n))}
+
+
+def _split_name(stem: str) -> str:
+    for prefix, name in (("train", "train"), ("val", "valid"), ("test", "test")):
+        if stem.startswith(prefix):
+            return name
+    return stem
+
+
+def _read_split(name: str, path: Path, images: Path) -> Split:
+    content = read_json(path, error=AnnotationError)
+    for key in ("images", "annotations"):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise AnnotationError(f"{path}: expected a COCO file with a list {key!r}, found none")
+        if not all(isinstance(entry, dict) for entry in content[key]):
+            raise AnnotationError(f"{path}: expected objects in the list {key!r}, found others")
+    reader = _SplitReader(name, path, images)
+    samples = reader.read(content)
+    return Split(name, path, samples, _licence(content), tuple(reader.defects))
+
+
+def _licence(content: dict[str, Any]) -> str | None:
+    licences = content.get("licenses")
+    first = licences[0] if isinstance(licences, list) and licences else None
+    name = first.get("name") if isinstance(first, dict) else None
+    return name if isinstance(name, str) and name else None
+
+
+class _SplitReader:
+    """Reads one COCO file and notes each defect with what is done about it."""
+
+    def __init__(self, split: str, path: Path, images: Path) -> None:
+        self.split = split
+        self.path = path
+        self.images = images
+        self.defects: list[Defect] = []
+
+    def note(self, where: str, found: str, action: str, annotation: object = None) -> None:
+        identity = None if annotation is None else str(annotation)
+        self.defects.append(Defect(self.split, where, identity, found, action))
+
+    def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
+        images = self._images(content["images"])
+        annotations = self._annotations(content, images)
+        samples = []
+        for identity, image in images.items():
+            found = annotations.get(identity, [])
+            if not found:
+                self.note(image.file_name, "no annotation", "used, with an empty mask")
+            samples.append(
+                Sample(image.path, image.file_name, image.width, image.height, tuple(found))
+            )
+        return tuple(samples)
+
+    def _images(self, entries: list[dict[str, Any]]) -> dict[object, Sample]:
+        images: dict[object, Sample] = {}
+        names: set[str] = set()
+        for entry in entries:
+            identity, name = entry.get("id"), entry.get("file_name")
+            if not isinstance(identity, int | str) or not isinstance(name, str):
+                self.note(self.path.name, "an image without id or file_name", "refused")
+                continue
+            if identity in images:
+                self.note(name, f"the image id {identity} is used twice", "refused")
+                continue
+            if name in names:
+                self.note(name, "the image is listed twice", "refused")
+                continue
+            sample = self._image(entry, name)
+            if sample is not None:
+                images[identity] = sample
+                names.add(name)
+        return images
+
+    def _image(self, entry: dict[str, Any], name: str) -> Sample | None:
+        width, height = entry.get("width"), entry.get("height")
+        sides = all(type(side) is int and side > 0 for side in (width, height))
+        if not sides or width * height > MAX_PIXELS:  # type: ignore[operator]
+            self.note(name, f"a width and height of {width!r} and {height!r}", "refused")
+            return None
+        try:
+            path = confined(self.images, name)
+        except DataError as error:
+            self.note(name[:200], str(error), "refused")
+            return None
+        if not path.is_file():
+            self.note(name, f"expected the image in {self.images}, found none", "refused")
+        assert isinstance(width, int) and isinstance(height, int)
+        return Sample(path, name, width, height, ())
+
+    def _annotations(
+        self, content: dict[str, Any], images: dict[object, Sample]
+    ) -> dict[object, list[Annotation]]:
+        categories = content.get("categories")
+        known = {
+            category.get("id")
+            for category in (categories if isinstance(categories, list) else [])
+            if isinstance(category, dict) and isinstance(category.get("id"), int | str)
+        }
+        counts = Counter(str(entry.get("id")) for entry in content["annotations"])
+        kept: dict[object, list[Annotation]] = {}
+        for entry in content["annotations"]:
+            identity, owner = entry.get("id"), entry.get("image_id")
+            image = images.get(owner) if isinstance(owner, int | str) else None
+            where = self.path.name if image is None else image.file_name
+            if counts[str(identity)] > 1:
+                self.note(where, "the annotation id is used twice", "used", identity)
+            if entry.get("category_id") not in known:
+                category = entry.get("category_id")
+                self.note(where, f"an unknown category {category!r}", "used", identity)
+            if image is None:
+                self.note(where, f"an unknown image id {owner!r}", "left out", identity)
+                continue
+            box = self._box(entry.get("bbox"), image, identity)
+            if box is not None:
+                annotation = Annotation(identity, box, entry.get("segmentation"))
+                kept.setdefault(owner, []).append(annotation)
+        return kept
+
+    def _box(self, value: object, image: Sample, identity: object) -> Box | None:
+        numbers = isinstance(value, list) and len(value) == 4
+        if not numbers or not all(type(v) in (int, float) and math.isfinite(v) for v in value):  # type: ignore[attr-defined]
+            self.note(image.file_name, f"a box of {str(value)[:80]}", "left out", identity)
+            return None
+        x, y, width, height = (float(v) for v in value)  # type: ignore[attr-defined]
+        inside = (
+            max(0.0, min(x + width, image.width) - max(x, 0.0)),
+            max(0.0, min(y + height, image.height) - max(y, 0.0)),
+        )
+        if width <= 0 or height <= 0:
+            self.note(image.file_name, f"an empty box, {width:g}x{height:g}", "left out", identity)
+            return None
+        if 0.0 in inside:
+            self.note(image.file_name, "a box outside the image", "left out", identity)
+            return None
+        # Roboflow rounds x and y, so that a box at the edge may pass it by half a pixel.
+        if inside[0] < width - 0.5 or inside[1] < height - 0.5:
+            self.note(image.file_name, "a box partly outside the image", "clipped", identity)
+        share = inside[0] * inside[1] / (image.width * image.height)
+        if share < SPECK_SHARE:
+            found = f"a speck, {width:g}x{height:g} pixels, {share:.4%} of the image"
+            self.note(image.file_name, found, "used", identity)
+        return (x, y, width, height)

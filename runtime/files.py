@@ -1,0 +1,130 @@
+"""Reading with bounds, and writing so that a failure leaves what was there before."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import DataError, OutputError, SegmentationError
+
+MAX_JSON_BYTES = 1 << 28
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a path beside `path`; when the block succeeds, its file is flushed and renamed to `path`.
+
+    When the block fails, `path` is as it was and the file beside it is gone.
+
+    Raises:
+        OutputError: the folder cannot be written, the disk is full, or `path` is a folder.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        if target.is_dir():
+            raise OutputError(f"{target}: expected a file to write, found a folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written, {_reason(error)}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it; mkstemp's 0600 would hide results from a group.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` to `path`, wholly or not at all. Raises OutputError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> None:
+    """Write `content` to `path` as UTF-8, wholly or not at all. Raises OutputError."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: str | os.PathLike[str], content: object) -> None:
+    """Write `content` as JSON, NaN and infinities as null. Raises OutputError."""
+    write_text(path, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
+
+
+def without_nan(content: object) -> Any:
+    """Return `content` with every float that JSON cannot hold replaced by None."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return content
+
+
+def read_bytes(
+    path: str | os.PathLike[str], *, limit: int, error: type[SegmentationError]
+) -> bytes:
+    """Return a file's content; raise `error` where there is none to read, or more than `limit` bytes."""
+    source = Path(path)
+    try:
+        if source.is_dir():
+            raise error(f"{source}: expected a file, found a folder")
+        size = source.stat().st_size
+        if size > limit:
+            raise error(f"{source}: expected at most {limit} bytes, found {size}")
+        return source.read_bytes()
+    except FileNotFoundError as fault:
+        raise error(f"{source}: expected a file, found nothing of that name") from fault
+    except OSError as fault:
+        raise error(f"{source}: cannot be read, {_reason(fault)}") from fault
+
+
+def read_json(path: str | os.PathLike[str], *, error: type[SegmentationError]) -> Any:
+    """Return the content of a JSON file; raise `error` where it is not JSON."""
+    content = read_bytes(path, limit=MAX_JSON_BYTES, error=error)
+    try:
+        return json.loads(content)
+    except RecursionError as fault:
+        raise error(f"{path}: expected JSON of ordinary depth, found it nested too deep") from fault
+    except ValueError as fault:
+        raise error(f"{path}: expected JSON, found something else ({fault})") from fault
+
+
+def confined(folder: Path, name: str) -> Path:
+    """Return `folder / name`, where `name` comes from a file that is not trusted.
+
+    Raises:
+        DataError: `name` is absolute, empty, or leads out of `folder` (through `..` or a link).
+    """
+    root = folder.resolve()
+    try:
+        resolved = (root / name).resolve()
+        inside = bool(name) and resolved != root and resolved.is_relative_to(root)
+    except (OSError, ValueError, RuntimeError):
+        inside = False
+    if not inside:
+        raise DataError(f"{folder}: expected a file name inside this folder, found {name[:200]!r}")
+    return folder / name

@@ -1,0 +1,159 @@
+"""Decoding and resizing a scan: written once for training, calibration, evaluation and prediction.
+
+Every image becomes RGB, uint8. A JPEG that is at least twice the asked size in both directions is
+decoded at a half, a quarter or an eighth of its size (libjpeg's scaled inverse DCT, Pillow's
+`draft`), then resized with Pillow's bilinear filter, which is antialiased. An exported file's
+metadata repeats these choices, because a network only gives its numbers for images made this way.
+"""
+
+import io
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from runtime.errors import ImageError
+from runtime.files import read_bytes
+
+ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+RESIZE_FILTER = "bilinear"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+MAX_PIXELS = 1 << 26
+MAX_FILE_BYTES = 1 << 28
+SCALE = np.float32(1.0) / np.float32(255.0)
+"""What turns a uint8 level into the network's input in [0, 1]; training multiplies by it too."""
+
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+_TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A decoded image.
+
+    Attributes:
+        pixels: RGB, uint8 [height, width, 3], at the asked size.
+        original_size: (height, width) of the image before it was resized.
+    """
+
+    pixels: NDArray[np.uint8]
+    original_size: Size
+
+
+def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
+    """Decode an image and resize it to `size`, or keep its own size.
+
+    Grey, palette and 16-bit images become 8-bit RGB (16-bit levels are divided by 257);
+    transparency is laid over black; the pixels are taken as stored, without EXIF rotation.
+
+    Args:
+        source: a path, an encoded file's bytes, a PIL image, or an array [H, W], [H, W, 3] or
+            [H, W, 4] of uint8, uint16, or floats in [0, 1] (which are rounded to 8 bits).
+
+    Raises:
+        ImageError: it cannot be read, is damaged, or has more than 2**26 pixels.
+    """
+    name = describe(source)
+    if isinstance(source, np.ndarray):
+        image = Image.fromarray(_to_uint8(source, name))
+    elif isinstance(source, Image.Image):
+        image = source
+    else:
+        content = source if isinstance(source, bytes) else _read(source)
+        image = _open(content, name)
+    width, height = image.size
+    try:
+        if size is not None and image.format == "JPEG" and image is not source:
+            image.draft("RGB", (size[1], size[0]))
+        rgb = _to_rgb(image, name)
+        if size is not None and rgb.size != (size[1], size[0]):
+            rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
+        raise ImageError(f"{name}: expected a complete image, found a damaged one ({fault})") from fault
+    return Scan(np.asarray(rgb), (height, width))
+
+
+def read_size(source: str | os.PathLike[str]) -> Size:
+    """Return an image file's (height, width) from its header. Raises ImageError."""
+    width, height = _open(_read(source), str(source)).size
+    return height, width
+
+
+def to_input(pixels: NDArray[np.uint8], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """Turn uint8 [H, W, 3] into the network's input, float32 [3, H, W] in [0, 1]."""
+    return np.multiply(pixels.transpose(2, 0, 1), SCALE, out=out, dtype=np.float32)
+
+
+def resize_map(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """Resize a probability map, float32 [H, W] in [0, 1], to `size` with the bilinear filter."""
+    if values.shape == size:
+        return values
+    image = Image.fromarray(np.ascontiguousarray(values))
+    resized = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.clip(np.asarray(resized), 0.0, 1.0)
+
+
+def describe(source: ImageSource) -> str:
+    """Return the name of an image for a message: its path, or what it is."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return f"<{type(source).__name__}>"
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    return read_bytes(path, limit=MAX_FILE_BYTES, error=ImageError)
+
+
+def _open(content: bytes, name: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+    except Image.DecompressionBombError as fault:
+        raise ImageError(f"{name}: expected at most {MAX_PIXELS} pixels, found more") from fault
+    except (OSError, SyntaxError, ValueError) as fault:
+        found = "an empty file" if not content else "something else"
+        raise ImageError(
+            f"{name}: expected an image ({', '.join(_FORMATS)}), found {found}"
+        ) from fault
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: expected at most {MAX_PIXELS} pixels, found {image.width}x{image.height}"
+        )
+    return image
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "RGB":
+        image.load()
+        return image
+    if image.mode.startswith("I"):
+        return Image.fromarray(_to_uint8(np.asarray(image).astype(np.uint16), name)).convert("RGB")
+    if image.mode == "F":
+        raise ImageError(f"{name}: expected 8 or 16 bits a channel, found floating point")
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_uint8(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ImageError(
+            f"{name}: expected an array [H, W], [H, W, 3] or [H, W, 4], found {list(array.shape)}"
+        )
+    if 0 in array.shape or array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found {list(array.shape)}")
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array, dtype=np.uint8)
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if np.issubdtype(array.dtype, np.floating):
+        values = array.astype(np.float32)
+        if not (values.min() >= 0.0 and values.max() <= 1.0):
+            raise ImageError(f"{name}: expected floats in [0, 1], found values outside it or NaN")
+        return np.rint(values * np.float32(255.0)).astype(np.uint8)
+    raise ImageError(f"{name}: expected uint8, uint16 or floats, found {array.dtype}")

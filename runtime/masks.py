@@ -1,0 +1,138 @@
+"""Masks from annotations, rasterised straight at the asked size."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import AnnotationError
+from runtime.images import MAX_PIXELS, Size
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height in the pixels of the original image."""
+
+MAX_POLYGON_NUMBERS = 200_000
+
+
+def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray[np.uint8]:
+    """Rasterise the union of boxes.
+
+    A pixel is foreground when its centre, scaled to the original image, lies in
+    [x, x + width) x [y, y + height).
+
+    Returns:
+        uint8 [height, width] of 0 and 1.
+    """
+    mask = np.zeros(size, np.uint8)
+    vertical, horizontal = size[0] / original[0], size[1] / original[1]
+    for x, y, width, height in boxes:
+        rows = _interval(y, height, vertical, size[0])
+        columns = _interval(x, width, horizontal, size[1])
+        mask[rows, columns] = 1
+    return mask
+
+
+def _interval(start: float, length: float, scale: float, limit: int) -> slice:
+    first = math.ceil(max(start * scale, -1.0) - 0.5)
+    last = math.ceil(min((start + length) * scale, limit + 1.0) - 0.5)
+    return slice(min(max(first, 0), limit), min(max(last, 0), limit))
+
+
+def mask_from_segmentations(
+    segmentations: Iterable[Any], original: Size, size: Size, *, where: str
+) -> NDArray[np.uint8]:
+    """Rasterise the union of COCO segmentations: lists of polygons, or run-length encodings.
+
+    Polygons are scaled, then filled by pycocotools; a run-length encoding is decoded at its own
+    size and sampled at the pixels' centres.
+
+    Args:
+        where: what the segmentations belong to, for the message.
+
+    Returns:
+        uint8 [height, width] of 0 and 1.
+
+    Raises:
+        AnnotationError: a segmentation is neither, is not finite, or asks for too much memory.
+    """
+    mask = np.zeros(size, np.uint8)
+    for segmentation in segmentations:
+        if isinstance(segmentation, dict):
+            mask |= _from_runs(segmentation, original, size, where)
+        elif isinstance(segmentation, list) and segmentation:
+            mask |= _from_polygons(segmentation, original, size, where)
+        else:
+            raise AnnotationError(f"{where}: expected polygons or a run-length encoding")
+    return mask
+
+
+def _from_polygons(polygons: list[Any], original: Size, size: Size, where: str) -> NDArray[np.uint8]:
+    from pycocotools import mask as coco_mask
+
+    scale = np.array([size[1] / original[1], size[0] / original[0]])
+    scaled = []
+    for polygon in polygons:
+        try:
+            points = np.asarray(polygon, np.float64)
+        except (TypeError, ValueError):
+            points = np.empty(0)
+        if points.ndim != 1 or points.size % 2 or not 6 <= points.size <= MAX_POLYGON_NUMBERS:
+            raise AnnotationError(
+                f"{where}: expected polygons of 6 to {MAX_POLYGON_NUMBERS} numbers, x and y in turn"
+            )
+        if not np.isfinite(points).all():
+            raise AnnotationError(f"{where}: expected finite coordinates, found NaN or infinity")
+        inside = np.clip(points.reshape(-1, 2) * scale, 0.0, [size[1], size[0]])
+        scaled.append(inside.ravel().tolist())
+    runs = coco_mask.frPyObjects(scaled, size[0], size[1])
+    return np.asarray(coco_mask.decode(coco_mask.merge(runs)), np.uint8)
+
+
+def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> NDArray[np.uint8]:
+    stated = runs.get("size")
+    if stated != list(original) or original[0] * original[1] > MAX_PIXELS:
+        raise AnnotationError(
+            f"{where}: expected a run-length encoding of size {list(original)}, found {stated!r}"
+        )
+    lengths = _run_lengths(runs.get("counts"), where)
+    if min(lengths, default=0) < 0 or sum(lengths) != original[0] * original[1]:
+        raise AnnotationError(
+            f"{where}: expected run lengths that sum to {original[0] * original[1]}, "
+            f"found {sum(lengths)}"
+        )
+    values = np.arange(len(lengths), dtype=np.uint8) % 2
+    full = np.repeat(values, lengths).reshape(original, order="F")
+    rows = ((np.arange(size[0]) + 0.5) * original[0] / size[0]).astype(np.intp)
+    columns = ((np.arange(size[1]) + 0.5) * original[1] / size[1]).astype(np.intp)
+    return full[np.ix_(rows, columns)]
+
+
+def _run_lengths(counts: object, where: str) -> list[int]:
+    """Return the run lengths of COCO's uncompressed list, or of its compressed string.
+
+    The string is read here and not by pycocotools, whose C code trusts it: five bits a character,
+    the sixth says that more follow, and from the fourth run on a length is stored as the difference
+    to the length two before (`rleFrString` in pycocotools' maskApi.c is the specification).
+    """
+    if isinstance(counts, list) and all(type(count) is int for count in counts):
+        return counts
+    if not isinstance(counts, str) or len(counts) > MAX_PIXELS:
+        raise AnnotationError(f"{where}: expected run lengths as a list of integers or a string")
+    lengths: list[int] = []
+    value = shift = 0
+    for character in counts:
+        code = ord(character) - 48
+        if not 0 <= code < 64 or shift > 30:
+            raise AnnotationError(f"{where}: expected a COCO run-length string, found {character!r}")
+        value |= (code & 0x1F) << shift
+        shift += 5
+        if not code & 0x20:
+            if code & 0x10:
+                value -= 1 << shift
+            lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise AnnotationError(f"{where}: expected a COCO run-length string, found a cut one")
+    return lengths

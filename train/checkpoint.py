@@ -1,0 +1,159 @@
+"""Checkpoints: all that resuming and exporting need, loaded without running code."""
+
+import io
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runtime.errors import CheckpointError
+from runtime.files import write_bytes
+from runtime.schema import from_dict, to_dict
+from train.config import TrainConfig
+from train.history import EpochRow
+from train.network import UNet
+from train.weights import EncoderWeights
+
+FORMAT = 1
+LAST, BEST = "last.pt", "best.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What a network was trained on.
+
+    Attributes:
+        name: of the data set's folder.
+        sha256: of its manifest, train and valid (`runtime.manifest_sha256`).
+        licence: as the COCO file states it.
+        images: images a split.
+    """
+
+    name: str
+    sha256: str
+    licence: str | None
+    images: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A network after some epochs, and where it comes from.
+
+    Attributes:
+        history: a row for each epoch that led here.
+        weights: the network's state dictionary.
+        optimiser, scheduler: their state dictionaries; None in a checkpoint kept for export.
+    """
+
+    config: TrainConfig
+    data: DataFacts
+    encoder_weights: EncoderWeights | None
+    versions: dict[str, str]
+    history: tuple[EpochRow, ...]
+    weights: dict[str, Tensor]
+    optimiser: dict[str, Any] | None
+    scheduler: dict[str, Any] | None
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that was trained, 0 for none."""
+        return self.history[-1].epoch if self.history else 0
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, wholly or not at all. Raises OutputError."""
+    encoder = checkpoint.encoder_weights
+    content = {
+        "format": FORMAT,
+        "config": to_dict(checkpoint.config),
+        "data": to_dict(checkpoint.data),
+        "encoder_weights": None if encoder is None else to_dict(encoder),
+        "versions": dict(checkpoint.versions),
+        "history": [to_dict(row) for row in checkpoint.history],
+        "weights": checkpoint.weights,
+        "optimiser": checkpoint.optimiser,
+        "scheduler": checkpoint.scheduler,
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getbuffer())
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint; nothing in it is executed (PyTorch's `weights_only` unpickler).
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of `train-unet`.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise CheckpointError(f"{file}: expected a checkpoint, found no file")
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
+        raise CheckpointError(
+            f"{file}: expected a checkpoint of train-unet, found a file that is damaged, is "
+            "something else, or would run code"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{file}: expected a checkpoint of train-unet (format {FORMAT}), found another file"
+        )
+    return _from_content(content, str(file))
+
+
+def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
+    history = content.get("history")
+    weights = content.get("weights")
+    encoder = content.get("encoder_weights")
+    if not isinstance(history, list) or not isinstance(weights, dict):
+        raise CheckpointError(f"{where}: expected a history and weights, found neither or one")
+
+    def record(kind: Any, value: object, name: str) -> Any:
+        return from_dict(kind, value, where=f"{where}: {name}", error=CheckpointError)
+
+    return Checkpoint(
+        config=record(TrainConfig, content.get("config"), "config"),
+        data=record(DataFacts, content.get("data"), "data"),
+        encoder_weights=None
+        if encoder is None
+        else record(EncoderWeights, encoder, "encoder_weights"),
+        versions={str(k): str(v) for k, v in dict(content.get("versions") or {}).items()},
+        history=tuple(record(EpochRow, row, "history") for row in history),
+        weights=weights,
+        optimiser=content.get("optimiser"),
+        scheduler=content.get("scheduler"),
+    )
+
+
+def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
+    """Build a checkpoint's network with its weights, in eval mode, on the CPU.
+
+    Args:
+        where: the checkpoint's name, for the message.
+
+    Raises:
+        CheckpointError: the weights are those of another architecture.
+    """
+    config = checkpoint.config
+    network = UNet(config.arch, config.width)
+    if checkpoint.encoder_weights is not None and checkpoint.encoder_weights.stride_in_1x1:
+        network.encoder.move_strides_to_1x1()
+    load_weights(network, checkpoint.weights, where)
+    if config.freeze_encoder:
+        network.freeze_encoder()
+    return network.eval()
+
+
+def load_weights(network: UNet, weights: dict[str, Tensor], where: str | Path) -> None:
+    """Load a state dictionary into a network. Raises CheckpointError where it does not fit."""
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{where}: expected the weights of {network.arch} at width {network.width}, "
+            "found those of another architecture"
+        ) from error

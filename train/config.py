@@ -1,0 +1,133 @@
+"""Every setting of a training run, in one frozen record that is saved with its result."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from runtime.coco import MaskKind
+from runtime.errors import ConfigError
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bf16"]
+
+ARCHITECTURES = ("scratch", "resnet50")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """The settings; the defaults are the study's protocol.
+
+    Attributes:
+        data: folder of the data set.
+        arch: which encoder, a name in `train.encoders.ENCODERS`.
+        width: channels of the first level; 64 is the study's.
+        size: height and width of the input in pixels.
+        masks: whether the target is drawn from the boxes or from the segmentations.
+        patience: epochs without a lower validation loss after which the learning rate is
+            multiplied by `decay`.
+        encoder_weights: for a pretrained encoder: "imagenet", "none", or a path.
+        freeze_encoder: the encoder takes no gradient and keeps its batch normalisation.
+        precision: "auto" is bf16 on a CUDA device that has it, else float32.
+        channels_last: keep tensors as [N, H, W, C] in memory.
+        threads: for PyTorch on the CPU; 0 means as many as the process may use.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+    """
+
+    data: str
+    arch: str = "scratch"
+    width: int = 64
+    size: int = 256
+    masks: MaskKind = "boxes"
+    epochs: int = 25
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    patience: int = 3
+    decay: float = 0.1
+    seed: int = 0
+    encoder_weights: str = "none"
+    freeze_encoder: bool = False
+    device: Device = "auto"
+    precision: Precision = "auto"
+    channels_last: bool = True
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        choices: dict[str, tuple[str, ...]] = {
+            "arch": ARCHITECTURES,
+            "masks": get_args(MaskKind),
+            "device": get_args(Device),
+            "precision": get_args(Precision),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(allowed)}, found {getattr(self, name)!r}"
+                )
+        for name in ("width", "epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)}")
+        for name in ("seed", "threads"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}: expected 0 or more, found {getattr(self, name)}")
+        if not 0.0 < self.learning_rate < float("inf"):
+            raise ConfigError(f"learning_rate: expected more than 0, found {self.learning_rate}")
+        if not 0.0 < self.decay < 1.0:
+            raise ConfigError(f"decay: expected a value between 0 and 1, found {self.decay}")
+        multiple = self.multiple
+        if not multiple <= self.size <= 4096 or self.size % multiple:
+            raise ConfigError(
+                f"size: expected a multiple of {multiple} up to 4096 for {self.arch}, "
+                f"found {self.size}"
+            )
+        if self.arch == "scratch" and (self.encoder_weights != "none" or self.freeze_encoder):
+            raise ConfigError("arch scratch: expected no encoder weights and no frozen encoder")
+
+    @property
+    def multiple(self) -> int:
+        """What the input's size must be a multiple of."""
+        return 16 if self.arch == "scratch" else 32
+
+    @property
+    def name(self) -> str:
+        """The network's name, of which its folder and its exported file are called."""
+        return f"unet-{self.arch}-w{self.width}"
+
+
+def study_config(data: str, arch: str, **changes: Any) -> TrainConfig:
+    """Return the study's protocol for `arch`, with `changes`.
+
+    A pretrained encoder is frozen and starts from ImageNet weights, unless `changes` say otherwise;
+    without weights it is trained.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+    """
+    weights = changes.pop("encoder_weights", "none" if arch == "scratch" else "imagenet")
+    frozen = changes.pop("freeze_encoder", weights != "none")
+    return TrainConfig(
+        data=data, arch=arch, encoder_weights=weights, freeze_encoder=frozen, **changes
+    )
+
+
+DEMO = {"width": 8, "size": 96, "epochs": 10, "batch_size": 8, "learning_rate": 3e-3}
+"""What the demo changes: small enough to end within minutes on two cores."""
+
+
+def demo_config(data: str, arch: str, **changes: Any) -> TrainConfig:
+    """Return the demo's settings for `arch`, with `changes`. Raises ConfigError."""
+    return study_config(data, arch, **{**DEMO, **changes})
+
+
+def same_run(one: TrainConfig, other: TrainConfig) -> str | None:
+    """Return the first setting that forbids to resume one run as the other, or None.
+
+    More epochs may be asked for, and the data may have moved (its fingerprint is compared
+    elsewhere).
+    """
+    neutral = {"epochs": 1, "data": ""}
+    first, second = replace(one, **neutral), replace(other, **neutral)
+    for name in TrainConfig.__slots__:
+        if getattr(first, name) != getattr(second, name):
+            return name
+    return None

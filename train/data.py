@@ -1,0 +1,158 @@
+"""The decoded data set: cached once as uint8, memory-mapped, and cut into batches."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runtime.coco import MaskKind, Sample, Split
+from runtime.errors import ImageError, OutputError
+from runtime.images import SCALE, load_scan
+from runtime.machine import available_cores
+from runtime.workers import map_ahead
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedSplit:
+    """A split at one size, in memory-mapped arrays.
+
+    Attributes:
+        names: the images' file names.
+        images: RGB, uint8 [images, size, size, 3].
+        masks: uint8 [images, size, size / 8], eight pixels a byte, the first in the highest bit.
+    """
+
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+
+
+def decode_split(
+    split: Split,
+    size: int,
+    masks: MaskKind,
+    cache: str | Path,
+    *,
+    on_image: Callable[[int, int], None] | None = None,
+) -> DecodedSplit:
+    """Return a split decoded at `size`, from the cache where it has been decoded before.
+
+    The cache is keyed by the COCO file's content, the images' names, sizes and times of change,
+    the size and the kind of masks.
+
+    Args:
+        cache: a folder; entries are written beside and renamed, so a broken one is never read.
+        on_image: called with the number of images decoded and of all; not called on a hit.
+
+    Raises:
+        ImageError, AnnotationError: a file of the split cannot be read.
+        OutputError: the cache cannot be written.
+    """
+    entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks)}"
+    if not entry.is_dir():
+        _build(split, size, masks, entry, on_image)
+    names = tuple(sample.file_name for sample in split.samples)
+    # Mode "c" maps the file privately: PyTorch wants writable memory, the file stays as it is.
+    return DecodedSplit(
+        names,
+        np.load(entry / "images.npy", mmap_mode="c"),
+        np.load(entry / "masks.npy", mmap_mode="c"),
+    )
+
+
+def _key(split: Split, size: int, masks: MaskKind) -> str:
+    try:
+        files = [(s.file_name, s.path.stat()) for s in split.samples]
+    except OSError as error:
+        raise ImageError(f"{error.filename}: expected an image, found none") from error
+    facts = [_FORMAT, size, masks, [(name, s.st_size, s.st_mtime_ns) for name, s in files]]
+    digest = hashlib.sha256(split.annotation_file.read_bytes())
+    digest.update(json.dumps(facts).encode())
+    return digest.hexdigest()[:16]
+
+
+def _build(
+    split: Split,
+    size: int,
+    masks: MaskKind,
+    entry: Path,
+    on_image: Callable[[int, int], None] | None,
+) -> None:
+    def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        scan = load_scan(sample.path, (size, size))
+        return scan.pixels, np.packbits(sample.mask((size, size), masks), axis=1)
+
+    beside: Path | None = None
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}."))
+        count, cores = len(split.samples), available_cores()
+        shapes = {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
+        images, packed = (
+            np.lib.format.open_memmap(beside / f"{name}.npy", "w+", np.uint8, shape)
+            for name, shape in shapes.items()
+        )
+        decoded = map_ahead(decode, split.samples, workers=cores, ahead=8 * cores)
+        for index, (pixels, mask) in enumerate(decoded):
+            images[index], packed[index] = pixels, mask
+            if on_image is not None:
+                on_image(index + 1, count)
+        images.flush()
+        packed.flush()
+        if not entry.is_dir():  # another run may have been faster
+            beside.rename(entry)
+    except OSError as error:
+        raise OutputError(f"{entry}: cannot be written, {error.strerror or error}") from error
+    finally:
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+class Batches:
+    """Cuts a decoded split into batches on a device.
+
+    On a CUDA device the uint8 arrays are copied there whole, once; on the CPU they stay
+    memory-mapped. An image costs size * size * 3.125 bytes.
+    """
+
+    def __init__(self, split: DecodedSplit, batch_size: int, device: torch.device) -> None:
+        self.names = split.names
+        self.batch_size = batch_size
+        self.device = device
+        self._images = torch.from_numpy(split.images).to(device)
+        self._masks = torch.from_numpy(split.masks).to(device)
+        self._bits = torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
+        self._scale = float(SCALE)
+
+    def __len__(self) -> int:
+        return -(-len(self.names) // self.batch_size)
+
+    def indices(self, shuffled_by: tuple[int, int] | None = None) -> list[NDArray[np.int64]]:
+        """Return each batch's indices: in order, or shuffled by a (seed, epoch)."""
+        count = len(self.names)
+        order = np.arange(count)
+        if shuffled_by is not None:
+            order = np.random.default_rng(shuffled_by).permutation(count)
+        return [order[i : i + self.batch_size] for i in range(0, count, self.batch_size)]
+
+    def load(self, batches: list[NDArray[np.int64]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images float32 [n, 3, H, W] in [0, 1] and masks float32 [n, 1, H, W] of 0 and 1.
+
+        Images lie in memory as [n, H, W, 3] (channels last).
+        """
+        order = torch.from_numpy(np.concatenate(batches)).to(self.device)
+        for index in order.split(self.batch_size):
+            images = self._images[index].permute(0, 3, 1, 2) * self._scale
+            packed = self._masks[index]
+            bits = (packed.unsqueeze(-1) >> self._bits) & 1
+            yield images, bits.flatten(-2).unsqueeze(1).float()

@@ -1,0 +1,329 @@
+"""Training one network, from the data set to the best checkpoint."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from runtime.coco import read_dataset
+from runtime.errors import ConfigError, NonFiniteLossError, OutputError
+from runtime.files import write_json
+from runtime.machine import available_cores, installed_versions
+from runtime.manifest import manifest_sha256
+from runtime.metrics import PixelSums, scores, spread
+from runtime.schema import to_dict
+from train.checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    DataFacts,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+from train.config import TrainConfig, same_run
+from train.data import Batches, decode_split
+from train.encoders import ENCODERS, ResNet50Encoder
+from train.history import EpochRow, best_epoch, draw_curves, write_history
+from train.network import UNet
+from train.weights import EncoderWeights, load_encoder_weights
+
+CUDA_CHECK_STEPS = 16
+"""Steps between looks at the loss on a CUDA device, where a look waits for the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        phase: "decode" (done and total count images) or "train" (they count steps of the run).
+        loss: running mean of this epoch's training loss; NaN before the first step.
+    """
+
+    phase: str
+    done: int
+    total: int
+    epoch: int = 0
+    loss: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A finished run."""
+
+    folder: Path
+    best: Path
+    config: TrainConfig
+    parameters: int
+    trained_parameters: int
+    history: tuple[EpochRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """The mean loss and the soft metrics' means over images of one pass over a split."""
+
+    loss: float
+    precision: float
+    recall: float
+    iou: float
+
+
+def train_network(
+    config: TrainConfig,
+    folder: str | Path,
+    *,
+    cache: str | Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    listener: Callable[[Progress], None] = lambda _: None,
+) -> TrainResult:
+    """Train a network and write its checkpoints, history and curves to `folder`.
+
+    `last.pt` holds the state after the last whole epoch, `best.pt` the network with the lowest
+    validation loss so far; `history.csv`, `curves.png` and `config.json` stand beside them.
+
+    Args:
+        cache: where decoded data sets are kept.
+        resume: go on after the last whole epoch in `folder`, if there is one. The final weights
+            are those of an uninterrupted run.
+        overwrite: replace a run that is in `folder` already.
+        listener: called after each decoded image and each step.
+
+    Raises:
+        ConfigError: the device is not there, or the run to resume had other settings.
+        DataError, CheckpointError, OutputError: a file cannot be read, used or written.
+        NonFiniteLossError: the loss is not finite.
+    """
+    out = Path(folder)
+    device, dtype = _device_and_dtype(config)
+    if (out / LAST).exists() and not (resume or overwrite):
+        raise OutputError(
+            f"{out}: expected no finished or interrupted run, found one; give --resume, "
+            "--overwrite or another --out"
+        )
+    dataset = read_dataset(config.data)
+    splits = [dataset.split("train"), dataset.split("valid")]
+    data = DataFacts(
+        dataset.name,
+        manifest_sha256(splits),
+        dataset.licence,
+        {split.name: len(split.samples) for split in splits},
+    )
+    decoded = [
+        decode_split(
+            split,
+            config.size,
+            config.masks,
+            cache,
+            on_image=lambda done, total: listener(Progress("decode", done, total)),
+        )
+        for split in splits
+    ]
+    train, valid = (Batches(split, config.batch_size, device) for split in decoded)
+
+    with _settings(config):
+        network, encoder_weights = _build(config)
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+        trained = [p for p in network.parameters() if p.requires_grad]
+        optimiser = torch.optim.Adam(trained, lr=config.learning_rate)
+        # PyTorch acts on the epoch after `patience` bad ones; the study's protocol on the last.
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser, factor=config.decay, patience=config.patience - 1, threshold=0.0
+        )
+        history: tuple[EpochRow, ...] = ()
+        if resume and (out / LAST).exists():
+            last = _resumable(out / LAST, config, data)
+            load_weights(network, last.weights, out / LAST)
+            optimiser.load_state_dict(last.optimiser or {})
+            scheduler.load_state_dict(last.scheduler or {})
+            history = last.history
+
+        for epoch in range(len(history) + 1, config.epochs + 1):
+            start = time.perf_counter()
+            rate = optimiser.param_groups[0]["lr"]
+            train_pass = _train_epoch(network, optimiser, train, config, dtype, epoch, listener)
+            middle = time.perf_counter()
+            valid_pass = _validate(network, valid, config, dtype)
+            scheduler.step(valid_pass.loss)
+            row = EpochRow(
+                epoch=epoch,
+                learning_rate=rate,
+                seconds=time.perf_counter() - start,
+                images_per_s=len(train.names) / (middle - start),
+                train_loss=train_pass.loss,
+                train_precision=train_pass.precision,
+                train_recall=train_pass.recall,
+                train_iou=train_pass.iou,
+                valid_loss=valid_pass.loss,
+                valid_precision=valid_pass.precision,
+                valid_recall=valid_pass.recall,
+                valid_iou=valid_pass.iou,
+            )
+            history = (*history, row)
+            checkpoint = Checkpoint(
+                config=config,
+                data=data,
+                encoder_weights=encoder_weights,
+                versions=installed_versions("torch", "torchvision", "numpy", "pillow"),
+                history=history,
+                weights=network.state_dict(),
+                optimiser=None,
+                scheduler=None,
+            )
+            if epoch == 1:  # not earlier, so that a run that fails leaves the one before it whole
+                (out / LAST).unlink(missing_ok=True)
+                write_json(out / "config.json", to_dict(config))
+            # The best goes first: a run killed between the two repeats the epoch and writes it again.
+            if best_epoch(history) is row:
+                save_checkpoint(out / BEST, checkpoint)
+            save_checkpoint(
+                out / LAST,
+                replace(
+                    checkpoint,
+                    optimiser=optimiser.state_dict(),
+                    scheduler=scheduler.state_dict(),
+                ),
+            )
+            write_history(out / "history.csv", history)
+
+    draw_curves(out / "curves.png", history, f"{config.name}, {data.name}, {config.size}x{config.size}")
+    count = sum(p.numel() for p in network.parameters())
+    return TrainResult(out, out / BEST, config, count, sum(p.numel() for p in trained), history)
+
+
+def _device_and_dtype(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise ConfigError("device cuda: expected a CUDA device, found none")
+    device = torch.device("cuda" if available and config.device != "cpu" else "cpu")
+    halved = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    wanted = config.precision == "bf16" or (config.precision == "auto" and halved)
+    return device, torch.bfloat16 if wanted else torch.float32
+
+
+@contextmanager
+def _settings(config: TrainConfig) -> Iterator[None]:
+    """Seed and settings under which a run gives the same result twice, undone at the end."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads or available_cores())
+    try:
+        with (
+            torch.random.fork_rng(),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        ):
+            torch.manual_seed(config.seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _build(config: TrainConfig) -> tuple[UNet, EncoderWeights | None]:
+    network = UNet(config.arch, config.width)
+    record = None
+    if ENCODERS[config.arch].pretrained and config.encoder_weights != "none":
+        assert isinstance(network.encoder, ResNet50Encoder)
+        record = load_encoder_weights(network.encoder, config.encoder_weights)
+    if config.freeze_encoder:
+        network.freeze_encoder()
+    return network, record
+
+
+def _resumable(path: Path, config: TrainConfig, data: DataFacts) -> Checkpoint:
+    last = load_checkpoint(path)
+    changed = same_run(config, last.config)
+    if changed is not None:
+        raise ConfigError(
+            f"{path}: expected a run with {changed} {getattr(config, changed)!r}, found one with "
+            f"{getattr(last.config, changed)!r}"
+        )
+    if data.sha256 != last.data.sha256:
+        raise ConfigError(f"{path}: expected a run on the same data, found one on other data")
+    if last.epoch > config.epochs:
+        raise ConfigError(
+            f"{path}: expected at most {config.epochs} epochs, found {last.epoch} trained"
+        )
+    return last
+
+
+def _train_epoch(
+    network: UNet,
+    optimiser: torch.optim.Optimizer,
+    batches: Batches,
+    config: TrainConfig,
+    dtype: torch.dtype,
+    epoch: int,
+    listener: Callable[[Progress], None],
+) -> _Epoch:
+    network.train()
+    every = CUDA_CHECK_STEPS if batches.device.type == "cuda" else 1
+    order = batches.indices(shuffled_by=(config.seed, epoch))
+    losses = torch.zeros(len(order), device=batches.device)
+    sums: list[Tensor] = []
+    for step, (images, masks) in enumerate(batches.load(order)):
+        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
+            logits = network(images)
+        loss = binary_cross_entropy_with_logits(logits.float(), masks)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses[step] = loss.detach()
+        sums.append(_image_sums(logits, masks))
+        if (step + 1) % every == 0 or step + 1 == len(order):
+            seen = losses[: step + 1].tolist()
+            _check_finite(seen, order, batches.names, epoch)
+            done = (epoch - 1) * len(order) + step + 1
+            running = sum(seen) / len(seen)
+            listener(Progress("train", done, config.epochs * len(order), epoch, running))
+    return _summary(losses, [len(index) for index in order], sums, masks)
+
+
+@torch.no_grad()
+def _validate(network: UNet, batches: Batches, config: TrainConfig, dtype: torch.dtype) -> _Epoch:
+    network.eval()
+    order = batches.indices()
+    losses = torch.zeros(len(order), device=batches.device)
+    sums: list[Tensor] = []
+    for step, (images, masks) in enumerate(batches.load(order)):
+        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
+            logits = network(images)
+        losses[step] = binary_cross_entropy_with_logits(logits.float(), masks)
+        sums.append(_image_sums(logits, masks))
+    return _summary(losses, [len(index) for index in order], sums, masks)
+
+
+def _image_sums(logits: Tensor, masks: Tensor) -> Tensor:
+    """Return sum y, sum p and sum y p of each image, float64 [n, 3], without leaving the device."""
+    probability = logits.detach().float().sigmoid()
+    stacked = torch.stack([masks, probability, masks * probability])
+    return stacked.flatten(2).sum(dim=2, dtype=torch.float64).T
+
+
+def _summary(losses: Tensor, counts: list[int], sums: list[Tensor], masks: Tensor) -> _Epoch:
+    pixels = masks[0].numel()
+    images = [scores(PixelSums(pixels, *row)) for row in torch.cat(sums).tolist()]
+    weighted = sum(loss * count for loss, count in zip(losses.tolist(), counts, strict=True))
+    return _Epoch(
+        loss=weighted / sum(counts),
+        precision=spread([image.precision for image in images]).mean,
+        recall=spread([image.recall for image in images]).mean,
+        iou=spread([image.iou for image in images]).mean,
+    )
+
+
+def _check_finite(losses: list[float], order: list, names: tuple[str, ...], epoch: int) -> None:  # type: ignore[type-arg]
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            images = ", ".join(names[index] for index in order[step])
+            raise NonFiniteLossError(
+                f"epoch {epoch}, step {step + 1}: expected a finite loss, found {loss} on the "
+                f"images {images}"
+            )

@@ -1,0 +1,77 @@
+"""The UNet: an encoder, a decoder of equal steps, and a 1x1 head."""
+
+import torch
+from torch import Tensor, nn
+
+from train.encoders import ENCODERS, DoubleConv, Encoder
+
+FULL_WIDTH = 64
+
+
+class DecoderStep(nn.Module):
+    """Doubles the size: a 2x2 stride-2 transposed convolution, concatenation, two convolutions."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+        self.convs = DoubleConv(outputs + skip, outputs)
+
+    def forward(self, coarse: Tensor, skip: Tensor | None) -> Tensor:
+        """Join [N, inputs, H, W] with [N, skip, 2H, 2W] (or nothing) to [N, outputs, 2H, 2W]."""
+        up = self.up(coarse)
+        return self.convs(up if skip is None else torch.cat([skip, up], dim=1))  # type: ignore[no-any-return]
+
+
+class UNet(nn.Module):
+    """A segmentation network of section 2 of the design (Ronneberger, Fischer, Brox 2015).
+
+    Args:
+        arch: a name in `ENCODERS`.
+        width: channels of the scratch encoder's first level and of the decoder's last; 64 is the
+            study's.
+    """
+
+    def __init__(self, arch: str, width: int = FULL_WIDTH) -> None:
+        super().__init__()
+        self.arch = arch
+        self.width = width
+        self.encoder: Encoder = ENCODERS[arch].build(width)
+        skips: list[int] = list(self.encoder.channels[-2::-1])
+        if self.encoder.finest_stride == 2:
+            skips.append(0)
+        inputs = self.encoder.channels[-1]
+        steps = []
+        for level, skip in zip(reversed(range(len(skips))), skips, strict=True):
+            outputs = width * 2**level
+            steps.append(DecoderStep(inputs, skip, outputs))
+            inputs = outputs
+        self.decoder = nn.ModuleList(steps)
+        self.head = nn.Conv2d(inputs, 1, 1)
+        self.encoder_frozen = False
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of an input must be multiples of this."""
+        return int(2 ** len(self.decoder))
+
+    def freeze_encoder(self) -> None:
+        """Stop the encoder's gradients and keep its batch normalisation in eval mode."""
+        self.encoder_frozen = True
+        self.encoder.requires_grad_(False)
+        self.encoder.eval()
+
+    def train(self, mode: bool = True) -> "UNet":
+        """Set training mode; a frozen encoder stays in eval mode, or its statistics would drift."""
+        super().train(mode)
+        if self.encoder_frozen:
+            self.encoder.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn float [N, 3, H, W] in [0, 1] into logits [N, 1, H, W]."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_frozen):
+            features = self.encoder(images)
+        hidden, *skips = reversed(features)
+        for index, step in enumerate(self.decoder):
+            hidden = step(hidden, skips[index] if index < len(skips) else None)
+        return self.head(hidden)  # type: ignore[no-any-return]
