@@ -1,0 +1,67 @@
+"""`export-onnx`: checkpoints to ONNX files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runtime.cli.shell import (
+    ARTIFACTS,
+    PHANTOM,
+    Command,
+    data_option,
+    progress,
+    require,
+    threads_option,
+)
+
+if TYPE_CHECKING:
+    from export.onnx_export import ExportResult
+
+
+@click.command(cls=Command)
+@click.argument("checkpoints", metavar="[CHECKPOINT]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Of a single checkpoint.  [default: RUN.onnx beside the folder RUN]")  # fmt: skip
+@data_option("what the network was trained on; the phantom set where that is gone")
+@threads_option
+def main(
+    checkpoints: tuple[Path, ...], out: Path | None, data: Path | None, threads: int | None
+) -> None:
+    """Write each CHECKPOINT (best.pt, or a run's folder) as one ONNX file with a sigmoid output.
+
+    Without CHECKPOINT every run below artifacts/ is exported. A file is only written when ONNX
+    Runtime gives PyTorch's probabilities on images of --data and on artificial ones.
+    """
+    require("export", "torch", "torchvision", "onnx", "onnxscript")
+    from export.onnx_export import data_of, default_output, export_checkpoint, find_checkpoints
+    from runtime.phantom import ensure_phantom
+    from train.checkpoint import BEST
+
+    if out is not None and len(checkpoints) != 1:
+        raise click.UsageError("--out needs a single CHECKPOINT")
+    chosen = [path / BEST if path.is_dir() else path for path in checkpoints]
+    for checkpoint in chosen or find_checkpoints(ARTIFACTS):
+        folder = data
+        if folder is None:
+            trained_on = data_of(checkpoint)
+            folder = trained_on.root if trained_on else None
+        if folder is None:
+            with progress("Phantom") as bar:
+                folder = ensure_phantom(PHANTOM, on_image=bar)
+        output = out or default_output(checkpoint)
+        result = export_checkpoint(checkpoint, output, data=folder, threads=threads)
+        click.echo(_report(result))
+
+
+def _report(result: "ExportResult") -> str:
+    network, parity = result.metadata.network, result.metadata.parity
+    assert parity is not None
+    return (
+        f"{result.file.path}: {network.arch} of width {network.width}, "
+        f"{network.parameters:,} parameters, {network.macs / 1e9:.3g} GMACs, "
+        f"{result.file.file_bytes / 1e6:.1f} MB\n"
+        f"  compared with PyTorch on {parity.inputs} inputs, {parity.images} of them images of "
+        f"{parity.images_from}, one by one: probabilities differ by at most "
+        f"{parity.max_probability:.1e}, logits by {parity.max_logit:.1e}, "
+        f"{parity.flipped_pixels} of {parity.pixels:,} pixels change side at 0.5"
+    )

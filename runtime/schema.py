@@ -3,7 +3,7 @@
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from runtime.errors import SegmentationError
 
@@ -62,6 +62,10 @@ def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) 
             return None
         (hint,) = (argument for argument in arguments if argument is not type(None))
         return _convert(hint, value, where, error)
+    if origin is Literal:
+        if value not in arguments:
+            raise error(f"{where}: expected one of {', '.join(arguments)}, found {_name(value)}")
+        return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value, where=where, error=error)
     if origin is tuple and isinstance(value, list):

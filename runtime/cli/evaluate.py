@@ -1,0 +1,143 @@
+"""`seg-eval`: score exported files on a split."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runtime.cli.shell import (
+    PHANTOM,
+    Command,
+    data_option,
+    json_option,
+    progress,
+    table,
+    threads_option,
+)
+
+if TYPE_CHECKING:
+    from runtime.evaluate import Evaluation
+    from runtime.results import EvaluationReport
+
+
+@click.command(cls=Command)
+@click.argument("models", metavar="MODEL.onnx...", nargs=-1, required=True, type=click.Path(path_type=Path))  # fmt: skip
+@data_option("the phantom set in artifacts/phantom")
+@click.option("--split", "split_name", default="test", show_default=True, metavar="NAME")
+@click.option("--masks", type=click.Choice(["boxes", "segmentation"]), default="boxes", show_default=True, help="What the target is drawn from.")  # fmt: skip
+@click.option("--size", type=int, metavar="N", help="Height and width of the networks' input.  [default: what each file states]")  # fmt: skip
+@click.option("--batch-size", default=1, show_default=True, type=click.IntRange(min=1), metavar="N")
+@click.option("--floors/--no-floors", default=True, show_default=True, help="Score predictions that need no network, from the train split.")  # fmt: skip
+@threads_option
+@json_option("the results")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a row for each image as CSV.")  # fmt: skip
+def main(
+    models: tuple[Path, ...],
+    data: Path | None,
+    split_name: str,
+    masks: str,
+    size: int | None,
+    batch_size: int,
+    floors: bool,
+    threads: int | None,
+    json_file: Path | None,
+    csv_file: Path | None,
+) -> None:
+    """Score MODELs on a split with the study's soft metrics, beside thresholded ones and floors."""
+    from runtime.coco import read_dataset
+    from runtime.evaluate import evaluate
+    from runtime.floors import evaluate_floors
+    from runtime.phantom import ensure_phantom
+    from runtime.predictor import Predictor
+    from runtime.results import EvaluationReport, write_report, write_samples
+
+    if data is None:
+        click.echo(f"No --data given: the phantom set in {PHANTOM} (synthetic scans).")
+        with progress("Phantom") as bar:
+            ensure_phantom(PHANTOM, on_image=bar)
+    dataset = read_dataset(data or PHANTOM)
+    split = dataset.split(split_name)
+    side = (size, size) if size else None
+    predictors = [Predictor(m, size=side, threads=threads, batch_size=batch_size) for m in models]
+    scored = []
+    for predictor in predictors:
+        with progress(predictor.file.path.stem) as bar:
+            evaluation = evaluate(predictor, split, masks=masks, on_image=bar)  # type: ignore[arg-type]
+        scored.append((predictor.file, evaluation))
+    known: tuple[Evaluation, ...] = ()
+    if floors and "train" in dataset.splits:
+        train = dataset.split("train")
+        for at in dict.fromkeys(predictor.size for predictor in predictors):
+            known += evaluate_floors(train, split, at, masks=masks)  # type: ignore[arg-type]
+    report = EvaluationReport(str(dataset.root), split_name, masks, tuple(scored), known)
+    if json_file is not None:
+        write_report(json_file, report)
+    if csv_file is not None:
+        write_samples(csv_file, report)
+    click.echo(_render(report))
+    for file in (json_file, csv_file):
+        if file is not None:
+            click.echo(str(file))
+
+
+def _render(report: "EvaluationReport") -> str:
+    images = len(report.models[0][1].samples)
+    intro = f"{report.data}, split {report.split}: {images} images, masks from {report.masks}"
+    rows = [(file.path.name, evaluation) for file, evaluation in report.models]
+    floors = [(floor.name, floor) for floor in report.floors]
+    several = len({e.size for _, e in rows}) > 1
+    floors = [(f"{n}, {e.size[0]}x{e.size[1]}" if several else n, e) for n, e in floors]
+    return "\n\n".join(
+        [
+            intro,
+            "Soft metrics, mean over images (the study's), pooled over all pixels, and at 0.5:\n"
+            + _comparison(rows + floors),
+            "Soft metrics over images, and the same at 0.5:\n" + _distributions(rows),
+            _cost(report),
+        ]
+    )
+
+
+def _comparison(rows: "list[tuple[str, Evaluation]]") -> str:
+    header = ("network", "accuracy", "recall", "precision", "IoU", "pooled IoU", "IoU at 0.5",
+              "Dice at 0.5", "Brier", "ECE")  # fmt: skip
+    lines = []
+    for name, evaluation in rows:
+        mean, hard = evaluation.soft.per_image, evaluation.thresholded
+        soft = [mean[metric].mean for metric in ("accuracy", "recall", "precision", "iou")]
+        decided = [hard.per_image["iou"].mean, hard.per_image["dice"].mean]
+        trust = [evaluation.calibration.brier, evaluation.calibration.ece]
+        lines.append([name, *soft, evaluation.soft.pooled.iou, *decided, *trust])
+    return table(header, lines)
+
+
+def _distributions(rows: "list[tuple[str, Evaluation]]") -> str:
+    header = ("network", "metric", "mean", "std", "25 %", "median", "75 %", "pooled",
+              "mean at 0.5", "pooled at 0.5", "undefined")  # fmt: skip
+    lines = []
+    for name, evaluation in rows:
+        for metric, spread in evaluation.soft.per_image.items():
+            hard = evaluation.thresholded
+            lines.append(
+                [name, metric, spread.mean, spread.std, spread.q25, spread.median, spread.q75,
+                 getattr(evaluation.soft.pooled, metric), hard.per_image[metric].mean,
+                 getattr(hard.pooled, metric), spread.left_out]
+            )  # fmt: skip
+    return table(header, lines)
+
+
+def _cost(report: "EvaluationReport") -> str:
+    header = ("network", "input", "parameters, M", "GMACs", "file, MB")
+    lines = []
+    for file, evaluation in report.models:
+        network = file.metadata.network if file.metadata else None
+        scale = 1.0
+        if file.metadata:
+            spec = file.metadata.input
+            scale = evaluation.size[0] * evaluation.size[1] / (spec.height * spec.width)
+        lines.append(
+            [file.path.name, f"{evaluation.size[0]}x{evaluation.size[1]}",
+             network.parameters / 1e6 if network else None,
+             network.macs * scale / 1e9 if network else None, file.file_bytes / 1e6]
+        )  # fmt: skip
+    return table(header, lines)

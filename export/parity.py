@@ -1,0 +1,162 @@
+"""Comparing an ONNX file with the PyTorch network that it came from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from export.convert import LOGIT_NAME, with_logit_output
+from runtime.coco import Sample, Split
+from runtime.errors import ParityError
+from runtime.images import Size, load_scan, to_input
+from runtime.machine import installed_versions
+from runtime.metadata import INPUT_NAME, OUTPUT_NAME, Parity
+from runtime.metrics import THRESHOLD, pixel_sums, scores
+from runtime.predictor import PROVIDERS
+from train.network import UNet
+
+Floats = NDArray[np.float32]
+
+TOLERANCE = 1e-5
+"""The largest difference of probabilities that passes."""
+LOGIT_TOLERANCE = 1e-4
+"""The largest difference of logits that passes, relative to 1 + the largest logit of the input."""
+REAL_IMAGES = 8
+_BATCH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An input to compare on.
+
+    Attributes:
+        inputs: float32 [N, 3, H, W] in [0, 1].
+        masks: uint8 [N, H, W] of real images, to follow their soft IoU; None otherwise.
+    """
+
+    name: str
+    inputs: Floats
+    masks: NDArray[np.uint8] | None = None
+
+
+def make_cases(split: Split, size: Size, multiple: int) -> tuple[Case, ...]:
+    """Return real images alone and in batches of 4, other sizes, and four artificial images.
+
+    Up to eight images are taken, evenly spread over the split.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    chosen = np.linspace(0, len(split.samples) - 1, min(REAL_IMAGES, len(split.samples)))
+    samples = [split.samples[int(index)] for index in chosen]
+    cases = [
+        Case(sample.file_name, _inputs([sample], size), sample.mask(size)[None])
+        for sample in samples
+    ]
+    for start in range(0, len(samples), _BATCH):
+        batch = samples[start : start + _BATCH]
+        cases.append(Case(f"a batch of {len(batch)}", _inputs(batch, size)))
+    for other in ((size[0] + multiple, size[1]), (size[0], size[1] + 2 * multiple)):
+        cases.append(Case(f"size {other[0]}x{other[1]}", _inputs(samples[:1], other)))
+    return (*cases, *_artificial(size))
+
+
+def _inputs(samples: Sequence[Sample], size: Size) -> Floats:
+    return np.stack([to_input(load_scan(sample.path, size).pixels) for sample in samples])
+
+
+def _artificial(size: Size) -> list[Case]:
+    shape = (1, 3, *size)
+    spot = np.zeros(shape, np.float32)
+    spot[:, :, size[0] // 2, size[1] // 2] = 1.0
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    return [
+        Case("all zero", np.zeros(shape, np.float32)),
+        Case("all one", np.ones(shape, np.float32)),
+        Case("noise", noise),
+        Case("a single bright pixel", spot),
+    ]
+
+
+def certify(
+    model: onnx.ModelProto, network: UNet, cases: Sequence[Case], *, images_from: str, threads: int
+) -> Parity:
+    """Compare a graph in ONNX Runtime with a network in PyTorch, on the CPU.
+
+    Probabilities are those of the graph as it will be written; logits come from a copy of it that
+    has them as a second output.
+
+    Returns:
+        The certificate.
+
+    Raises:
+        ParityError: a difference is larger than its tolerance.
+    """
+    probability_session = _session(model, threads)
+    logit_session = _session(with_logit_output(model), threads)
+    probability_differences: list[Floats] = []
+    logit_differences: list[Floats] = []
+    flipped, iou_change = 0, 0.0
+    for case in cases:
+        with torch.no_grad():
+            expected_logit = network(torch.from_numpy(case.inputs))
+        expected = torch.sigmoid(expected_logit).numpy()
+        (found,) = probability_session.run([OUTPUT_NAME], {INPUT_NAME: case.inputs})
+        (logit,) = logit_session.run([LOGIT_NAME], {INPUT_NAME: case.inputs})
+        probability_difference = np.abs(found - expected)
+        logit_difference = np.abs(logit - expected_logit.numpy())
+        limit = LOGIT_TOLERANCE * (1.0 + float(expected_logit.abs().max()))
+        _gate(case.name, "probabilities", probability_difference, TOLERANCE)
+        _gate(case.name, "logits", logit_difference, limit)
+        probability_differences.append(probability_difference.ravel())
+        logit_differences.append(logit_difference.ravel())
+        flipped += int(((found >= THRESHOLD) != (expected >= THRESHOLD)).sum())
+        if case.masks is not None:
+            iou_change = max(iou_change, _iou_change(found, expected, case.masks))
+    probability_all = np.concatenate(probability_differences)
+    logit_all = np.concatenate(logit_differences)
+    return Parity(
+        images=sum(case.masks is not None for case in cases),
+        images_from=images_from,
+        inputs=sum(len(case.inputs) for case in cases),
+        pixels=probability_all.size,
+        max_probability=float(probability_all.max()),
+        p99_probability=float(np.quantile(probability_all, 0.99)),
+        max_logit=float(logit_all.max()),
+        p99_logit=float(np.quantile(logit_all, 0.99)),
+        tolerance_probability=TOLERANCE,
+        flipped_pixels=flipped,
+        soft_iou_change=iou_change,
+        versions=installed_versions("torch", "onnx", "onnxruntime"),
+        providers=PROVIDERS,
+    )
+
+
+def _session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    content = model.SerializeToString()
+    return onnxruntime.InferenceSession(content, options, providers=list(PROVIDERS))
+
+
+def _gate(case: str, what: str, difference: Floats, limit: float) -> None:
+    largest = float(difference.max())
+    # Written so that a NaN fails.
+    if not largest <= limit:
+        raise ParityError(
+            f"export, {case}: expected {what} within {limit:.2g} of PyTorch's, found a difference "
+            f"of {largest:.2g}; no file was written"
+        )
+
+
+def _iou_change(found: Floats, expected: Floats, masks: NDArray[np.uint8]) -> float:
+    pairs = zip(found[:, 0], expected[:, 0], masks, strict=True)
+    changes = [
+        abs(scores(pixel_sums(f, m)).iou - scores(pixel_sums(e, m)).iou) for f, e, m in pairs
+    ]
+    return float(np.nan_to_num(changes).max())

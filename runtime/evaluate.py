@@ -1,0 +1,142 @@
+"""Scoring networks, and floors, on a split."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.coco import MaskKind, Sample, Split
+from runtime.images import Size, load_scan, to_input
+from runtime.metrics import (
+    METRICS,
+    Calibration,
+    CalibrationSums,
+    PixelSums,
+    Scores,
+    Spread,
+    pixel_sums,
+    pooled,
+    scores,
+    spread,
+    thresholded_sums,
+)
+from runtime.predictor import Predictor
+from runtime.workers import map_ahead
+
+Mask = NDArray[np.uint8]
+OnImage = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSums:
+    """One image's sums: of the probabilities, and of the decisions at 0.5."""
+
+    file: str
+    soft: PixelSums
+    thresholded: PixelSums
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """One kind of metric over a split.
+
+    Attributes:
+        per_image: how each metric is distributed over the images, by its name.
+        pooled: the metrics of all pixels together.
+    """
+
+    per_image: dict[str, Spread]
+    pooled: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a network, or a floor, scores on a split.
+
+    Attributes:
+        name: the network's file or the floor's name.
+        size: (height, width) at which masks and probabilities were compared.
+        samples: in the split's order.
+    """
+
+    name: str
+    size: Size
+    samples: tuple[SampleSums, ...]
+    soft: Averages
+    thresholded: Averages
+    calibration: Calibration
+
+
+def evaluate(
+    predictor: Predictor,
+    split: Split,
+    *,
+    masks: MaskKind = "boxes",
+    on_image: OnImage | None = None,
+) -> Evaluation:
+    """Score a network on a split, at the size of its input.
+
+    Images are decoded and masks drawn ahead in threads; the result does not depend on their
+    timing. Beside an image's sums nothing is kept.
+
+    Args:
+        on_image: called with the number of images done and of all.
+
+    Raises:
+        ImageError, AnnotationError: a sample cannot be read.
+        ModelError: the network's output is not a probability map.
+    """
+
+    def load(sample: Sample) -> tuple[NDArray[np.float32], Mask]:
+        pixels = load_scan(sample.path, predictor.size).pixels
+        return to_input(pixels), sample.mask(predictor.size, masks)
+
+    def outcomes() -> Iterator[tuple[NDArray[np.float32], Mask]]:
+        loaded = map_ahead(
+            load, split.samples, workers=predictor.threads, ahead=2 * predictor.batch_size
+        )
+        while batch := list(islice(loaded, predictor.batch_size)):
+            inputs = np.stack([image for image, _ in batch])
+            yield from zip(predictor.run(inputs), (mask for _, mask in batch), strict=True)
+
+    name = str(predictor.file.path)
+    return score(name, predictor.size, split.samples, outcomes(), on_image)
+
+
+def score(
+    name: str,
+    size: Size,
+    samples: tuple[Sample, ...],
+    outcomes: Iterable[tuple[NDArray[np.float32], Mask]],
+    on_image: OnImage | None = None,
+) -> Evaluation:
+    """Score probabilities against masks.
+
+    Args:
+        outcomes: a sample's probability map float32 [H, W] in [0, 1] and mask [H, W] of 0 and 1,
+            in the samples' order.
+    """
+    calibration = CalibrationSums()
+    kept = []
+    for sample, (probability, mask) in zip(samples, outcomes, strict=True):
+        calibration.add(probability, mask)
+        sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
+        kept.append(SampleSums(sample.file_name, *sums))
+        if on_image is not None:
+            on_image(len(kept), len(samples))
+    return Evaluation(
+        name=name,
+        size=size,
+        samples=tuple(kept),
+        soft=_averages([sums.soft for sums in kept]),
+        thresholded=_averages([sums.thresholded for sums in kept]),
+        calibration=calibration.result(),
+    )
+
+
+def _averages(images: list[PixelSums]) -> Averages:
+    each = [scores(sums) for sums in images]
+    values = {field.name: [getattr(s, field.name) for s in each] for field in fields(Scores)}
+    return Averages({name: spread(values[name]) for name in METRICS}, pooled(images))

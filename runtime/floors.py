@@ -1,0 +1,69 @@
+"""What a score is worth without a network: three predictions that know next to nothing.
+
+* all background: probability 0 everywhere;
+* mean training mask: the share of training images in which a pixel is foreground;
+* nearest training image: the mask of the training image whose 32x32 grey version correlates best.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.coco import MaskKind, Sample, Split
+from runtime.evaluate import Evaluation, Mask, score
+from runtime.images import Size, load_scan
+from runtime.machine import available_cores
+from runtime.workers import map_ahead
+
+THUMBNAIL: Size = (32, 32)
+
+Outcome = tuple[NDArray[np.float32], Mask]
+
+
+def evaluate_floors(
+    train: Split, split: Split, size: Size, *, masks: MaskKind = "boxes"
+) -> tuple[Evaluation, ...]:
+    """Score the three floors on a split, at (height, width) `size`.
+
+    Raises:
+        ImageError, AnnotationError: a sample of either split cannot be read.
+    """
+    samples = split.samples
+    background = np.zeros(size, np.float32)
+    mean = _mean_mask(train, size, masks)
+
+    def constant(probability: NDArray[np.float32]) -> Iterator[Outcome]:
+        return ((probability, sample.mask(size, masks)) for sample in samples)
+
+    return (
+        score("all background", size, samples, constant(background)),
+        score("mean training mask", size, samples, constant(mean)),
+        score("nearest training image", size, samples, _nearest(train, split, size, masks)),
+    )
+
+
+def _mean_mask(train: Split, size: Size, masks: MaskKind) -> NDArray[np.float32]:
+    total = np.zeros(size, np.int64)
+    for sample in train.samples:
+        total += sample.mask(size, masks)
+    return (total / len(train.samples)).astype(np.float32)
+
+
+def _nearest(train: Split, split: Split, size: Size, masks: MaskKind) -> Iterator[Outcome]:
+    known = _thumbnails(train.samples)
+    for sample, thumbnail in zip(split.samples, _thumbnails(split.samples), strict=True):
+        nearest = train.samples[int(np.argmax(known @ thumbnail))]
+        yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)
+
+
+def _thumbnails(samples: tuple[Sample, ...]) -> NDArray[np.float32]:
+    """Return float32 [samples, 1024] whose scalar products are correlations."""
+
+    def thumbnail(sample: Sample) -> NDArray[np.float32]:
+        grey = load_scan(sample.path, THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
+        centred = grey - grey.mean()
+        return centred / max(float(np.linalg.norm(centred)), 1e-12)
+
+    cores = available_cores()
+    return np.stack(list(map_ahead(thumbnail, samples, workers=cores, ahead=8 * cores)))

@@ -1,0 +1,111 @@
+"""Predicting image files, with a map and an overlay of each."""
+
+import glob
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import ImageError, OutputError
+from runtime.images import SUFFIXES, load_scan
+from runtime.metrics import THRESHOLD
+from runtime.overlay import draw_overlay, write_picture, write_probability
+from runtime.predictor import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image file, and the name of its results, relative to the output folder."""
+
+    path: Path
+    name: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FilePrediction:
+    """What was written for an image.
+
+    Attributes:
+        highest: the highest probability.
+        foreground_share: of the pixels, those at 0.5 or more, in [0, 1].
+    """
+
+    image: Path
+    probability: Path
+    overlay: Path
+    highest: float
+    foreground_share: float
+
+
+def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
+    """Find the images that files, folders (searched to the bottom) and globs name, once each.
+
+    Results of a folder's images keep their place below it.
+
+    Raises:
+        ImageError: a pattern names no image.
+        OutputError: two images would write the same results.
+    """
+    found: dict[Path, FoundImage] = {}
+    for pattern in patterns:
+        for image in _matches(pattern):
+            found.setdefault(image.path.resolve(), image)
+    owners: dict[Path, Path] = {}
+    for image in found.values():
+        other = owners.setdefault(image.name, image.path)
+        if other != image.path:
+            raise OutputError(
+                f"{image.path}: expected names that differ in more than folder and ending, found "
+                f"{other} too"
+            )
+    return tuple(found.values())
+
+
+def _matches(pattern: str) -> list[FoundImage]:
+    path = Path(pattern)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not files:
+            raise ImageError(f"{path}: expected images in this folder, found none")
+        return [FoundImage(p, p.relative_to(path).with_suffix("")) for p in files]
+    if path.exists():
+        return [FoundImage(path, Path(path.stem))]
+    files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+    files = [p for p in files if p.is_file()]
+    if not files:
+        raise ImageError(f"{pattern}: expected an image, a folder or a glob, found nothing")
+    return [FoundImage(p, Path(p.stem)) for p in files]
+
+
+def predict_files(
+    predictor: Predictor,
+    images: Sequence[FoundImage],
+    out: str | Path,
+    *,
+    form: str = "png",
+    on_image: Callable[[int, int], None] | None = None,
+) -> tuple[FilePrediction, ...]:
+    """Write NAME.probability.png (or .npy) and NAME.overlay.png into `out` for each image.
+
+    Args:
+        form: "png" (16 bits) or "npy" (float32).
+        on_image: called with the number of images done and of all.
+
+    Raises:
+        ImageError, ModelError: an image cannot be read, or the network cannot be run on it.
+        OutputError: a result cannot be written.
+    """
+    written = []
+    for index, image in enumerate(images):
+        probability = predictor(image.path)
+        base = Path(out) / image.name
+        map_file = base.with_name(f"{base.name}.probability.{form}")
+        overlay_file = base.with_name(f"{base.name}.overlay.png")
+        write_probability(map_file, probability)
+        write_picture(overlay_file, draw_overlay(load_scan(image.path).pixels, probability))
+        share = float((probability >= THRESHOLD).mean())
+        written.append(
+            FilePrediction(image.path, map_file, overlay_file, float(probability.max()), share)
+        )
+        if on_image is not None:
+            on_image(index + 1, len(images))
+    return tuple(written)

@@ -1,0 +1,206 @@
+"""Running an exported file: an image goes in, its probability map comes out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import ConfigError, ModelError
+from runtime.images import ImageSource, Scan, Size, load_scan, resize_map, to_input
+from runtime.machine import available_cores
+from runtime.metadata import InputSpec, Metadata
+from runtime.onnx_file import OnnxFile, TensorInfo, read_onnx
+from runtime.workers import map_ahead
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+PROVIDERS = ("CPUExecutionProvider",)
+
+
+class Predictor:
+    """A segmentation network in an ONNX file, ready to run.
+
+    It may be used from several threads.
+
+    Args:
+        path: the ONNX file.
+        size: (height, width) of the network's input. By default what the file states; a file of
+            another origin, without this toolkit's metadata and with dynamic sides, needs it.
+        threads: of the computation; by default the cores that the process may use.
+        providers: ONNX Runtime's execution providers, in order of preference.
+        batch_size: images that `stream` and `predict_batch` run together.
+
+    Raises:
+        ModelError: the file cannot be run, or is not a segmentation network.
+        ConfigError: the size, threads, batch size or a provider is not possible.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        size: Size | None = None,
+        threads: int | None = None,
+        providers: Sequence[str] = PROVIDERS,
+        batch_size: int = 1,
+    ) -> None:
+        if batch_size < 1 or (threads is not None and threads < 1):
+            raise ConfigError("expected at least one thread and a batch of at least one image")
+        self.file: OnnxFile = read_onnx(path)
+        self.threads = threads or available_cores()
+        self.batch_size = batch_size
+        self._spec, self.size = _input_of(self.file, size)
+        self._input_name = self.file.inputs[0].name
+        self._output_name = self.file.outputs[0].name
+        self._session = _open_session(self.file.path, self.threads, tuple(providers))
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+
+    @property
+    def metadata(self) -> Metadata | None:
+        """What the file says about itself; None for a file of another origin."""
+        return self.file.metadata
+
+    def __call__(self, image: ImageSource) -> NDArray[np.float32]:
+        """Return an image's probability map, float32 [H, W] in [0, 1], at the image's own size.
+
+        Args:
+            image: whatever `runtime.load_scan` takes.
+
+        Raises:
+            ImageError: the image cannot be read.
+            ModelError: the network's output is not a probability map.
+        """
+        return next(self._finish([load_scan(image, self.size)]))
+
+    def predict_batch(self, images: Sequence[ImageSource]) -> list[NDArray[np.float32]]:
+        """Return the probability maps of several images, each at its image's own size.
+
+        Raises:
+            ImageError, ModelError: as for one image.
+        """
+        return list(self.stream(images))
+
+    def stream(self, images: Iterable[ImageSource]) -> Iterator[NDArray[np.float32]]:
+        """Yield the probability maps of any number of images, in their order, lazily.
+
+        Images are decoded ahead in threads, at most two batches of them.
+
+        Raises:
+            ImageError, ModelError: as for one image, at that image's place.
+        """
+        scans = map_ahead(
+            lambda image: load_scan(image, self.size),
+            images,
+            workers=self.threads,
+            ahead=2 * self.batch_size,
+        )
+        while batch := list(islice(scans, self.batch_size)):
+            yield from self._finish(batch)
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network on prepared inputs.
+
+        Args:
+            inputs: float32 [N, 3, H, W], RGB in [0, 1], of a size that the network takes.
+
+        Returns:
+            Probabilities, float32 [N, H, W] in [0, 1].
+
+        Raises:
+            ConfigError: the inputs have another type, shape or size.
+            ModelError: the network's output is not a probability map.
+        """
+        name = str(self.file.path)
+        if inputs.dtype != np.float32 or inputs.ndim != 4 or inputs.shape[1] != 3:
+            raise ConfigError(
+                f"{name}: expected inputs float32 [N, 3, H, W], found {inputs.dtype} "
+                f"{list(inputs.shape)}"
+            )
+        size = (inputs.shape[2], inputs.shape[3])
+        if size != self.size:
+            self._spec.check_size(size, name)
+        try:
+            output = self._session.run([self._output_name], {self._input_name: inputs})[0]
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise ModelError(f"{name}: expected the network to run, found {_first_line(error)}") from error
+        return self._checked(output, len(inputs), size)
+
+    def _finish(self, scans: list[Scan]) -> Iterator[NDArray[np.float32]]:
+        inputs = np.empty((len(scans), 3, *self.size), np.float32)
+        for index, scan in enumerate(scans):
+            to_input(scan.pixels, out=inputs[index])
+        for scan, probability in zip(scans, self.run(inputs), strict=True):
+            yield resize_map(probability, scan.original_size)
+
+    def _checked(self, output: Any, count: int, size: Size) -> NDArray[np.float32]:
+        expected = (count, 1, *size)
+        if not isinstance(output, np.ndarray) or output.shape != expected:
+            found = list(output.shape) if isinstance(output, np.ndarray) else type(output).__name__
+            raise ModelError(
+                f"{self.file.path}: expected an output of {list(expected)}, found {found}"
+            )
+        if not (output.min(initial=0.0) >= 0.0 and output.max(initial=0.0) <= 1.0):
+            raise ModelError(
+                f"{self.file.path}: expected probabilities in [0, 1], found values outside them "
+                "(an output without a sigmoid?)"
+            )
+        return output[:, 0]
+
+
+def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
+    for kind, infos, channels in (("input", file.inputs, 3), ("output", file.outputs, 1)):
+        if len(infos) != 1 or not _is_image(infos[0], channels):
+            found = ", ".join(str(info) for info in infos) or "none"
+            raise ModelError(
+                f"{file.path}: expected one {kind} float32 [batch, {channels}, height, width], "
+                f"found {found}"
+            )
+    fixed = file.inputs[0].shape[2:]
+    if file.metadata is not None:
+        spec = file.metadata.input
+    else:
+        sides = size or (fixed[0] or 0, fixed[1] or 0)
+        if 0 in sides:
+            raise ModelError(
+                f"{file.path}: expected the input's size, found no metadata that states it; give "
+                "--size (in Python size=(height, width))"
+            )
+        spec = InputSpec(*sides, multiple=0 if any(fixed) else 1)
+    chosen = size or (spec.height, spec.width)
+    spec.check_size(chosen, str(file.path))
+    if any(side not in (None, wanted) for side, wanted in zip(fixed, chosen, strict=True)):
+        raise ConfigError(
+            f"{file.path}: expected an input of {fixed[0]}x{fixed[1]}, found {chosen[0]}x{chosen[1]}"
+        )
+    return spec, chosen
+
+
+def _is_image(info: TensorInfo, channels: int) -> bool:
+    return info.element_type == 1 and len(info.shape) == 4 and info.shape[1] in (channels, None)
+
+
+def _open_session(path: Path, threads: int, providers: tuple[str, ...]) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    unknown = [name for name in providers if name not in onnxruntime.get_available_providers()]
+    if unknown or not providers:
+        available = ", ".join(onnxruntime.get_available_providers())
+        raise ConfigError(f"providers: expected some of {available}, found {', '.join(unknown)}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        raise ModelError(
+            f"{path}: expected a file that ONNX Runtime can load, found {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
