@@ -1,0 +1,1 @@
+"""ONNX files to their cost beside their accuracy."""

@@ -1,0 +1,30 @@
+"""Turn checkpoints into ONNX files that say what they are and that were compared with PyTorch."""
+
+from typing import TYPE_CHECKING
+
+from runtime.lazy import lazily
+
+if TYPE_CHECKING:
+    from export.convert import convert, count_macs
+    from export.onnx_export import ExportResult, export_checkpoint, find_checkpoints
+    from export.parity import Case, certify, make_cases
+
+__all__ = [
+    "Case",
+    "ExportResult",
+    "certify",
+    "convert",
+    "count_macs",
+    "export_checkpoint",
+    "find_checkpoints",
+    "make_cases",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "export.convert": ("convert", "count_macs"),
+        "export.onnx_export": ("ExportResult", "export_checkpoint", "find_checkpoints"),
+        "export.parity": ("Case", "certify", "make_cases"),
+    },
+)

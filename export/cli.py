@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("checkpoints", metavar="[CHECKPOINT]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Of a single checkpoint.  [default: RUN.onnx beside the folder RUN]")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of a single checkpoint.  [default: RUN.onnx beside the folder RUN]",
+)
 @data_option("what the network was trained on; the phantom set where that is gone")
 @threads_option
 def main(

@@ -124,7 +124,9 @@ def _check(model: onnx.ModelProto) -> None:
             f"{OUTPUT_NAME!r}, found {opsets} from {names}"
         )
     if model.graph.node[-1].op_type != "Sigmoid":
-        raise ParityError(f"export: expected a sigmoid at the end, found {model.graph.node[-1].op_type}")
+        raise ParityError(
+            f"export: expected a sigmoid at the end, found {model.graph.node[-1].op_type}"
+        )
 
 
 @contextmanager
@@ -134,7 +136,11 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

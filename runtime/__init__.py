@@ -1,0 +1,148 @@
+"""Run segmentation networks from ONNX files, and score them: numpy and ONNX Runtime, no PyTorch."""
+
+from typing import TYPE_CHECKING
+
+from runtime.lazy import lazily
+
+if TYPE_CHECKING:
+    from runtime.check import CheckReport, SplitSummary, check_dataset
+    from runtime.coco import Annotation, Dataset, Defect, Sample, Split, read_dataset
+    from runtime.errors import (
+        AnnotationError,
+        CheckpointError,
+        ConfigError,
+        DataError,
+        ImageError,
+        MissingExtraError,
+        ModelError,
+        NonFiniteLossError,
+        OutputError,
+        ParityError,
+        SegmentationError,
+        TrainingError,
+        UseError,
+    )
+    from runtime.evaluate import Averages, Evaluation, SampleSums, evaluate
+    from runtime.floors import evaluate_floors
+    from runtime.images import Scan, load_scan, to_input
+    from runtime.manifest import manifest_sha256
+    from runtime.metadata import Metadata, Parity
+    from runtime.metrics import (
+        Calibration,
+        CalibrationSums,
+        PixelSums,
+        Scores,
+        Spread,
+        pixel_sums,
+        pooled,
+        scores,
+        spread,
+        thresholded_sums,
+    )
+    from runtime.onnx_file import OnnxFile, TensorInfo, read_onnx
+    from runtime.overlay import draw_overlay
+    from runtime.phantom import PhantomConfig, ensure_phantom, make_phantom
+    from runtime.predictor import Predictor
+    from runtime.results import EvaluationReport, write_report, write_samples
+
+__all__ = [
+    "Annotation",
+    "AnnotationError",
+    "Averages",
+    "Calibration",
+    "CalibrationSums",
+    "CheckReport",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "Defect",
+    "Evaluation",
+    "EvaluationReport",
+    "ImageError",
+    "Metadata",
+    "MissingExtraError",
+    "ModelError",
+    "NonFiniteLossError",
+    "OnnxFile",
+    "OutputError",
+    "Parity",
+    "ParityError",
+    "PhantomConfig",
+    "PixelSums",
+    "Predictor",
+    "Sample",
+    "SampleSums",
+    "Scan",
+    "Scores",
+    "SegmentationError",
+    "Split",
+    "SplitSummary",
+    "Spread",
+    "TensorInfo",
+    "TrainingError",
+    "UseError",
+    "check_dataset",
+    "draw_overlay",
+    "ensure_phantom",
+    "evaluate",
+    "evaluate_floors",
+    "load_scan",
+    "make_phantom",
+    "manifest_sha256",
+    "pixel_sums",
+    "pooled",
+    "read_dataset",
+    "read_onnx",
+    "scores",
+    "spread",
+    "thresholded_sums",
+    "to_input",
+    "write_report",
+    "write_samples",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "runtime.check": ("CheckReport", "SplitSummary", "check_dataset"),
+        "runtime.coco": ("Annotation", "Dataset", "Defect", "Sample", "Split", "read_dataset"),
+        "runtime.errors": (
+            "AnnotationError",
+            "CheckpointError",
+            "ConfigError",
+            "DataError",
+            "ImageError",
+            "MissingExtraError",
+            "ModelError",
+            "NonFiniteLossError",
+            "OutputError",
+            "ParityError",
+            "SegmentationError",
+            "TrainingError",
+            "UseError",
+        ),
+        "runtime.evaluate": ("Averages", "Evaluation", "SampleSums", "evaluate"),
+        "runtime.floors": ("evaluate_floors",),
+        "runtime.images": ("Scan", "load_scan", "to_input"),
+        "runtime.manifest": ("manifest_sha256",),
+        "runtime.metadata": ("Metadata", "Parity"),
+        "runtime.metrics": (
+            "Calibration",
+            "CalibrationSums",
+            "PixelSums",
+            "Scores",
+            "Spread",
+            "pixel_sums",
+            "pooled",
+            "scores",
+            "spread",
+            "thresholded_sums",
+        ),
+        "runtime.onnx_file": ("OnnxFile", "TensorInfo", "read_onnx"),
+        "runtime.overlay": ("draw_overlay",),
+        "runtime.phantom": ("PhantomConfig", "ensure_phantom", "make_phantom"),
+        "runtime.predictor": ("Predictor",),
+        "runtime.results": ("EvaluationReport", "write_report", "write_samples"),
+    },
+)

@@ -199,6 +199,21 @@ def _licence(content: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
+def _side(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _numbers(value: object) -> list[float]:
+    """Return a list of finite numbers as floats, anything else as an empty list."""
+    if not isinstance(value, list) or any(type(item) not in (int, float) for item in value):
+        return []
+    try:
+        numbers = [float(item) for item in value]
+    except OverflowError:
+        return []
+    return numbers if all(math.isfinite(number) for number in numbers) else []
+
+
 class _SplitReader:
     """Reads one COCO file and notes each defect with what is done about it."""
 
@@ -246,10 +261,10 @@ class _SplitReader:
         return images
 
     def _image(self, entry: dict[str, Any], name: str) -> Sample | None:
-        width, height = entry.get("width"), entry.get("height")
-        sides = all(type(side) is int and side > 0 for side in (width, height))
-        if not sides or width * height > MAX_PIXELS:  # type: ignore[operator]
-            self.note(name, f"a width and height of {width!r} and {height!r}", "refused")
+        width, height = _side(entry.get("width")), _side(entry.get("height"))
+        if not 0 < width * height <= MAX_PIXELS:
+            stated = f"{str(entry.get('width'))[:40]}x{str(entry.get('height'))[:40]}"
+            self.note(name, f"a stated size of {stated} pixels", "refused")
             return None
         try:
             path = confined(self.images, name)
@@ -258,7 +273,6 @@ class _SplitReader:
             return None
         if not path.is_file():
             self.note(name, f"expected the image in {self.images}, found none", "refused")
-        assert isinstance(width, int) and isinstance(height, int)
         return Sample(path, name, width, height, ())
 
     def _annotations(
@@ -291,11 +305,11 @@ class _SplitReader:
         return kept
 
     def _box(self, value: object, image: Sample, identity: object) -> Box | None:
-        numbers = isinstance(value, list) and len(value) == 4
-        if not numbers or not all(type(v) in (int, float) and math.isfinite(v) for v in value):  # type: ignore[attr-defined]
+        numbers = _numbers(value)
+        if len(numbers) != 4:
             self.note(image.file_name, f"a box of {str(value)[:80]}", "left out", identity)
             return None
-        x, y, width, height = (float(v) for v in value)  # type: ignore[attr-defined]
+        x, y, width, height = numbers
         inside = (
             max(0.0, min(x + width, image.width) - max(x, 0.0)),
             max(0.0, min(y + height, image.height) - max(y, 0.0)),

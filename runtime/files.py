@@ -16,9 +16,9 @@ MAX_JSON_BYTES = 1 << 28
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path beside `path`; when the block succeeds, its file is flushed and renamed to `path`.
+    """Yield a path beside `path`, renamed to `path` when the block succeeds.
 
-    When the block fails, `path` is as it was and the file beside it is gone.
+    When it fails, `path` is as it was and the file beside it is gone.
 
     Raises:
         OutputError: the folder cannot be written, the disk is full, or `path` is a folder.
@@ -87,7 +87,7 @@ def without_nan(content: object) -> Any:
 def read_bytes(
     path: str | os.PathLike[str], *, limit: int, error: type[SegmentationError]
 ) -> bytes:
-    """Return a file's content; raise `error` where there is none to read, or more than `limit` bytes."""
+    """Return a file's content; raise `error` where it cannot be read or exceeds `limit` bytes."""
     source = Path(path)
     try:
         if source.is_dir():

@@ -63,7 +63,8 @@ def _thumbnails(samples: tuple[Sample, ...]) -> NDArray[np.float32]:
     def thumbnail(sample: Sample) -> NDArray[np.float32]:
         grey = load_scan(sample.path, THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
         centred = grey - grey.mean()
-        return centred / max(float(np.linalg.norm(centred)), 1e-12)
+        unit: NDArray[np.float32] = centred / max(float(np.linalg.norm(centred)), 1e-12)
+        return unit
 
     cores = available_cores()
     return np.stack(list(map_ahead(thumbnail, samples, workers=cores, ahead=8 * cores)))

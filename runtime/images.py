@@ -74,7 +74,9 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
         if size is not None and rgb.size != (size[1], size[0]):
             rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
-        raise ImageError(f"{name}: expected a complete image, found a damaged one ({fault})") from fault
+        raise ImageError(
+            f"{name}: expected a complete image, found a damaged one ({fault})"
+        ) from fault
     return Scan(np.asarray(rgb), (height, width))
 
 
@@ -84,9 +86,14 @@ def read_size(source: str | os.PathLike[str]) -> Size:
     return height, width
 
 
-def to_input(pixels: NDArray[np.uint8], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+def to_input(
+    pixels: NDArray[np.uint8], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Turn uint8 [H, W, 3] into the network's input, float32 [3, H, W] in [0, 1]."""
-    return np.multiply(pixels.transpose(2, 0, 1), SCALE, out=out, dtype=np.float32)
+    image: NDArray[np.float32] = np.multiply(
+        pixels.transpose(2, 0, 1), SCALE, out=out, dtype=np.float32
+    )
+    return image
 
 
 def resize_map(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
@@ -95,7 +102,8 @@ def resize_map(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
         return values
     image = Image.fromarray(np.ascontiguousarray(values))
     resized = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.clip(np.asarray(resized), 0.0, 1.0)
+    clipped: NDArray[np.float32] = np.clip(np.asarray(resized), 0.0, 1.0)
+    return clipped
 
 
 def describe(source: ImageSource) -> str:
@@ -150,10 +158,10 @@ def _to_uint8(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array, dtype=np.uint8)
     if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return np.asarray((array.astype(np.uint32) + 128) // 257, np.uint8)
     if np.issubdtype(array.dtype, np.floating):
         values = array.astype(np.float32)
         if not (values.min() >= 0.0 and values.max() <= 1.0):
             raise ImageError(f"{name}: expected floats in [0, 1], found values outside it or NaN")
-        return np.rint(values * np.float32(255.0)).astype(np.uint8)
+        return np.asarray(np.rint(values * np.float32(255.0)), np.uint8)
     raise ImageError(f"{name}: expected uint8, uint16 or floats, found {array.dtype}")

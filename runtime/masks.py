@@ -68,7 +68,9 @@ def mask_from_segmentations(
     return mask
 
 
-def _from_polygons(polygons: list[Any], original: Size, size: Size, where: str) -> NDArray[np.uint8]:
+def _from_polygons(
+    polygons: list[Any], original: Size, size: Size, where: str
+) -> NDArray[np.uint8]:
     from pycocotools import mask as coco_mask
 
     scale = np.array([size[1] / original[1], size[0] / original[0]])
@@ -125,7 +127,9 @@ def _run_lengths(counts: object, where: str) -> list[int]:
     for character in counts:
         code = ord(character) - 48
         if not 0 <= code < 64 or shift > 30:
-            raise AnnotationError(f"{where}: expected a COCO run-length string, found {character!r}")
+            raise AnnotationError(
+                f"{where}: expected a COCO run-length string, found {character!r}"
+            )
         value |= (code & 0x1F) << shift
         shift += 5
         if not code & 0x20:

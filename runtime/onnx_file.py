@@ -71,10 +71,15 @@ def read_onnx(path: str | Path) -> OnnxFile:
     try:
         size = file.stat().st_size
         if not file.is_file() or not 0 < size <= MAX_BYTES:
-            raise ModelError(f"{file}: expected an ONNX file of up to {MAX_BYTES} bytes, found none")
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as m:
-            with memoryview(m) as view:
-                return _Reader(file).read(view)
+            raise ModelError(
+                f"{file}: expected an ONNX file of up to {MAX_BYTES} bytes, found none"
+            )
+        with (
+            file.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as view,
+        ):
+            return _Reader(file).read(view)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ModelError(f"{file}: expected an ONNX file, found {reason}") from error
@@ -110,8 +115,8 @@ class _Reader:
             tuple(self.tensor(self.message(v)) for n, v, _ in self.fields(graph) if n == wanted)
             for wanted in (11, 12)
         )
-        text = properties.get(KEY)
-        metadata = None if text is None else parse_metadata(text, str(self.path))
+        document = properties.get(KEY)
+        metadata = None if document is None else parse_metadata(document, str(self.path))
         return OnnxFile(
             path=self.path,
             inputs=tuple(info for info in inputs if info.name not in weights),
@@ -203,9 +208,7 @@ class _Reader:
     def shape(self, view: memoryview) -> list[int | None]:
         sides: list[int | None] = []
         for _, dimension, _ in self.fields(view):
-            side = next(
-                (v for n, v, _ in self.fields(self.message(dimension)) if n == 1), None
-            )
+            side = next((v for n, v, _ in self.fields(self.message(dimension)) if n == 1), None)
             sides.append(None if side is None else self.integer(side))
         return sides
 

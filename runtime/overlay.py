@@ -35,7 +35,7 @@ def draw_overlay(
     """
     share = (_OPACITY * probability)[..., None]
     blend = pixels * (1.0 - share) + np.asarray(HEAT, np.float32) * share
-    picture = np.rint(blend).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.rint(blend).astype(np.uint8)
     picture[_outline(probability >= THRESHOLD)] = CONTOUR
     if mask is not None:
         picture[_outline(mask.astype(bool))] = TARGET
@@ -46,7 +46,8 @@ def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the pixels of a region that touch its outside, or the image's edge."""
     padded = np.pad(region, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return region & ~inner
+    outline: NDArray[np.bool_] = region & ~inner
+    return outline
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:

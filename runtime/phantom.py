@@ -45,7 +45,9 @@ class PhantomConfig:
 
     def __post_init__(self) -> None:
         if min(self.train, self.valid, self.test, self.slices) < 1:
-            raise ConfigError("phantom: expected at least one person a split and one slice a person")
+            raise ConfigError(
+                "phantom: expected at least one person a split and one slice a person"
+            )
         if not 32 <= self.size <= 2048:
             raise ConfigError(f"phantom: expected a size of 32 to 2048 pixels, found {self.size}")
 
@@ -72,7 +74,9 @@ def make_phantom(
     config = config or PhantomConfig()
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError(f"{target}: expected no file or an empty folder, found something in its place")
+        raise OutputError(
+            f"{target}: expected no file or an empty folder, found something in its place"
+        )
     people = {"train": config.train, "valid": config.valid, "test": config.test}
     total = sum(people.values()) * config.slices
     done = 0
@@ -150,11 +154,13 @@ class _SplitWriter:
             self.folder / "_annotations.coco.json",
             {
                 "info": {
-                    "description": "Synthetic head scans drawn by seg-data phantom; no patient's data",
+                    "description": "Synthetic head scans, no patient's data",
                     "seed": self.config.seed,
                 },
                 "licenses": [{"id": 1, "name": "CC0 1.0", "url": ""}],
-                "categories": [{"id": i, "name": n, "supercategory": "lesion"} for i, n in CATEGORIES],
+                "categories": [
+                    {"id": i, "name": n, "supercategory": "lesion"} for i, n in CATEGORIES
+                ],
                 "images": self.images,
                 "annotations": self.annotations,
             },
@@ -255,9 +261,10 @@ def _contour(person: _Person, place: Floats, reach: float, size: int) -> Floats:
 
 
 def _wobbled(angle: Floats, wobble: tuple[float, ...]) -> Floats:
-    waves = zip(wobble[::2], wobble[1::2], strict=True)
-    terms = (c * np.cos((k + 2) * angle) + s * np.sin((k + 2) * angle) for k, (c, s) in enumerate(waves))
-    return np.maximum(1.0 + sum(terms, start=np.zeros_like(angle)), 0.4)
+    radius = np.ones_like(angle)
+    for order, (cosine, sine) in enumerate(zip(wobble[::2], wobble[1::2], strict=True), start=2):
+        radius += cosine * np.cos(order * angle) + sine * np.sin(order * angle)
+    return np.maximum(radius, 0.4)
 
 
 def _edge(signed_distance: Floats, width: float) -> Floats:

@@ -126,7 +126,9 @@ class Predictor:
         try:
             output = self._session.run([self._output_name], {self._input_name: inputs})[0]
         except Exception as error:  # ONNX Runtime's errors share no other base
-            raise ModelError(f"{name}: expected the network to run, found {_first_line(error)}") from error
+            raise ModelError(
+                f"{name}: expected the network to run, found {_first_line(error)}"
+            ) from error
         return self._checked(output, len(inputs), size)
 
     def _finish(self, scans: list[Scan]) -> Iterator[NDArray[np.float32]]:
@@ -174,7 +176,8 @@ def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
     spec.check_size(chosen, str(file.path))
     if any(side not in (None, wanted) for side, wanted in zip(fixed, chosen, strict=True)):
         raise ConfigError(
-            f"{file.path}: expected an input of {fixed[0]}x{fixed[1]}, found {chosen[0]}x{chosen[1]}"
+            f"{file.path}: expected an input of {fixed[0]}x{fixed[1]}, "
+            f"found {chosen[0]}x{chosen[1]}"
         )
     return spec, chosen
 
@@ -183,7 +186,9 @@ def _is_image(info: TensorInfo, channels: int) -> bool:
     return info.element_type == 1 and len(info.shape) == 4 and info.shape[1] in (channels, None)
 
 
-def _open_session(path: Path, threads: int, providers: tuple[str, ...]) -> "onnxruntime.InferenceSession":
+def _open_session(
+    path: Path, threads: int, providers: tuple[str, ...]
+) -> "onnxruntime.InferenceSession":
     import onnxruntime
 
     unknown = [name for name in providers if name not in onnxruntime.get_available_providers()]

@@ -32,8 +32,8 @@ def from_dict(
 ) -> Record:
     """Build the dataclass `kind` from what JSON gave.
 
-    Unknown keys are left aside, so that a later minor version may add some; a field without a
-    default must be there, and every value must have its field's type (an int may stand for a float).
+    Unknown keys are left aside, so that a later minor version may add some. A field without a
+    default must be there. A value must have its field's type; an int may stand for a float.
 
     Args:
         where: the name of what is read, for the message ("model.onnx: metadata").

@@ -13,6 +13,7 @@ from runtime.errors import CheckpointError
 from runtime.files import write_bytes
 from runtime.schema import from_dict, to_dict
 from train.config import TrainConfig
+from train.encoders import ResNet50Encoder
 from train.history import EpochRow
 from train.network import UNet
 from train.weights import EncoderWeights
@@ -79,7 +80,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_bytes(path, buffer.getbuffer())
+    write_bytes(path, buffer.getvalue())
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -140,7 +141,9 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
     """
     config = checkpoint.config
     network = UNet(config.arch, config.width)
-    if checkpoint.encoder_weights is not None and checkpoint.encoder_weights.stride_in_1x1:
+    weights = checkpoint.encoder_weights
+    if weights is not None and weights.stride_in_1x1:
+        assert isinstance(network.encoder, ResNet50Encoder)
         network.encoder.move_strides_to_1x1()
     load_weights(network, checkpoint.weights, where)
     if config.freeze_encoder:

@@ -23,26 +23,85 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--arch", type=click.Choice(["scratch", "resnet50"]), default="scratch", show_default=True, help="The encoder: trained anew, or torchvision's ResNet50.")  # fmt: skip
+@click.option(
+    "--arch",
+    type=click.Choice(["scratch", "resnet50"]),
+    default="scratch",
+    show_default=True,
+    help="The encoder: trained anew, or torchvision's ResNet50.",
+)
 @data_option("the phantom set in artifacts/phantom, with the demo's small settings")
-@click.option("--width", type=int, metavar="N", help="Channels of the first level.  [default: 64; demo: 8]")  # fmt: skip
-@click.option("--size", type=int, metavar="N", help="Height and width of the input.  [default: 256; demo: 96]")  # fmt: skip
-@click.option("--masks", type=click.Choice(["boxes", "segmentation"]), help="What the target is drawn from.  [default: boxes]")  # fmt: skip
+@click.option(
+    "--width", type=int, metavar="N", help="Channels of the first level.  [default: 64; demo: 8]"
+)
+@click.option(
+    "--size", type=int, metavar="N", help="Height and width of the input.  [default: 256; demo: 96]"
+)
+@click.option(
+    "--masks",
+    type=click.Choice(["boxes", "segmentation"]),
+    help="What the target is drawn from.  [default: boxes]",
+)
 @click.option("--epochs", type=int, metavar="N", help="[default: 25; demo: 10]")
 @click.option("--batch-size", type=int, metavar="N", help="[default: 32; demo: 8]")
-@click.option("--learning-rate", type=float, metavar="X", help="Of Adam, at the start.  [default: 0.001; demo: 0.003]")  # fmt: skip
-@click.option("--patience", type=int, metavar="N", help="Epochs without a lower validation loss until the learning rate falls.  [default: 3]")  # fmt: skip
-@click.option("--decay", type=float, metavar="X", help="What the learning rate is multiplied by then.  [default: 0.1]")  # fmt: skip
-@click.option("--encoder-weights", metavar="imagenet|none|FILE", help="For resnet50: torchvision's download, no weights, or a .safetensors or .pth file.  [default: imagenet]")  # fmt: skip
-@click.option("--freeze-encoder/--train-encoder", default=None, help="[default: frozen where it has weights]")  # fmt: skip
+@click.option(
+    "--learning-rate",
+    type=float,
+    metavar="X",
+    help="Of Adam, at the start.  [default: 0.001; demo: 0.003]",
+)
+@click.option(
+    "--patience",
+    type=int,
+    metavar="N",
+    help="Epochs without a lower validation loss until the learning rate falls.  [default: 3]",
+)
+@click.option(
+    "--decay",
+    type=float,
+    metavar="X",
+    help="What the learning rate is multiplied by then.  [default: 0.1]",
+)
+@click.option(
+    "--encoder-weights",
+    metavar="imagenet|none|FILE",
+    help="For resnet50: torchvision's download, no weights, or a .safetensors or .pth file.  "
+    "[default: imagenet]",
+)
+@click.option(
+    "--freeze-encoder/--train-encoder", default=None, help="[default: frozen where it has weights]"
+)
 @click.option("--seed", type=int, metavar="N", help="[default: 0]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]")
-@click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), help="[default: auto, which is bf16 where a CUDA device has it]")  # fmt: skip
-@click.option("--channels-last/--channels-first", default=None, help="Layout in memory.  [default: channels last]")  # fmt: skip
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bf16"]),
+    help="[default: auto, which is bf16 where a CUDA device has it]",
+)
+@click.option(
+    "--channels-last/--channels-first",
+    default=None,
+    help="Layout in memory.  [default: channels last]",
+)
 @threads_option
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the run goes.  [default: artifacts/unet-ARCH-wWIDTH; demo: artifacts/demo-ARCH-wWIDTH]")  # fmt: skip
-@click.option("--cache", type=click.Path(path_type=Path), default=CACHE, show_default=True, metavar="DIR", help="Where decoded images are kept.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on after the last whole epoch of the run in --out.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the run goes.  "
+    "[default: artifacts/unet-ARCH-wWIDTH; demo: artifacts/demo-ARCH-wWIDTH]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=CACHE,
+    show_default=True,
+    metavar="DIR",
+    help="Where decoded images are kept.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on after the last whole epoch of the run in --out."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 def main(
     arch: str,
@@ -94,16 +153,23 @@ def _report(result: "TrainResult") -> str:
     from train.history import best_epoch
 
     best = best_epoch(result.history)
-    names = ("epoch", "learning_rate", "train_loss", "train_iou", "valid_loss", "valid_iou")
-    columns = ("epoch", "rate", "train loss", "train IoU", "valid loss", "valid IoU", "images/s")
+    header = ("epoch", "rate", "train loss", "train IoU", "valid loss", "valid IoU", "images/s")
     rows = [
-        [*(getattr(r, n) if n != "learning_rate" else f"{r.learning_rate:g}" for n in names), round(r.images_per_s, 1)]
-        for r in result.history
+        (
+            row.epoch,
+            f"{row.learning_rate:g}",
+            row.train_loss,
+            row.train_iou,
+            row.valid_loss,
+            row.valid_iou,
+            round(row.images_per_s),
+        )
+        for row in result.history
     ]
     seconds = sum(row.seconds for row in result.history)
     return "\n".join(
         [
-            table(columns, rows),
+            table(header, rows),
             f"{result.config.name}: {result.parameters:,} parameters, "
             f"{result.trained_parameters:,} of them trained, "
             f"{counted(len(result.history), 'epoch')} in {seconds:.0f} s; lowest validation loss "

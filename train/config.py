@@ -1,6 +1,6 @@
 """Every setting of a training run, in one frozen record that is saved with its result."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from runtime.coco import MaskKind
@@ -125,9 +125,5 @@ def same_run(one: TrainConfig, other: TrainConfig) -> str | None:
     More epochs may be asked for, and the data may have moved (its fingerprint is compared
     elsewhere).
     """
-    neutral = {"epochs": 1, "data": ""}
-    first, second = replace(one, **neutral), replace(other, **neutral)
-    for name in TrainConfig.__slots__:
-        if getattr(first, name) != getattr(second, name):
-            return name
-    return None
+    names = (field.name for field in fields(TrainConfig) if field.name not in ("epochs", "data"))
+    return next((name for name in names if getattr(one, name) != getattr(other, name)), None)

@@ -151,7 +151,7 @@ class Batches:
         Images lie in memory as [n, H, W, 3] (channels last).
         """
         order = torch.from_numpy(np.concatenate(batches)).to(self.device)
-        for index in order.split(self.batch_size):
+        for index in torch.split(order, self.batch_size):
             images = self._images[index].permute(0, 3, 1, 2) * self._scale
             packed = self._masks[index]
             bits = (packed.unsqueeze(-1) >> self._bits) & 1

@@ -66,7 +66,12 @@ def draw_curves(path: Path, history: Sequence[EpochRow], title: str) -> None:
     figure.suptitle(title)
     epochs = [row.epoch for row in history]
     best = best_epoch(history).epoch
-    panels = (("loss", "loss"), ("iou", "soft IoU"), ("precision", "soft precision"), ("recall", "soft recall"))
+    panels = (
+        ("loss", "loss"),
+        ("iou", "soft IoU"),
+        ("precision", "soft precision"),
+        ("recall", "soft recall"),
+    )
     for axes, (name, label) in zip(figure.subplots(2, 2).flat, panels, strict=True):
         for split, colour in (("train", "tab:blue"), ("valid", "tab:orange")):
             values = [getattr(row, f"{split}_{name}") for row in history]

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -28,7 +30,7 @@ from train.checkpoint import (
     save_checkpoint,
 )
 from train.config import TrainConfig, same_run
-from train.data import Batches, decode_split
+from train.data import Batches, DecodedSplit, decode_split
 from train.encoders import ENCODERS, ResNet50Encoder
 from train.history import EpochRow, best_epoch, draw_curves, write_history
 from train.network import UNet
@@ -117,16 +119,15 @@ def train_network(
         dataset.licence,
         {split.name: len(split.samples) for split in splits},
     )
-    decoded = [
-        decode_split(
-            split,
-            config.size,
-            config.masks,
-            cache,
-            on_image=lambda done, total: listener(Progress("decode", done, total)),
-        )
-        for split in splits
-    ]
+    images = sum(data.images.values())
+    decoded: list[DecodedSplit] = []
+    for split in splits:
+        before = sum(len(other.names) for other in decoded)
+
+        def on_image(done: int, _: int, before: int = before) -> None:
+            listener(Progress("decode", before + done, images))
+
+        decoded.append(decode_split(split, config.size, config.masks, cache, on_image=on_image))
     train, valid = (Batches(split, config.batch_size, device) for split in decoded)
 
     with _settings(config):
@@ -182,7 +183,7 @@ def train_network(
             if epoch == 1:  # not earlier, so that a run that fails leaves the one before it whole
                 (out / LAST).unlink(missing_ok=True)
                 write_json(out / "config.json", to_dict(config))
-            # The best goes first: a run killed between the two repeats the epoch and writes it again.
+            # The best goes first: a run killed between the two repeats the epoch, best and all.
             if best_epoch(history) is row:
                 save_checkpoint(out / BEST, checkpoint)
             save_checkpoint(
@@ -195,7 +196,9 @@ def train_network(
             )
             write_history(out / "history.csv", history)
 
-    draw_curves(out / "curves.png", history, f"{config.name}, {data.name}, {config.size}x{config.size}")
+    draw_curves(
+        out / "curves.png", history, f"{config.name}, {data.name}, {config.size}x{config.size}"
+    )
     count = sum(p.numel() for p in network.parameters())
     return TrainResult(out, out / BEST, config, count, sum(p.numel() for p in trained), history)
 
@@ -319,7 +322,9 @@ def _summary(losses: Tensor, counts: list[int], sums: list[Tensor], masks: Tenso
     )
 
 
-def _check_finite(losses: list[float], order: list, names: tuple[str, ...], epoch: int) -> None:  # type: ignore[type-arg]
+def _check_finite(
+    losses: list[float], order: list[NDArray[np.int64]], names: tuple[str, ...], epoch: int
+) -> None:
     for step, loss in enumerate(losses):
         if not math.isfinite(loss):
             images = ", ".join(names[index] for index in order[step])

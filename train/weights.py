@@ -103,11 +103,18 @@ def _check(choice: str, state: dict[str, Tensor], expected: dict[str, Tensor]) -
     optional = {name for name in expected if name.endswith("num_batches_tracked")}
     missing = sorted(expected.keys() - state.keys() - optional)
     unknown = sorted(state.keys() - expected.keys())
-    shapes = [n for n in sorted(state.keys() & expected.keys()) if state[n].shape != expected[n].shape]
-    for names, what in ((missing, "lacks"), (unknown, "has the unknown"), (shapes, "has another shape of")):
+    shapes = [
+        n for n in sorted(state.keys() & expected.keys()) if state[n].shape != expected[n].shape
+    ]
+    for names, what in (
+        (missing, "lacks"),
+        (unknown, "has the unknown"),
+        (shapes, "has another shape of"),
+    ):
         if names:
             raise CheckpointError(
-                f"{choice}: expected torchvision's ResNet50 weights, found a file that {what} {names[0]}"
+                f"{choice}: expected torchvision's ResNet50 weights, found a file that {what} "
+                f"{names[0]}"
             )
     for name in optional - state.keys():
         state[name] = expected[name]

@@ -1,0 +1,1 @@
+"""The console commands of the runtime, thin over the library."""

@@ -50,7 +50,9 @@ def check(folder: Path, json_file: Path | None) -> None:
 
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--size", default=256, show_default=True, metavar="N", help="Height and width of an image.")  # fmt: skip
+@click.option(
+    "--size", default=256, show_default=True, metavar="N", help="Height and width of an image."
+)
 @click.option("--train", default=60, show_default=True, metavar="N", help="People to train on.")
 @click.option("--valid", default=15, show_default=True, metavar="N", help="People to validate on.")
 @click.option("--test", default=15, show_default=True, metavar="N", help="People to test on.")

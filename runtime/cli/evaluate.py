@@ -21,16 +21,40 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("models", metavar="MODEL.onnx...", nargs=-1, required=True, type=click.Path(path_type=Path))  # fmt: skip
+@click.argument(
+    "models", metavar="MODEL.onnx...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @data_option("the phantom set in artifacts/phantom")
 @click.option("--split", "split_name", default="test", show_default=True, metavar="NAME")
-@click.option("--masks", type=click.Choice(["boxes", "segmentation"]), default="boxes", show_default=True, help="What the target is drawn from.")  # fmt: skip
-@click.option("--size", type=int, metavar="N", help="Height and width of the networks' input.  [default: what each file states]")  # fmt: skip
+@click.option(
+    "--masks",
+    type=click.Choice(["boxes", "segmentation"]),
+    default="boxes",
+    show_default=True,
+    help="What the target is drawn from.",
+)
+@click.option(
+    "--size",
+    type=int,
+    metavar="N",
+    help="Height and width of the networks' input.  [default: what each file states]",
+)
 @click.option("--batch-size", default=1, show_default=True, type=click.IntRange(min=1), metavar="N")
-@click.option("--floors/--no-floors", default=True, show_default=True, help="Score predictions that need no network, from the train split.")  # fmt: skip
+@click.option(
+    "--floors/--no-floors",
+    default=True,
+    show_default=True,
+    help="Score predictions that need no network, from the train split.",
+)
 @threads_option
 @json_option("the results")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a row for each image as CSV.")  # fmt: skip
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a row for each image as CSV.",
+)
 def main(
     models: tuple[Path, ...],
     data: Path | None,

@@ -10,9 +10,28 @@ from runtime.cli.shell import ARTIFACTS, Command, counted, progress, threads_opt
 @click.command(cls=Command)
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), default=ARTIFACTS / "predictions", show_default=True, metavar="DIR", help="Where the pictures go.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["png", "npy"]), default="png", show_default=True, help="Of the probability map: 16 bits a pixel, or float32.")  # fmt: skip
-@click.option("--size", type=int, metavar="N", help="Height and width of the network's input.  [default: what the file states]")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=ARTIFACTS / "predictions",
+    show_default=True,
+    metavar="DIR",
+    help="Where the pictures go.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "npy"]),
+    default="png",
+    show_default=True,
+    help="Of the probability map: 16 bits a pixel, or float32.",
+)
+@click.option(
+    "--size",
+    type=int,
+    metavar="N",
+    help="Height and width of the network's input.  [default: what the file states]",
+)
 @threads_option
 def main(
     model: Path,

@@ -1,6 +1,7 @@
 """What every command shares: options, the way to fail, tables and progress bars."""
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ class Group(click.Group):
 class _Failure(click.ClickException):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code: int = exit_code  # type: ignore[misc]
 
 
 def data_option(default: str) -> Callable[[Function], Function]:
@@ -101,25 +102,43 @@ def require(extra: str, *modules: str) -> None:
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, total) that draws a bar on standard error, made at its first call."""
-    bar: Any = None
-
-    def update(done: int, total: int, note: str = "") -> None:
-        nonlocal bar
-        if bar is None:
-            bar = click.progressbar(
-                length=total, label=label, file=click.get_text_stream("stderr"),
-                item_show_func=lambda text: text, show_pos=True,
-            )  # fmt: skip
-            bar.__enter__()
-        bar.update(done - bar.pos, note or None)
-
+def progress(label: str) -> Iterator["ProgressBar"]:
+    """Yield a bar on standard error, which appears when it is first called."""
+    bar = ProgressBar(label)
     try:
-        yield update
+        yield bar
     finally:
-        if bar is not None:
-            bar.__exit__(None, None, None)
+        bar.close()
+
+
+class ProgressBar:
+    """Called with what is done, what there is in all, and a note to show beside the time left."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: Any = None
+
+    def __call__(self, done: int, total: int, note: str | None = None) -> None:
+        """Draw `done` of `total`."""
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=total,
+                label=self._label,
+                file=sys.stderr,
+                item_show_func=_as_it_is,
+                show_pos=True,
+            )
+            self._bar.render_progress()
+        self._bar.update(done - self._bar.pos, note)
+
+    def close(self) -> None:
+        """End the bar's line."""
+        if self._bar is not None:
+            self._bar.render_finish()
+
+
+def _as_it_is(note: str | None) -> str | None:
+    return note
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

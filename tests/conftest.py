@@ -1,0 +1,68 @@
+"""Data that many tests share: a small phantom set, a network trained on it, the real data set."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime.coco import Dataset, read_dataset
+from runtime.phantom import PhantomConfig, make_phantom
+
+SHARED = Path(os.environ.get("SEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A phantom data set of 16, 4 and 4 images of 64x64."""
+    config = PhantomConfig(train=8, valid=2, test=2, slices=2, size=64)
+    return make_phantom(tmp_path_factory.mktemp("data") / "phantom", config)
+
+
+@pytest.fixture(scope="session")
+def phantom_data(phantom: Path) -> Dataset:
+    return read_dataset(phantom)
+
+
+@pytest.fixture(scope="session")
+def run_folder(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the scratch network, width 4, 32x32, two epochs on the phantom set."""
+    pytest.importorskip("torch")
+    from train.config import demo_config
+    from train.loop import train_network
+
+    folder = tmp_path_factory.mktemp("artifacts")
+    config = demo_config(str(phantom), "scratch", width=4, size=32, epochs=2, threads=1)
+    return train_network(config, folder / "tiny", cache=folder / "cache").folder
+
+
+@pytest.fixture(scope="session")
+def model(run_folder: Path, phantom: Path) -> Path:
+    """That run's network as an ONNX file."""
+    pytest.importorskip("onnxscript")
+    from export.onnx_export import export_checkpoint
+
+    output = run_folder.parent / "tiny.onnx"
+    return export_checkpoint(run_folder / "best.pt", output, data=phantom).file.path
+
+
+@pytest.fixture(scope="session")
+def real_root() -> Path:
+    """The real data set, which a user's clone doesn't have."""
+    root = SHARED / "data" / "tumorseg"
+    if not root.is_dir():
+        pytest.skip(f"the real data set is not at {root} (SEG_SHARED names its parent folder)")
+    return root
+
+
+@pytest.fixture(scope="session")
+def real_data(real_root: Path) -> Dataset:
+    return read_dataset(real_root)
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Path:
+    """ImageNet weights of ResNet50, which a user's clone doesn't have."""
+    path = SHARED / "weights" / "resnet50_imagenet1k.safetensors"
+    if not path.is_file():
+        pytest.skip(f"the ResNet50 weights are not at {path} (SEG_SHARED names their parent folder)")
+    return path
