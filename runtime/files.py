@@ -46,6 +46,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def ensure_writable(folder: str | os.PathLike[str]) -> None:
+    """Make `folder` and raise OutputError where nothing can be written to it."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written, {_reason(error)}") from error
+
+
 def _umask() -> int:
     # The mask can only be read by setting it; mkstemp's 0600 would hide results from a group.
     mask = os.umask(0o022)

@@ -88,8 +88,8 @@ def _from_polygons(
             raise AnnotationError(f"{where}: expected finite coordinates, found NaN or infinity")
         inside = np.clip(points.reshape(-1, 2) * scale, 0.0, [size[1], size[0]])
         scaled.append(inside.ravel().tolist())
-    runs = coco_mask.frPyObjects(scaled, size[0], size[1])
-    return np.asarray(coco_mask.decode(coco_mask.merge(runs)), np.uint8)
+    runs = coco_mask.merge(coco_mask.frPyObjects(scaled, size[0], size[1]))
+    return _expand(_run_lengths(runs["counts"].decode("ascii"), where), size)
 
 
 def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> NDArray[np.uint8]:
@@ -104,11 +104,16 @@ def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> 
             f"{where}: expected run lengths that sum to {original[0] * original[1]}, "
             f"found {sum(lengths)}"
         )
-    values = np.arange(len(lengths), dtype=np.uint8) % 2
-    full = np.repeat(values, lengths).reshape(original, order="F")
+    full = _expand(lengths, original)
     rows = ((np.arange(size[0]) + 0.5) * original[0] / size[0]).astype(np.intp)
     columns = ((np.arange(size[1]) + 0.5) * original[1] / size[1]).astype(np.intp)
     return full[np.ix_(rows, columns)]
+
+
+def _expand(lengths: list[int], size: Size) -> NDArray[np.uint8]:
+    """Turn run lengths, of 0 and 1 in turn down the columns, into a mask."""
+    values = np.arange(len(lengths), dtype=np.uint8) % 2
+    return np.repeat(values, lengths).reshape(size, order="F")
 
 
 def _run_lengths(counts: object, where: str) -> list[int]:

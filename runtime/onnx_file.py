@@ -74,12 +74,10 @@ def read_onnx(path: str | Path) -> OnnxFile:
             raise ModelError(
                 f"{file}: expected an ONNX file of up to {MAX_BYTES} bytes, found none"
             )
-        with (
-            file.open("rb") as stream,
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as view,
-        ):
-            return _Reader(file).read(view)
+        with file.open("rb") as stream:
+            # Not closed by hand: an error's traceback may still hold slices of it.
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        return _Reader(file).read(memoryview(mapped))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ModelError(f"{file}: expected an ONNX file, found {reason}") from error

@@ -1,9 +1,12 @@
 """Data that many tests share: a small phantom set, a network trained on it, the real data set."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from model_builder import ModelBuilder
 
 from runtime.coco import Dataset, read_dataset
 from runtime.phantom import PhantomConfig, make_phantom
@@ -64,5 +67,55 @@ def real_weights() -> Path:
     """ImageNet weights of ResNet50, which a user's clone doesn't have."""
     path = SHARED / "weights" / "resnet50_imagenet1k.safetensors"
     if not path.is_file():
-        pytest.skip(f"the ResNet50 weights are not at {path} (SEG_SHARED names their parent folder)")
+        pytest.skip(
+            f"the ResNet50 weights are not at {path} (SEG_SHARED names their parent folder)"
+        )
     return path
+
+
+@pytest.fixture(scope="session")
+def build_onnx() -> ModelBuilder:
+    onnx = pytest.importorskip("onnx")
+
+    def build(
+        path: Path,
+        *,
+        shape: Sequence[int | str] = ("batch", 3, "height", "width"),
+        channels: int = 1,
+        activation: str = "Sigmoid",
+        metadata: dict[str, str] | None = None,
+        external: bool = False,
+    ) -> Path:
+        rng = np.random.default_rng(0)
+        weights = rng.normal(size=(channels, 3, 1, 1)).astype(np.float32)
+        nodes = [
+            onnx.helper.make_node("Conv", ["pixels", "weights"], ["hidden"]),
+            onnx.helper.make_node(activation, ["hidden"], ["map"]),
+        ]
+        graph = onnx.helper.make_graph(
+            nodes,
+            "tiny",
+            [onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape)],
+            [
+                onnx.helper.make_tensor_value_info(
+                    "map", onnx.TensorProto.FLOAT, [shape[0], channels, *shape[2:]]
+                )
+            ],
+            [onnx.numpy_helper.from_array(weights, "weights")],
+        )
+        opset = onnx.helper.make_opsetid("", 20)
+        proto = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10)
+        onnx.helper.set_model_props(proto, metadata or {})
+        if external:
+            onnx.save(
+                proto,
+                path,
+                save_as_external_data=True,
+                location=f"{path.name}.data",
+                size_threshold=0,
+            )
+        else:
+            path.write_bytes(proto.SerializeToString())
+        return path
+
+    return build

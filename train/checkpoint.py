@@ -1,7 +1,6 @@
 """Checkpoints: all that resuming and exporting need, loaded without running code."""
 
 import io
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from train.config import TrainConfig
 from train.encoders import ResNet50Encoder
 from train.history import EpochRow
 from train.network import UNet
+from train.plain_load import plain_load
 from train.weights import EncoderWeights
 
 FORMAT = 1
@@ -93,8 +93,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if not file.is_file():
         raise CheckpointError(f"{file}: expected a checkpoint, found no file")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
+        content = plain_load(file)
+    except ValueError as error:
         raise CheckpointError(
             f"{file}: expected a checkpoint of train-unet, found a file that is damaged, is "
             "something else, or would run code"

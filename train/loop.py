@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from runtime.coco import read_dataset
 from runtime.errors import ConfigError, NonFiniteLossError, OutputError
-from runtime.files import write_json
+from runtime.files import ensure_writable, write_json
 from runtime.machine import available_cores, installed_versions
 from runtime.manifest import manifest_sha256
 from runtime.metrics import PixelSums, scores, spread
@@ -111,6 +111,7 @@ def train_network(
             f"{out}: expected no finished or interrupted run, found one; give --resume, "
             "--overwrite or another --out"
         )
+    ensure_writable(out)
     dataset = read_dataset(config.data)
     splits = [dataset.split("train"), dataset.split("valid")]
     data = DataFacts(
@@ -136,10 +137,7 @@ def train_network(
         network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
         trained = [p for p in network.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(trained, lr=config.learning_rate)
-        # PyTorch acts on the epoch after `patience` bad ones; the study's protocol on the last.
-        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimiser, factor=config.decay, patience=config.patience - 1, threshold=0.0
-        )
+        scheduler = make_scheduler(optimiser, config)
         history: tuple[EpochRow, ...] = ()
         if resume and (out / LAST).exists():
             last = _resumable(out / LAST, config, data)
@@ -201,6 +199,16 @@ def train_network(
     )
     count = sum(p.numel() for p in network.parameters())
     return TrainResult(out, out / BEST, config, count, sum(p.numel() for p in trained), history)
+
+
+def make_scheduler(
+    optimiser: torch.optim.Optimizer, config: TrainConfig
+) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
+    """Return what lowers the learning rate after `patience` epochs without a lower loss."""
+    # PyTorch acts on the epoch after `patience` bad ones, the study's protocol on the last of them.
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, factor=config.decay, patience=config.patience - 1, threshold=0.0
+    )
 
 
 def _device_and_dtype(config: TrainConfig) -> tuple[torch.device, torch.dtype]:

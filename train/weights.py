@@ -1,16 +1,15 @@
 """Pretrained weights of an encoder: torchvision's own, or a file with torchvision's names."""
 
 import hashlib
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-import torch
 from torch import Tensor
 
 from runtime.errors import CheckpointError
 from train.encoders import ResNet50Encoder
+from train.plain_load import plain_load
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], EncoderWeights]:
                 metadata = file.metadata() or {}
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, OSError, EOFError) as error:
+            state = plain_load(path)
+    except (ValueError, OSError) as error:
         raise CheckpointError(
             f"{path}: expected encoder weights (.safetensors, or .pth of plain tensors), "
             "found something else"

@@ -1,0 +1,115 @@
+"""Doing work ahead, in threads, in order, within bounds."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.workers import map_ahead
+
+SIZES = st.integers(1, 6)
+
+
+class Source:
+    """Counts what is taken from it."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.length):
+            self.taken += 1
+            yield number
+
+
+def threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("map_ahead")]
+
+
+@given(st.lists(st.integers()), SIZES, SIZES)
+@settings(max_examples=30, deadline=None)
+def test_results_come_in_the_order_of_the_items(
+    items: list[int], workers: int, ahead: int
+) -> None:
+    found = list(map_ahead(lambda n: n * n, items, workers=workers, ahead=ahead))
+    assert found == [n * n for n in items]
+
+
+def test_a_slow_first_item_does_not_let_others_overtake_it() -> None:
+    others_done = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert others_done.wait(timeout=30)
+        elif number == 3:
+            others_done.set()
+        return number
+
+    assert list(map_ahead(work, range(6), workers=4, ahead=4)) == list(range(6))
+
+
+@given(st.integers(0, 20), SIZES, SIZES)
+@settings(max_examples=30, deadline=None)
+def test_no_more_than_ahead_items_are_taken_beyond_those_yielded(
+    length: int, workers: int, ahead: int
+) -> None:
+    source = Source(length)
+    results = map_ahead(lambda n: n, source, workers=workers, ahead=ahead)
+    assert source.taken == 0
+    for yielded, _ in enumerate(results, start=1):
+        assert source.taken <= yielded + ahead
+    assert source.taken == length
+
+
+def test_work_runs_at_once_in_as_many_threads_as_asked() -> None:
+    together = threading.Barrier(3)
+
+    def work(number: int) -> int:
+        together.wait(timeout=30)  # breaks, and raises, where fewer than three run at once
+        return number
+
+    assert list(map_ahead(work, range(6), workers=3, ahead=3)) == list(range(6))
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 10])
+def test_an_exception_comes_out_at_its_items_place(ahead: int) -> None:
+    def work(number: int) -> int:
+        if number == 4:
+            raise ValueError("item 4")
+        return number
+
+    results = map_ahead(work, range(8), workers=2, ahead=ahead)
+    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="item 4"):
+        next(results)
+    assert list(results) == []
+    assert not threads()
+
+
+def test_an_exception_of_the_source_comes_out_and_the_threads_end() -> None:
+    def source() -> Iterator[int]:
+        yield 0
+        raise ValueError("the source broke")
+
+    with pytest.raises(ValueError, match="the source broke"):
+        list(map_ahead(lambda n: n, source(), workers=2, ahead=2))
+    assert not threads()
+
+
+def test_a_generator_closed_early_takes_no_more_and_ends_its_threads() -> None:
+    source = Source(1000)
+    results = map_ahead(lambda n: n, source, workers=2, ahead=3)
+    assert next(results) == 0
+    assert threads()
+    results.close()  # type: ignore[attr-defined]
+    assert source.taken <= 1 + 3
+    assert not threads()
+    assert list(results) == []
+
+
+def test_ahead_of_nothing_is_refused_rather_than_yielding_nothing() -> None:
+    with pytest.raises(ValueError, match="ahead"):
+        list(map_ahead(lambda n: n, [1, 2, 3], workers=1, ahead=0))

@@ -1,0 +1,70 @@
+"""The four floors: a package imports only from those below its own, and only when it is used."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOORS = ("runtime", "train", "export", "bench")
+ABOVE_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "matplotlib", "safetensors"}
+
+
+def imported_packages(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_package_imports_only_from_the_floors_below(floor: str) -> None:
+    above = set(FLOORS[FLOORS.index(floor) + 1 :])
+    files = list((ROOT / floor).rglob("*.py"))
+    assert files
+    for path in files:
+        assert not imported_packages(path) & above, path
+
+
+def test_the_runtime_imports_nothing_that_a_plain_install_lacks() -> None:
+    for path in (ROOT / "runtime").rglob("*.py"):
+        assert not imported_packages(path) & ABOVE_RUNTIME, path
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(run.stdout.split())
+
+
+def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() -> None:
+    everything = "import runtime\nfor name in runtime.__all__: getattr(runtime, name)"
+    assert not loaded_after(everything) & (ABOVE_RUNTIME | {"onnxruntime"})
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["runtime.cli.data", "runtime.cli.predict", "runtime.cli.evaluate", "train.cli", "export.cli"],
+)
+def test_a_command_loads_nothing_heavy_before_it_runs(module: str) -> None:
+    heavy = ABOVE_RUNTIME | {"onnxruntime", "numpy", "PIL"}
+    assert not loaded_after(f"import {module}") & heavy
+
+
+@pytest.mark.parametrize("package", ["runtime", "train", "export"])
+def test_every_public_name_is_there(package: str) -> None:
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        home = getattr(module, name)
+        assert home.__doc__ or not callable(home), f"{package}.{name} has no docstring"
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = module.no_such_name

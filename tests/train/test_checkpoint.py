@@ -1,0 +1,80 @@
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from runtime.errors import CheckpointError
+from train.checkpoint import build_network, load_checkpoint, save_checkpoint
+
+
+def test_a_checkpoint_survives_its_file(run_folder: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "last.pt")
+    save_checkpoint(tmp_path / "copy.pt", checkpoint)
+    copy = load_checkpoint(tmp_path / "copy.pt")
+    assert (copy.config, copy.data, copy.history) == (
+        checkpoint.config, checkpoint.data, checkpoint.history
+    )  # fmt: skip
+    assert copy.weights.keys() == checkpoint.weights.keys()
+    for name, value in copy.weights.items():
+        assert torch.equal(value, checkpoint.weights[name])
+    assert copy.optimiser is not None
+    assert load_checkpoint(run_folder / "best.pt").optimiser is None
+
+
+class Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("writer", ["pickle", "torch"])
+def test_a_pickle_that_would_run_code_does_not(tmp_path: Path, writer: str) -> None:
+    path, mark = tmp_path / "trap.pt", tmp_path / "sprung"
+    content = {"format": 1, "weights": Trap(mark)}
+    if writer == "pickle":
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"trap\.pt: .*would run code"):
+        load_checkpoint(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kept", [0, 10, 2000])
+def test_a_cut_checkpoint_is_refused(run_folder: Path, tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "cut.pt"
+    path.write_bytes((run_folder / "best.pt").read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match=r"cut\.pt: expected a checkpoint of train-unet"):
+        load_checkpoint(path)
+
+
+def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
+    text, tensors = tmp_path / "text.pt", tmp_path / "tensors.pt"
+    text.write_text("not a checkpoint")
+    torch.save({"head.weight": torch.zeros(3)}, tensors)
+    for path in (text, tensors):
+        with pytest.raises(CheckpointError, match=f"{path.name}: expected a checkpoint"):
+            load_checkpoint(path)
+    with pytest.raises(CheckpointError, match="found no file"):
+        load_checkpoint(tmp_path / "none.pt")
+
+
+def test_a_record_of_another_form_is_refused(run_folder: Path, tmp_path: Path) -> None:
+    content = torch.load(run_folder / "best.pt", weights_only=True)
+    content["config"]["width"] = "wide"
+    torch.save(content, tmp_path / "odd.pt")
+    with pytest.raises(CheckpointError, match=r"odd\.pt: config\.width: expected int, found str"):
+        load_checkpoint(tmp_path / "odd.pt")
+
+
+def test_weights_of_another_architecture_are_refused(run_folder: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    for changes in ({"width": 8}, {"arch": "resnet50"}):
+        other = replace(checkpoint, config=replace(checkpoint.config, **changes))
+        with pytest.raises(CheckpointError, match=r"best\.pt: expected the weights of .* at width"):
+            build_network(other, "best.pt")

@@ -1,0 +1,89 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import train.data
+from runtime.coco import Dataset, read_dataset
+from runtime.errors import ImageError, OutputError
+from runtime.images import load_scan, to_input
+from train.data import Batches, DecodedSplit, decode_split
+
+
+@pytest.fixture
+def decoded(phantom_data: Dataset, tmp_path: Path) -> DecodedSplit:
+    return decode_split(phantom_data.split("train"), 32, "boxes", tmp_path / "cache")
+
+
+def test_batches_hold_what_the_runtime_decodes(
+    decoded: DecodedSplit, phantom_data: Dataset
+) -> None:
+    batches = Batches(decoded, 3, torch.device("cpu"))
+    order = batches.indices()
+    samples = phantom_data.split("train").samples
+    for index, (images, masks) in zip(order, batches.load(order), strict=True):
+        for position, image, mask in zip(index, images, masks, strict=True):
+            sample = samples[position]
+            expected = to_input(load_scan(sample.path, (32, 32)).pixels)
+            np.testing.assert_array_equal(image.numpy(), expected)
+            np.testing.assert_array_equal(mask[0].numpy(), sample.mask((32, 32)))
+        assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_epoch_shows_each_image_once_in_an_order_of_its_own(decoded: DecodedSplit) -> None:
+    batches = Batches(decoded, 3, torch.device("cpu"))
+    orders = [np.concatenate(batches.indices((7, epoch))).tolist() for epoch in (1, 2, 1)]
+    for order in orders:
+        assert sorted(order) == list(range(len(decoded.names)))
+    assert orders[0] == orders[2] != orders[1]
+    assert len(batches) == len(batches.indices())
+
+
+def test_an_image_is_decoded_once(
+    phantom_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split, cache = phantom_data.split("valid"), tmp_path / "cache"
+    seen: list[int] = []
+    first = decode_split(split, 32, "boxes", cache, on_image=lambda done, _: seen.append(done))
+    assert seen == list(range(1, len(split.samples) + 1))
+    monkeypatch.setattr(train.data, "load_scan", lambda *_: pytest.fail("decoded again"))
+    again = decode_split(split, 32, "boxes", cache)
+    np.testing.assert_array_equal(first.images, again.images)
+
+
+def test_the_cache_follows_size_masks_and_changed_files(phantom: Path, tmp_path: Path) -> None:
+    root, cache = tmp_path / "data", tmp_path / "cache"
+    shutil.copytree(phantom, root)
+    split = read_dataset(root).split("valid")
+    decode_split(split, 32, "boxes", cache)
+    decode_split(split, 48, "boxes", cache)
+    decode_split(split, 32, "segmentation", cache)
+    assert len(list(cache.iterdir())) == 3
+    shutil.copyfile(split.samples[1].path, split.samples[0].path)
+    changed = decode_split(split, 32, "boxes", cache)
+    np.testing.assert_array_equal(changed.images[0], changed.images[1])
+
+
+def test_a_failure_leaves_nothing_in_the_cache(phantom: Path, tmp_path: Path) -> None:
+    root, cache = tmp_path / "data", tmp_path / "cache"
+    shutil.copytree(phantom, root)
+    split = read_dataset(root).split("valid")
+    split.samples[-1].path.write_text("no picture")
+    with pytest.raises(ImageError, match=split.samples[-1].file_name):
+        decode_split(split, 32, "boxes", cache)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_file_in_the_caches_place_is_named(phantom_data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(OutputError, match=r"cache/.*cannot be written"):
+        decode_split(phantom_data.split("valid"), 32, "boxes", tmp_path / "cache")
+
+
+def test_the_file_stays_as_it_is_when_a_batch_is_written_to(decoded: DecodedSplit) -> None:
+    before = decoded.images.copy()
+    images, _ = next(Batches(decoded, 2, torch.device("cpu")).load([np.array([0, 1])]))
+    images.zero_()
+    np.testing.assert_array_equal(decoded.images, before)
