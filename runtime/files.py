@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,32 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a new folder beside `path`, renamed to `path` when the block succeeds.
+
+    `path` must not exist, or be an empty folder; where something else made it meanwhile, that
+    stays. When the block fails, the folder beside it is gone.
+
+    Raises:
+        OutputError: nothing can be written there, or the disk is full.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if not target.exists() or not any(target.iterdir()):
+            temporary.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written, {_reason(error)}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def ensure_writable(folder: str | os.PathLike[str]) -> None:

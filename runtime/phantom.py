@@ -6,8 +6,6 @@ Rician noise (Gudbjartsson, Patz 1995). Different people are in different splits
 try the tools on, not to draw medical conclusions from.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.errors import ConfigError, OutputError
-from runtime.files import write_json
+from runtime.files import replacing_folder, write_json
 
 Floats = NDArray[np.float64]
 
@@ -79,30 +77,16 @@ def make_phantom(
         )
     people = {"train": config.train, "valid": config.valid, "test": config.test}
     total = sum(people.values()) * config.slices
-    done = 0
-    beside: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-        beside.chmod(0o755)
+    with replacing_folder(target) as beside:
         person = 0
         for split, count in people.items():
             writer = _SplitWriter(beside / split, config)
             for _ in range(count):
                 writer.add_person(person)
                 person += 1
-                done += config.slices
                 if on_image is not None:
-                    on_image(done, total)
+                    on_image(person * config.slices, total)
             writer.finish()
-        if target.exists():
-            target.rmdir()
-        beside.rename(target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written, {error.strerror or error}") from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
     return target
 
 

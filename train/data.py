@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runtime.coco import MaskKind, Sample, Split
-from runtime.errors import ImageError, OutputError
+from runtime.errors import ImageError
+from runtime.files import replacing_folder
 from runtime.images import SCALE, load_scan
 from runtime.machine import available_cores
 from runtime.workers import map_ahead
@@ -92,14 +91,11 @@ def _build(
         scan = load_scan(sample.path, (size, size))
         return scan.pixels, np.packbits(sample.mask((size, size), masks), axis=1)
 
-    beside: Path | None = None
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}."))
-        count, cores = len(split.samples), available_cores()
-        shapes = {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
+    count, cores = len(split.samples), available_cores()
+    shapes = {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
+    with replacing_folder(entry) as beside:
         images, packed = (
-            np.lib.format.open_memmap(beside / f"{name}.npy", "w+", np.uint8, shape)
+            np.lib.format.open_memmap(beside / f"{name}.npy", "w+", np.uint8, shape=shape)
             for name, shape in shapes.items()
         )
         decoded = map_ahead(decode, split.samples, workers=cores, ahead=8 * cores)
@@ -109,13 +105,6 @@ def _build(
                 on_image(index + 1, count)
         images.flush()
         packed.flush()
-        if not entry.is_dir():  # another run may have been faster
-            beside.rename(entry)
-    except OSError as error:
-        raise OutputError(f"{entry}: cannot be written, {error.strerror or error}") from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
 
 
 class Batches:

@@ -31,9 +31,7 @@ def threads() -> list[str]:
 
 @given(st.lists(st.integers()), SIZES, SIZES)
 @settings(max_examples=30, deadline=None)
-def test_results_come_in_the_order_of_the_items(
-    items: list[int], workers: int, ahead: int
-) -> None:
+def test_results_come_in_the_order_of_the_items(items: list[int], workers: int, ahead: int) -> None:
     found = list(map_ahead(lambda n: n * n, items, workers=workers, ahead=ahead))
     assert found == [n * n for n in items]
 

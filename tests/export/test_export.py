@@ -1,0 +1,260 @@
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from click.testing import CliRunner
+
+from export.cli import main
+from export.convert import convert, count_macs, with_logit_output
+from export.onnx_export import (
+    default_output,
+    describe_network,
+    export_checkpoint,
+    find_checkpoints,
+)
+from export.parity import certify, make_cases
+from runtime.coco import Dataset
+from runtime.errors import CheckpointError, DataError, ParityError
+from runtime.images import load_scan, to_input
+from runtime.metadata import KEY, Metadata, dump_metadata, parse_metadata
+from runtime.onnx_file import read_onnx
+from train.checkpoint import build_network, load_checkpoint
+from train.network import UNet
+
+
+def network_of(run_folder: Path) -> UNet:
+    return build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+
+
+def session_of(model: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+
+
+def test_the_file_is_self_sufficient_standard_onnx(model: Path) -> None:
+    proto = onnx.load(model, load_external_data=False)
+    onnx.checker.check_model(proto, full_check=True)
+    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 20)]
+    assert {node.domain for node in proto.graph.node} == {""}
+    assert not proto.functions
+    assert all(not tensor.external_data for tensor in proto.graph.initializer)
+    assert list(model.parent.glob("*.data")) == []
+    assert proto.graph.node[-1].op_type == "Sigmoid"
+
+
+def test_the_file_tells_nothing_of_the_machine_that_made_it(model: Path) -> None:
+    content = model.read_bytes()
+    for trace in (Path(__file__).resolve().parents[2], Path(sys.prefix), Path.home()):
+        assert str(trace).encode() not in content
+
+
+def test_input_and_output_are_those_of_the_contract(model: Path) -> None:
+    (image,), (probability,) = session_of(model).get_inputs(), session_of(model).get_outputs()
+    assert (image.name, image.type, image.shape) == (
+        "image", "tensor(float)", ["batch", 3, "height", "width"]
+    )  # fmt: skip
+    assert (probability.name, probability.type, probability.shape) == (
+        "probability", "tensor(float)", ["batch", 1, "height", "width"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("arch", ["scratch", "resnet50"])
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("size", [(64, 64), (96, 160)])
+def test_both_networks_give_pytorchs_probabilities(
+    arch: str, batch: int, size: tuple[int, int], phantom_data: Dataset, converted: dict[str, bytes]
+) -> None:
+    network = seeded_network(arch)
+    samples = phantom_data.split("valid").samples[:batch]
+    images = np.stack([to_input(load_scan(sample.path, size).pixels) for sample in samples])
+    session = onnxruntime.InferenceSession(converted[arch], providers=["CPUExecutionProvider"])
+    (found,) = session.run(["probability"], {"image": images})
+    with torch.no_grad():
+        expected = torch.sigmoid(network(torch.from_numpy(images))).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert found.std() > 0.0
+
+
+def seeded_network(arch: str) -> UNet:
+    """A network whose normalisation has statistics of real images, as after training."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet(arch, 4)
+        for _ in range(3):
+            network.train()(torch.rand(4, 3, 64, 64))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def converted() -> dict[str, bytes]:
+    return {
+        arch: convert(seeded_network(arch)).SerializeToString() for arch in ("scratch", "resnet50")
+    }
+
+
+def test_an_image_gives_the_same_alone_and_in_a_batch(model: Path, phantom_data: Dataset) -> None:
+    samples = phantom_data.split("train").samples[:8]
+    images = np.stack([to_input(load_scan(sample.path, (64, 64)).pixels) for sample in samples])
+    session = session_of(model)
+    (together,) = session.run(None, {"image": images})
+    for index in range(len(images)):
+        (alone,) = session.run(None, {"image": images[index : index + 1]})
+        np.testing.assert_allclose(alone[0], together[index], atol=1e-6)
+
+
+def test_parameters_and_macs_are_those_of_the_graph(model: Path) -> None:
+    metadata = read_onnx(model).metadata
+    assert metadata is not None
+    proto = onnx.load(model)
+    for value in (proto.graph.input[0], proto.graph.output[0]):
+        for side, length in zip(value.type.tensor_type.shape.dim, (1, 0, 32, 32), strict=True):
+            if length:
+                side.dim_value = length
+    shapes = {
+        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (
+            *onnx.shape_inference.infer_shapes(proto).graph.value_info,
+            *proto.graph.input,
+            *proto.graph.output,
+        )
+    }
+    weights = {tensor.name: tensor.dims for tensor in proto.graph.initializer}
+    macs = 0
+    for node in proto.graph.node:
+        if node.op_type == "Conv":
+            macs += math.prod(shapes[node.output[0]][2:]) * math.prod(weights[node.input[1]])
+        elif node.op_type == "ConvTranspose":
+            macs += math.prod(shapes[node.input[0]][2:]) * math.prod(weights[node.input[1]])
+    assert metadata.network.macs == macs
+
+
+def test_macs_grow_with_the_area(run_folder: Path) -> None:
+    network = network_of(run_folder)
+    assert count_macs(network, 64) == 4 * count_macs(network, 32)
+
+
+def test_the_certificate_holds_what_a_comparison_finds(
+    run_folder: Path, model: Path, phantom_data: Dataset
+) -> None:
+    metadata = read_onnx(model).metadata
+    assert metadata is not None
+    assert metadata.parity is not None
+    network, session = network_of(run_folder), session_of(model)
+    differences, count = [], 0
+    cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    for case in cases:
+        with torch.no_grad():
+            expected = torch.sigmoid(network(torch.from_numpy(case.inputs))).numpy()
+        differences.append(np.abs(session.run(None, {"image": case.inputs})[0] - expected).ravel())
+        count += len(case.inputs)
+    found = np.concatenate(differences)
+    parity = metadata.parity
+    assert parity.max_probability <= parity.tolerance_probability == 1e-5
+    # Another number of threads may round otherwise.
+    assert parity.max_probability == pytest.approx(found.max(), abs=1e-6)
+    assert (parity.inputs, parity.pixels) == (count, found.size)
+    assert parity.images == len(phantom_data.split("valid").samples)
+    assert {case.inputs.shape[0] for case in cases} == {1, 4}
+    assert len({case.inputs.shape[2:] for case in cases}) == 3
+
+
+def test_a_network_that_differs_gets_no_certificate_and_no_file(
+    run_folder: Path,
+    phantom: Path,
+    phantom_data: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = network_of(run_folder)
+    model = convert(network)
+    cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    with torch.no_grad():
+        network.head.bias.add_(0.001)  # type: ignore[union-attr]
+    with pytest.raises(ParityError, match="expected probabilities within 1e-05 of PyTorch's"):
+        certify(model, network, cases, images_from="", threads=1)
+    monkeypatch.setattr("export.onnx_export.convert", lambda _: model)
+    monkeypatch.setattr("export.onnx_export.build_network", lambda *_: network)
+    output = tmp_path / "m.onnx"
+    output.write_text("an earlier file")
+    with pytest.raises(ParityError):
+        export_checkpoint(run_folder / "best.pt", output, data=phantom)
+    assert output.read_text() == "an earlier file"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_not_a_number_fails_the_gate(run_folder: Path, phantom_data: Dataset) -> None:
+    network = network_of(run_folder)
+    with torch.no_grad():
+        network.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
+    cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    with pytest.raises(ParityError, match="found a difference of nan"):
+        certify(convert(network), network, cases, images_from="", threads=1)
+
+
+def test_the_logit_copy_leaves_the_model_as_it_is(run_folder: Path) -> None:
+    model = convert(network_of(run_folder))
+    before = model.SerializeToString()
+    copy = with_logit_output(model)
+    onnx.checker.check_model(copy, full_check=True)
+    assert model.SerializeToString() == before
+    assert [output.name for output in copy.graph.output] == ["probability", "logit"]
+
+
+def test_the_metadata_tells_the_training(run_folder: Path, model: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    metadata = read_onnx(model).metadata
+    assert metadata is not None
+    assert metadata.training is not None
+    assert metadata.name == "tiny"
+    assert metadata.training.data_sha256 == checkpoint.data.sha256
+    assert metadata.training.best_epoch == checkpoint.epoch
+    assert metadata.training.validation["iou"] == checkpoint.history[-1].valid_iou
+    assert metadata.network.parameters == sum(
+        p.numel() for p in build_network(checkpoint, "best.pt").parameters()
+    )
+    text = session_of(model).get_modelmeta().custom_metadata_map[KEY]
+    assert parse_metadata(text, "tiny.onnx") == metadata
+
+
+def test_metadata_survives_json_and_later_minor_versions(run_folder: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    metadata = describe_network(checkpoint, network_of(run_folder), "n")
+    content = json.loads(dump_metadata(metadata))
+    content["schema"], content["later"] = "1.9", "a new field"
+    assert parse_metadata(json.dumps(content), "m") == replace(metadata, schema="1.9")
+    assert isinstance(metadata, Metadata)
+
+
+def test_checkpoints_are_found_and_named_after_their_folders(run_folder: Path) -> None:
+    (found,) = find_checkpoints(run_folder.parent)
+    assert found == run_folder / "best.pt"
+    assert default_output(found) == run_folder.parent / "tiny.onnx"
+    with pytest.raises(CheckpointError, match=r"expected runs of train-unet \(\*/best\.pt\)"):
+        find_checkpoints(run_folder)
+
+
+def test_a_data_set_that_is_gone_is_named(run_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gone: expected the folder of a data set"):
+        export_checkpoint(run_folder / "best.pt", tmp_path / "m.onnx", data=tmp_path / "gone")
+
+
+def test_without_arguments_every_run_below_artifacts_is_exported(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / "artifacts" / name).mkdir(parents=True)
+        (tmp_path / "artifacts" / name / "best.pt").write_bytes(
+            (run_folder / "best.pt").read_bytes()
+        )
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 0, result.output
+    written = sorted(path.name for path in Path("artifacts").glob("*.onnx"))
+    assert written == ["one.onnx", "two.onnx"]
+    assert "probabilities differ by at most" in result.output

@@ -1,0 +1,322 @@
+"""What a user may do wrong: one sentence, the right exit code, and earlier results as they were."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from model_builder import ModelBuilder
+from PIL import Image
+
+from export.cli import main as export_onnx
+from runtime.cli.data import main as seg_data
+from runtime.cli.evaluate import main as seg_eval
+from runtime.cli.predict import main as seg_predict
+from train.cli import main as train_unet
+
+CocoEdit = Callable[[dict[str, Any]], object]
+
+
+def run(command: click.Command, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def assert_one_sentence(result: Result, *words: str, exit_code: int = 2) -> None:
+    assert result.exit_code == exit_code, result.output
+    assert "Traceback" not in result.output
+    (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    for word in words:
+        assert word in line
+
+
+@pytest.fixture
+def data(phantom: Path, tmp_path: Path) -> Path:
+    """A copy of the phantom set, to be damaged."""
+    return Path(shutil.copytree(phantom, tmp_path / "data"))
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """A result of an earlier run."""
+    path = tmp_path / "earlier.json"
+    path.write_text("an earlier result")
+    return path
+
+
+def edit_coco(data: Path, edit: CocoEdit) -> None:
+    path = data / "test" / "_annotations.coco.json"
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def jpeg(path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    Image.fromarray(pixels).save(path, quality=95)
+    return path
+
+
+@pytest.mark.parametrize("name", ["scan.jpg", "scan.png", "empty.png"])
+def test_an_image_that_cannot_be_read(model: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "scan.jpg":
+        path.write_bytes(jpeg(path).read_bytes()[:3000])
+    else:
+        path.write_text("not an image" if name == "scan.png" else "")
+    result = run(seg_predict, model, path, "--out", tmp_path / "out")
+    assert_one_sentence(result, str(path), "expected")
+    assert not (tmp_path / "out").exists()
+
+
+def picture_of(kind: str) -> Image.Image:
+    grey = np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8)
+    rgb = Image.fromarray(np.stack([grey, 255 - grey, grey // 2], axis=2))
+    pictures = {
+        "16-bit": lambda: Image.fromarray(grey.astype(np.uint16) * 257),
+        "palette": lambda: rgb.quantize(64),
+        "RGBA": lambda: Image.merge("RGBA", (*rgb.split(), Image.new("L", rgb.size, 255))),
+        "1x1": lambda: rgb.resize((1, 1)),
+    }
+    return pictures[kind]()
+
+
+@pytest.mark.parametrize("kind", ["16-bit", "palette", "RGBA", "1x1"])
+def test_odd_images_are_read_correctly(model: Path, tmp_path: Path, kind: str) -> None:
+    picture = picture_of(kind)
+    picture.save(tmp_path / "odd.png")
+    plain = picture
+    if kind == "16-bit":
+        plain = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    plain.convert("RGB").save(tmp_path / "plain.png")
+    result = run(
+        seg_predict, model, tmp_path / "odd.png", tmp_path / "plain.png", "--out", tmp_path
+    )
+    assert result.exit_code == 0, result.output
+    odd, expected = (
+        np.asarray(Image.open(tmp_path / f"{name}.probability.png").copy())
+        for name in ("odd", "plain")
+    )
+    np.testing.assert_array_equal(odd, expected)
+    assert odd.shape == (picture.height, picture.width)
+
+
+def drop_image(data: Path) -> str:
+    image = next((data / "test").glob("*.png"))
+    image.unlink()
+    return image.name
+
+
+def cut_image(data: Path) -> str:
+    image = next((data / "test").glob("*.png"))
+    image.write_bytes(image.read_bytes()[:500])
+    return image.name
+
+
+def break_json(data: Path) -> str:
+    (data / "test" / "_annotations.coco.json").write_text("{'images': ")
+    return "_annotations.coco.json: expected JSON"
+
+
+def drop_list(data: Path) -> str:
+    edit_coco(data, lambda content: content.pop("images"))
+    return "_annotations.coco.json: expected a COCO file with a list 'images'"
+
+
+def leave_folder(data: Path) -> str:
+    edit_coco(data, lambda content: content["images"][0].update(file_name="../../secret.png"))
+    return "'../../secret.png'"
+
+
+@pytest.mark.parametrize("damage", [drop_image, cut_image, break_json, drop_list, leave_folder])
+def test_a_data_set_that_cannot_be_used(
+    model: Path, data: Path, earlier: Path, damage: Callable[[Path], str]
+) -> None:
+    words = damage(data)
+    result = run(seg_eval, model, "--data", data, "--json", earlier)
+    assert_one_sentence(result, words)
+    assert earlier.read_text() == "an earlier result"
+
+
+def test_training_stops_before_it_starts_on_a_missing_image(data: Path, tmp_path: Path) -> None:
+    image = next((data / "train").glob("*.png"))
+    image.unlink()
+    out = tmp_path / "run"
+    result = run(
+        train_unet,
+        "--data",
+        data,
+        "--width",
+        2,
+        "--size",
+        32,
+        "--out",
+        out,
+        "--cache",
+        tmp_path / "c",
+    )
+    assert_one_sentence(result, image.name, "expected the image")
+    assert not list(out.glob("*"))
+
+
+def test_check_tells_defects_and_whether_the_set_can_be_used(data: Path) -> None:
+    assert run(seg_data, "check", data).exit_code == 0
+    name = drop_image(data)
+    result = run(seg_data, "check", data)
+    assert result.exit_code == 1
+    assert f"{name}: expected the image in {data / 'test'}, found none; refused" in result.output
+
+
+def test_onnx_files_that_cannot_be_run(
+    model: Path, build_onnx: ModelBuilder, tmp_path: Path, phantom: Path
+) -> None:
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(model.read_bytes()[:-100])
+    grey = build_onnx(tmp_path / "grey.onnx", shape=("batch", 1, "height", "width"))
+    classes = build_onnx(tmp_path / "classes.onnx", channels=5)
+    external = build_onnx(tmp_path / "external.onnx", external=True)
+    for path, words in (
+        (cut, "expected a complete ONNX file"),
+        (grey, "expected one input float32 [batch, 3, height, width]"),
+        (classes, "expected one output float32 [batch, 1, height, width]"),
+        (external, "points to external data"),
+        (tmp_path / "none.onnx", "no such file"),
+    ):
+        result = run(seg_eval, path, "--data", phantom, "--size", 32)
+        assert_one_sentence(result, path.name, words)
+
+
+class Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_checkpoints_that_cannot_be_exported(
+    run_folder: Path, phantom: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    trap, other = tmp_path / "trap.pt", tmp_path / "other.pt"
+    trap.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    content = torch.load(run_folder / "best.pt", weights_only=True)
+    content["config"]["width"] = 8
+    torch.save(content, other)
+    output = tmp_path / "m.onnx"
+    output.write_text("an earlier file")
+    for path, words in ((trap, "would run code"), (other, "those of another architecture")):
+        result = run(export_onnx, path, "--out", output, "--data", phantom)
+        assert_one_sentence(result, path.name, words)
+    assert output.read_text() == "an earlier file"
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB with 4 KiB left."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if mounted.returncode:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        (place / "filler").write_bytes(bytes(60 * 1024))
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk(
+    model: Path, run_folder: Path, phantom: Path, full_disk: Path, tmp_path: Path
+) -> None:
+    earlier = full_disk / "earlier.json"
+    earlier.write_text("old")
+    picture = next((phantom / "test").glob("*.png"))
+    tiny = ("--width", 2, "--size", 32, "--epochs", 1, "--cache", tmp_path / "cache")
+    for result in (
+        run(seg_eval, model, "--data", phantom, "--json", earlier),
+        run(seg_predict, model, picture, "--out", full_disk / "out"),
+        run(export_onnx, run_folder, "--out", full_disk / "m.onnx", "--data", phantom),
+        run(train_unet, "--data", phantom, *tiny, "--out", full_disk / "run"),
+        run(
+            train_unet,
+            "--data",
+            phantom,
+            *tiny[:-2],
+            "--cache",
+            full_disk / "c",
+            "--out",
+            tmp_path / "r",
+        ),
+        run(seg_data, "phantom", full_disk / "phantom", "--size", 64),
+    ):
+        assert_one_sentence(result, str(full_disk), "cannot be written, no space left on device")
+    assert earlier.read_text() == "old"
+    left = {path.name for path in full_disk.rglob("*") if path.is_file()}
+    assert left == {"filler", "earlier.json"}
+
+
+def test_a_folder_without_permission(model: Path, phantom: Path, tmp_path: Path) -> None:
+    """As the data's folder, which is fine, and as the results'."""
+    closed = Path(shutil.copytree(phantom, tmp_path / "closed"))
+    command = [sys.executable, "-c", "from runtime.cli.evaluate import main; main()"]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv, to give up root's right to write everywhere")
+        command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
+    closed.chmod(0o555)
+    command += [str(model), "--data", str(closed), "--threads", "1"]
+    result = closed / "result.json"
+    for extra, status in ((), 0), (("--json", str(result)), 2):
+        ran = subprocess.run([*command, *extra], capture_output=True, text=True, check=False)
+        assert ran.returncode == status, ran.stderr
+    assert f"{result}: cannot be written, permission denied" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
+    train = ("--data", phantom, "--out", tmp_path / "run")
+    uses: list[tuple[click.Command, tuple[object, ...], str]] = [
+        (seg_eval, (model, "--data", phantom, "--split", "tset"), "expected a split 'tset'"),
+        (seg_eval, (model, "--data", tmp_path / "none"), "expected the folder of a data set"),
+        (seg_eval, (model, "--data", phantom, "--size", 33), "multiples of 16"),
+        (seg_predict, (model, tmp_path / "*.gif"), "found nothing"),
+        (train_unet, (*train, "--size", 33), "multiple of 16"),
+        (train_unet, (*train, "--encoder-weights", "w.pth"), "expected no encoder weights"),
+        (export_onnx, (tmp_path / "none",), "found no file"),
+        (seg_data, ("phantom", phantom), "expected no file or an empty folder"),
+    ]
+    for command, arguments, words in uses:
+        assert_one_sentence(run(command, *arguments), words)
+
+
+def test_a_missing_extra_is_named_with_its_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = sys.modules["importlib.util"].find_spec
+
+    def without_torch(name: str, *rest: Any) -> Any:
+        return None if name == "torch" else found(name, *rest)
+
+    monkeypatch.setattr("runtime.cli.shell.importlib.util.find_spec", without_torch)
+    for command, extra in ((train_unet, "train"), (export_onnx, "export")):
+        words = f"torch is not installed: this command needs pip install 'seg-toolkit[{extra}]'"
+        assert_one_sentence(run(command), words)
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    result = run(seg_eval, tmp_path / "none.onnx", "--data", tmp_path, "--debug")
+    assert result.exception is not None
+    assert type(result.exception).__name__ == "DataError"
