@@ -13,12 +13,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/train-unet --arch scratch --out artifacts/demo/scratch --overwrite
-	$(BIN)/train-unet --arch resnet50 --encoder-weights none --out artifacts/demo/resnet50 --overwrite
-	$(BIN)/export-onnx artifacts/demo/scratch artifacts/demo/resnet50
-	$(BIN)/seg-predict artifacts/demo/scratch.onnx artifacts/phantom/test --out artifacts/demo/predictions
-	$(BIN)/seg-eval artifacts/demo/scratch.onnx artifacts/demo/resnet50.onnx --json artifacts/demo/evaluation.json --csv artifacts/demo/evaluation.csv
-	@echo
+	$(BIN)/train-unet --arch scratch --overwrite
+	$(BIN)/train-unet --arch resnet50 --encoder-weights none --overwrite
+	$(BIN)/export-onnx artifacts/demo/unet-scratch-w8 artifacts/demo/unet-resnet50-w8
+	$(BIN)/seg-predict artifacts/demo/unet-scratch-w8.onnx artifacts/phantom/test --out artifacts/demo/predictions
+	$(BIN)/seg-eval artifacts/demo/*.onnx --json artifacts/demo/evaluation.json --csv artifacts/demo/evaluation.csv
 	@ls -d artifacts/demo/*/curves.png artifacts/demo/*.onnx artifacts/demo/predictions
 
 lint: $(VENV)/installed

@@ -65,8 +65,8 @@ def _report(result: "ExportResult") -> str:
         f"{result.file.path}: {network.arch} of width {network.width}, "
         f"{network.parameters:,} parameters, {network.macs / 1e9:.3g} GMACs, "
         f"{result.file.file_bytes / 1e6:.1f} MB\n"
-        f"  compared with PyTorch on {parity.inputs} inputs, {parity.images} of them images of "
-        f"{parity.images_from}, one by one: probabilities differ by at most "
+        f"  compared with PyTorch in float64 on {parity.inputs} inputs, {parity.images} of them "
+        f"images of {parity.images_from}, one by one: probabilities differ by at most "
         f"{parity.max_probability:.1e}, logits by {parity.max_logit:.1e}, "
         f"{parity.flipped_pixels} of {parity.pixels:,} pixels change side at 0.5"
     )

@@ -36,15 +36,15 @@ class ExportResult:
 
 
 def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
-    """Return the best checkpoint of every run below `folder`, in the order of their names.
+    """Return the best checkpoint of every run below `folder`, in the order of their paths.
 
     Raises:
         CheckpointError: there is none.
     """
-    found = tuple(sorted(Path(folder).glob(f"*/{BEST}")))
+    found = tuple(sorted(Path(folder).rglob(BEST)))
     if not found:
         raise CheckpointError(
-            f"{folder}: expected runs of train-unet (*/{BEST}), found none; train one first"
+            f"{folder}: expected runs of train-unet ({BEST}), found none; train one first"
         )
     return found
 

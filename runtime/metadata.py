@@ -116,6 +116,9 @@ class TrainingInfo:
 class Parity:
     """The certificate: how the file was compared with the PyTorch network that it came from.
 
+    The reference is the network in float64, since PyTorch's own float32 is off by as much as the
+    file is.
+
     Attributes:
         images: real images that were compared.
         images_from: the data set they are from.
@@ -123,6 +126,7 @@ class Parity:
         pixels: compared output values.
         max_probability, p99_probability: largest and 99th-percentile absolute difference.
         max_logit, p99_logit: the same before the sigmoid.
+        max_probability_float32: largest difference to PyTorch in float32.
         tolerance_probability: the largest difference that would have passed.
         flipped_pixels: values on different sides of 0.5.
         soft_iou_change: largest absolute change of a real image's soft IoU; NaN is 0.
@@ -137,6 +141,7 @@ class Parity:
     p99_probability: float
     max_logit: float
     p99_logit: float
+    max_probability_float32: float
     tolerance_probability: float
     flipped_pixels: int
     soft_iou_change: float

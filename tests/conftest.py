@@ -1,16 +1,23 @@
-"""Data that many tests share: a small phantom set, a network trained on it, the real data set."""
+"""What tests share: a small phantom set, a network trained on it, the real data set.
+
+For benchmarks: the machine beside the figures, and the files to measure.
+"""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from model_builder import ModelBuilder
 
+from bench.machine import describe_machine
 from runtime.coco import Dataset, read_dataset
 from runtime.phantom import PhantomConfig, make_phantom
+from runtime.schema import to_dict
 
+ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 SHARED = Path(os.environ.get("SEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -119,3 +126,40 @@ def build_onnx() -> ModelBuilder:
         return path
 
     return build
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the benchmarks to `pytest --benchmark-only`."""
+    if config.getoption("benchmark_only"):
+        return
+    folder = Path(__file__).parent / "benchmarks"
+    measured = [item for item in items if item.path.is_relative_to(folder)]
+    config.hook.pytest_deselected(items=measured)
+    items[:] = [item for item in items if item not in measured]
+
+
+def pytest_benchmark_update_machine_info(
+    config: pytest.Config, machine_info: dict[str, Any]
+) -> None:
+    machine_info["seg_toolkit"] = to_dict(describe_machine())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "exported" in metafunc.fixturenames:
+        files: list[Path | None] = [*sorted(ARTIFACTS.glob("*.onnx"))]
+        names = [path.name for path in files if path is not None]
+        metafunc.parametrize("exported", files or [None], ids=names or ["generated"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def exported(request: pytest.FixtureRequest) -> Path:
+    """Each file in artifacts/, or a small generated one where there is none."""
+    path: Path | None = request.param
+    return path or request.getfixturevalue("model")
+
+
+@pytest.fixture(scope="session")
+def full_size_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four images of 640x640 a split, the size of the real scans."""
+    config = PhantomConfig(train=1, valid=1, test=1, slices=4, size=640)
+    return make_phantom(tmp_path_factory.mktemp("data") / "phantom", config)

@@ -312,7 +312,7 @@ def test_a_missing_extra_is_named_with_its_install(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("runtime.cli.shell.importlib.util.find_spec", without_torch)
     for command, extra in ((train_unet, "train"), (export_onnx, "export")):
-        words = f"torch is not installed: this command needs pip install 'seg-toolkit[{extra}]'"
+        words = f"torch is not installed: run pip install '.[{extra}]' in the toolkit's folder"
         assert_one_sentence(run(command), words)
 
 

@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where the run goes.  "
-    "[default: artifacts/unet-ARCH-wWIDTH; demo: artifacts/demo-ARCH-wWIDTH]",
+    "[default: artifacts/unet-ARCH-wWIDTH; demo: artifacts/demo/unet-ARCH-wWIDTH]",
 )
 @click.option(
     "--cache",
@@ -125,7 +125,7 @@ def main(
     changes = {name: value for name, value in settings.items() if value is not None}
     make = study_config if data else demo_config
     config = make(str(data or PHANTOM), arch, **changes)
-    folder = out or ARTIFACTS / (config.name if data else config.name.replace("unet", "demo"))
+    folder = out or ARTIFACTS / (config.name if data else Path("demo", config.name))
     if data is None:
         click.echo(
             f"Demo: the phantom set in {PHANTOM} (synthetic scans), width {config.width}, "

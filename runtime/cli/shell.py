@@ -97,7 +97,7 @@ def require(extra: str, *modules: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"{missing[0]} is not installed: this command needs pip install 'seg-toolkit[{extra}]'"
+            f"{missing[0]} is not installed: run pip install '.[{extra}]' in the toolkit's folder"
         )
 
 

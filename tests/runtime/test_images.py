@@ -75,7 +75,7 @@ def test_16_bit_levels_are_divided_by_257_and_rounded() -> None:
             np.testing.assert_array_equal(pixels[..., channel], expected)
 
 
-def palette_image(indices: Pixels, colours: Pixels) -> Image.Image:
+def palette_image(indices: NDArray[Any], colours: NDArray[Any]) -> Image.Image:
     image = Image.fromarray(indices).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())
     image.putpalette(colours.tobytes())
@@ -83,21 +83,21 @@ def palette_image(indices: Pixels, colours: Pixels) -> Image.Image:
 
 
 def test_a_palette_image_has_its_palettes_colours() -> None:
-    indices, colours = noise(6, 5) % 4, noise(4, 3)
+    indices, colours = noise(6, 5) & 3, noise(4, 3)
     content = encoded(palette_image(indices, colours))
     assert Image.open(io.BytesIO(content)).mode == "P"
     np.testing.assert_array_equal(load_scan(content).pixels, colours[indices])
 
 
 def test_a_transparent_palette_entry_is_black() -> None:
-    indices, colours = noise(6, 5) % 4, noise(4, 3) | 1
+    indices, colours = noise(6, 5) & 3, noise(4, 3) | 1
     content = encoded(palette_image(indices, colours), transparency=2)
     colours[2] = 0
     np.testing.assert_array_equal(load_scan(content).pixels, colours[indices])
 
 
 def test_half_transparent_palette_entries_are_laid_over_black() -> None:
-    indices, colours, alpha = noise(6, 5) % 4, noise(4, 3), noise(4, seed=1)
+    indices, colours, alpha = noise(6, 5) & 3, noise(4, 3), noise(4, seed=1)
     content = encoded(palette_image(indices, colours), transparency=alpha.tobytes())
     expected = over_black(colours[indices], alpha[indices])
     np.testing.assert_allclose(load_scan(content).pixels, expected, atol=1.0)
@@ -353,10 +353,15 @@ def test_the_bound_on_pixels_holds_for_every_source(
     def source(height: int, width: int) -> ImageSource:
         array = noise(height, width)
         image = Image.fromarray(array)
-        return {"array": array, "image": image, "bytes": encoded(image)}[kind]
+        sources: dict[str, ImageSource] = {
+            "array": array,
+            "image": image,
+            "bytes": encoded(image),
+        }
+        return sources[kind]
 
     assert load_scan(source(4, 4)).original_size == (4, 4)
-    with pytest.raises(ImageError, match="at most 16|1 to 16"):
+    with pytest.raises(ImageError, match=r"(at most|1 to) 16"):
         load_scan(source(1, 17))
 
 
@@ -407,7 +412,7 @@ def test_the_input_is_the_levels_divided_by_255_channels_first() -> None:
     array = to_input(pixels)
     assert array.dtype == np.float32
     expected = np.moveaxis(pixels, 2, 0) / 255.0
-    np.testing.assert_allclose(array, expected, rtol=2 * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(array, expected, rtol=2.0**-22)
     whole_range = to_input(np.array([[[0, 128, 255]]], np.uint8))
     assert whole_range.min() == 0.0
     assert whole_range.max() == 1.0
@@ -439,7 +444,7 @@ def test_a_resized_map_has_its_size_and_stays_within_its_values(
     assert resized.dtype == np.float32
     assert resized.min() >= 0.0
     assert resized.max() <= 1.0
-    slack = 4 * np.finfo(np.float32).eps
+    slack = 2.0**-20
     assert values.min() - slack <= resized.min() <= resized.max() <= values.max() + slack
 
 

@@ -1,0 +1,91 @@
+"""What the runtime costs: the network, and its own work beside it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from runtime.coco import read_dataset
+from runtime.images import load_scan, to_input
+from runtime.metrics import CalibrationSums, pixel_sums, thresholded_sums
+from runtime.predictor import Predictor
+
+SIZE = (256, 256)
+
+
+@pytest.fixture
+def jpeg(full_size_phantom: Path, tmp_path: Path) -> Path:
+    source = read_dataset(full_size_phantom).split("test").samples[0].path
+    path = tmp_path / "scan.jpg"
+    with Image.open(source) as picture:
+        picture.convert("RGB").save(path, quality=90)
+    return path
+
+
+def note_percentiles(benchmark: BenchmarkFixture) -> None:
+    stats: Any = benchmark.stats
+    milliseconds = np.array(stats.stats.data) * 1e3
+    for percent in (90, 99):
+        benchmark.extra_info[f"p{percent}_ms"] = float(np.percentile(milliseconds, percent))
+
+
+@pytest.mark.benchmark(group="prediction")
+@pytest.mark.parametrize("what", ["predictor", "session"])
+def test_prediction(benchmark: BenchmarkFixture, exported: Path, what: str) -> None:
+    """A decoded image through the Predictor, and a prepared tensor through the session alone."""
+    predictor = Predictor(exported)
+    file = predictor.file
+    pixels = np.random.default_rng(0).integers(0, 255, (*predictor.size, 3), np.uint8)
+    benchmark.extra_info.update(
+        model=exported.name, digest=file.digest, file_bytes=file.file_bytes,
+        threads=predictor.threads, size=list(predictor.size),
+    )  # fmt: skip
+    if file.metadata is not None:
+        network = file.metadata.network
+        benchmark.extra_info.update(parameters=network.parameters, macs=network.macs)
+        if file.metadata.training is not None:
+            benchmark.extra_info["valid_iou"] = file.metadata.training.validation["iou"]
+    if what == "predictor":
+        benchmark.pedantic(predictor, (pixels,), rounds=50, warmup_rounds=5)
+    else:
+        inputs = to_input(pixels)[None]
+        benchmark.pedantic(predictor.run, (inputs,), rounds=50, warmup_rounds=5)
+    note_percentiles(benchmark)
+
+
+@pytest.mark.benchmark(group="decode 640x640 JPEG to 256x256")
+@pytest.mark.parametrize("what", ["toolkit", "plain Pillow"])
+def test_decoding(benchmark: BenchmarkFixture, jpeg: Path, what: str) -> None:
+    def toolkit() -> NDArray[np.float32]:
+        return to_input(load_scan(jpeg, SIZE).pixels)
+
+    def plain() -> NDArray[np.float32]:
+        with Image.open(jpeg) as picture:
+            resized = picture.convert("RGB").resize(SIZE, Image.Resampling.BILINEAR)
+        return np.asarray(resized, np.float32).transpose(2, 0, 1) / np.float32(255.0)
+
+    benchmark.pedantic(toolkit if what == "toolkit" else plain, rounds=100, warmup_rounds=5)
+
+
+@pytest.mark.benchmark(group="metrics of a 256x256 image")
+def test_metrics(benchmark: BenchmarkFixture) -> None:
+    rng = np.random.default_rng(0)
+    probability, mask = rng.random(SIZE, np.float32), rng.integers(0, 2, SIZE, np.uint8)
+
+    def measure() -> None:
+        pixel_sums(probability, mask)
+        thresholded_sums(probability, mask)
+        CalibrationSums().add(probability, mask)
+
+    benchmark.pedantic(measure, rounds=100, warmup_rounds=5)
+
+
+@pytest.mark.benchmark(group="mask at 256x256")
+@pytest.mark.parametrize("kind", ["boxes", "segmentation"])
+def test_masks(benchmark: BenchmarkFixture, full_size_phantom: Path, kind: str) -> None:
+    sample = read_dataset(full_size_phantom).split("test").samples[0]
+    benchmark.pedantic(sample.mask, (SIZE, kind), rounds=100, warmup_rounds=5)

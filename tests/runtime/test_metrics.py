@@ -1,0 +1,371 @@
+"""The metrics, against their equations written out, torchmetrics, scikit-learn and statistics."""
+
+import math
+import statistics
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from runtime.metrics import (
+    CALIBRATION_BINS,
+    METRICS,
+    CalibrationSums,
+    PixelSums,
+    Scores,
+    pixel_sums,
+    pooled,
+    scores,
+    spread,
+    thresholded_sums,
+)
+
+Pair = tuple[NDArray[Any], NDArray[np.uint8]]
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=2, max_side=8)
+TOLERANCE = 1e-9
+
+
+@st.composite
+def pairs(draw: st.DrawFn, binary: bool = False) -> Pair:
+    shape = draw(SHAPES)
+    single = draw(st.booleans())
+    values = st.floats(0, 1, width=32) if single else st.floats(0, 1)
+    if binary:
+        values = st.sampled_from([0.0, 1.0])
+    kind = np.float32 if single else np.float64
+    probability = draw(hnp.arrays(kind, shape, elements=values))
+    return probability, draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 1)))
+
+
+def by_the_equations(probability: NDArray[Any], mask: NDArray[Any]) -> Scores:
+    """Equations 2 to 5 of the study, and Dice, pixel by pixel."""
+    pixels = [(float(p), float(y)) for p, y in zip(probability.flat, mask.flat, strict=True)]
+
+    def ratio(numerator: float, denominator: float) -> float:
+        return numerator / denominator if denominator else math.nan
+
+    overlap = math.fsum(y * p for p, y in pixels)
+    target, predicted = math.fsum(y for _, y in pixels), math.fsum(p for p, _ in pixels)
+    return Scores(
+        accuracy=math.fsum(y * p + (1 - y) * (1 - p) for p, y in pixels) / len(pixels),
+        recall=ratio(overlap, target),
+        precision=ratio(overlap, predicted),
+        iou=ratio(overlap, math.fsum(y + p - y * p for p, y in pixels)),
+        dice=ratio(2 * overlap, target + predicted),
+    )
+
+
+def assert_same(found: Scores, expected: Scores) -> None:
+    for name in METRICS:
+        value = pytest.approx(getattr(expected, name), rel=0, abs=TOLERANCE, nan_ok=True)
+        assert getattr(found, name) == value, name
+
+
+def soft(probability: NDArray[Any], mask: NDArray[Any]) -> Scores:
+    return scores(pixel_sums(probability, mask))
+
+
+def sigmoid_maps(seed: int, count: int = 4) -> list[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+    """Maps as a network gives them: mostly near 0 and 1, with a foreground of some percent."""
+    rng = np.random.default_rng(seed)
+    maps = []
+    for _ in range(count):
+        mask = (rng.random((32, 32)) < 0.05).astype(np.uint8)
+        logit = rng.normal(0, 3, mask.shape) + 6.0 * mask - 3
+        maps.append(((1 / (1 + np.exp(-logit))).astype(np.float32), mask))
+    return maps
+
+
+# The soft metrics
+
+
+@given(pairs())
+@settings(max_examples=100, deadline=None)
+def test_soft_metrics_are_the_studys_equations(pair: Pair) -> None:
+    assert_same(soft(*pair), by_the_equations(*pair))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_soft_metrics_of_a_networks_map_are_the_studys_equations(seed: int) -> None:
+    for probability, mask in sigmoid_maps(seed):
+        assert_same(soft(probability, mask), by_the_equations(probability, mask))
+
+
+def test_a_large_map_of_single_precision_is_summed_in_double() -> None:
+    probability = np.full((2048, 2048), 0.1, np.float32)
+    mask = np.ones_like(probability, np.uint8)
+    assert soft(probability, mask).recall == pytest.approx(float(np.float32(0.1)), abs=1e-12)
+
+
+@given(pairs())
+@settings(max_examples=60, deadline=None)
+def test_accuracy_is_one_minus_the_mean_absolute_error(pair: Pair) -> None:
+    probability, mask = pair
+    error = np.abs(probability.astype(np.float64) - mask).mean()
+    assert soft(probability, mask).accuracy == pytest.approx(1 - error, abs=TOLERANCE)
+
+
+@given(pairs(binary=True))
+@settings(max_examples=60, deadline=None)
+def test_on_zeros_and_ones_soft_and_thresholded_are_the_same(pair: Pair) -> None:
+    assert pixel_sums(*pair) == thresholded_sums(*pair)
+
+
+@given(pairs(binary=True))
+@settings(max_examples=60, deadline=None)
+def test_on_zeros_and_ones_the_metrics_are_those_of_scikit_learn(pair: Pair) -> None:
+    from sklearn import metrics as reference
+
+    prediction, target = (array.ravel().astype(int) for array in pair)
+    undefined = {"zero_division": math.nan}
+    f1 = reference.f1_score(target, prediction, **undefined)
+    expected = Scores(
+        accuracy=reference.accuracy_score(target, prediction),
+        recall=reference.recall_score(target, prediction, **undefined),
+        precision=reference.precision_score(target, prediction, **undefined),
+        iou=f1 / (2 - f1),
+        dice=f1,
+    )
+    assert_same(soft(*pair), expected)
+    if not math.isnan(f1):
+        iou = reference.jaccard_score(target, prediction)
+        assert soft(*pair).iou == pytest.approx(iou, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_thresholded_metrics_are_those_of_torchmetrics(seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    from torchmetrics.functional import classification as reference
+
+    for probability, mask in sigmoid_maps(seed):
+        p, y = torch.from_numpy(probability).double(), torch.from_numpy(mask).int()
+        expected = Scores(
+            accuracy=float(reference.binary_accuracy(p, y)),
+            recall=float(reference.binary_recall(p, y)),
+            precision=float(reference.binary_precision(p, y)),
+            iou=float(reference.binary_jaccard_index(p, y)),
+            dice=float(reference.binary_f1_score(p, y)),
+        )
+        found = scores(thresholded_sums(probability, mask))
+        for name in METRICS:  # torchmetrics divides in single precision
+            value = pytest.approx(getattr(expected, name), rel=2.0**-22)
+            assert getattr(found, name) == value
+
+
+def test_a_probability_of_exactly_one_half_is_foreground() -> None:
+    half = np.array([0.5, np.nextafter(0.5, 0), np.nextafter(0.5, 1)])
+    assert thresholded_sums(half, np.array([1, 1, 0])) == PixelSums(3, 2.0, 2.0, 1.0)
+
+
+@given(pairs())
+@settings(max_examples=100, deadline=None)
+def test_a_metric_is_in_0_to_1_and_nan_exactly_where_its_denominator_is_zero(pair: Pair) -> None:
+    probability, mask = pair
+    found, no_target, nothing_predicted = soft(*pair), not mask.any(), not probability.any()
+    undefined = {
+        "accuracy": False,
+        "recall": no_target,
+        "precision": nothing_predicted,
+        "iou": no_target and nothing_predicted,
+        "dice": no_target and nothing_predicted,
+    }
+    for name in METRICS:
+        value = getattr(found, name)
+        assert math.isnan(value) == undefined[name], name
+        assert math.isnan(value) or 0.0 <= value <= 1.0, name
+
+
+def test_rounding_takes_no_metric_above_one() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        mask = rng.random(300) < 0.5
+        probability = (1 / (1 + np.exp(-rng.normal(0, 8, mask.size))) * mask).astype(np.float32)
+        found = soft(probability, mask)
+        for name in METRICS:
+            assert 0.0 <= getattr(found, name) <= 1.0, name
+
+
+def test_a_perfect_map_scores_one_and_its_opposite_zero() -> None:
+    mask = np.eye(8, dtype=np.uint8)
+    assert soft(mask.astype(np.float32), mask) == Scores(1.0, 1.0, 1.0, 1.0, 1.0)
+    assert soft(1.0 - mask, mask) == Scores(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, bool, np.float32, np.int64])
+def test_any_type_of_mask_counts_alike(kind: type[np.generic]) -> None:
+    ((probability, mask),) = sigmoid_maps(0, 1)
+    assert pixel_sums(probability, mask.astype(kind)) == pixel_sums(probability, mask)
+
+
+@pytest.mark.parametrize(("first", "second"), [((2, 3), (3, 2)), ((6,), (2, 3)), ((0,), (0,))])
+def test_shapes_that_differ_or_are_empty_are_refused(
+    first: tuple[int, ...], second: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        pixel_sums(np.zeros(first), np.zeros(second))
+
+
+# Averages
+
+
+@given(st.lists(pairs(), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_pooled_parts_score_as_their_concatenation(parts: list[Pair]) -> None:
+    whole = [np.concatenate([part[k].ravel().astype(np.float64) for part in parts]) for k in (0, 1)]
+    assert_same(pooled(pixel_sums(*part) for part in parts), by_the_equations(whole[0], whole[1]))
+
+
+def test_pooled_scores_are_not_the_mean_over_images() -> None:
+    images = [PixelSums(10, 1, 1, 1), PixelSums(10, 9, 9, 0)]
+    assert pooled(images).recall == pytest.approx(1 / 10)
+    assert spread([scores(image).recall for image in images]).mean == pytest.approx(1 / 2)
+
+
+def test_nothing_pooled_is_undefined() -> None:
+    assert all(math.isnan(getattr(pooled([]), name)) for name in METRICS)
+
+
+VALUES = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(VALUES, min_size=2, max_size=20), st.integers(0, 5), st.randoms())
+@settings(max_examples=80, deadline=None)
+def test_spread_is_that_of_the_statistics_module_with_nan_left_out_and_counted(
+    values: list[float], undefined: int, random: Any
+) -> None:
+    mixed = [*values, *[math.nan] * undefined]
+    random.shuffle(mixed)
+    found = spread(mixed)
+    assert found.left_out == undefined
+    q25, median, q75 = statistics.quantiles(values, n=4, method="inclusive")
+    expected = (statistics.fmean(values), statistics.stdev(values), q25, median, q75)
+    near = pytest.approx(expected, rel=TOLERANCE, abs=TOLERANCE)
+    assert (found.mean, found.std, found.q25, found.median, found.q75) == near
+
+
+def test_one_value_has_no_standard_deviation() -> None:
+    found = spread([0.25, math.nan])
+    assert (found.mean, found.q25, found.median, found.q75) == (0.25, 0.25, 0.25, 0.25)
+    assert math.isnan(found.std)
+    assert found.left_out == 1
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_without_a_value_everything_is_undefined(count: int) -> None:
+    found = spread([math.nan] * count)
+    assert found.left_out == count
+    numbers = (found.mean, found.std, found.q25, found.median, found.q75)
+    assert all(math.isnan(number) for number in numbers)
+
+
+# Calibration
+
+
+def off_the_edges(seed: int, count: int, shape: tuple[int, int] = (40, 30)) -> list[Pair]:
+    """Maps whose probabilities keep away from the bins' edges, where rounding would decide."""
+    rng = np.random.default_rng(seed)
+    found: list[Pair] = []
+    for _ in range(count):
+        edge = rng.integers(0, CALIBRATION_BINS, shape)
+        probability = (edge + rng.uniform(0.01, 0.99, shape)) / CALIBRATION_BINS
+        mask = (rng.random(shape) < probability**2).astype(np.uint8)
+        found.append((probability, mask))
+    return found
+
+
+def accumulated(maps: list[Pair]) -> CalibrationSums:
+    sums = CalibrationSums()
+    for probability, mask in maps:
+        sums.add(probability, mask)
+    return sums
+
+
+def joined(maps: list[Pair]) -> Pair:
+    return np.concatenate([p for p, _ in maps]), np.concatenate([y for _, y in maps])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_error_is_that_of_torchmetrics(seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    from torchmetrics.classification import BinaryCalibrationError
+
+    maps = off_the_edges(seed, 3)
+    reference = BinaryCalibrationError(n_bins=CALIBRATION_BINS, norm="l1")
+    for probability, mask in maps:
+        reference.update(torch.from_numpy(probability), torch.from_numpy(mask).int())
+    # torchmetrics keeps its sums in single precision
+    expected = pytest.approx(float(reference.compute()), abs=1e-6)
+    assert accumulated(maps).result().ece == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_error_is_its_definition_written_out(seed: int) -> None:
+    maps = off_the_edges(seed, 2, (9, 7))
+    probability, mask = joined(maps)
+    bins: dict[int, list[tuple[float, int]]] = {}
+    for p, y in zip(probability.ravel().tolist(), mask.ravel().tolist(), strict=True):
+        bins.setdefault(math.floor(p * CALIBRATION_BINS), []).append((p, y))
+    gaps = [
+        len(found)
+        * abs(statistics.fmean(y for _, y in found) - statistics.fmean(p for p, _ in found))
+        for found in bins.values()
+    ]
+    result = accumulated(maps).result()
+    assert result.ece == pytest.approx(sum(gaps) / mask.size, abs=TOLERANCE)
+    for index in range(CALIBRATION_BINS):
+        found = bins.get(index, [])
+        assert result.bin_pixels[index] == len(found)
+        mean_p, mean_y = (
+            (statistics.fmean(pair[k] for pair in found) if found else math.nan) for k in (0, 1)
+        )
+        near_p, near_y = (pytest.approx(m, abs=TOLERANCE, nan_ok=True) for m in (mean_p, mean_y))
+        assert result.bin_probability[index] == near_p
+        assert result.bin_observed[index] == near_y
+
+
+@given(st.lists(pairs(), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_the_brier_score_is_the_mean_squared_error_in_double(maps: list[Pair]) -> None:
+    squares = [
+        (float(p) - float(y)) ** 2
+        for probability, mask in maps
+        for p, y in zip(probability.flat, mask.flat, strict=True)
+    ]
+    found = accumulated(maps).result().brier
+    assert found == pytest.approx(math.fsum(squares) / len(squares), rel=0, abs=TOLERANCE)
+
+
+def test_images_added_one_at_a_time_and_all_at_once_agree() -> None:
+    maps = off_the_edges(7, 6)
+    apart, together = accumulated(maps).result(), accumulated([joined(maps)]).result()
+    assert apart.bin_pixels == together.bin_pixels
+    assert apart.brier == pytest.approx(together.brier, abs=TOLERANCE)
+    assert apart.ece == pytest.approx(together.ece, abs=TOLERANCE)
+    for name in ("bin_probability", "bin_observed"):
+        assert getattr(apart, name) == pytest.approx(getattr(together, name), abs=TOLERANCE)
+
+
+def test_every_probability_from_0_to_1_has_a_bin() -> None:
+    probability = np.array([0.0, 1.0, np.nextafter(1.0, 0), 0.5])
+    result = accumulated([(probability, np.array([0, 1, 1, 0], np.uint8))]).result()
+    assert sum(result.bin_pixels) == 4
+    assert (result.bin_pixels[0], result.bin_pixels[-1]) == (1, 2)
+
+
+def test_a_perfect_map_is_calibrated_and_its_opposite_is_not() -> None:
+    mask = np.eye(6, dtype=np.uint8)
+    perfect = accumulated([(mask.astype(np.float32), mask)]).result()
+    opposite = accumulated([(1.0 - mask, mask)]).result()
+    assert (perfect.brier, perfect.ece) == (0.0, 0.0)
+    assert (opposite.brier, opposite.ece) == (1.0, 1.0)
+
+
+def test_calibration_of_nothing_is_undefined() -> None:
+    result = CalibrationSums().result()
+    assert math.isnan(result.brier)
+    assert math.isnan(result.ece)
+    assert result.bin_pixels == (0,) * CALIBRATION_BINS
