@@ -6,7 +6,7 @@ format is that of https://cocodataset.org/#format-data. Every annotation is fore
 its category.
 """
 
-import math
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from runtime.errors import AnnotationError, DataError
 from runtime.files import confined, read_json
 from runtime.images import MAX_PIXELS, Size
-from runtime.masks import Box, mask_from_boxes, mask_from_segmentations
+from runtime.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
 
 MaskKind = Literal["boxes", "segmentation"]
 SPECK_SHARE = 1e-4
@@ -203,15 +203,9 @@ def _side(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def _numbers(value: object) -> list[float]:
-    """Return a list of finite numbers as floats, anything else as an empty list."""
-    if not isinstance(value, list) or any(type(item) not in (int, float) for item in value):
-        return []
-    try:
-        numbers = [float(item) for item in value]
-    except OverflowError:
-        return []
-    return numbers if all(math.isfinite(number) for number in numbers) else []
+def _text(value: object, limit: int = 200) -> str:
+    """Return what a file holds as text that any terminal and file can take."""
+    return str(value)[:limit].encode("utf-8", "backslashreplace").decode()
 
 
 class _SplitReader:
@@ -224,8 +218,8 @@ class _SplitReader:
         self.defects: list[Defect] = []
 
     def note(self, where: str, found: str, action: str, annotation: object = None) -> None:
-        identity = None if annotation is None else str(annotation)
-        self.defects.append(Defect(self.split, where, identity, found, action))
+        identity = None if annotation is None else _text(annotation, 40)
+        self.defects.append(Defect(self.split, _text(where), identity, _text(found), action))
 
     def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
         images = self._images(content["images"])
@@ -245,7 +239,7 @@ class _SplitReader:
         names: set[str] = set()
         for entry in entries:
             identity, name = entry.get("id"), entry.get("file_name")
-            if not isinstance(identity, int | str) or not isinstance(name, str):
+            if type(identity) not in (int, str) or not isinstance(name, str):
                 self.note(self.path.name, "an image without id or file_name", "refused")
                 continue
             if identity in images:
@@ -269,9 +263,9 @@ class _SplitReader:
         try:
             path = confined(self.images, name)
         except DataError as error:
-            self.note(name[:200], str(error), "refused")
+            self.note(name, str(error), "refused")
             return None
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113, is_file() raises on a name that is too long
             self.note(name, f"expected the image in {self.images}, found none", "refused")
         return Sample(path, name, width, height, ())
 
@@ -282,21 +276,21 @@ class _SplitReader:
         known = {
             category.get("id")
             for category in (categories if isinstance(categories, list) else [])
-            if isinstance(category, dict) and isinstance(category.get("id"), int | str)
+            if isinstance(category, dict) and type(category.get("id")) in (int, str)
         }
         counts = Counter(str(entry.get("id")) for entry in content["annotations"])
         kept: dict[object, list[Annotation]] = {}
         for entry in content["annotations"]:
             identity, owner = entry.get("id"), entry.get("image_id")
-            image = images.get(owner) if isinstance(owner, int | str) else None
+            image = images.get(owner) if type(owner) in (int, str) else None
             where = self.path.name if image is None else image.file_name
             if counts[str(identity)] > 1:
                 self.note(where, "the annotation id is used twice", "used", identity)
-            if entry.get("category_id") not in known:
-                category = entry.get("category_id")
-                self.note(where, f"an unknown category {category!r}", "used", identity)
+            category = entry.get("category_id")
+            if type(category) not in (int, str) or category not in known:
+                self.note(where, f"an unknown category {_text(category, 40)}", "used", identity)
             if image is None:
-                self.note(where, f"an unknown image id {owner!r}", "left out", identity)
+                self.note(where, f"an unknown image id {_text(owner, 40)}", "left out", identity)
                 continue
             box = self._box(entry.get("bbox"), image, identity)
             if box is not None:
@@ -305,9 +299,9 @@ class _SplitReader:
         return kept
 
     def _box(self, value: object, image: Sample, identity: object) -> Box | None:
-        numbers = _numbers(value)
-        if len(numbers) != 4:
-            self.note(image.file_name, f"a box of {str(value)[:80]}", "left out", identity)
+        numbers = finite_numbers(value)
+        if numbers is None or len(numbers) != 4:
+            self.note(image.file_name, f"a box of {_text(value, 80)}", "left out", identity)
             return None
         x, y, width, height = numbers
         inside = (

@@ -24,53 +24,61 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be written, the disk is full, or `path` is a folder.
     """
-    target = Path(path)
-    temporary: Path | None = None
+    target, temporary = _begin(path)
     try:
-        if target.is_dir():
-            raise OutputError(f"{target}: expected a file to write, found a folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
-        )
-        os.close(handle)
-        temporary = Path(name)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
-        raise OutputError(f"{target}: cannot be written, {_reason(error)}") from error
+        raise OutputError(f"{path}: cannot be written, {_reason(error)}") from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _begin(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Return the file that `path` leads to, links followed, and a new one beside it."""
+    try:
+        target = Path(path).resolve()
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{path}: expected a file to write, found a folder or a device")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: cannot be written, {_reason(error)}") from error
+    os.close(handle)
+    return target, Path(name)
 
 
 @contextmanager
 def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a new folder beside `path`, renamed to `path` when the block succeeds.
 
-    `path` must not exist, or be an empty folder; where something else made it meanwhile, that
-    stays. When the block fails, the folder beside it is gone.
+    When it fails, the folder beside is gone.
 
     Raises:
-        OutputError: nothing can be written there, or the disk is full.
+        OutputError: nothing can be written there, the disk is full, or `path` exists and is not an
+            empty folder, by then if not before.
     """
     target = Path(path)
-    temporary: Path | None = None
     try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise OutputError(
+                f"{target}: expected no file or an empty folder, found something in its place"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".writing-"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{target}: cannot be written, {_reason(error)}") from error
+    try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        if not target.exists() or not any(target.iterdir()):
-            temporary.replace(target)
+        temporary.replace(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written, {_reason(error)}") from error
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def ensure_writable(folder: str | os.PathLike[str]) -> None:
@@ -91,8 +99,8 @@ def _umask() -> int:
     return mask
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+def _reason(error: OSError | ValueError) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
@@ -103,7 +111,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:
     """Write `content` to `path` as UTF-8, wholly or not at all. Raises OutputError."""
-    write_bytes(path, content.encode())
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | os.PathLike[str], content: object) -> None:
@@ -136,7 +144,7 @@ def read_bytes(
         return source.read_bytes()
     except FileNotFoundError as fault:
         raise error(f"{source}: expected a file, found nothing of that name") from fault
-    except OSError as fault:
+    except (OSError, ValueError) as fault:
         raise error(f"{source}: cannot be read, {_reason(fault)}") from fault
 
 

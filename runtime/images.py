@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.errors import ImageError
+from runtime.errors import ConfigError, ImageError
 from runtime.files import read_bytes
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
@@ -24,11 +24,13 @@ Size = tuple[int, int]
 RESIZE_FILTER = "bilinear"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 1 << 26
+MAX_SIDE = 8192
 MAX_FILE_BYTES = 1 << 28
 SCALE = np.float32(1.0) / np.float32(255.0)
 """What turns a uint8 level into the network's input in [0, 1]; training multiplies by it too."""
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
@@ -57,33 +59,31 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
 
     Raises:
         ImageError: it cannot be read, is damaged, or has more than 2**26 pixels.
+        ConfigError: `size` is not possible.
     """
     name = describe(source)
+    if size is not None and not all(0 < side <= MAX_SIDE for side in size):
+        raise ConfigError(f"size: expected 1 to {MAX_SIDE} pixels a side, found {size}")
     if isinstance(source, np.ndarray):
         image = Image.fromarray(_to_uint8(source, name))
     elif isinstance(source, Image.Image):
         image = source
     else:
-        content = source if isinstance(source, bytes) else _read(source)
-        image = _open(content, name)
+        image = _open(source if isinstance(source, bytes) else _read(source), name)
     width, height = image.size
+    if not 0 < width * height <= MAX_PIXELS:
+        raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found {width}x{height}")
     try:
         if size is not None and image.format == "JPEG" and image is not source:
             image.draft("RGB", (size[1], size[0]))
         rgb = _to_rgb(image, name)
         if size is not None and rgb.size != (size[1], size[0]):
             rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
+    except (OSError, SyntaxError, ValueError, EOFError, *_BOMBS) as fault:
         raise ImageError(
             f"{name}: expected a complete image, found a damaged one ({fault})"
         ) from fault
     return Scan(np.asarray(rgb), (height, width))
-
-
-def read_size(source: str | os.PathLike[str]) -> Size:
-    """Return an image file's (height, width) from its header. Raises ImageError."""
-    width, height = _open(_read(source), str(source)).size
-    return height, width
 
 
 def to_input(
@@ -120,32 +120,37 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 def _open(content: bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except Image.DecompressionBombError as fault:
-        raise ImageError(f"{name}: expected at most {MAX_PIXELS} pixels, found more") from fault
+    except _BOMBS as fault:
+        raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found more") from fault
     except (OSError, SyntaxError, ValueError) as fault:
         found = "an empty file" if not content else "something else"
         raise ImageError(
             f"{name}: expected an image ({', '.join(_FORMATS)}), found {found}"
         ) from fault
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(
-            f"{name}: expected at most {MAX_PIXELS} pixels, found {image.width}x{image.height}"
-        )
     return image
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode == "RGB":
-        image.load()
-        return image
-    if image.mode.startswith("I"):
-        return Image.fromarray(_to_uint8(np.asarray(image).astype(np.uint16), name)).convert("RGB")
     if image.mode == "F":
         raise ImageError(f"{name}: expected 8 or 16 bits a channel, found floating point")
+    if image.mode.startswith("I"):
+        return Image.fromarray(_to_uint8(_levels(image, name), name)).convert("RGB")
     if image.mode in _TRANSPARENT or "transparency" in image.info:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
+    if image.mode == "RGB":
+        image.load()
+        return image
     return image.convert("RGB")
+
+
+def _levels(image: Image.Image, name: str) -> NDArray[np.uint16]:
+    """Return a 16-bit image's levels, those that it declares transparent as black."""
+    levels = np.asarray(image)
+    if levels.min() < 0 or levels.max() > 0xFFFF:
+        raise ImageError(f"{name}: expected levels of 0 to 65535, found others")
+    transparent = image.info.get("transparency")
+    return np.where(levels == transparent, 0, levels).astype(np.uint16)
 
 
 def _to_uint8(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:

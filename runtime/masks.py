@@ -14,6 +14,7 @@ Box = tuple[float, float, float, float]
 """x, y, width, height in the pixels of the original image."""
 
 MAX_POLYGON_NUMBERS = 200_000
+_FAR = 8.0
 
 
 def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray[np.uint8]:
@@ -26,18 +27,32 @@ def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray
         uint8 [height, width] of 0 and 1.
     """
     mask = np.zeros(size, np.uint8)
-    vertical, horizontal = size[0] / original[0], size[1] / original[1]
     for x, y, width, height in boxes:
-        rows = _interval(y, height, vertical, size[0])
-        columns = _interval(x, width, horizontal, size[1])
+        rows = _interval(y, height, original[0], size[0])
+        columns = _interval(x, width, original[1], size[1])
         mask[rows, columns] = 1
     return mask
 
 
-def _interval(start: float, length: float, scale: float, limit: int) -> slice:
-    first = math.ceil(max(start * scale, -1.0) - 0.5)
-    last = math.ceil(min((start + length) * scale, limit + 1.0) - 0.5)
-    return slice(min(max(first, 0), limit), min(max(last, 0), limit))
+def _interval(start: float, length: float, original: int, size: int) -> slice:
+    # Multiplied before it is divided: a centre on an edge then falls on the right side.
+    limits = (-1.0, original + 1.0)
+    first, last = (
+        math.ceil(min(max(edge, limits[0]), limits[1]) * size / original - 0.5)
+        for edge in (start, start + length)
+    )
+    return slice(min(max(first, 0), size), min(max(last, 0), size))
+
+
+def finite_numbers(value: object) -> list[float] | None:
+    """Return a list of numbers from JSON as floats; None for anything else, NaN and infinity."""
+    if not isinstance(value, list) or any(type(item) not in (int, float) for item in value):
+        return None
+    try:
+        numbers = [float(item) for item in value]
+    except OverflowError:
+        return None
+    return numbers if all(math.isfinite(number) for number in numbers) else None
 
 
 def mask_from_segmentations(
@@ -73,21 +88,19 @@ def _from_polygons(
 ) -> NDArray[np.uint8]:
     from pycocotools import mask as coco_mask
 
-    scale = np.array([size[1] / original[1], size[0] / original[0]])
+    limits = np.array([size[1], size[0]], np.float64)
+    scale = limits / (original[1], original[0])
     scaled = []
     for polygon in polygons:
-        try:
-            points = np.asarray(polygon, np.float64)
-        except (TypeError, ValueError):
-            points = np.empty(0)
-        if points.ndim != 1 or points.size % 2 or not 6 <= points.size <= MAX_POLYGON_NUMBERS:
+        numbers = finite_numbers(polygon)
+        if numbers is None or len(numbers) % 2 or not 6 <= len(numbers) <= MAX_POLYGON_NUMBERS:
             raise AnnotationError(
-                f"{where}: expected polygons of 6 to {MAX_POLYGON_NUMBERS} numbers, x and y in turn"
+                f"{where}: expected polygons of 6 to {MAX_POLYGON_NUMBERS} finite numbers, x and y "
+                "in turn"
             )
-        if not np.isfinite(points).all():
-            raise AnnotationError(f"{where}: expected finite coordinates, found NaN or infinity")
-        inside = np.clip(points.reshape(-1, 2) * scale, 0.0, [size[1], size[0]])
-        scaled.append(inside.ravel().tolist())
+        # pycocotools walks along every edge: far outside, a vertex would only cost time and memory.
+        points = np.clip(np.reshape(numbers, (-1, 2)) * scale, -_FAR * limits, _FAR * limits)
+        scaled.append(points.ravel().tolist())
     runs = coco_mask.merge(coco_mask.frPyObjects(scaled, size[0], size[1]))
     return _expand(_run_lengths(runs["counts"].decode("ascii"), where), size)
 
@@ -101,8 +114,7 @@ def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> 
     lengths = _run_lengths(runs.get("counts"), where)
     if min(lengths, default=0) < 0 or sum(lengths) != original[0] * original[1]:
         raise AnnotationError(
-            f"{where}: expected run lengths that sum to {original[0] * original[1]}, "
-            f"found {sum(lengths)}"
+            f"{where}: expected run lengths that sum to {original[0] * original[1]}, found others"
         )
     full = _expand(lengths, original)
     rows = ((np.arange(size[0]) + 0.5) * original[0] / size[0]).astype(np.intp)

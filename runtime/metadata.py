@@ -4,13 +4,12 @@ import json
 from dataclasses import dataclass
 
 from runtime.errors import ConfigError, ModelError
-from runtime.images import RESIZE_FILTER, Size
+from runtime.images import MAX_SIDE, RESIZE_FILTER, Size
 from runtime.schema import from_dict, to_dict
 
 KEY = "segmentation"
 SCHEMA = "1.0"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
-MAX_SIDE = 8192
 
 
 @dataclass(frozen=True, slots=True)

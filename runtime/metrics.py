@@ -79,11 +79,14 @@ def pixel_sums(probability: NDArray[Any], mask: NDArray[Any]) -> PixelSums:
             f"and {mask.shape}"
         )
     foreground = mask.astype(bool, copy=False)
+    predicted = float(probability.sum(dtype=np.float64))
+    overlap = float(probability[foreground].sum(dtype=np.float64))
     return PixelSums(
         pixels=mask.size,
         target=float(np.count_nonzero(foreground)),
-        predicted=float(probability.sum(dtype=np.float64)),
-        overlap=float(probability[foreground].sum(dtype=np.float64)),
+        predicted=predicted,
+        # Summed in another order, a part may come out larger than the whole by a rounding.
+        overlap=min(overlap, predicted),
     )
 
 
@@ -174,15 +177,17 @@ class CalibrationSums:
         self._squared_error = 0.0
 
     def add(self, probability: NDArray[np.floating[Any]], mask: NDArray[Any]) -> None:
-        """Add an image: p in [0, 1] and y in {0, 1}, of one shape."""
+        """Add an image: p in [0, 1] and y in {0, 1}; raise ValueError where their shapes differ."""
+        if probability.shape != mask.shape:
+            raise ValueError(f"expected one shape, found {probability.shape} and {mask.shape}")
         flat = probability.ravel()
         target = mask.ravel().astype(bool, copy=False)
         index = np.minimum((flat * self._bins).astype(np.intp), self._bins - 1)
         joint = np.bincount(index + self._bins * target, minlength=2 * self._bins)
         self._counts += joint.reshape(2, self._bins)
         self._probability += np.bincount(index, flat, self._bins)
-        difference = flat - target
-        self._squared_error += float(np.dot(difference, difference.astype(np.float64)))
+        difference = flat.astype(np.float64) - target
+        self._squared_error += float(np.dot(difference, difference))
 
     def result(self) -> Calibration:
         """Return the calibration of everything added; NaN where nothing was."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.errors import ConfigError, OutputError
+from runtime.errors import ConfigError
 from runtime.files import replacing_folder, write_json
 
 Floats = NDArray[np.float64]
@@ -46,6 +46,8 @@ class PhantomConfig:
             raise ConfigError(
                 "phantom: expected at least one person a split and one slice a person"
             )
+        if self.seed < 0:
+            raise ConfigError(f"phantom: expected a seed of 0 or more, found {self.seed}")
         if not 32 <= self.size <= 2048:
             raise ConfigError(f"phantom: expected a size of 32 to 2048 pixels, found {self.size}")
 
@@ -71,10 +73,6 @@ def make_phantom(
     """
     config = config or PhantomConfig()
     target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError(
-            f"{target}: expected no file or an empty folder, found something in its place"
-        )
     people = {"train": config.train, "valid": config.valid, "test": config.test}
     total = sum(people.values()) * config.slices
     with replacing_folder(target) as beside:

@@ -73,7 +73,10 @@ def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) 
     if origin is dict and isinstance(value, dict):
         return {str(k): _convert(arguments[1], item, where, error) for k, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as fault:
+            raise error(f"{where}: expected float, found an integer beyond its range") from fault
     expected = origin or hint
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise error(f"{where}: expected {expected.__name__}, found {_name(value)}")

@@ -18,7 +18,12 @@ def map_ahead(
     At most `ahead` results are computed or waiting at any time, so memory does not grow with the
     number of items, and the order does not depend on timing. An exception of `function` comes out
     at its item's place.
+
+    Raises:
+        ValueError: `ahead` or `workers` is less than 1.
     """
+    if ahead < 1:
+        raise ValueError(f"ahead: expected 1 or more, found {ahead}")
     source = iter(items)
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="map_ahead")
     try:
@@ -26,8 +31,7 @@ def map_ahead(
             pool.submit(function, item) for item in islice(source, ahead)
         )
         while waiting:
-            result = waiting.popleft().result()
+            yield waiting.popleft().result()
             waiting.extend(pool.submit(function, item) for item in islice(source, 1))
-            yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

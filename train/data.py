@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runtime.coco import MaskKind, Sample, Split
-from runtime.errors import ImageError
+from runtime.errors import ImageError, OutputError
 from runtime.files import replacing_folder
 from runtime.images import SCALE, load_scan
 from runtime.machine import available_cores
@@ -59,7 +59,11 @@ def decode_split(
     """
     entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks)}"
     if not entry.is_dir():
-        _build(split, size, masks, entry, on_image)
+        try:
+            _build(split, size, masks, entry, on_image)
+        except OutputError:
+            if not entry.is_dir():  # else another run was faster, with the same content
+                raise
     names = tuple(sample.file_name for sample in split.samples)
     # Mode "c" maps the file privately: PyTorch wants writable memory, the file stays as it is.
     return DecodedSplit(

@@ -16,6 +16,7 @@ from runtime.cli.shell import (
 )
 
 if TYPE_CHECKING:
+    from runtime.coco import MaskKind
     from runtime.evaluate import Evaluation
     from runtime.results import EvaluationReport
 
@@ -59,7 +60,7 @@ def main(
     models: tuple[Path, ...],
     data: Path | None,
     split_name: str,
-    masks: str,
+    masks: "MaskKind",
     size: int | None,
     batch_size: int,
     floors: bool,
@@ -86,13 +87,13 @@ def main(
     scored = []
     for predictor in predictors:
         with progress(predictor.file.path.stem) as bar:
-            evaluation = evaluate(predictor, split, masks=masks, on_image=bar)  # type: ignore[arg-type]
+            evaluation = evaluate(predictor, split, masks=masks, on_image=bar)
         scored.append((predictor.file, evaluation))
     known: tuple[Evaluation, ...] = ()
     if floors and "train" in dataset.splits:
         train = dataset.split("train")
         for at in dict.fromkeys(predictor.size for predictor in predictors):
-            known += evaluate_floors(train, split, at, masks=masks)  # type: ignore[arg-type]
+            known += evaluate_floors(train, split, at, masks=masks)
     report = EvaluationReport(str(dataset.root), split_name, masks, tuple(scored), known)
     if json_file is not None:
         write_report(json_file, report)

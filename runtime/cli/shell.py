@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,27 +33,35 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn what it raises into a message and an exit code."""
-        if ctx.params.pop("debug"):
-            return super().invoke(ctx)
+        debug = ctx.params.pop("debug")
         try:
-            return super().invoke(ctx)
-        except SegmentationError as error:
-            raise _Failure(str(error), error.exit_code) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+            with warnings.catch_warnings():
+                # Pillow's, of a huge image; the error that follows says it in our words.
+                warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+                return super().invoke(ctx)
+        except Exception as error:
+            if debug or isinstance(
+                error, click.ClickException | click.exceptions.Exit | click.Abort
+            ):
+                raise
+            raise _failure(error) from error
         except KeyboardInterrupt as error:
             raise _Failure("stopped by Ctrl-C", 130) from error
-        except MemoryError as error:
-            raise _Failure("the machine's memory is not enough for this", 1) from error
-        except Exception as error:
-            message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-            raise _Failure(" ".join(message.split()), 1) from error
 
 
 class Group(click.Group):
     """A group of `Command`s."""
 
     command_class = Command
+
+
+def _failure(error: Exception) -> "_Failure":
+    if isinstance(error, SegmentationError):
+        return _Failure(str(error), error.exit_code)
+    if isinstance(error, MemoryError):
+        return _Failure("the machine's memory is not enough for this", 1)
+    message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    return _Failure(" ".join(message.split()), 1)
 
 
 class _Failure(click.ClickException):

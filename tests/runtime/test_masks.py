@@ -325,6 +325,7 @@ FAR_TOO_LONG = 9 * 10**4299
         "\x00",
         "0\u00e9",
         "ooooooo0",
+        "PR" + "P" * 10 + "0",  # 64, but with more characters than a length has
         "o" * 100_000,
     ],
     ids=lambda c: str(c)[:30] if not isinstance(c, list) or FAR_TOO_LONG not in c else "endless",
