@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     type=click.Choice(["boxes", "segmentation"]),
     help="What the target is drawn from.  [default: boxes]",
 )
-@click.option("--epochs", type=int, metavar="N", help="[default: 25; demo: 10]")
+@click.option("--epochs", type=int, metavar="N", help="[default: 25; demo: 16]")
 @click.option("--batch-size", type=int, metavar="N", help="[default: 32; demo: 8]")
 @click.option(
     "--learning-rate",

@@ -6,7 +6,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -328,12 +328,15 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("side", [9000, 10_000, 60_000])
-def test_too_many_pixels_are_refused_from_the_header_without_a_warning(side: int) -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+@pytest.mark.parametrize("action", ["ignore", "error"])
+def test_too_many_pixels_are_refused_from_the_header(
+    side: int, action: Literal["ignore", "error"]
+) -> None:
+    # Between 89 and 179 million pixels Pillow warns of its own accord.
+    with warnings.catch_warnings():
+        warnings.simplefilter(action, Image.DecompressionBombWarning)
         with pytest.raises(ImageError, match=f"expected 1 to {1 << 26} pixels"):
             load_scan(png_header(side, side), (8, 8))
-    assert [str(warning.message) for warning in caught] == []
 
 
 @pytest.mark.parametrize("kind", ["array", "image", "bytes"])
@@ -353,7 +356,7 @@ def test_the_bound_on_pixels_holds_for_every_source(
         return sources[kind]
 
     assert load_scan(source(4, 4)).original_size == (4, 4)
-    with pytest.raises(ImageError, match=r"expected 1 to 67"):
+    with pytest.raises(ImageError, match=r"expected 1 to 16"):
         load_scan(source(1, 17))
 
 
@@ -361,7 +364,7 @@ def test_a_file_beyond_the_bound_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     path.touch()
     os.truncate(path, images.MAX_FILE_BYTES + 1)  # sparse: takes no disk
-    with pytest.raises(ImageError, match=r"huge\.png: expected 1 to"):
+    with pytest.raises(ImageError, match=r"huge\.png: expected at most"):
         load_scan(path)
 
 
