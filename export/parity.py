@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from export.convert import LOGIT_NAME, with_logit_output
-from runtime.coco import Sample, Split
+from runtime.coco import Split
 from runtime.errors import ParityError
 from runtime.images import Size, load_scan, to_input
 from runtime.machine import installed_versions
 from runtime.metadata import INPUT_NAME, OUTPUT_NAME, Parity
 from runtime.metrics import THRESHOLD, pixel_sums, scores
 from runtime.predictor import PROVIDERS
+from runtime.samples import Sample
 from train.network import UNet
 
 Floats = NDArray[np.float32]

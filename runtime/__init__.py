@@ -6,7 +6,7 @@ from runtime.lazy import lazily
 
 if TYPE_CHECKING:
     from runtime.check import CheckReport, SplitSummary, check_dataset
-    from runtime.coco import Annotation, Dataset, Defect, Sample, Split, read_dataset
+    from runtime.coco import Dataset, Split, read_dataset
     from runtime.errors import (
         AnnotationError,
         CheckpointError,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from runtime.phantom import PhantomConfig, ensure_phantom, make_phantom
     from runtime.predictor import Predictor
     from runtime.results import EvaluationReport, write_report, write_samples
+    from runtime.samples import Annotation, Defect, Sample
 
 __all__ = [
     "Annotation",
@@ -106,7 +107,8 @@ __getattr__ = lazily(
     __name__,
     {
         "runtime.check": ("CheckReport", "SplitSummary", "check_dataset"),
-        "runtime.coco": ("Annotation", "Dataset", "Defect", "Sample", "Split", "read_dataset"),
+        "runtime.coco": ("Dataset", "Split", "read_dataset"),
+        "runtime.samples": ("Annotation", "Defect", "Sample"),
         "runtime.errors": (
             "AnnotationError",
             "CheckpointError",

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.coco import Dataset, Defect, Sample, Split, read_dataset
+from runtime.coco import Dataset, Split, read_dataset
 from runtime.errors import AnnotationError, ImageError
 from runtime.images import load_scan
+from runtime.samples import Defect, Sample
 
 _DECODED = (64, 64)
 

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.coco import MaskKind, Sample, Split
+from runtime.coco import Split
 from runtime.images import Size, load_scan, to_input
 from runtime.metrics import (
     METRICS,
@@ -23,6 +23,7 @@ from runtime.metrics import (
     thresholded_sums,
 )
 from runtime.predictor import Predictor
+from runtime.samples import MaskKind, Sample
 from runtime.workers import map_ahead
 
 Mask = NDArray[np.uint8]

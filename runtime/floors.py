@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.coco import MaskKind, Sample, Split
+from runtime.coco import Split
 from runtime.evaluate import Evaluation, Mask, score
 from runtime.images import Size, load_scan
 from runtime.machine import available_cores
+from runtime.samples import MaskKind, Sample
 from runtime.workers import map_ahead
 
 THUMBNAIL: Size = (32, 32)

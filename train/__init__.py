@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     )
     from train.config import TrainConfig, demo_config, study_config
     from train.encoders import ENCODERS, Encoder, EncoderEntry
+    from train.epoch import Progress
     from train.history import EpochRow, best_epoch
-    from train.loop import Progress, TrainResult, train_network
+    from train.loop import TrainResult, train_network
     from train.network import UNet
     from train.weights import EncoderWeights, load_encoder_weights
 
@@ -54,7 +55,8 @@ __getattr__ = lazily(
         "train.config": ("TrainConfig", "demo_config", "study_config"),
         "train.encoders": ("ENCODERS", "Encoder", "EncoderEntry"),
         "train.history": ("EpochRow", "best_epoch"),
-        "train.loop": ("Progress", "TrainResult", "train_network"),
+        "train.epoch": ("Progress",),
+        "train.loop": ("TrainResult", "train_network"),
         "train.network": ("UNet",),
         "train.weights": ("EncoderWeights", "load_encoder_weights"),
     },

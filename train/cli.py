@@ -120,7 +120,8 @@ def main(
     require("train", "torch", "torchvision", "matplotlib", "safetensors")
     from runtime.phantom import ensure_phantom
     from train.config import demo_config, study_config
-    from train.loop import Progress, train_network
+    from train.epoch import Progress
+    from train.loop import train_network
 
     changes = {name: value for name, value in settings.items() if value is not None}
     make = study_config if data else demo_config

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from runtime.coco import MaskKind
 from runtime.errors import ConfigError
+from runtime.samples import MaskKind
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bf16"]

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runtime.coco import MaskKind, Sample, Split
+from runtime.coco import Split
 from runtime.errors import ImageError, OutputError
 from runtime.files import replacing_folder
 from runtime.images import SCALE, load_scan
 from runtime.machine import available_cores
+from runtime.samples import MaskKind, Sample
 from runtime.workers import map_ahead
 
 _FORMAT = 1

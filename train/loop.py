@@ -1,24 +1,18 @@
 """Training one network, from the data set to the best checkpoint."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from runtime.coco import read_dataset
-from runtime.errors import ConfigError, NonFiniteLossError, OutputError
+from runtime.errors import ConfigError, OutputError
 from runtime.files import ensure_writable, write_json
 from runtime.machine import available_cores, installed_versions
 from runtime.manifest import manifest_sha256
-from runtime.metrics import PixelSums, scores, spread
 from runtime.schema import to_dict
 from train.checkpoint import (
     BEST,
@@ -32,28 +26,10 @@ from train.checkpoint import (
 from train.config import TrainConfig, same_run
 from train.data import Batches, DecodedSplit, decode_split
 from train.encoders import ENCODERS, ResNet50Encoder
+from train.epoch import Progress, train_epoch, validate
 from train.history import EpochRow, best_epoch, draw_curves, write_history
 from train.network import UNet
 from train.weights import EncoderWeights, load_encoder_weights
-
-CUDA_CHECK_STEPS = 16
-"""Steps between looks at the loss on a CUDA device, where a look waits for the device."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run is.
-
-    Attributes:
-        phase: "decode" (done and total count images) or "train" (they count steps of the run).
-        loss: running mean of this epoch's training loss; NaN before the first step.
-    """
-
-    phase: str
-    done: int
-    total: int
-    epoch: int = 0
-    loss: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +42,6 @@ class TrainResult:
     parameters: int
     trained_parameters: int
     history: tuple[EpochRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Epoch:
-    """The mean loss and the soft metrics' means over images of one pass over a split."""
-
-    loss: float
-    precision: float
-    recall: float
-    iou: float
 
 
 def train_network(
@@ -146,12 +112,13 @@ def train_network(
             scheduler.load_state_dict(last.scheduler or {})
             history = last.history
 
-        for epoch in range(len(history) + 1, config.epochs + 1):
+        first = len(history) + 1
+        for epoch in range(first, config.epochs + 1):
             start = time.perf_counter()
             rate = optimiser.param_groups[0]["lr"]
-            train_pass = _train_epoch(network, optimiser, train, config, dtype, epoch, listener)
+            train_pass = train_epoch(network, optimiser, train, config, dtype, epoch, listener)
             middle = time.perf_counter()
-            valid_pass = _validate(network, valid, config, dtype)
+            valid_pass = validate(network, valid, epoch, dtype)
             scheduler.step(valid_pass.loss)
             row = EpochRow(
                 epoch=epoch,
@@ -178,8 +145,9 @@ def train_network(
                 optimiser=None,
                 scheduler=None,
             )
-            if epoch == 1:  # not earlier, so that a run that fails leaves the one before it whole
-                (out / LAST).unlink(missing_ok=True)
+            if epoch == first:  # not earlier, so that a run that fails leaves the one before whole
+                if overwrite and not resume:
+                    (out / LAST).unlink(missing_ok=True)
                 write_json(out / "config.json", to_dict(config))
             # The best goes first: a run killed between the two repeats the epoch, best and all.
             if best_epoch(history) is row:
@@ -263,80 +231,3 @@ def _resumable(path: Path, config: TrainConfig, data: DataFacts) -> Checkpoint:
             f"{path}: expected at most {config.epochs} epochs, found {last.epoch} trained"
         )
     return last
-
-
-def _train_epoch(
-    network: UNet,
-    optimiser: torch.optim.Optimizer,
-    batches: Batches,
-    config: TrainConfig,
-    dtype: torch.dtype,
-    epoch: int,
-    listener: Callable[[Progress], None],
-) -> _Epoch:
-    network.train()
-    every = CUDA_CHECK_STEPS if batches.device.type == "cuda" else 1
-    order = batches.indices(shuffled_by=(config.seed, epoch))
-    losses = torch.zeros(len(order), device=batches.device)
-    sums: list[Tensor] = []
-    for step, (images, masks) in enumerate(batches.load(order)):
-        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
-            logits = network(images)
-        loss = binary_cross_entropy_with_logits(logits.float(), masks)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        losses[step] = loss.detach()
-        sums.append(_image_sums(logits, masks))
-        if (step + 1) % every == 0 or step + 1 == len(order):
-            seen = losses[: step + 1].tolist()
-            _check_finite(seen, order, batches.names, epoch)
-            done = (epoch - 1) * len(order) + step + 1
-            running = sum(seen) / len(seen)
-            listener(Progress("train", done, config.epochs * len(order), epoch, running))
-    return _summary(losses, [len(index) for index in order], sums, masks)
-
-
-@torch.no_grad()
-def _validate(network: UNet, batches: Batches, config: TrainConfig, dtype: torch.dtype) -> _Epoch:
-    network.eval()
-    order = batches.indices()
-    losses = torch.zeros(len(order), device=batches.device)
-    sums: list[Tensor] = []
-    for step, (images, masks) in enumerate(batches.load(order)):
-        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
-            logits = network(images)
-        losses[step] = binary_cross_entropy_with_logits(logits.float(), masks)
-        sums.append(_image_sums(logits, masks))
-    return _summary(losses, [len(index) for index in order], sums, masks)
-
-
-def _image_sums(logits: Tensor, masks: Tensor) -> Tensor:
-    """Return sum y, sum p and sum y p of each image, float64 [n, 3], without leaving the device."""
-    probability = logits.detach().float().sigmoid()
-    stacked = torch.stack([masks, probability, masks * probability])
-    return stacked.flatten(2).sum(dim=2, dtype=torch.float64).T
-
-
-def _summary(losses: Tensor, counts: list[int], sums: list[Tensor], masks: Tensor) -> _Epoch:
-    pixels = masks[0].numel()
-    images = [scores(PixelSums(pixels, *row)) for row in torch.cat(sums).tolist()]
-    weighted = sum(loss * count for loss, count in zip(losses.tolist(), counts, strict=True))
-    return _Epoch(
-        loss=weighted / sum(counts),
-        precision=spread([image.precision for image in images]).mean,
-        recall=spread([image.recall for image in images]).mean,
-        iou=spread([image.iou for image in images]).mean,
-    )
-
-
-def _check_finite(
-    losses: list[float], order: list[NDArray[np.int64]], names: tuple[str, ...], epoch: int
-) -> None:
-    for step, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            images = ", ".join(names[index] for index in order[step])
-            raise NonFiniteLossError(
-                f"epoch {epoch}, step {step + 1}: expected a finite loss, found {loss} on the "
-                f"images {images}"
-            )

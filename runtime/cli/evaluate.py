@@ -16,9 +16,9 @@ from runtime.cli.shell import (
 )
 
 if TYPE_CHECKING:
-    from runtime.coco import MaskKind
     from runtime.evaluate import Evaluation
     from runtime.results import EvaluationReport
+    from runtime.samples import MaskKind
 
 
 @click.command(cls=Command)

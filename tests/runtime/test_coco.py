@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.coco import SPECK_SHARE, Dataset, Split, read_dataset
+from runtime.coco import Dataset, Split, read_dataset
 from runtime.errors import AnnotationError, DataError
+from runtime.samples import SPECK_SHARE
 
 Coco = dict[str, Any]
 SIDE = 200

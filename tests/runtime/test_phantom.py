@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.coco import Dataset, Sample, read_dataset
+from runtime.coco import Dataset, read_dataset
 from runtime.errors import ConfigError, OutputError
 from runtime.phantom import PhantomConfig, ensure_phantom, make_phantom
+from runtime.samples import Sample
 
 SMALL = PhantomConfig(train=2, valid=1, test=1, slices=2, size=48)
 

@@ -1,16 +1,19 @@
 import csv
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -19,8 +22,9 @@ from runtime.errors import ConfigError, NonFiniteLossError, OutputError
 from train.checkpoint import build_network, load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.data import Batches, decode_split
+from train.epoch import Progress
 from train.history import EpochRow
-from train.loop import Progress, make_scheduler, train_network
+from train.loop import make_scheduler, train_network
 
 
 @pytest.fixture
@@ -113,6 +117,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     result = train_network(config, parts, cache=tmp_path / "cache", resume=True)
     assert_same_weights(whole, parts)
     assert [row.epoch for row in result.history] == [1, 2, 3]
+    assert json.loads((parts / "config.json").read_text())["epochs"] == 3
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(config: TrainConfig, tmp_path: Path) -> None:
@@ -168,24 +173,28 @@ def test_a_run_is_not_resumed_as_another(
         train_network(replace(config, data=str(other)), run, cache=cache, resume=True)
 
 
+@pytest.mark.parametrize("split", ["train", "valid"])
 def test_a_loss_that_is_not_finite_names_epoch_step_and_images(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str
 ) -> None:
     load = Batches.load
+    own = {path.name for path in (Path(config.data) / split).glob("*.png")}
 
-    def poisoned(self: Batches, order: list[np.ndarray]):  # type: ignore[no-untyped-def]
-        for step, (images, masks) in enumerate(load(self, order)):
-            yield (images * float("nan") if step == 1 else images), masks
+    def poisoned(
+        self: Batches, batches: list[NDArray[np.int64]]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for step, (images, masks) in enumerate(load(self, batches)):
+            poison = step == 1 and self.names[0] in own
+            yield (images * float("nan") if poison else images), masks
 
     monkeypatch.setattr(Batches, "load", poisoned)
-    with pytest.raises(
-        NonFiniteLossError, match=r"epoch 1, step 2: .*found nan on .*\.png"
-    ) as caught:
+    config = replace(config, batch_size=2)
+    where = "epoch 1, step 2: " if split == "train" else "validation of epoch 1, step 2: "
+    with pytest.raises(NonFiniteLossError, match=f"^{where}.*found nan on ") as caught:
         train_network(config, tmp_path / "run", cache=tmp_path / "cache")
-    decoded = {path.name for path in (Path(config.data) / "train").glob("*.png")}
     named = str(caught.value).split("images ")[1].split(", ")
-    assert set(named) <= decoded
     assert len(named) == config.batch_size
+    assert set(named) <= own
     assert not (tmp_path / "run" / "last.pt").exists()
 
 

@@ -1,0 +1,139 @@
+"""One pass over a split: training steps, or validation."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from runtime.errors import NonFiniteLossError
+from runtime.metrics import PixelSums, scores, spread
+from train.config import TrainConfig
+from train.data import Batches
+from train.network import UNet
+
+CUDA_CHECK_STEPS = 16
+"""Steps between looks at the loss on a CUDA device, where a look waits for the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        phase: "decode" (done and total count images) or "train" (they count steps of the run).
+        loss: running mean of this epoch's training loss; NaN before the first step.
+    """
+
+    phase: Literal["decode", "train"]
+    done: int
+    total: int
+    epoch: int = 0
+    loss: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMeans:
+    """The mean loss and the soft metrics' means over images of one pass over a split."""
+
+    loss: float
+    precision: float
+    recall: float
+    iou: float
+
+
+def train_epoch(
+    network: UNet,
+    optimiser: torch.optim.Optimizer,
+    batches: Batches,
+    config: TrainConfig,
+    dtype: torch.dtype,
+    epoch: int,
+    listener: Callable[[Progress], None],
+) -> EpochMeans:
+    """Train on every image once, in the order that the config's seed and the epoch give.
+
+    Args:
+        dtype: of the network's arithmetic; the loss is float32.
+        epoch: 1 for the first.
+
+    Raises:
+        NonFiniteLossError: a step's loss is not finite.
+    """
+    network.train()
+    every = CUDA_CHECK_STEPS if batches.device.type == "cuda" else 1
+    order = batches.indices(shuffled_by=(config.seed, epoch))
+    losses = torch.zeros(len(order), device=batches.device)
+    sums: list[Tensor] = []
+    for step, (images, masks) in enumerate(batches.load(order)):
+        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
+            logits = network(images)
+        loss = binary_cross_entropy_with_logits(logits.float(), masks)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses[step] = loss.detach()
+        sums.append(_image_sums(logits, masks))
+        if (step + 1) % every == 0 or step + 1 == len(order):
+            seen = losses[: step + 1].tolist()
+            _check_finite(seen, order, batches.names, f"epoch {epoch}")
+            done = (epoch - 1) * len(order) + step + 1
+            running = sum(seen) / len(seen)
+            listener(Progress("train", done, config.epochs * len(order), epoch, running))
+    return _summary(losses, [len(index) for index in order], sums, masks)
+
+
+@torch.no_grad()
+def validate(network: UNet, batches: Batches, epoch: int, dtype: torch.dtype) -> EpochMeans:
+    """Score a network on every image.
+
+    Raises:
+        NonFiniteLossError: a batch's loss is not finite.
+    """
+    network.eval()
+    order = batches.indices()
+    losses = torch.zeros(len(order), device=batches.device)
+    sums: list[Tensor] = []
+    for step, (images, masks) in enumerate(batches.load(order)):
+        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
+            logits = network(images)
+        losses[step] = binary_cross_entropy_with_logits(logits.float(), masks)
+        sums.append(_image_sums(logits, masks))
+    _check_finite(losses.tolist(), order, batches.names, f"validation of epoch {epoch}")
+    return _summary(losses, [len(index) for index in order], sums, masks)
+
+
+def _image_sums(logits: Tensor, masks: Tensor) -> Tensor:
+    """Return sum y, sum p and sum y p of each image, float64 [n, 3], without leaving the device."""
+    probability = logits.detach().float().sigmoid()
+    stacked = torch.stack([masks, probability, masks * probability])
+    return stacked.flatten(2).sum(dim=2, dtype=torch.float64).T
+
+
+def _summary(losses: Tensor, counts: list[int], sums: list[Tensor], masks: Tensor) -> EpochMeans:
+    pixels = masks[0].numel()
+    images = [scores(PixelSums(pixels, *row)) for row in torch.cat(sums).tolist()]
+    weighted = sum(loss * count for loss, count in zip(losses.tolist(), counts, strict=True))
+    return EpochMeans(
+        loss=weighted / sum(counts),
+        precision=spread([image.precision for image in images]).mean,
+        recall=spread([image.recall for image in images]).mean,
+        iou=spread([image.iou for image in images]).mean,
+    )
+
+
+def _check_finite(
+    losses: list[float], order: list[NDArray[np.int64]], names: tuple[str, ...], where: str
+) -> None:
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            images = ", ".join(names[index] for index in order[step])
+            raise NonFiniteLossError(
+                f"{where}, step {step + 1}: expected a finite loss, found {loss} on the "
+                f"images {images}"
+            )
