@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 	$(BIN)/train-unet --arch scratch --overwrite
 	$(BIN)/train-unet --arch resnet50 --encoder-weights none --overwrite
 	$(BIN)/export-onnx artifacts/demo/unet-scratch-w8 artifacts/demo/unet-resnet50-w8
-	$(BIN)/seg-predict artifacts/demo/unet-scratch-w8.onnx artifacts/phantom/test --out artifacts/demo/predictions
+	$(BIN)/seg-predict artifacts/demo/unet-scratch-w8.onnx "artifacts/phantom/test/person08[5-9]_slice1.png" --out artifacts/demo/predictions
 	$(BIN)/seg-eval artifacts/demo/*.onnx --json artifacts/demo/evaluation.json --csv artifacts/demo/evaluation.csv
 	@ls -d artifacts/demo/*/curves.png artifacts/demo/*.onnx artifacts/demo/predictions
 

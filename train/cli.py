@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--width", type=int, metavar="N", help="Channels of the first level.  [default: 64; demo: 8]"
 )
 @click.option(
-    "--size", type=int, metavar="N", help="Height and width of the input.  [default: 256; demo: 96]"
+    "--size", type=int, metavar="N", help="Height and width of the input.  [default: 256; demo: 64]"
 )
 @click.option(
     "--masks",

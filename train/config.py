@@ -110,7 +110,7 @@ def study_config(data: str, arch: str, **changes: Any) -> TrainConfig:
     )
 
 
-DEMO = {"width": 8, "size": 96, "epochs": 16, "batch_size": 8, "learning_rate": 3e-3}
+DEMO = {"width": 8, "size": 64, "epochs": 16, "batch_size": 8, "learning_rate": 3e-3}
 """What the demo changes: small enough to end within minutes on two cores."""
 
 
