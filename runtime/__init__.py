@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         TrainingError,
         UseError,
     )
-    from runtime.evaluate import Averages, Evaluation, SampleSums, evaluate
+    from runtime.evaluation import Averages, Evaluation, SampleSums, evaluate
     from runtime.floors import evaluate_floors
     from runtime.images import Scan, load_scan, to_input
     from runtime.manifest import manifest_sha256
@@ -124,7 +124,7 @@ __getattr__ = lazily(
             "TrainingError",
             "UseError",
         ),
-        "runtime.evaluate": ("Averages", "Evaluation", "SampleSums", "evaluate"),
+        "runtime.evaluation": ("Averages", "Evaluation", "SampleSums", "evaluate"),
         "runtime.floors": ("evaluate_floors",),
         "runtime.images": ("Scan", "load_scan", "to_input"),
         "runtime.manifest": ("manifest_sha256",),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.coco import Split
-from runtime.evaluate import Evaluation, Mask, score
+from runtime.evaluation import Evaluation, Mask, score
 from runtime.images import Size, load_scan
 from runtime.machine import available_cores
 from runtime.samples import MaskKind, Sample

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.evaluate import Averages, Evaluation
+from runtime.evaluation import Averages, Evaluation
 from runtime.files import without_nan, write_json, write_text
 from runtime.metrics import METRICS, STUDY_METRICS, THRESHOLD, Scores, scores
 from runtime.onnx_file import OnnxFile

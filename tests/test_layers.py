@@ -63,6 +63,8 @@ def test_a_command_loads_nothing_heavy_before_it_runs(module: str) -> None:
 @pytest.mark.parametrize("package", ["runtime", "train", "export"])
 def test_every_public_name_is_there(package: str) -> None:
     module = importlib.import_module(package)
+    modules = {path.stem for path in (ROOT / package).glob("*.py")}
+    assert not modules & set(module.__all__), "a submodule hides a name as soon as it is imported"
     for name in module.__all__:
         home = getattr(module, name)
         assert home.__doc__ or not callable(home), f"{package}.{name} has no docstring"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.coco import Dataset
-from runtime.evaluate import evaluate
+from runtime.evaluation import evaluate
 from runtime.predictor import Predictor
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from runtime.cli.shell import (
 )
 
 if TYPE_CHECKING:
-    from runtime.evaluate import Evaluation
+    from runtime.evaluation import Evaluation
     from runtime.results import EvaluationReport
     from runtime.samples import MaskKind
 
@@ -70,7 +70,7 @@ def main(
 ) -> None:
     """Score MODELs on a split with the study's soft metrics, beside thresholded ones and floors."""
     from runtime.coco import read_dataset
-    from runtime.evaluate import evaluate
+    from runtime.evaluation import evaluate
     from runtime.floors import evaluate_floors
     from runtime.phantom import ensure_phantom
     from runtime.predictor import Predictor

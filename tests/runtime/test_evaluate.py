@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 
 from runtime.coco import Dataset, Split
-from runtime.evaluate import Evaluation, evaluate
+from runtime.evaluation import Evaluation, evaluate
 from runtime.floors import evaluate_floors
 from runtime.metrics import METRICS, STUDY_METRICS, scores
 from runtime.onnx_file import read_onnx
