@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from runtime.lazy import lazily
 
 if TYPE_CHECKING:
-    from export.convert import convert, count_macs
+    from export.conversion import convert, count_macs
     from export.onnx_export import ExportResult, export_checkpoint, find_checkpoints
     from export.parity import Case, certify, make_cases
 
@@ -23,7 +23,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "export.convert": ("convert", "count_macs"),
+        "export.conversion": ("convert", "count_macs"),
         "export.onnx_export": ("ExportResult", "export_checkpoint", "find_checkpoints"),
         "export.parity": ("Case", "certify", "make_cases"),
     },

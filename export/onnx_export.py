@@ -5,7 +5,7 @@ from pathlib import Path
 
 import onnx
 
-from export.convert import convert, count_macs
+from export.conversion import convert, count_macs
 from export.parity import certify, make_cases
 from runtime.coco import Dataset, read_dataset
 from runtime.errors import CheckpointError, DataError

@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from export.convert import LOGIT_NAME, with_logit_output
+from export.conversion import LOGIT_NAME, with_logit_output
 from runtime.coco import Split
 from runtime.errors import ParityError
 from runtime.images import Size, load_scan, to_input

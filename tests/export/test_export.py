@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 
 from export.cli import main
-from export.convert import convert, count_macs, with_logit_output
+from export.conversion import convert, count_macs, with_logit_output
 from export.onnx_export import (
     default_output,
     describe_network,
