@@ -7,10 +7,8 @@ import click
 
 from runtime.cli.shell import (
     ARTIFACTS,
-    PHANTOM,
     Command,
     data_option,
-    progress,
     require,
     threads_option,
 )
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Of a single checkpoint.  [default: RUN.onnx beside the folder RUN]",
 )
-@data_option("what the network was trained on; the phantom set where that is gone")
+@data_option("what the network was trained on")
 @threads_option
 def main(
     checkpoints: tuple[Path, ...], out: Path | None, data: Path | None, threads: int | None
@@ -38,23 +36,15 @@ def main(
     Runtime gives PyTorch's probabilities on images of --data and on artificial ones.
     """
     require("export", "torch", "torchvision", "onnx", "onnxscript")
-    from export.onnx_export import data_of, default_output, export_checkpoint, find_checkpoints
-    from runtime.phantom import ensure_phantom
+    from export.onnx_export import default_output, export_checkpoint, find_checkpoints
     from train.checkpoint import BEST
 
     if out is not None and len(checkpoints) != 1:
         raise click.UsageError("--out needs a single CHECKPOINT")
     chosen = [path / BEST if path.is_dir() else path for path in checkpoints]
     for checkpoint in chosen or find_checkpoints(ARTIFACTS):
-        folder = data
-        if folder is None:
-            trained_on = data_of(checkpoint)
-            folder = trained_on.root if trained_on else None
-        if folder is None:
-            with progress("Phantom") as bar:
-                folder = ensure_phantom(PHANTOM, on_image=bar)
         output = out or default_output(checkpoint)
-        result = export_checkpoint(checkpoint, output, data=folder, threads=threads)
+        result = export_checkpoint(checkpoint, output, data=data, threads=threads)
         click.echo(_report(result))
 
 

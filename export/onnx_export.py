@@ -7,7 +7,7 @@ import onnx
 
 from export.conversion import convert, count_macs
 from export.parity import certify, make_cases
-from runtime.coco import Dataset, read_dataset
+from runtime.coco import read_dataset
 from runtime.errors import CheckpointError, DataError
 from runtime.files import write_bytes
 from runtime.machine import available_cores
@@ -56,12 +56,17 @@ def default_output(checkpoint: Path) -> Path:
 
 
 def export_checkpoint(
-    checkpoint: str | Path, output: str | Path, *, data: str | Path, threads: int | None = None
+    checkpoint: str | Path,
+    output: str | Path,
+    *,
+    data: str | Path | None = None,
+    threads: int | None = None,
 ) -> ExportResult:
     """Write a checkpoint's network as an ONNX file, once it has been compared with PyTorch.
 
     Args:
-        data: the data set whose valid split gives the real images of the comparison.
+        data: the data set whose valid split gives the real images of the comparison; by default
+            what the network was trained on.
         threads: of ONNX Runtime in the comparison.
 
     Raises:
@@ -73,7 +78,12 @@ def export_checkpoint(
     source, target = Path(checkpoint), Path(output)
     loaded = load_checkpoint(source)
     network = build_network(loaded, source)
-    dataset = read_dataset(data)
+    if data is None and not Path(loaded.config.data).is_dir():
+        raise DataError(
+            f"{source}: expected the data that it was trained on in {loaded.config.data}, found "
+            "none; give a data set with --data"
+        )
+    dataset = read_dataset(data or loaded.config.data)
     model = convert(network)
     size = (loaded.config.size, loaded.config.size)
     parity = certify(
@@ -87,18 +97,6 @@ def export_checkpoint(
     onnx.helper.set_model_props(model, {KEY: dump_metadata(metadata)})
     write_bytes(target, model.SerializeToString())
     return ExportResult(source, read_onnx(target), metadata)
-
-
-def data_of(checkpoint: str | Path) -> Dataset | None:
-    """Return the data set that a checkpoint was trained on, where it still lies there.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be loaded.
-    """
-    try:
-        return read_dataset(load_checkpoint(checkpoint).config.data)
-    except DataError:
-        return None
 
 
 def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metadata:

@@ -99,7 +99,7 @@ class SplitReader:
 
     def note(self, where: str, found: str, action: str, annotation: object = None) -> None:
         identity = None if annotation is None else _text(annotation, 40)
-        self.defects.append(Defect(self.split, _text(where), identity, _text(found), action))
+        self.defects.append(Defect(self.split, _text(where), identity, _text(found, 400), action))
 
     def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
         images = self._images(content["images"])

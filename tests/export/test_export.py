@@ -25,7 +25,7 @@ from runtime.errors import CheckpointError, DataError, ParityError
 from runtime.images import load_scan, to_input
 from runtime.metadata import KEY, Metadata, dump_metadata, parse_metadata
 from runtime.onnx_file import read_onnx
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
 
 
@@ -240,8 +240,14 @@ def test_checkpoints_are_found_and_named_after_their_folders(run_folder: Path) -
 
 
 def test_a_data_set_that_is_gone_is_named(run_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "m.onnx"
     with pytest.raises(DataError, match="gone: expected the folder of a data set"):
-        export_checkpoint(run_folder / "best.pt", tmp_path / "m.onnx", data=tmp_path / "gone")
+        export_checkpoint(run_folder / "best.pt", output, data=tmp_path / "gone")
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    moved = replace(checkpoint, config=replace(checkpoint.config, data="moved"))
+    save_checkpoint(tmp_path / "best.pt", moved)
+    with pytest.raises(DataError, match=r"best\.pt: .* in moved, found none; .*--data"):
+        export_checkpoint(tmp_path / "best.pt", output)
 
 
 def test_without_arguments_every_run_below_artifacts_is_exported(
