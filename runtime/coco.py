@@ -6,6 +6,7 @@ format is that of https://cocodataset.org/#format-data. Every annotation is fore
 its category.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def read_dataset(root: str | Path) -> Dataset:
         AnnotationError: a COCO file is not JSON, or lacks `images` or `annotations`.
     """
     folder = Path(root)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112, is_dir() raises on a name that is too long
         raise DataError(f"{folder}: expected the folder of a data set, found none")
     places = _roboflow_places(folder) or _plain_places(folder)
     if not places:

@@ -376,3 +376,8 @@ def test_the_real_set_is_read_as_it_is_described(real_data: Dataset) -> None:
             expected = 0 if sample.file_name.startswith("2369_jpg.rf.8b8afa9d") else 1
             expected += sample.file_name.startswith("176_jpg.rf.23ef40c3")
             assert len(sample.annotations) == expected, sample.file_name
+
+
+def test_a_folder_name_that_is_too_long_is_a_data_error() -> None:
+    with pytest.raises(DataError, match="expected the folder of a data set"):
+        read_dataset("x" * 300)
