@@ -10,6 +10,7 @@ from runtime.cli.shell import (
     Command,
     data_option,
     require,
+    share_cores,
     threads_option,
 )
 
@@ -36,6 +37,7 @@ def main(
     Runtime gives PyTorch's probabilities on images of --data and on artificial ones.
     """
     require("export", "torch", "torchvision", "onnx", "onnxscript")
+    share_cores()
     from export.onnx_export import default_output, export_checkpoint, find_checkpoints
     from train.checkpoint import BEST
 

@@ -81,6 +81,12 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def ensure_replaceable(path: str | os.PathLike[str]) -> None:
+    """Raise OutputError where a file cannot be written at `path`, before work is spent on it."""
+    _, temporary = _begin(path)
+    temporary.unlink(missing_ok=True)
+
+
 def ensure_writable(folder: str | os.PathLike[str]) -> None:
     """Make `folder` and raise OutputError where nothing can be written to it."""
     path = Path(folder)

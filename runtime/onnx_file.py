@@ -70,6 +70,8 @@ def read_onnx(path: str | Path) -> OnnxFile:
     file = Path(path)
     try:
         size = file.stat().st_size
+        if file.is_dir():
+            raise ModelError(f"{file}: expected an ONNX file, found a folder")
         if not file.is_file() or not 0 < size <= MAX_BYTES:
             raise ModelError(
                 f"{file}: expected an ONNX file of up to {MAX_BYTES} bytes, found none"

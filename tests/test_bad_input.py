@@ -297,6 +297,10 @@ def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
         (seg_predict, (model, tmp_path / "*.gif"), "found nothing"),
         (train_unet, (*train, "--size", 33), "multiple of 16"),
         (train_unet, (*train, "--encoder-weights", "w.pth"), "expected no encoder weights"),
+        (train_unet, (*train, "--resume", "--overwrite"), "exclude each other"),
+        (seg_eval, (model, "--json", "one", "--csv", "one"), "need two files"),
+        (seg_eval, (model, "--data", phantom, "--json", tmp_path), "found a folder or a device"),
+        (seg_eval, (tmp_path, "--data", phantom), "expected an ONNX file, found a folder"),
         (export_onnx, (tmp_path / "none",), "found no file"),
         (seg_data, ("phantom", phantom), "expected no file or an empty folder"),
     ]

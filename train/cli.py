@@ -1,5 +1,6 @@
 """`train-unet`: train one network."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from runtime.cli.shell import (
     data_option,
     progress,
     require,
+    share_cores,
     table,
     threads_option,
 )
@@ -117,8 +119,12 @@ def main(
     With --data the defaults are the study's protocol. Without it, this is a demo on synthetic
     scans that ends within minutes.
     """
+    if resume and overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other")
     require("train", "torch", "torchvision", "matplotlib", "safetensors")
+    share_cores()
     from runtime.phantom import ensure_phantom
+    from train.checkpoint import LAST
     from train.config import demo_config, study_config
     from train.epoch import Progress
     from train.loop import train_network
@@ -135,6 +141,10 @@ def main(
         with progress("Phantom") as bar:
             ensure_phantom(PHANTOM, on_image=bar)
 
+    click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
+    if resume and not (folder / LAST).exists():
+        click.echo(f"There is no whole epoch in {folder} to go on after: this is a new run.")
+    in_terminal = sys.stderr.isatty()
     with progress("Decode ") as decode_bar, progress("Train  ") as train_bar:
 
         def listener(step: Progress) -> None:
@@ -143,6 +153,8 @@ def main(
             else:
                 note = f"epoch {step.epoch}/{config.epochs}, loss {step.loss:.4f}"
                 train_bar(step.done, step.total, note)
+                if not in_terminal and step.done * config.epochs % step.total == 0:
+                    click.echo(note, err=True)
 
         result = train_network(
             config, folder, cache=cache, resume=resume, overwrite=overwrite, listener=listener

@@ -71,11 +71,17 @@ def main(
     """Score MODELs on a split with the study's soft metrics, beside thresholded ones and floors."""
     from runtime.coco import read_dataset
     from runtime.evaluation import evaluate
+    from runtime.files import ensure_replaceable
     from runtime.floors import evaluate_floors
     from runtime.phantom import ensure_phantom
     from runtime.predictor import Predictor
     from runtime.results import EvaluationReport, write_report, write_samples
 
+    outputs = [file for file in (json_file, csv_file) if file is not None]
+    if len(set(outputs)) < len(outputs):
+        raise click.UsageError("--json and --csv need two files")
+    for file in outputs:
+        ensure_replaceable(file)
     if data is None:
         click.echo(f"No --data given: the phantom set in {PHANTOM} (synthetic scans).")
         with progress("Phantom") as bar:
@@ -95,14 +101,13 @@ def main(
         for at in dict.fromkeys(predictor.size for predictor in predictors):
             known += evaluate_floors(train, split, at, masks=masks)
     report = EvaluationReport(str(dataset.root), split_name, masks, tuple(scored), known)
+    click.echo(_render(report))
     if json_file is not None:
         write_report(json_file, report)
     if csv_file is not None:
         write_samples(csv_file, report)
-    click.echo(_render(report))
-    for file in (json_file, csv_file):
-        if file is not None:
-            click.echo(str(file))
+    for file in outputs:
+        click.echo(str(file))
 
 
 def _render(report: "EvaluationReport") -> str:
@@ -156,13 +161,18 @@ def _cost(report: "EvaluationReport") -> str:
     lines = []
     for file, evaluation in report.models:
         network = file.metadata.network if file.metadata else None
-        scale = 1.0
-        if file.metadata:
+        height, width = evaluation.size
+        macs = None
+        if file.metadata is not None and network is not None:
             spec = file.metadata.input
-            scale = evaluation.size[0] * evaluation.size[1] / (spec.height * spec.width)
+            macs = network.macs * height * width / (spec.height * spec.width)
         lines.append(
-            [file.path.name, f"{evaluation.size[0]}x{evaluation.size[1]}",
-             network.parameters / 1e6 if network else None,
-             network.macs * scale / 1e9 if network else None, file.file_bytes / 1e6]
-        )  # fmt: skip
+            [
+                file.path.name,
+                f"{height}x{width}",
+                f"{network.parameters / 1e6:.2f}" if network else None,
+                None if macs is None else f"{macs / 1e9:.2f}",
+                f"{file.file_bytes / 1e6:.1f}",
+            ]
+        )
     return table(header, lines)

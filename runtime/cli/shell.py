@@ -1,6 +1,7 @@
 """What every command shares: options, the way to fail, tables and progress bars."""
 
 import importlib.util
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -108,6 +109,15 @@ def require(extra: str, *modules: str) -> None:
         raise MissingExtraError(
             f"{missing[0]} is not installed: run pip install '.[{extra}]' in the toolkit's folder"
         )
+
+
+def share_cores() -> None:
+    """Let PyTorch's threads sleep while they wait; to be called before PyTorch is loaded.
+
+    OpenMP's default is to spin, which makes training many times slower when another process wants
+    one of the cores (OpenMP specification, OMP_WAIT_POLICY).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager
