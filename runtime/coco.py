@@ -4,6 +4,9 @@ Two layouts are read: Roboflow's (`train/_annotations.coco.json` beside the imag
 one (`annotations/instances_train.json`, images in `train/`, `images/train/` or `images/`). The
 format is that of https://cocodataset.org/#format-data. Every annotation is foreground, whatever
 its category.
+
+Images may also lie in another data set's folder, which `info.image_root` names, as in the files
+that `seg-data split` writes.
 """
 
 import os
@@ -18,19 +21,25 @@ from runtime.errors import AnnotationError, DataError
 from runtime.files import read_json
 from runtime.samples import Defect, Sample, SplitReader
 
-_ROBOFLOW = "_annotations.coco.json"
+ROBOFLOW_FILE = "_annotations.coco.json"
+IMAGE_ROOT = "image_root"
 _SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The images of one split, in the order of its COCO file, and what was wrong with it."""
+    """The images of one split, in the order of its COCO file, and what was wrong with it.
+
+    Attributes:
+        image_root: the other data set's folder where the images lie; None where they lie in this.
+    """
 
     name: str
     annotation_file: Path
     samples: tuple[Sample, ...]
     licence: str | None
     defects: tuple[Defect, ...]
+    image_root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,11 @@ class Dataset:
 
     root: Path
     splits: Mapping[str, Split]
+
+    @property
+    def image_root(self) -> Path:
+        """The folder below which all images lie: `root`, or the one that the COCO files name."""
+        return next((s.image_root for s in self.splits.values() if s.image_root), self.root)
 
     @property
     def name(self) -> str:
@@ -82,14 +96,15 @@ def read_dataset(root: str | Path) -> Dataset:
     places = _roboflow_places(folder) or _plain_places(folder)
     if not places:
         raise DataError(
-            f"{folder}: expected train|valid|test/{_ROBOFLOW} or annotations/*.json, found neither"
+            f"{folder}: expected train|valid|test/{ROBOFLOW_FILE} or annotations/*.json, "
+            "found neither"
         )
     splits = {name: _read_split(name, *place) for name, place in places.items()}
     return Dataset(folder, MappingProxyType(splits))
 
 
 def _roboflow_places(folder: Path) -> dict[str, tuple[Path, Path]]:
-    found = {path.parent.name: path for path in sorted(folder.glob(f"*/{_ROBOFLOW}"))}
+    found = {path.parent.name: path for path in sorted(folder.glob(f"*/{ROBOFLOW_FILE}"))}
     order = [name for name in _SPLITS if name in found] + [n for n in found if n not in _SPLITS]
     return {name: (found[name], found[name].parent) for name in order}
 
@@ -118,9 +133,32 @@ def _read_split(name: str, path: Path, images: Path) -> Split:
             raise AnnotationError(f"{path}: expected a COCO file with a list {key!r}, found none")
         if not all(isinstance(entry, dict) for entry in content[key]):
             raise AnnotationError(f"{path}: expected objects in the list {key!r}, found others")
-    reader = SplitReader(name, path, images)
+    elsewhere = _image_root(path, content)
+    reader = SplitReader(name, path, elsewhere or images)
     samples = reader.read(content)
-    return Split(name, path, samples, _licence(content), tuple(reader.defects))
+    return Split(name, path, samples, _licence(content), tuple(reader.defects), elsewhere)
+
+
+def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
+    """Return the folder that a COCO file names for its images, if it names one.
+
+    A file of unknown origin could name any folder, so only a data set's is taken.
+    """
+    info = content.get("info")
+    name = info.get(IMAGE_ROOT) if isinstance(info, dict) else None
+    if name is None:
+        return None
+    folder = Path(os.path.normpath(path.parent / name)) if isinstance(name, str) else None
+    try:
+        known = folder is not None and bool(_roboflow_places(folder) or _plain_places(folder))
+    except (OSError, ValueError):
+        known = False
+    if folder is None or not known:
+        raise AnnotationError(
+            f"{path}: expected {IMAGE_ROOT} to name the folder of a data set, found "
+            f"{str(name)[:200]!r}"
+        )
+    return folder
 
 
 def _licence(content: dict[str, Any]) -> str | None:

@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 
 from runtime.coco import Split
 from runtime.evaluation import Evaluation, Mask, score
-from runtime.images import Size, load_scan
-from runtime.machine import available_cores
-from runtime.samples import MaskKind, Sample
-from runtime.workers import map_ahead
-
-THUMBNAIL: Size = (32, 32)
+from runtime.images import Size
+from runtime.samples import MaskKind
+from runtime.similarity import thumbnails
 
 Outcome = tuple[NDArray[np.float32], Mask]
 
@@ -52,20 +49,7 @@ def _mean_mask(train: Split, size: Size, masks: MaskKind) -> NDArray[np.float32]
 
 
 def _nearest(train: Split, split: Split, size: Size, masks: MaskKind) -> Iterator[Outcome]:
-    known = _thumbnails(train.samples)
-    for sample, thumbnail in zip(split.samples, _thumbnails(split.samples), strict=True):
+    known = thumbnails(train.samples)
+    for sample, thumbnail in zip(split.samples, thumbnails(split.samples), strict=True):
         nearest = train.samples[int(np.argmax(known @ thumbnail))]
         yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)
-
-
-def _thumbnails(samples: tuple[Sample, ...]) -> NDArray[np.float32]:
-    """Return float32 [samples, 1024] whose scalar products are correlations."""
-
-    def thumbnail(sample: Sample) -> NDArray[np.float32]:
-        grey = load_scan(sample.path, THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
-        centred = grey - grey.mean()
-        unit: NDArray[np.float32] = centred / max(float(np.linalg.norm(centred)), 1e-12)
-        return unit
-
-    cores = available_cores()
-    return np.stack(list(map_ahead(thumbnail, samples, workers=cores, ahead=8 * cores)))

@@ -1,6 +1,7 @@
 """A fingerprint of a data set, so that a network can say what exactly it was trained on."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 
 from runtime.coco import Split
@@ -13,7 +14,8 @@ def manifest_sha256(splits: Iterable[Split]) -> str:
     """Return the SHA-256 (hexadecimal) over a manifest of splits.
 
     The manifest has a line for each COCO file, then one for each of its images in the file's
-    order: split, name, and the SHA-256 of the file's bytes, with tabs between.
+    order: split, name, and the SHA-256 of the file's bytes, with tabs between. Of a COCO file that
+    refers to images elsewhere `info` is left out, since it depends on where the file lies.
 
     Raises:
         AnnotationError, ImageError: a file cannot be read.
@@ -21,6 +23,10 @@ def manifest_sha256(splits: Iterable[Split]) -> str:
     manifest = hashlib.sha256()
     for split in splits:
         coco = read_bytes(split.annotation_file, limit=MAX_JSON_BYTES, error=AnnotationError)
+        if split.image_root is not None:
+            content = json.loads(coco)
+            content.pop("info")
+            coco = json.dumps(content, sort_keys=True).encode()
         manifest.update(_line(split.name, split.annotation_file.name, coco))
         for sample in split.samples:
             content = read_bytes(sample.path, limit=MAX_FILE_BYTES, error=ImageError)

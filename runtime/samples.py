@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,13 +30,19 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image of a split and its annotations; width and height are those the COCO file states."""
+    """One image of a split and its annotations.
+
+    Attributes:
+        width, height: as the COCO file states them.
+        group: of images that show nearly the same, where the COCO file tells of groups.
+    """
 
     path: Path
     file_name: str
     width: int
     height: int
     annotations: tuple[Annotation, ...]
+    group: int | None = None
 
     def mask(self, size: Size, kind: MaskKind = "boxes") -> NDArray[np.uint8]:
         """Return the foreground, uint8 [height, width] of 0 and 1, rasterised at `size`.
@@ -109,9 +115,7 @@ class SplitReader:
             found = annotations.get(identity, [])
             if not found:
                 self.note(image.file_name, "no annotation", "used, with an empty mask")
-            samples.append(
-                Sample(image.path, image.file_name, image.width, image.height, tuple(found))
-            )
+            samples.append(replace(image, annotations=tuple(found)))
         return tuple(samples)
 
     def _images(self, entries: list[dict[str, Any]]) -> dict[object, Sample]:
@@ -147,7 +151,8 @@ class SplitReader:
             return None
         if not os.path.isfile(path):  # noqa: PTH113, is_file() raises on a name that is too long
             self.note(name, f"expected the image in {self.images}, found none", "refused")
-        return Sample(path, name, width, height, ())
+        group = entry.get("group")
+        return Sample(path, name, width, height, (), group if type(group) is int else None)
 
     def _annotations(
         self, content: dict[str, Any], images: dict[object, Sample]

@@ -1,0 +1,30 @@
+"""How alike two scans look: the correlation of their small grey versions."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.images import Size, load_scan
+from runtime.machine import available_cores
+from runtime.samples import Sample
+from runtime.workers import map_ahead
+
+THUMBNAIL: Size = (32, 32)
+
+
+def thumbnails(samples: tuple[Sample, ...]) -> NDArray[np.float32]:
+    """Return float32 [samples, 1024] whose scalar products are correlations, in [-1, 1].
+
+    A scan of one grey alone has no correlation with any other; its row is zero.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+
+    def thumbnail(sample: Sample) -> NDArray[np.float32]:
+        grey = load_scan(sample.path, THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
+        centred = grey - grey.mean()
+        unit: NDArray[np.float32] = centred / max(float(np.linalg.norm(centred)), 1e-12)
+        return unit
+
+    cores = available_cores()
+    return np.stack(list(map_ahead(thumbnail, samples, workers=cores, ahead=8 * cores)))
