@@ -1,7 +1,7 @@
 """Scoring networks, and floors, on a split."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -139,5 +139,5 @@ def score(
 
 def _averages(images: list[PixelSums]) -> Averages:
     each = [scores(sums) for sums in images]
-    values = {field.name: [getattr(s, field.name) for s in each] for field in fields(Scores)}
-    return Averages({name: spread(values[name]) for name in METRICS}, pooled(images))
+    spreads = {name: spread([getattr(image, name) for image in each]) for name in METRICS}
+    return Averages(spreads, pooled(images))

@@ -100,15 +100,23 @@ def scores(sums: PixelSums) -> Scores:
 
     Dice = 2 sum(y p) / (sum(y) + sum(p)); on p in {0, 1} it is the usual one.
     """
+    return Scores(**{name: _ratio(*fraction) for name, fraction in fractions(sums).items()})
+
+
+def fractions(sums: PixelSums) -> dict[str, tuple[float, float]]:
+    """Return each metric's numerator and denominator.
+
+    Both are linear in the sums: those of many images are the sums of theirs.
+    """
     union = sums.target + sums.predicted - sums.overlap
     agreeing = sums.pixels - sums.target - sums.predicted + 2.0 * sums.overlap
-    return Scores(
-        accuracy=_ratio(agreeing, sums.pixels),
-        recall=_ratio(sums.overlap, sums.target),
-        precision=_ratio(sums.overlap, sums.predicted),
-        iou=_ratio(sums.overlap, union),
-        dice=_ratio(2.0 * sums.overlap, sums.target + sums.predicted),
-    )
+    return {
+        "accuracy": (agreeing, sums.pixels),
+        "recall": (sums.overlap, sums.target),
+        "precision": (sums.overlap, sums.predicted),
+        "iou": (sums.overlap, union),
+        "dice": (2.0 * sums.overlap, sums.target + sums.predicted),
+    }
 
 
 def pooled(images: Iterable[PixelSums]) -> Scores:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.comparison import Comparison
 from runtime.evaluation import Averages, Evaluation
 from runtime.files import without_nan, write_json, write_text
 from runtime.metrics import METRICS, STUDY_METRICS, THRESHOLD, Scores, scores
@@ -22,6 +23,7 @@ class EvaluationReport:
         data, split, masks: what they were scored on: the folder, the split's name, and what the
             masks were drawn from.
         models: each file with what it scores.
+        comparisons: of each pair of files.
     """
 
     data: str
@@ -29,6 +31,7 @@ class EvaluationReport:
     masks: str
     models: tuple[tuple[OnnxFile, Evaluation], ...]
     floors: tuple[Evaluation, ...]
+    comparisons: tuple[Comparison, ...] = ()
 
 
 def write_report(path: Path, report: EvaluationReport) -> None:
@@ -48,6 +51,7 @@ def write_report(path: Path, report: EvaluationReport) -> None:
                 for file, evaluation in report.models
             ],
             "floors": [{"name": floor.name, **_evaluation(floor)} for floor in report.floors],
+            "comparisons": [to_dict(comparison) for comparison in report.comparisons],
         },
     )
 

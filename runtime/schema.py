@@ -1,6 +1,7 @@
 """Frozen dataclasses to JSON and back, strictly: what a file holds is checked against the types."""
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -33,7 +34,8 @@ def from_dict(
     """Build the dataclass `kind` from what JSON gave.
 
     Unknown keys are left aside, so that a later minor version may add some. A field without a
-    default must be there. A value must have its field's type; an int may stand for a float.
+    default must be there. A value must have its field's type; an int may stand for a float, and
+    null for one that is NaN (as `runtime.files.write_json` writes it).
 
     Args:
         where: the name of what is read, for the message ("model.onnx: metadata").
@@ -72,6 +74,8 @@ def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) 
         return tuple(_convert(arguments[0], item, where, error) for item in value)
     if origin is dict and isinstance(value, dict):
         return {str(k): _convert(arguments[1], item, where, error) for k, item in value.items()}
+    if hint is float and value is None:
+        return math.nan
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         try:
             return float(value)

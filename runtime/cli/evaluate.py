@@ -1,5 +1,6 @@
 """`seg-eval`: score exported files on a split."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from runtime.cli.shell import (
 )
 
 if TYPE_CHECKING:
+    from runtime.comparison import Comparison
     from runtime.evaluation import Evaluation
     from runtime.results import EvaluationReport
     from runtime.samples import MaskKind
@@ -70,6 +72,7 @@ def main(
 ) -> None:
     """Score MODELs on a split with the study's soft metrics, beside thresholded ones and floors."""
     from runtime.coco import read_dataset
+    from runtime.comparison import Bootstrap, compare
     from runtime.evaluation import evaluate
     from runtime.files import ensure_replaceable
     from runtime.floors import evaluate_floors
@@ -100,7 +103,12 @@ def main(
         train = dataset.split("train")
         for at in dict.fromkeys(predictor.size for predictor in predictors):
             known += evaluate_floors(train, split, at, masks=masks)
-    report = EvaluationReport(str(dataset.root), split_name, masks, tuple(scored), known)
+    groups = [sample.group for sample in split.samples if sample.group is not None]
+    known_groups = groups if len(groups) == len(split.samples) else None
+    bootstrap = Bootstrap(len(split.samples), known_groups)
+    pairs = combinations([evaluation for _, evaluation in scored], 2)
+    compared = tuple(compare(one, other, bootstrap) for one, other in pairs)
+    report = EvaluationReport(str(dataset.root), split_name, masks, tuple(scored), known, compared)
     click.echo(_render(report))
     if json_file is not None:
         write_report(json_file, report)
@@ -117,18 +125,18 @@ def _render(report: "EvaluationReport") -> str:
     floors = [(floor.name, floor) for floor in report.floors]
     several = len({e.size for _, e in rows}) > 1
     floors = [(f"{n}, {e.size[0]}x{e.size[1]}" if several else n, e) for n, e in floors]
-    return "\n\n".join(
-        [
-            intro,
-            "Soft metrics, mean over images (the study's), pooled over all pixels, and at 0.5:\n"
-            + _comparison(rows + floors),
-            "Soft metrics over images, and the same at 0.5:\n" + _distributions(rows),
-            _cost(report),
-        ]
-    )
+    parts = [
+        intro,
+        "Soft metrics, mean over images (the study's), pooled over all pixels, and at 0.5:\n"
+        + _scores(rows + floors),
+        "Soft metrics over images, and the same at 0.5:\n" + _distributions(rows),
+        *_differences(report.comparisons),
+        _cost(report),
+    ]
+    return "\n\n".join(parts)
 
 
-def _comparison(rows: "list[tuple[str, Evaluation]]") -> str:
+def _scores(rows: "list[tuple[str, Evaluation]]") -> str:
     header = ("network", "accuracy", "recall", "precision", "IoU", "pooled IoU", "IoU at 0.5",
               "Dice at 0.5", "Brier", "ECE")  # fmt: skip
     lines = []
@@ -154,6 +162,27 @@ def _distributions(rows: "list[tuple[str, Evaluation]]") -> str:
                  getattr(hard.pooled, metric), spread.left_out]
             )  # fmt: skip
     return table(header, lines)
+
+
+def _differences(comparisons: "tuple[Comparison, ...]") -> list[str]:
+    from runtime.metrics import STUDY_METRICS
+
+    if not comparisons:
+        return []
+    first = comparisons[0]
+    unit = "images" if first.groups == first.images else "groups of similar images"
+    header = ("networks", "metric", "difference", "from", "to")
+    lines = []
+    for pair in comparisons:
+        for metric in STUDY_METRICS:
+            found = pair.find(metric).difference
+            names = f"{Path(pair.other).name} - {Path(pair.one).name}"
+            lines.append([names, metric, found.value, found.low, found.high])
+    title = (
+        f"Paired differences of the soft metrics' means, with {first.level:.0%} intervals "
+        f"(bootstrap of {first.groups} {unit}):\n"
+    )
+    return [title + table(header, lines)]
 
 
 def _cost(report: "EvaluationReport") -> str:
