@@ -1,16 +1,46 @@
-"""`seg-data`: examine a data set, or make the phantom one."""
+"""`seg-data`: examine a data set, split it again, or make the phantom one."""
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
-from runtime.cli.shell import Group, counted, json_option, progress, table
+from runtime.cli.shell import (
+    ARTIFACTS,
+    Function,
+    Group,
+    counted,
+    json_option,
+    progress,
+    require,
+    table,
+)
+
+
+def link_options(function: Function) -> Function:
+    """Options of when two images count as linked."""
+    for option in (
+        click.option(
+            "--slice-correlation", default=0.8, show_default=True, metavar="X",
+            help="From which correlation on near slices are linked.",
+        ),
+        click.option(
+            "--slices", default=2, show_default=True, metavar="N",
+            help="How far apart the numbers of near slices are at most.",
+        ),
+        click.option(
+            "--correlation", default=0.97, show_default=True, metavar="X",
+            help="From which correlation of 32x32 grey versions on any two images are linked.",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
 
 
 @click.group(cls=Group)
 def main() -> None:
-    """Examine a COCO data set, or make the embedded one."""
+    """Examine a COCO data set, split it again, or make the embedded one."""
 
 
 @main.command()
@@ -51,6 +81,55 @@ def check(folder: Path, json_file: Path | None) -> None:
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=ARTIFACTS / "data-report.html",
+    show_default=True,
+    metavar="FILE",
+    help="Where the page is written.",
+)
+@json_option("the numbers")
+def report(folder: Path, out: Path, json_file: Path | None) -> None:
+    """Show what the splits of the data set in DIR hold, side by side, and whether they are alike.
+
+    Writes one HTML page that opens from disk.
+    """
+    require("report", "jinja2", "matplotlib", "scipy")
+    from runtime.coco import read_dataset
+    from runtime.files import ensure_replaceable, write_json, write_text
+    from runtime.report.exploration import explore
+    from runtime.report.exploration_page import exploration_html
+    from runtime.report.exploration_tables import fences_table, summary_table, tests_table
+    from runtime.schema import to_dict
+
+    dataset = read_dataset(folder)
+    outputs = [file for file in (out, json_file) if file is not None]
+    if len(set(outputs)) < len(outputs):
+        raise click.UsageError("--out and --json need two files")
+    for file in outputs:
+        ensure_replaceable(file)
+    with progress("Explore") as bar:
+        exploration = explore(dataset, on_image=bar)
+    click.echo(table(*summary_table(exploration)))
+    click.echo(
+        "\nOutliers, by Tukey's fences over all splits:\n" + table(*fences_table(exploration))
+    )
+    if exploration.tests:
+        click.echo(
+            "\nKolmogorov-Smirnov tests of the splits, p corrected for their number by Holm:"
+        )
+        click.echo(table(*tests_table(exploration)))
+    write_text(out, exploration_html(dataset, exploration))
+    if json_file is not None:
+        write_json(json_file, to_dict(exploration))
+    click.echo()
+    for file in outputs:
+        click.echo(str(file))
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
     "--size", default=256, show_default=True, metavar="N", help="Height and width of an image."
 )
 @click.option("--train", default=60, show_default=True, metavar="N", help="People to train on.")
@@ -67,3 +146,77 @@ def phantom(folder: Path, **settings: int) -> None:
         make_phantom(folder, config, on_image=bar)
     images = (config.train + config.valid + config.test) * config.slices
     click.echo(f"{counted(images, 'image')} of {config.size}x{config.size} in {folder}")
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@link_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=ARTIFACTS / "audit.html",
+    show_default=True,
+    metavar="FILE",
+    help="Where the page with pairs of pictures goes.",
+)
+@json_option("the figures and pairs")
+def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
+    """Find images of the data set in DIR that show nearly the same, within splits and across.
+
+    Writes a page that shows pairs across splits, the strongest and those at the rule's limits.
+    """
+    require("report", "jinja2", "matplotlib", "scipy")
+    from runtime.audit import LinkRule, audit_dataset, summarise
+    from runtime.coco import read_dataset
+    from runtime.files import ensure_replaceable, write_json, write_text
+    from runtime.report.audit_page import audit_page, exposure_table
+    from runtime.schema import to_dict
+
+    for file in (out, json_file):
+        if file is not None:
+            ensure_replaceable(file)
+    dataset = read_dataset(folder)
+    summary = summarise(audit_dataset(dataset, LinkRule(**rule)))
+    write_text(out, audit_page(dataset, summary))
+    if json_file is not None:
+        write_json(json_file, to_dict(summary))
+    if summary.exposures:
+        click.echo(table(*exposure_table(summary)) + "\n")
+    click.echo(
+        f"{counted(summary.images, 'image')} with {counted(summary.links, 'link')} in "
+        f"{counted(summary.groups, 'group')}, the largest of {summary.largest}; "
+        f"{counted(summary.crossing, 'link')} between two splits."
+    )
+    for file in (out, json_file):
+        if file is not None:
+            click.echo(str(file))
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@link_options
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N")
+def split(folder: Path, target: Path, seed: int, **rule: Any) -> None:
+    """Split the data set in DIR again, so that similar images are never in two splits.
+
+    Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. The splits keep
+    their sizes and the distribution of tumour sizes, as far as whole groups allow.
+    """
+    from runtime.audit import LinkRule, audit_dataset
+    from runtime.coco import read_dataset
+    from runtime.grouped_split import split_by_group, write_split
+
+    dataset = read_dataset(folder)
+    found = audit_dataset(dataset, LinkRule(**rule))
+    chosen = split_by_group(dataset, found, seed=seed)
+    write_split(dataset, chosen, target)
+    rows = [
+        (name, len(dataset.splits[name].samples), images) for name, images in chosen.sizes().items()
+    ]
+    click.echo(table(("split", "images before", "images now"), rows))
+    click.echo(
+        f"\n{counted(found.groups, 'group')} of similar images, "
+        f"{counted(len(found.crossing()), 'link')} between splits before, none now."
+    )
+    click.echo(str(target))

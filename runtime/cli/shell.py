@@ -131,7 +131,10 @@ def progress(label: str) -> Iterator["ProgressBar"]:
 
 
 class ProgressBar:
-    """Called with what is done, what there is in all, and a note to show beside the time left."""
+    """Called with what is done, what there is in all, and a note to show beside the time left.
+
+    What there is in all may change from one call to the next.
+    """
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -148,6 +151,7 @@ class ProgressBar:
                 show_pos=True,
             )
             self._bar.render_progress()
+        self._bar.length = total
         self._bar.update(done - self._bar.pos, note)
 
     def close(self) -> None:

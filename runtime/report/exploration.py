@@ -1,0 +1,247 @@
+"""What the splits of a data set look like side by side: grey levels, and the boxes' sizes, shapes
+and places.
+
+Of a box, a side counts as at most the image's and at least a millionth of a pixel, whatever the
+file says; its centre counts as within the image.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.coco import Dataset, Split
+from runtime.images import Size, load_scan
+from runtime.machine import available_cores
+from runtime.metrics import Spread, spread
+from runtime.report.outliers import Fences, Outlier, distance_beyond, tukey_fences
+from runtime.report.two_sample import TwoSampleTest, compare_splits
+from runtime.samples import Sample
+from runtime.workers import map_ahead
+
+PIXEL_BINS = 64
+CENTRE_BINS = 32
+DECODED: Size = (256, 256)
+"""The study's input size."""
+
+COMPARED = ("grey", "share", "aspect", "centre_x", "centre_y")
+"""The quantities that the splits are tested on."""
+
+_SMALLEST = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class SplitExploration:
+    """One split. Tuples of values are in the order of its COCO file.
+
+    Attributes:
+        images, boxes: how many.
+        unannotated: images without a box.
+        pixel_shares: the histogram of all pixels' values in [0, 1]: the share of pixels in each of
+            64 equally wide bins.
+        pixel_mean, pixel_std: of the same values.
+        grey: each image's mean value, in [0, 1].
+        area: each box's width times height, in pixels of the image's stated size.
+        share: each box's area as a share of its image's, in [0, 1].
+        aspect: each box's width divided by its height.
+        centre_x, centre_y: each box's centre, as a share of the image's width and height from its
+            upper left corner.
+        centres: how many centres fall in each of 32x32 equal parts of the image, rows from the top.
+        spreads: mean, standard deviation and quartiles of grey, area, share and aspect.
+    """
+
+    name: str
+    images: int
+    boxes: int
+    unannotated: int
+    pixel_shares: tuple[float, ...]
+    pixel_mean: float
+    pixel_std: float
+    grey: tuple[float, ...]
+    area: tuple[float, ...]
+    share: tuple[float, ...]
+    aspect: tuple[float, ...]
+    centre_x: tuple[float, ...]
+    centre_y: tuple[float, ...]
+    centres: tuple[tuple[int, ...], ...]
+    spreads: dict[str, Spread]
+
+    def values(self, quantity: str) -> tuple[float, ...]:
+        """Return the values of one quantity: "grey", "area", "share", "aspect", "centre_x" ..."""
+        found: tuple[float, ...] = getattr(self, quantity)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The outcome of `explore`.
+
+    Attributes:
+        data: the data set's name.
+        decoded_size: (height, width) at which the pixels were read.
+        fences: of area, aspect and grey, from all splits together.
+        outliers: those outside the fences, and images without annotation; of each kind the farthest
+            first.
+        tests: each compared quantity for each pair of splits.
+    """
+
+    data: str
+    decoded_size: Size
+    splits: tuple[SplitExploration, ...]
+    fences: tuple[Fences, ...]
+    outliers: tuple[Outlier, ...]
+    tests: tuple[TwoSampleTest, ...]
+
+
+def explore(
+    dataset: Dataset,
+    *,
+    size: Size = DECODED,
+    on_image: Callable[[int, int], None] | None = None,
+) -> Exploration:
+    """Read every image of a data set and compare its splits.
+
+    A pixel's value is the mean of its three channels divided by 255, after the image was decoded
+    and resized like a network's input.
+
+    Args:
+        size: (height, width) at which the images are read.
+        on_image: called with the number of images done and of all.
+
+    Raises:
+        DataError: a split has no images, or a defect forbids its use.
+        ImageError: an image cannot be read.
+    """
+    splits = [dataset.split(name) for name in dataset.splits]
+    total = sum(len(split.samples) for split in splits)
+    explored: list[SplitExploration] = []
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if on_image is not None:
+            on_image(done, total)
+
+    for split in splits:
+        explored.append(_explore_split(split, size, count))
+    fences, outliers = _find_outliers(splits, explored)
+    tests = compare_splits({q: {s.name: s.values(q) for s in explored} for q in COMPARED})
+    return Exploration(dataset.name, size, tuple(explored), fences, outliers, tests)
+
+
+def _explore_split(split: Split, size: Size, count: Callable[[], None]) -> SplitExploration:
+    pixels = size[0] * size[1]
+    histogram = np.zeros(PIXEL_BINS, np.int64)
+    means, squares = [], []
+    for bins, mean, square in _pixel_values(split.samples, size):
+        histogram += bins
+        means.append(mean)
+        squares.append(square)
+        count()
+    pixel_mean = float(np.mean(means))
+    boxes = _boxes(split.samples)
+    width, height, centre_x, centre_y, image_width, image_height = boxes
+    area = width * height
+    # A row of the picture is a value of y, the histogram's first axis.
+    centres, _, _ = np.histogram2d(centre_y, centre_x, CENTRE_BINS, [[0.0, 1.0], [0.0, 1.0]])
+    values = {
+        "grey": tuple(means),
+        "area": tuple(area.tolist()),
+        "share": tuple((area / (image_width * image_height)).tolist()),
+        "aspect": tuple((width / height).tolist()),
+    }
+    return SplitExploration(
+        name=split.name,
+        images=len(split.samples),
+        boxes=boxes.shape[1],
+        unannotated=sum(not sample.annotations for sample in split.samples),
+        pixel_shares=tuple((histogram / (pixels * len(means))).tolist()),
+        pixel_mean=pixel_mean,
+        pixel_std=float(np.sqrt(max(float(np.mean(squares)) - pixel_mean**2, 0.0))),
+        **values,
+        centre_x=tuple(centre_x.tolist()),
+        centre_y=tuple(centre_y.tolist()),
+        centres=tuple(tuple(row) for row in centres.astype(int).tolist()),
+        spreads={name: spread(of) for name, of in values.items()},
+    )
+
+
+def _pixel_values(
+    samples: tuple[Sample, ...], size: Size
+) -> Iterator[tuple[NDArray[np.int64], float, float]]:
+    """Yield each image's histogram over the bins, its mean value, and its mean squared value."""
+
+    def read(sample: Sample) -> tuple[NDArray[np.int64], float, float]:
+        # The sum of three channels is an integer, so the histogram is exact.
+        red, green, blue = np.moveaxis(load_scan(sample.path, size).pixels.astype(np.uint16), 2, 0)
+        counts = np.bincount((red + green + blue).ravel(), minlength=3 * 255 + 1)
+        value = np.arange(counts.size) / (3 * 255)
+        bins = np.minimum(np.arange(counts.size) * PIXEL_BINS // (3 * 255), PIXEL_BINS - 1)
+        mean, square = (float(counts @ value**power / red.size) for power in (1, 2))
+        return np.bincount(bins, counts, PIXEL_BINS).astype(np.int64), mean, square
+
+    cores = available_cores()
+    return map_ahead(read, samples, workers=cores, ahead=8 * cores)
+
+
+def _boxes(samples: tuple[Sample, ...]) -> NDArray[np.float64]:
+    """Return [6, boxes]: width, height, centre x and y as shares, the image's width and height."""
+    rows = []
+    for sample in samples:
+        for annotation in sample.annotations:
+            x, y, width, height = annotation.box
+            rows.append(
+                (
+                    min(max(width, _SMALLEST), sample.width),
+                    min(max(height, _SMALLEST), sample.height),
+                    min(max((x + width / 2) / sample.width, 0.0), 1.0),
+                    min(max((y + height / 2) / sample.height, 0.0), 1.0),
+                    sample.width,
+                    sample.height,
+                )
+            )
+    return np.asarray(rows, np.float64).reshape(-1, 6).T
+
+
+def _find_outliers(
+    splits: list[Split], explored: list[SplitExploration]
+) -> tuple[tuple[Fences, ...], tuple[Outlier, ...]]:
+    outliers = [
+        Outlier(split.name, sample.file_name, "annotation", None, float("inf"), "no annotation")
+        for split in splits
+        for sample in split.samples
+        if not sample.annotations
+    ]
+    fences = (
+        tukey_fences("area", [v for s in explored for v in s.area], "log"),
+        tukey_fences("aspect", [v for s in explored for v in s.aspect], "log"),
+        tukey_fences("grey", [v for s in explored for v in s.grey], "linear"),
+    )
+    for fence in fences:
+        found = []
+        for split, values in zip(splits, explored, strict=True):
+            by_image = fence.quantity == "grey"
+            names = [
+                sample.file_name
+                for sample in split.samples
+                for _ in range(1 if by_image else len(sample.annotations))
+            ]
+            of = values.values(fence.quantity)
+            for name, value, beyond in zip(names, of, distance_beyond(fence, of), strict=True):
+                if beyond > 0.0:
+                    reason = _reason(fence, value)
+                    found.append(Outlier(split.name, name, fence.quantity, value, beyond, reason))
+        outliers += sorted(found, key=lambda outlier: -outlier.beyond)
+    return fences, tuple(outliers)
+
+
+def _reason(fence: Fences, value: float) -> str:
+    below = value < fence.low
+    if fence.quantity == "area":
+        digits = 2 if value < 1000.0 else 0
+        return f"a {'small' if below else 'large'} box, {value:,.{digits}f} pixels"
+    if fence.quantity == "aspect":
+        return f"a {'narrow' if below else 'wide'} box, width / height {value:.2f}"
+    return f"a {'dark' if below else 'bright'} image, mean value {value:.3f}"

@@ -1,0 +1,110 @@
+"""The exploration of a data set as a page, and as a part of another page."""
+
+from collections.abc import Iterable, Sequence
+
+from runtime.coco import Dataset
+from runtime.images import load_scan
+from runtime.overlay import TARGET
+from runtime.report.cells import p_value
+from runtime.report.exploration import Exploration
+from runtime.report.exploration_figures import exploration_figures
+from runtime.report.exploration_tables import (
+    fences_table,
+    summary_table,
+    tests_table,
+)
+from runtime.report.layers import boxes_svg, css_colour
+from runtime.report.outliers import Outlier
+from runtime.report.page import figure_uri, picture_uri, render, svg_uri
+from runtime.samples import Sample
+
+SHOWN = 12
+"""At most so many cards of a kind of outlier."""
+
+_PICTURE = 320
+
+
+def exploration_html(dataset: Dataset, exploration: Exploration) -> str:
+    """Return the page of a data set. Raises ImageError where an outlier cannot be read."""
+    return render("exploration_page.html", exploration_context(dataset, exploration))
+
+
+def exploration_context(
+    dataset: Dataset, exploration: Exploration, *, level: int = 2, prefix: str = ""
+) -> dict[str, object]:
+    """Return what the template `exploration.html` needs, under the one name `exploration`.
+
+    Another page includes that template within a section of its own.
+
+    Args:
+        level: of the part's headings, 2 for <h2>.
+        prefix: put before the ids of its sections.
+
+    Raises:
+        ImageError: an outlier's image cannot be read.
+    """
+    figures = exploration_figures(exploration)
+    cards = _cards(dataset, exploration)
+    return {
+        "exploration": {
+            "of": exploration,
+            "level": level,
+            "prefix": prefix,
+            "licence": dataset.licence,
+            "summary": summary_table(exploration),
+            "tests": written_tests(exploration),
+            "rejected": sum(test.holm_p_value < 0.05 for test in exploration.tests),
+            "fences": fences_table(exploration),
+            "figures": {name: figure_uri(figure) for name, figure in figures.items()},
+            "cards": cards,
+            "outlying_images": len({(o.split, o.file_name) for o in exploration.outliers}),
+            "shown": SHOWN,
+            "box_colour": css_colour(TARGET),
+        }
+    }
+
+
+def written_tests(exploration: Exploration) -> tuple[Sequence[str], list[tuple[object, ...]]]:
+    """Return the table of the tests with its p-values as a reader wants them."""
+    header, rows = tests_table(exploration)
+    return header, [(*row[:-2], p_value(row[-2]), p_value(row[-1])) for row in rows]
+
+
+def _cards(dataset: Dataset, exploration: Exploration) -> list[dict[str, object]]:
+    """Return a card for each shown image, with everything that is unusual about it."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for outlier in exploration.outliers:
+        reasons.setdefault((outlier.split, outlier.file_name), []).append(outlier.reason)
+    samples = {
+        (split.name, sample.file_name): sample
+        for split in dataset.splits.values()
+        for sample in split.samples
+    }
+    shown = dict.fromkeys((o.split, o.file_name) for o in _first_of_each(exploration.outliers))
+    return [
+        {
+            "title": file_name,
+            "note": "; ".join(reasons[split, file_name]),
+            "numbers": [("split", split), ("boxes", len(samples[split, file_name].annotations))],
+            **_pictures(samples[split, file_name]),
+        }
+        for split, file_name in shown
+    ]
+
+
+def _first_of_each(outliers: Iterable[Outlier]) -> list[Outlier]:
+    counts: dict[str, int] = {}
+    found = []
+    for outlier in outliers:
+        counts[outlier.quantity] = counts.get(outlier.quantity, 0) + 1
+        if counts[outlier.quantity] <= SHOWN:
+            found.append(outlier)
+    return found
+
+
+def _pictures(sample: Sample) -> dict[str, str]:
+    original = (sample.height, sample.width)
+    height, width = (max(1, round(side * _PICTURE / max(original))) for side in original)
+    boxes = boxes_svg((a.box for a in sample.annotations), original)
+    pixels = load_scan(sample.path, (height, width)).pixels
+    return {"scan": picture_uri(pixels), "mask": svg_uri(boxes)}

@@ -1,0 +1,77 @@
+"""The numbers of an exploration in rows, for a page and for a terminal."""
+
+import math
+from collections import Counter
+
+from runtime.report.exploration import Exploration
+
+Rows = tuple[tuple[str, ...], list[tuple[object, ...]]]
+"""A header, and rows of text, int, float or None."""
+
+QUANTITIES = {
+    "grey": "mean pixel value",
+    "share": "share of the image",
+    "aspect": "width / height",
+    "centre_x": "centre, left to right",
+    "centre_y": "centre, top to bottom",
+}
+"""The compared quantities in words."""
+
+_FENCED = {"area": "size, pixels", "aspect": "width / height", "grey": "mean pixel value"}
+
+
+def summary_table(exploration: Exploration) -> Rows:
+    """Return a row a split: how much it holds, and the middle of each quantity."""
+    header = ("split", "images", "without box", "boxes", "mean size, pixels", "median",
+              "25 %", "75 %", "mean share, %", "median width / height",
+              "mean pixel value", "std")  # fmt: skip
+    rows: list[tuple[object, ...]] = []
+    for split in exploration.splits:
+        area, share = split.spreads["area"], split.spreads["share"]
+        rows.append(
+            (
+                split.name, split.images, split.unannotated, split.boxes, _whole(area.mean),
+                _whole(area.median), _whole(area.q25), _whole(area.q75), 100.0 * share.mean,
+                split.spreads["aspect"].median, split.pixel_mean, split.pixel_std,
+            )
+        )  # fmt: skip
+    return header, rows
+
+
+def tests_table(
+    exploration: Exploration,
+) -> tuple[tuple[str, ...], list[tuple[str, str, str, int, int, float, float, float]]]:
+    """Return a row for each Kolmogorov-Smirnov test."""
+    header = ("quantity", "split", "other split", "n", "other n", "D", "p", "p, Holm")
+    return header, [
+        (
+            QUANTITIES[test.quantity], test.first, test.second, test.first_n, test.second_n,
+            test.statistic, test.p_value, test.holm_p_value,
+        )
+        for test in exploration.tests
+    ]  # fmt: skip
+
+
+def fences_table(exploration: Exploration) -> Rows:
+    """Return a row a kind of outlier: its fences, and how many each split has."""
+    names = [split.name for split in exploration.splits]
+    counts = Counter((outlier.quantity, outlier.split) for outlier in exploration.outliers)
+    header = ("kind", "below", "above", *names)
+    rows: list[tuple[object, ...]] = [
+        ("no annotation", None, None, *(counts["annotation", name] for name in names))
+    ]
+    for fence in exploration.fences:
+        low, high = (
+            (_whole(fence.low), _whole(fence.high))
+            if fence.quantity == "area"
+            else (fence.low, fence.high)
+        )
+        if not fence.low > 0.0:
+            low = None  # nothing can be below it
+        number = (counts[fence.quantity, name] for name in names)
+        rows.append((_FENCED[fence.quantity], low, high, *number))
+    return header, rows
+
+
+def _whole(value: float) -> int | None:
+    return None if math.isnan(value) else round(value)

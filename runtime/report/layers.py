@@ -1,0 +1,87 @@
+"""What lies over a scan in a gallery: outlines and probability maps, on transparent ground."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.images import Size
+from runtime.masks import Box
+from runtime.metrics import THRESHOLD
+from runtime.overlay import HEAT, TARGET
+
+Colour = tuple[int, int, int]
+
+_STRONGEST = 0.8
+_TINY = 0.04
+
+
+def css_colour(colour: Colour) -> str:
+    """Return a colour as CSS writes it, "#ff3020"."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def mask_layer(
+    mask: NDArray[np.uint8], colour: Colour = TARGET, width: int = 2
+) -> NDArray[np.uint8]:
+    """Draw a mask's outline, inside its edge.
+
+    Args:
+        mask: uint8 [H, W] of 0 and 1.
+        width: of the line, in pixels.
+
+    Returns:
+        RGBA, uint8 [H, W, 4].
+    """
+    return _layer(_outline(mask.astype(bool), width) * 255.0, colour)
+
+
+def probability_layer(probability: NDArray[np.float32], colour: Colour = HEAT) -> NDArray[np.uint8]:
+    """Draw a probability map: the more opaque, the higher; a full line round what is at least 0.5.
+
+    Args:
+        probability: float32 [H, W] in [0, 1].
+
+    Returns:
+        RGBA, uint8 [H, W, 4].
+    """
+    alpha = probability * np.float32(255.0 * _STRONGEST)
+    return _layer(np.where(_outline(probability >= THRESHOLD, 1), 255.0, alpha), colour)
+
+
+def _layer(alpha: NDArray[np.floating], colour: Colour) -> NDArray[np.uint8]:
+    layer = np.empty((*alpha.shape, 4), np.uint8)
+    layer[..., :3] = colour
+    layer[..., 3] = np.rint(alpha)
+    return layer
+
+
+def _outline(region: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    inner = region
+    for _ in range(width):
+        edge = np.pad(inner, 1)
+        inner = inner & edge[:-2, 1:-1] & edge[2:, 1:-1] & edge[1:-1, :-2] & edge[1:-1, 2:]
+    outline: NDArray[np.bool_] = region & ~inner
+    return outline
+
+
+def boxes_svg(boxes: Iterable[Box], size: Size, colour: Colour = TARGET) -> str:
+    """Draw boxes as an SVG document, with a ring round those that are too small to be seen.
+
+    Args:
+        boxes: x, y, width, height in pixels of an image of (height, width) `size`.
+    """
+    height, width = size
+    tiny = _TINY * min(size)
+    shapes = []
+    for x, y, w, h in boxes:
+        shapes.append(f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}"/>')
+        if max(w, h) < tiny:
+            shapes.append(f'<circle cx="{x + w / 2:g}" cy="{y + h / 2:g}" r="{tiny:g}"/>')
+    # A box is drawn as large as the picture, so the line grows with the image.
+    line = f'fill="none" stroke="{css_colour(colour)}" stroke-width="{max(size) / 130:g}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" preserveAspectRatio="none">'
+        f"<g {line}>{''.join(shapes)}</g></svg>"
+    )

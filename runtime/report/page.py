@@ -1,0 +1,157 @@
+"""One self-contained HTML page from a template: opens from disk and asks no network for anything.
+
+A template extends `base.html` and uses the macros of `parts.html`; pictures are data URIs, style
+and script stand in the page, and a Content-Security-Policy forbids everything else.
+"""
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    PackageLoader,
+    StrictUndefined,
+    select_autoescape,
+)
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from runtime.report.cells import as_cell, as_table, decimals, markdown_table, p_value, percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SCRIPTS = ("page.js",)
+
+
+def render(
+    template: str,
+    context: Mapping[str, object],
+    *,
+    loader: BaseLoader | None = None,
+    scripts: tuple[str, ...] = (),
+) -> str:
+    """Render a template into a page.
+
+    Values are escaped, except in templates whose name ends in `.md`; a name that the context
+    lacks is an error.
+
+    Args:
+        loader: where templates of one's own are; they may extend `base.html` and import
+            `parts.html`, which are found after them.
+        scripts: further templates' names, of JavaScript that the page carries at its end. No
+            other script runs in it, nor any handler in an attribute.
+
+    Raises:
+        jinja2.TemplateError: the template is not there, is wrong, or uses an unknown name.
+    """
+    own = PackageLoader("runtime.report")
+    environment = Environment(
+        loader=own if loader is None else ChoiceLoader([loader, own]),
+        autoescape=select_autoescape(disabled_extensions=("md",), default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(cell=as_cell, decimals=decimals, percent=percent, p_value=p_value)
+    sources = [_source(environment, name) for name in (*_SCRIPTS, *scripts)]
+    # Globals and not context: macros that a template imports see them too.
+    environment.globals.update(
+        as_table=as_table,
+        markdown_table=markdown_table,
+        contents=Contents(),
+        page_style=Markup(_source(environment, "page.css")),  # noqa: S704, our own file
+        page_scripts=[Markup(source) for source in sources],  # noqa: S704, the caller's own files
+        content_policy=_policy(sources),
+    )
+    return environment.get_template(template).render(context)
+
+
+class Contents:
+    """The table of contents, filled by the macro `section` while the page is rendered."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, str, int]] = []
+
+    def add(self, identity: str, title: str, level: int) -> str:
+        """Note a section and return its id. Raises ValueError where the id is taken."""
+        if any(identity == known for known, _, _ in self.entries):
+            raise ValueError(f"section: expected an id of its own, found {identity!r} twice")
+        self.entries.append((identity, title, level))
+        return identity
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _policy(scripts: list[str]) -> str:
+    """Return a Content-Security-Policy (W3C, level 3) that lets only these scripts run."""
+    hashes = (
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    )
+    allowed = " ".join(f"'sha256-{value}'" for value in hashes)
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def figure_uri(figure: "Figure") -> str:
+    """Return a figure as the data URI of an SVG; the same figure gives the same text.
+
+    Where the reader's colour scheme is dark, what is drawn in `figures.INK`, `figures.RULE` and
+    `figures.PAPER` changes to light on dark.
+    """
+    from runtime.report.figures import svg
+
+    return _uri("image/svg+xml", svg(figure).encode())
+
+
+def figure_png(figure: "Figure", dpi: int = 150) -> bytes:
+    """Return a figure as a PNG file, on white; the same figure gives the same bytes."""
+    from runtime.report.figures import png
+
+    return png(figure, dpi)
+
+
+def picture_uri(picture: NDArray[np.uint8], *, quality: int | None = 85) -> str:
+    """Return a picture as a data URI.
+
+    Args:
+        picture: uint8 [H, W, 3], RGB; or [H, W, 4], RGBA, which becomes a PNG.
+        quality: JPEG's, 1 to 95; None for a PNG, which keeps every level.
+
+    Raises:
+        ValueError: the array is neither.
+    """
+    if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
+        raise ValueError(
+            f"picture: expected uint8 [H, W, 3] or [H, W, 4], found {picture.dtype} "
+            f"{list(picture.shape)}"
+        )
+    stream = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    if picture.shape[2] == 3 and quality is not None:
+        image.save(stream, format="JPEG", quality=quality, subsampling=0)
+        return _uri("image/jpeg", stream.getvalue())
+    image.save(stream, format="PNG", optimize=True)
+    return _uri("image/png", stream.getvalue())
+
+
+def svg_uri(source: str) -> str:
+    """Return an SVG document as a data URI."""
+    return _uri("image/svg+xml", source.encode())
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
