@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         save_checkpoint,
     )
     from train.config import TrainConfig, demo_config, study_config
-    from train.encoders import ENCODERS, Encoder, EncoderEntry
+    from train.encoders import ENCODERS, Encoder
     from train.epoch import Progress
     from train.history import EpochRow, best_epoch
     from train.loop import TrainResult, train_network
@@ -25,7 +25,6 @@ __all__ = [
     "Checkpoint",
     "DataFacts",
     "Encoder",
-    "EncoderEntry",
     "EncoderWeights",
     "EpochRow",
     "Progress",
@@ -53,7 +52,7 @@ __getattr__ = lazily(
             "save_checkpoint",
         ),
         "train.config": ("TrainConfig", "demo_config", "study_config"),
-        "train.encoders": ("ENCODERS", "Encoder", "EncoderEntry"),
+        "train.encoders": ("ENCODERS", "Encoder"),
         "train.history": ("EpochRow", "best_epoch"),
         "train.epoch": ("Progress",),
         "train.loop": ("TrainResult", "train_network"),

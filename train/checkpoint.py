@@ -12,11 +12,10 @@ from runtime.errors import CheckpointError
 from runtime.files import write_bytes
 from runtime.schema import from_dict, to_dict
 from train.config import TrainConfig
-from train.encoders import ResNet50Encoder
 from train.history import EpochRow
 from train.network import UNet
 from train.plain_load import plain_load
-from train.weights import EncoderWeights
+from train.weights import EncoderWeights, move_strides
 
 FORMAT = 1
 LAST, BEST = "last.pt", "best.pt"
@@ -143,8 +142,7 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
     network = UNet(config.arch, config.width)
     weights = checkpoint.encoder_weights
     if weights is not None and weights.stride_in_1x1:
-        assert isinstance(network.encoder, ResNet50Encoder)
-        network.encoder.move_strides_to_1x1()
+        move_strides(network.encoder, where)
     load_weights(network, checkpoint.weights, where)
     if config.freeze_encoder:
         network.freeze_encoder()

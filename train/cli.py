@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,6 +19,7 @@ from runtime.cli.shell import (
     table,
     threads_option,
 )
+from train.choices import ARCHITECTURES, Device, Loss, Precision
 
 if TYPE_CHECKING:
     from train.loop import TrainResult
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.option(
     "--arch",
-    type=click.Choice(["scratch", "resnet50"]),
+    type=click.Choice(ARCHITECTURES),
     default="scratch",
     show_default=True,
-    help="The encoder: trained anew, or torchvision's ResNet50.",
+    help="The encoder: trained anew, or torchvision's ResNet34, ResNet50 or Swin-T.",
 )
 @data_option("the phantom set in artifacts/phantom, with the demo's small settings")
 @click.option(
@@ -46,6 +47,16 @@ if TYPE_CHECKING:
 )
 @click.option("--epochs", type=int, metavar="N", help="[default: 25; demo: 16]")
 @click.option("--batch-size", type=int, metavar="N", help="[default: 32; demo: 8]")
+@click.option(
+    "--loss",
+    type=click.Choice(get_args(Loss)),
+    help="Binary cross-entropy, soft Dice, or their sum.  [default: bce]",
+)
+@click.option(
+    "--augment",
+    is_flag=True,
+    help="Flip, rotate, shift and relight the training images at random.",
+)
 @click.option(
     "--learning-rate",
     type=float,
@@ -67,17 +78,31 @@ if TYPE_CHECKING:
 @click.option(
     "--encoder-weights",
     metavar="imagenet|none|FILE",
-    help="For resnet50: torchvision's download, no weights, or a .safetensors or .pth file.  "
-    "[default: imagenet]",
+    help="For all but scratch: torchvision's download, no weights, or a .safetensors or .pth file."
+    "  [default: imagenet]",
 )
 @click.option(
     "--freeze-encoder/--train-encoder", default=None, help="[default: frozen where it has weights]"
 )
+@click.option(
+    "--unfreeze",
+    "unfreeze_epoch",
+    type=int,
+    metavar="N",
+    help="Train a frozen encoder too from epoch N on.  [default: never]",
+)
+@click.option(
+    "--unfreeze-rate",
+    "unfreeze_learning_rate",
+    type=float,
+    metavar="X",
+    help="Learning rate of the encoder at that epoch.  [default: 0.00001]",
+)
 @click.option("--seed", type=int, metavar="N", help="[default: 0]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]")
+@click.option("--device", type=click.Choice(get_args(Device)), help="[default: auto]")
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "float32", "bf16"]),
+    type=click.Choice(get_args(Precision)),
     help="[default: auto, which is bf16 where a CUDA device has it]",
 )
 @click.option(
@@ -90,8 +115,8 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the run goes.  "
-    "[default: artifacts/unet-ARCH-wWIDTH; demo: artifacts/demo/unet-ARCH-wWIDTH]",
+    help="Where the run goes.  [default: artifacts/unet-ARCH-wWIDTH, with what departs from the "
+    "study's protocol behind; demo: the same in artifacts/demo]",
 )
 @click.option(
     "--cache",

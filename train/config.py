@@ -1,15 +1,18 @@
 """Every setting of a training run, in one frozen record that is saved with its result."""
 
+import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from runtime.errors import ConfigError
 from runtime.samples import MaskKind
+from train.choices import ARCHITECTURES as ARCHITECTURES
+from train.choices import Device as Device
+from train.choices import Loss as Loss
+from train.choices import Precision as Precision
 
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "float32", "bf16"]
-
-ARCHITECTURES = ("scratch", "resnet50")
+UNFREEZE_RATE = 1e-5
+"""A hundredth of the study's rate, so that ImageNet's features are adjusted and not lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,19 @@ class TrainConfig:
         patience: epochs without a lower validation loss after which the learning rate is
             multiplied by `decay`.
         encoder_weights: for a pretrained encoder: "imagenet", "none", or a path.
-        freeze_encoder: the encoder takes no gradient and keeps its batch normalisation.
+        freeze_encoder: the encoder takes no gradient and keeps its batch normalisation, up to
+            `unfreeze_epoch`.
         precision: "auto" is bf16 on a CUDA device that has it, else float32.
         channels_last: keep tensors as [N, H, W, C] in memory.
         threads: for PyTorch on the CPU; 0 means as many as the process may use.
+        loss: binary cross-entropy, soft Dice, or their sum.
+        augment: flip, rotate, shift and relight the training images (`train.augment`).
+        unfreeze_epoch: from this epoch on (1 is the first) a frozen encoder is trained too; 0 means
+            never.
+        unfreeze_learning_rate: of the encoder, at that epoch.
 
     Raises:
-        ConfigError: a setting is out of its range.
+        ConfigError: a setting is out of its range, or settings contradict each other.
     """
 
     data: str
@@ -51,6 +60,11 @@ class TrainConfig:
     precision: Precision = "auto"
     channels_last: bool = True
     threads: int = 0
+    # Later settings: a checkpoint from before them is read with these defaults.
+    loss: Loss = "bce"
+    augment: bool = False
+    unfreeze_epoch: int = 0
+    unfreeze_learning_rate: float = UNFREEZE_RATE
 
     def __post_init__(self) -> None:
         choices: dict[str, tuple[str, ...]] = {
@@ -58,6 +72,7 @@ class TrainConfig:
             "masks": get_args(MaskKind),
             "device": get_args(Device),
             "precision": get_args(Precision),
+            "loss": get_args(Loss),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -67,11 +82,12 @@ class TrainConfig:
         for name in ("width", "epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)}")
-        for name in ("seed", "threads"):
+        for name in ("seed", "threads", "unfreeze_epoch"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: expected 0 or more, found {getattr(self, name)}")
-        if not 0.0 < self.learning_rate < float("inf"):
-            raise ConfigError(f"learning_rate: expected more than 0, found {self.learning_rate}")
+        for name in ("learning_rate", "unfreeze_learning_rate"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name}: expected more than 0, found {getattr(self, name)}")
         if not 0.0 < self.decay < 1.0:
             raise ConfigError(f"decay: expected a value between 0 and 1, found {self.decay}")
         multiple = self.multiple
@@ -82,6 +98,25 @@ class TrainConfig:
             )
         if self.arch == "scratch" and (self.encoder_weights != "none" or self.freeze_encoder):
             raise ConfigError("arch scratch: expected no encoder weights and no frozen encoder")
+        self._check_unfreezing()
+
+    def _check_unfreezing(self) -> None:
+        if not self.unfreeze_epoch:
+            if self.unfreeze_learning_rate != UNFREEZE_RATE:
+                raise ConfigError(
+                    "unfreeze_learning_rate: expected an unfreeze_epoch beside it, found none"
+                )
+            return
+        if not self.freeze_encoder:
+            raise ConfigError(
+                f"unfreeze_epoch {self.unfreeze_epoch}: expected a frozen encoder to unfreeze, "
+                "found none"
+            )
+        if self.unfreeze_epoch > self.epochs:
+            raise ConfigError(
+                f"unfreeze_epoch: expected one of the {self.epochs} epochs, "
+                f"found {self.unfreeze_epoch}"
+            )
 
     @property
     def multiple(self) -> int:
@@ -90,8 +125,18 @@ class TrainConfig:
 
     @property
     def name(self) -> str:
-        """The network's name, of which its folder and its exported file are called."""
-        return f"unet-{self.arch}-w{self.width}"
+        """The network's name, of which its folder and its exported file are called.
+
+        What departs from the study's protocol follows the width: "unet-resnet50-w16-augment".
+        """
+        parts = ["unet", self.arch, f"w{self.width}"]
+        if self.augment:
+            parts.append("augment")
+        if self.unfreeze_epoch:
+            parts.append(f"unfreeze{self.unfreeze_epoch}")
+        if self.loss != "bce":
+            parts.append(self.loss.replace("+", "-"))
+        return "-".join(parts)
 
 
 def study_config(data: str, arch: str, **changes: Any) -> TrainConfig:
@@ -122,8 +167,9 @@ def demo_config(data: str, arch: str, **changes: Any) -> TrainConfig:
 def same_run(one: TrainConfig, other: TrainConfig) -> str | None:
     """Return the first setting that forbids to resume one run as the other, or None.
 
-    More epochs may be asked for, and the data may have moved (its fingerprint is compared
-    elsewhere).
+    More epochs may be asked for, and the data and the encoder's weights may have moved (their
+    fingerprints are compared elsewhere).
     """
-    names = (field.name for field in fields(TrainConfig) if field.name not in ("epochs", "data"))
+    moving = ("epochs", "data", "encoder_weights")
+    names = (field.name for field in fields(TrainConfig) if field.name not in moving)
     return next((name for name in names if getattr(one, name) != getattr(other, name)), None)

@@ -4,7 +4,6 @@ A further encoder is one entry in `ENCODERS`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
@@ -50,11 +49,13 @@ class Encoder(nn.Module):
 
     Attributes:
         channels: of the features, from the finest to the coarsest.
-        finest_stride: image pixels to a side of the finest feature's pixel: 1 or 2.
+        finest_stride: image pixels to a side of the finest feature's pixel: 1, 2 or 4.
+        dynamic_size: whether one exported graph serves inputs of any height and width.
     """
 
     channels: tuple[int, ...]
     finest_stride: int
+    dynamic_size: bool = True
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Turn float [N, 3, H, W] in [0, 1] into features, each half the size of the one before."""
@@ -82,21 +83,42 @@ class ScratchEncoder(Encoder):
         return features
 
 
-class ResNet50Encoder(Encoder):
-    """torchvision's ResNet50 (He et al. 2016): 64, 256, 512, 1024, 2048 channels at 1/2 to 1/32.
+class TorchvisionEncoder(Encoder):
+    """An encoder around a network of torchvision's, which ImageNet weights exist for.
 
-    `width` does not change it, since its weights come from elsewhere. Parameters have
-    torchvision's names below `backbone`.
+    The width of the scratch encoder does not change it, since its weights come from elsewhere.
+    Parameters have torchvision's names below `backbone`.
+
+    Attributes:
+        model: torchvision's name of the network.
+        left_aside: how the names of those weights begin that only a classifier needs.
     """
 
-    def __init__(self, width: int) -> None:
-        from torchvision.models import resnet50
+    left_aside: tuple[str, ...]
+
+    def __init__(self, model: str) -> None:
+        from torchvision.models import get_model
 
         super().__init__()
-        self.channels = (64, 256, 512, 1024, 2048)
-        self.finest_stride = 2
+        self.model = model
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
-        self.backbone = resnet50(weights=None)
+        self.backbone = get_model(model, weights=None)
+
+
+class ResNetEncoder(TorchvisionEncoder):
+    """torchvision's ResNet34 or ResNet50 (He et al. 2016), features at 1/2 to 1/32.
+
+    ResNet34 has 64, 64, 128, 256, 512 channels, ResNet50 has 64, 256, 512, 1024, 2048.
+    """
+
+    left_aside = ("fc.",)
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        expansion = int(self.backbone.layer1[0].expansion)
+        self.channels = (64, *(expansion * channels for channels in (64, 128, 256, 512)))
+        self.finest_stride = 2
+        self.has_bottlenecks = expansion > 1
         del self.backbone.fc, self.backbone.avgpool
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -111,28 +133,49 @@ class ResNet50Encoder(Encoder):
     def move_strides_to_1x1(self) -> None:
         """Put the strides of 2 on the first 1x1 convolution of a stage, as in ResNet v1.
 
-        Weights that were trained so (Keras, the original Caffe release) need it.
+        Weights that were trained so (Keras, the original Caffe release) need it. Only blocks with
+        bottlenecks have 1x1 convolutions there.
         """
         for layer in (self.backbone.layer2, self.backbone.layer3, self.backbone.layer4):
             layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderEntry:
-    """An encoder in the registry.
+class SwinEncoder(TorchvisionEncoder):
+    """torchvision's Swin-T (Liu et al. 2021): 96, 192, 384, 768 channels at 1/4 to 1/32.
 
-    Attributes:
-        build: makes it, given the width of the scratch encoder's first level.
-        pretrained: whether `--encoder-weights` applies to it.
+    The features are what each stage gives, before the next one merges its pixels. In training mode
+    blocks are left out at random (stochastic depth).
     """
 
-    build: Callable[[int], Encoder]
-    pretrained: bool
+    left_aside = ("head.", "norm.")
+    # Where a feature fits into one window, torchvision's code does not shift the windows. A graph
+    # takes that decision once, for the size that it is made at, and is wrong where another holds.
+    dynamic_size = False
+
+    def __init__(self) -> None:
+        super().__init__("swin_t")
+        deepest = int(self.backbone.head.in_features)
+        self.channels = tuple(deepest >> level for level in (3, 2, 1, 0))
+        self.finest_stride = 4
+        del self.backbone.head, self.backbone.norm
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """See `Encoder`."""
+        hidden = self.normalise(images)
+        features = []
+        for index, part in enumerate(self.backbone.features):
+            hidden = part(hidden)
+            if index % 2:  # a stage; before each is the cutting into patches, or their merging
+                features.append(hidden.permute(0, 3, 1, 2))
+        return features
 
 
-ENCODERS: Mapping[str, EncoderEntry] = MappingProxyType(
+ENCODERS: Mapping[str, Callable[[int], Encoder]] = MappingProxyType(
     {
-        "scratch": EncoderEntry(ScratchEncoder, pretrained=False),
-        "resnet50": EncoderEntry(ResNet50Encoder, pretrained=True),
+        "scratch": ScratchEncoder,
+        "resnet34": lambda _: ResNetEncoder("resnet34"),
+        "resnet50": lambda _: ResNetEncoder("resnet50"),
+        "swin": lambda _: SwinEncoder(),
     }
 )
+"""What makes each encoder, given the width of the scratch encoder's first level."""

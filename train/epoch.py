@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from runtime.errors import NonFiniteLossError
 from runtime.metrics import PixelSums, scores, spread
+from train.augment import augment
 from train.config import TrainConfig
 from train.data import Batches
+from train.losses import LOSSES
 from train.network import UNet
 
 CUDA_CHECK_STEPS = 16
@@ -58,6 +59,8 @@ def train_epoch(
 ) -> EpochMeans:
     """Train on every image once, in the order that the config's seed and the epoch give.
 
+    With `config.augment` the loss and the metrics are those of the changed images.
+
     Args:
         dtype: of the network's arithmetic; the loss is float32.
         epoch: 1 for the first.
@@ -66,14 +69,17 @@ def train_epoch(
         NonFiniteLossError: a step's loss is not finite.
     """
     network.train()
+    compute_loss = LOSSES[config.loss].compute
     every = CUDA_CHECK_STEPS if batches.device.type == "cuda" else 1
     order = batches.indices(shuffled_by=(config.seed, epoch))
     losses = torch.zeros(len(order), device=batches.device)
     sums: list[Tensor] = []
     for step, (images, masks) in enumerate(batches.load(order)):
+        if config.augment:
+            images, masks = augment(images, masks)
         with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
             logits = network(images)
-        loss = binary_cross_entropy_with_logits(logits.float(), masks)
+        loss = compute_loss(logits.float(), masks)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -89,8 +95,10 @@ def train_epoch(
 
 
 @torch.no_grad()
-def validate(network: UNet, batches: Batches, epoch: int, dtype: torch.dtype) -> EpochMeans:
-    """Score a network on every image.
+def validate(
+    network: UNet, batches: Batches, config: TrainConfig, dtype: torch.dtype, epoch: int
+) -> EpochMeans:
+    """Score a network on every image, as it is.
 
     Raises:
         NonFiniteLossError: a batch's loss is not finite.
@@ -102,7 +110,7 @@ def validate(network: UNet, batches: Batches, epoch: int, dtype: torch.dtype) ->
     for step, (images, masks) in enumerate(batches.load(order)):
         with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
             logits = network(images)
-        losses[step] = binary_cross_entropy_with_logits(logits.float(), masks)
+        losses[step] = LOSSES[config.loss].compute(logits.float(), masks)
         sums.append(_image_sums(logits, masks))
     _check_finite(losses.tolist(), order, batches.names, f"validation of epoch {epoch}")
     return _summary(losses, [len(index) for index in order], sums, masks)

@@ -18,7 +18,7 @@ class EpochRow:
 
     Attributes:
         epoch: 1 for the first.
-        learning_rate: during the epoch.
+        learning_rate: during the epoch; an encoder that was frozen before has its own.
         seconds: the whole epoch, validation included.
         images_per_s: training images a second, validation not included.
         train_loss, valid_loss: mean of the loss over images.

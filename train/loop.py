@@ -1,35 +1,22 @@
 """Training one network, from the data set to the best checkpoint."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import torch
 
 from runtime.coco import read_dataset
 from runtime.errors import ConfigError, OutputError
 from runtime.files import ensure_writable, write_json
-from runtime.machine import available_cores, installed_versions
+from runtime.machine import installed_versions
 from runtime.manifest import manifest_sha256
 from runtime.schema import to_dict
-from train.checkpoint import (
-    BEST,
-    LAST,
-    Checkpoint,
-    DataFacts,
-    load_checkpoint,
-    load_weights,
-    save_checkpoint,
-)
-from train.config import TrainConfig, same_run
+from train.checkpoint import BEST, LAST, Checkpoint, DataFacts, save_checkpoint
+from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split
-from train.encoders import ENCODERS, ResNet50Encoder
 from train.epoch import Progress, train_epoch, validate
 from train.history import EpochRow, best_epoch, draw_curves, write_history
-from train.network import UNet
-from train.weights import EncoderWeights, load_encoder_weights
+from train.setup import begin, choose_device, go_on, repeatable, seed_epoch, unfreeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +53,15 @@ def train_network(
         listener: called after each decoded image and each step.
 
     Raises:
-        ConfigError: the device is not there, or the run to resume had other settings.
+        ConfigError: the device is not there, the run to resume had other settings, or both
+            `resume` and `overwrite` are asked for.
         DataError, CheckpointError, OutputError: a file cannot be read, used or written.
         NonFiniteLossError: the loss is not finite.
     """
+    if resume and overwrite:
+        raise ConfigError("resume and overwrite: expected at most one of them, found both")
     out = Path(folder)
-    device, dtype = _device_and_dtype(config)
+    device, dtype = choose_device(config)
     if (out / LAST).exists() and not (resume or overwrite):
         raise OutputError(
             f"{out}: expected no finished or interrupted run, found one; give --resume, "
@@ -86,40 +76,36 @@ def train_network(
         dataset.licence,
         {split.name: len(split.samples) for split in splits},
     )
-    images = sum(data.images.values())
-    decoded: list[DecodedSplit] = []
-    for split in splits:
-        before = sum(len(other.names) for other in decoded)
-
-        def on_image(done: int, _: int, before: int = before) -> None:
-            listener(Progress("decode", before + done, images))
-
-        decoded.append(decode_split(split, config.size, config.masks, cache, on_image=on_image))
-    train, valid = (Batches(split, config.batch_size, device) for split in decoded)
-
-    with _settings(config):
-        network, encoder_weights = _build(config)
-        layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-        trained = [p for p in network.parameters() if p.requires_grad]
-        optimiser = torch.optim.Adam(trained, lr=config.learning_rate)
-        scheduler = make_scheduler(optimiser, config)
+    with repeatable(config, device):
+        # Before the images are decoded, which takes long, so that what cannot start ends at once.
+        state = begin(config, device)
         history: tuple[EpochRow, ...] = ()
         if resume and (out / LAST).exists():
-            last = _resumable(out / LAST, config, data)
-            load_weights(network, last.weights, out / LAST)
-            optimiser.load_state_dict(last.optimiser or {})
-            scheduler.load_state_dict(last.scheduler or {})
-            history = last.history
+            history = go_on(state, out / LAST, config, data)
 
+        images = sum(data.images.values())
+        decoded: list[DecodedSplit] = []
+        for split in splits:
+            before = sum(len(other.names) for other in decoded)
+
+            def on_image(done: int, _: int, before: int = before) -> None:
+                listener(Progress("decode", before + done, images))
+
+            decoded.append(decode_split(split, config.size, config.masks, cache, on_image=on_image))
+        train, valid = (Batches(split, config.batch_size, device) for split in decoded)
+
+        network, optimiser = state.network, state.optimiser
         first = len(history) + 1
         for epoch in range(first, config.epochs + 1):
             start = time.perf_counter()
+            seed_epoch(config.seed, epoch)
+            if epoch == config.unfreeze_epoch:
+                unfreeze(state, config.unfreeze_learning_rate)
             rate = optimiser.param_groups[0]["lr"]
             train_pass = train_epoch(network, optimiser, train, config, dtype, epoch, listener)
             middle = time.perf_counter()
-            valid_pass = validate(network, valid, epoch, dtype)
-            scheduler.step(valid_pass.loss)
+            valid_pass = validate(network, valid, config, dtype, epoch)
+            state.scheduler.step(valid_pass.loss)
             row = EpochRow(
                 epoch=epoch,
                 learning_rate=rate,
@@ -138,7 +124,7 @@ def train_network(
             checkpoint = Checkpoint(
                 config=config,
                 data=data,
-                encoder_weights=encoder_weights,
+                encoder_weights=state.encoder_weights,
                 versions=installed_versions("torch", "torchvision", "numpy", "pillow"),
                 history=history,
                 weights=network.state_dict(),
@@ -146,7 +132,7 @@ def train_network(
                 scheduler=None,
             )
             if epoch == first:  # not earlier, so that a run that fails leaves the one before whole
-                if overwrite and not resume:
+                if overwrite:
                     (out / LAST).unlink(missing_ok=True)
                 write_json(out / "config.json", to_dict(config))
             # The best goes first: a run killed between the two repeats the epoch, best and all.
@@ -157,7 +143,7 @@ def train_network(
                 replace(
                     checkpoint,
                     optimiser=optimiser.state_dict(),
-                    scheduler=scheduler.state_dict(),
+                    scheduler=state.scheduler.state_dict(),
                 ),
             )
             write_history(out / "history.csv", history)
@@ -166,68 +152,4 @@ def train_network(
         out / "curves.png", history, f"{config.name}, {data.name}, {config.size}x{config.size}"
     )
     count = sum(p.numel() for p in network.parameters())
-    return TrainResult(out, out / BEST, config, count, sum(p.numel() for p in trained), history)
-
-
-def make_scheduler(
-    optimiser: torch.optim.Optimizer, config: TrainConfig
-) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
-    """Return what lowers the learning rate after `patience` epochs without a lower loss."""
-    # PyTorch acts on the epoch after `patience` bad ones, the study's protocol on the last of them.
-    return torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, factor=config.decay, patience=config.patience - 1, threshold=0.0
-    )
-
-
-def _device_and_dtype(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise ConfigError("device cuda: expected a CUDA device, found none")
-    device = torch.device("cuda" if available and config.device != "cpu" else "cpu")
-    halved = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    wanted = config.precision == "bf16" or (config.precision == "auto" and halved)
-    return device, torch.bfloat16 if wanted else torch.float32
-
-
-@contextmanager
-def _settings(config: TrainConfig) -> Iterator[None]:
-    """Seed and settings under which a run gives the same result twice, undone at the end."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads or available_cores())
-    try:
-        with (
-            torch.random.fork_rng(),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-        ):
-            torch.manual_seed(config.seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _build(config: TrainConfig) -> tuple[UNet, EncoderWeights | None]:
-    network = UNet(config.arch, config.width)
-    record = None
-    if ENCODERS[config.arch].pretrained and config.encoder_weights != "none":
-        assert isinstance(network.encoder, ResNet50Encoder)
-        record = load_encoder_weights(network.encoder, config.encoder_weights)
-    if config.freeze_encoder:
-        network.freeze_encoder()
-    return network, record
-
-
-def _resumable(path: Path, config: TrainConfig, data: DataFacts) -> Checkpoint:
-    last = load_checkpoint(path)
-    changed = same_run(config, last.config)
-    if changed is not None:
-        raise ConfigError(
-            f"{path}: expected a run with {changed} {getattr(config, changed)!r}, found one with "
-            f"{getattr(last.config, changed)!r}"
-        )
-    if data.sha256 != last.data.sha256:
-        raise ConfigError(f"{path}: expected a run on the same data, found one on other data")
-    if last.epoch > config.epochs:
-        raise ConfigError(
-            f"{path}: expected at most {config.epochs} epochs, found {last.epoch} trained"
-        )
-    return last
+    return TrainResult(out, out / BEST, config, count, state.trained_parameters, history)

@@ -35,10 +35,10 @@ class UNet(nn.Module):
         super().__init__()
         self.arch = arch
         self.width = width
-        self.encoder: Encoder = ENCODERS[arch].build(width)
+        self.encoder: Encoder = ENCODERS[arch](width)
+        # One step for each halving, the last without a skip where no feature is that fine.
         skips: list[int] = list(self.encoder.channels[-2::-1])
-        if self.encoder.finest_stride == 2:
-            skips.append(0)
+        skips += [0] * (self.encoder.finest_stride.bit_length() - 1)
         inputs = self.encoder.channels[-1]
         steps = []
         for level, skip in zip(reversed(range(len(skips))), skips, strict=True):
@@ -48,23 +48,45 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(steps)
         self.head = nn.Conv2d(inputs, 1, 1)
         self.encoder_frozen = False
+        self._keeps_statistics = False
 
     @property
     def multiple(self) -> int:
         """Height and width of an input must be multiples of this."""
         return int(2 ** len(self.decoder))
 
+    @property
+    def dynamic_size(self) -> bool:
+        """Whether one exported graph serves inputs of any height and width."""
+        return self.encoder.dynamic_size
+
     def freeze_encoder(self) -> None:
         """Stop the encoder's gradients and keep its batch normalisation in eval mode."""
-        self.encoder_frozen = True
+        self.encoder_frozen = self._keeps_statistics = True
         self.encoder.requires_grad_(False)
         self.encoder.eval()
+
+    def unfreeze_encoder(self) -> None:
+        """Let a frozen encoder be trained from now on, all but its normalisation's statistics.
+
+        Batch normalisation goes on with the running mean and variance of the encoder's weights, its
+        factors and offsets are trained. The decoder has learned on features that were normalised
+        so; with each batch's own statistics they would change at one blow, and be noisy where a
+        batch is small.
+        """
+        self.encoder_frozen = False
+        self.encoder.requires_grad_(True)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> "UNet":
         """Set training mode; a frozen encoder stays in eval mode, or its statistics would drift."""
         super().train(mode)
         if self.encoder_frozen:
             self.encoder.eval()
+        elif self._keeps_statistics:
+            for module in self.encoder.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         return self
 
     def forward(self, images: Tensor) -> Tensor:

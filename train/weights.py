@@ -8,7 +8,7 @@ from urllib.error import URLError
 from torch import Tensor
 
 from runtime.errors import CheckpointError
-from train.encoders import ResNet50Encoder
+from train.encoders import Encoder, ResNetEncoder, TorchvisionEncoder
 from train.plain_load import plain_load
 
 
@@ -29,33 +29,52 @@ class EncoderWeights:
     licence: str | None = None
 
 
-def load_encoder_weights(encoder: ResNet50Encoder, choice: str) -> EncoderWeights:
-    """Load weights into an encoder, in place; convolutions stored in float16 become float32.
+def load_encoder_weights(encoder: TorchvisionEncoder, choice: str) -> EncoderWeights:
+    """Load weights into an encoder, in place; those stored in float16 become float32.
 
     Args:
         choice: "imagenet" (downloaded by torchvision, or in its cache), or the path of a
-            `.safetensors` or `.pth` file.
+            `.safetensors` or `.pth` file with torchvision's names. What only a classifier needs is
+            left aside.
 
     Raises:
         CheckpointError: the download failed, or the file cannot be read or does not fit.
     """
     if choice == "imagenet":
-        state, record = _download()
+        state, record = _download(encoder.model)
     else:
         state, record = _read(Path(choice))
     expected = encoder.backbone.state_dict()
-    state = {name: value for name, value in state.items() if not name.startswith("fc.")}
-    _check(choice, state, expected)
+    state = {
+        name: value for name, value in state.items() if not name.startswith(encoder.left_aside)
+    }
+    _check(choice, encoder.model, state, expected)
     encoder.backbone.load_state_dict({k: v.to(expected[k].dtype) for k, v in state.items()})
     if record.stride_in_1x1:
-        encoder.move_strides_to_1x1()
+        move_strides(encoder, choice)
     return record
 
 
-def _download() -> tuple[dict[str, Tensor], EncoderWeights]:
-    from torchvision.models import ResNet50_Weights
+def move_strides(encoder: Encoder, where: str | Path) -> None:
+    """Give an encoder the strides of weights that are marked `stride_in_1x1`.
 
-    weights = ResNet50_Weights.IMAGENET1K_V1
+    Args:
+        where: the name of what is marked so, for the message.
+
+    Raises:
+        CheckpointError: the encoder has no 1x1 convolutions to move them to.
+    """
+    if not isinstance(encoder, ResNetEncoder) or not encoder.has_bottlenecks:
+        raise CheckpointError(
+            f"{where}: expected stride_in_1x1 of resnet50 alone, found it of another encoder"
+        )
+    encoder.move_strides_to_1x1()
+
+
+def _download(model: str) -> tuple[dict[str, Tensor], EncoderWeights]:
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(model)["IMAGENET1K_V1"]
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
@@ -98,7 +117,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], EncoderWeights]:
     return state, EncoderWeights(metadata.get("source", path.name), digest, strides, licence)
 
 
-def _check(choice: str, state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def _check(choice: str, model: str, state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     optional = {name for name in expected if name.endswith("num_batches_tracked")}
     missing = sorted(expected.keys() - state.keys() - optional)
     unknown = sorted(state.keys() - expected.keys())
@@ -112,7 +131,7 @@ def _check(choice: str, state: dict[str, Tensor], expected: dict[str, Tensor]) -
     ):
         if names:
             raise CheckpointError(
-                f"{choice}: expected torchvision's ResNet50 weights, found a file that {what} "
+                f"{choice}: expected torchvision's {model} weights, found a file that {what} "
                 f"{names[0]}"
             )
     for name in optional - state.keys():

@@ -8,6 +8,7 @@ import torch
 
 from runtime.errors import CheckpointError
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
+from train.weights import EncoderWeights
 
 
 def test_a_checkpoint_survives_its_file(run_folder: Path, tmp_path: Path) -> None:
@@ -74,7 +75,26 @@ def test_a_record_of_another_form_is_refused(run_folder: Path, tmp_path: Path) -
 
 def test_weights_of_another_architecture_are_refused(run_folder: Path) -> None:
     checkpoint = load_checkpoint(run_folder / "best.pt")
-    for changes in ({"width": 8}, {"arch": "resnet50"}):
+    for changes in ({"width": 8}, {"arch": "resnet50"}, {"arch": "swin"}):
         other = replace(checkpoint, config=replace(checkpoint.config, **changes))
         with pytest.raises(CheckpointError, match=r"best\.pt: expected the weights of .* at width"):
             build_network(other, "best.pt")
+
+
+def test_a_checkpoint_from_before_the_later_settings_is_read(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    content = torch.load(run_folder / "best.pt", weights_only=True)
+    for name in ("loss", "augment", "unfreeze_epoch", "unfreeze_learning_rate"):
+        del content["config"][name]
+    torch.save(content, tmp_path / "old.pt")
+    old = load_checkpoint(tmp_path / "old.pt")
+    assert old.config == load_checkpoint(run_folder / "best.pt").config
+    build_network(old, "old.pt")
+
+
+def test_strides_that_an_encoder_cannot_have_are_refused(run_folder: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    claim = EncoderWeights("a forged file", "", stride_in_1x1=True)
+    with pytest.raises(CheckpointError, match=r"best\.pt: expected stride_in_1x1 of resnet50"):
+        build_network(replace(checkpoint, encoder_weights=claim), "best.pt")

@@ -10,11 +10,12 @@ from train.config import TrainConfig, demo_config, same_run, study_config
 
 
 def test_the_defaults_are_the_studys_protocol() -> None:
-    for arch in ("scratch", "resnet50"):
+    for arch in ("scratch", "resnet34", "resnet50", "swin"):
         config = study_config("data", arch)
         assert (config.width, config.size, config.masks) == (64, 256, "boxes")
         assert (config.epochs, config.batch_size, config.learning_rate) == (25, 32, 0.001)
         assert (config.patience, config.decay) == (3, 0.1)
+        assert (config.loss, config.augment, config.unfreeze_epoch) == ("bce", False, 0)
     assert study_config("data", "resnet50").freeze_encoder
     assert study_config("data", "resnet50").encoder_weights == "imagenet"
 
@@ -37,7 +38,7 @@ def test_a_config_survives_json() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arch": "vgg"}, "arch: expected one of scratch, resnet50, found 'vgg'"),
+        ({"arch": "vgg"}, "arch: expected one of scratch, resnet34, resnet50, swin, found 'vgg'"),
         ({"width": 0}, "width: expected 1 or more, found 0"),
         ({"epochs": -1}, "epochs: expected 1 or more"),
         ({"batch_size": 0}, "batch_size"),
@@ -49,7 +50,18 @@ def test_a_config_survives_json() -> None:
         ({"size": 250}, "size: expected a multiple of 16"),
         ({"size": 8192}, "size"),
         ({"arch": "resnet50", "size": 48}, "size: expected a multiple of 32"),
+        ({"arch": "swin", "size": 48}, "size: expected a multiple of 32"),
         ({"precision": "fp8"}, "precision"),
+        ({"loss": "focal"}, "loss: expected one of bce, dice, bce.dice, found 'focal'"),
+        ({"unfreeze_epoch": -1}, "unfreeze_epoch: expected 0 or more"),
+        ({"unfreeze_learning_rate": 0.0}, "unfreeze_learning_rate: expected more than 0"),
+        ({"unfreeze_learning_rate": 0.1}, "unfreeze_learning_rate: expected an unfreeze_epoch"),
+        ({"unfreeze_epoch": 3}, "unfreeze_epoch 3: expected a frozen encoder"),
+        ({"arch": "swin", "unfreeze_epoch": 3}, "unfreeze_epoch 3: expected a frozen encoder"),
+        (
+            {"arch": "swin", "freeze_encoder": True, "unfreeze_epoch": 26},
+            "unfreeze_epoch: expected one of the 25 epochs, found 26",
+        ),
         ({"encoder_weights": "imagenet"}, "scratch: expected no encoder weights"),
     ],
 )
@@ -62,3 +74,26 @@ def test_only_more_epochs_and_moved_data_make_the_same_run() -> None:
     config = study_config("data", "scratch")
     assert same_run(config, replace(config, epochs=30, data="elsewhere")) is None
     assert same_run(config, replace(config, seed=1)) == "seed"
+    for changes in ({"loss": "dice"}, {"augment": True}):
+        assert same_run(config, replace(config, **changes)) == next(iter(changes))
+
+
+def test_names_tell_variants_apart() -> None:
+    def name(**changes: Any) -> str:
+        return study_config("data", "resnet50", width=16, **changes).name
+
+    assert name() == "unet-resnet50-w16"
+    assert name(augment=True) == "unet-resnet50-w16-augment"
+    assert name(unfreeze_epoch=5) == "unet-resnet50-w16-unfreeze5"
+    assert name(loss="dice") == "unet-resnet50-w16-dice"
+    assert name(loss="bce+dice") == "unet-resnet50-w16-bce-dice"
+    every = name(augment=True, unfreeze_epoch=5, loss="dice")
+    assert every == "unet-resnet50-w16-augment-unfreeze5-dice"
+
+
+def test_a_config_from_before_the_later_settings_means_the_studys_protocol() -> None:
+    config = study_config("data", "resnet50")
+    content = to_dict(config)
+    for name in ("loss", "augment", "unfreeze_epoch", "unfreeze_learning_rate"):
+        del content[name]
+    assert from_dict(TrainConfig, content, where="config", error=ConfigError) == config

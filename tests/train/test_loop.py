@@ -9,27 +9,36 @@ import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from small_backbones import use_small_backbones
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from runtime.coco import Dataset
-from runtime.errors import ConfigError, NonFiniteLossError, OutputError
+from runtime.errors import CheckpointError, ConfigError, NonFiniteLossError, OutputError
 from train.checkpoint import build_network, load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.data import Batches, decode_split
 from train.epoch import Progress
 from train.history import EpochRow
-from train.loop import make_scheduler, train_network
+from train.loop import train_network
+from train.network import UNet
+from train.setup import begin, make_scheduler, repeatable, unfreeze
 
 
 @pytest.fixture
 def config(phantom: Path) -> TrainConfig:
     return demo_config(str(phantom), "scratch", width=2, size=16, epochs=3, threads=1)
+
+
+@pytest.fixture
+def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_small_backbones(monkeypatch)
 
 
 def final_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -74,13 +83,16 @@ def test_a_run_leaves_the_callers_random_state_and_threads_alone(
 ) -> None:
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     train_network(replace(config, epochs=1), tmp_path / "run", cache=tmp_path / "cache")
+    assert not torch.are_deterministic_algorithms_enabled()
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
 
 
-def test_the_validation_row_is_what_the_saved_network_gives(
-    config: TrainConfig, phantom_data: Dataset, tmp_path: Path
+@pytest.mark.parametrize("augment", [False, True])
+def test_the_validation_row_is_what_the_saved_network_gives_on_unchanged_images(
+    config: TrainConfig, phantom_data: Dataset, tmp_path: Path, augment: bool
 ) -> None:
+    config = replace(config, augment=augment)
     result = train_network(config, tmp_path / "run", cache=tmp_path / "cache")
     network = build_network(load_checkpoint(result.folder / "last.pt"), "last.pt")
     decoded = decode_split(phantom_data.split("valid"), 16, "boxes", tmp_path / "cache")
@@ -121,11 +133,11 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(config: TrainConfig, tmp_path: Path) -> None:
-    config = replace(config, epochs=12)
+    config = replace(config, epochs=12, augment=True)
     code = (
         "import sys\nfrom train.config import demo_config\nfrom train.loop import train_network\n"
         f"config = demo_config({config.data!r}, 'scratch', width=2, size=16, epochs=12, "
-        "threads=1)\n"
+        "threads=1, augment=True)\n"
         f"train_network(config, sys.argv[1], cache={str(tmp_path / 'cache')!r})\n"
     )
     killed = tmp_path / "killed"
@@ -139,6 +151,151 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(config: TrainConfig, tmp_path
     train_network(config, killed, cache=tmp_path / "cache", resume=True)
     train_network(config, tmp_path / "whole", cache=tmp_path / "cache")
     assert_same_weights(killed, tmp_path / "whole")
+
+
+class Stopped(Exception):  # noqa: N818, it is no error
+    """Ends a run from its listener."""
+
+
+def train_to(config: TrainConfig, folder: Path, epoch: int) -> Path:
+    """Train in a folder until the first step after an epoch, as an interrupted run does."""
+
+    def stop(step: Progress) -> None:
+        if step.phase == "train" and step.epoch > epoch:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train_network(config, folder, cache=folder.parent / "cache", listener=stop)
+    assert load_checkpoint(folder / "last.pt").epoch == epoch
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes", [{"augment": True, "loss": "bce+dice"}, {"arch": "swin", "size": 32}]
+)
+def test_random_draws_do_not_depend_on_where_a_run_was_interrupted(
+    config: TrainConfig, tmp_path: Path, small_backbones: None, changes: dict[str, Any]
+) -> None:
+    config = replace(config, **changes)
+    parts, whole, cache = tmp_path / "parts", tmp_path / "whole", tmp_path / "cache"
+    train_to(config, parts, 1)
+    train_network(config, parts, cache=cache, resume=True)
+    result = train_network(config, whole, cache=cache)
+    assert_same_weights(parts, whole)
+    first, *_, last = result.history
+    assert last.train_loss < first.train_loss
+
+
+def test_several_threads_give_the_same_gradients_every_time(config: TrainConfig) -> None:
+    table = torch.zeros(169, 24, requires_grad=True)
+    gradients: list[torch.Tensor] = []
+    with repeatable(replace(config, threads=2), torch.device("cpu")):
+        index, factors = torch.randint(0, 169, (2401,)), torch.randn(2401, 24)
+        for _ in range(60):
+            gradients += torch.autograd.grad(table[index], table, factors)
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+
+
+def encoder_of(folder: Path) -> dict[str, torch.Tensor]:
+    weights = final_weights(folder)
+    return {name: value for name, value in weights.items() if name.startswith("encoder.")}
+
+
+@pytest.mark.parametrize(("unfrozen", "interrupted"), [(3, 1), (2, 1), (2, 2)])
+def test_an_encoder_is_trained_from_its_epoch_on_however_often_the_run_was_interrupted(
+    config: TrainConfig,
+    tmp_path: Path,
+    small_backbones: None,
+    unfrozen: int,
+    interrupted: int,
+) -> None:
+    config = replace(
+        config, arch="resnet34", size=32, freeze_encoder=True, unfreeze_epoch=unfrozen,
+        unfreeze_learning_rate=1e-3,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        weights = UNet("resnet34", 2).encoder.backbone
+    assert isinstance(weights, torch.nn.Module)
+    torch.save(weights.state_dict(), tmp_path / "weights.pth")
+    config = replace(config, encoder_weights=str(tmp_path / "weights.pth"))
+    parts, whole, cache = tmp_path / "parts", tmp_path / "whole", tmp_path / "cache"
+
+    before = encoder_of(train_to(config, parts, interrupted))
+    given = {f"encoder.backbone.{name}": value for name, value in weights.state_dict().items()}
+    untouched = all(torch.equal(value, given[name]) for name, value in before.items())
+    assert untouched is (interrupted < unfrozen)
+
+    train_network(config, parts, cache=cache, resume=True)
+    result = train_network(config, whole, cache=cache)
+    assert_same_weights(parts, whole)
+    assert result.trained_parameters == result.parameters
+    for name, value in encoder_of(whole).items():
+        kept = "running_" in name or "num_batches" in name
+        assert torch.equal(value, given[name]) is kept, name
+
+
+def test_an_unfrozen_encoder_starts_at_its_own_rate_however_low_the_others_is(
+    config: TrainConfig, small_backbones: None
+) -> None:
+    config = replace(
+        config, arch="resnet34", size=32, freeze_encoder=True, patience=1, learning_rate=0.1,
+        unfreeze_epoch=3, unfreeze_learning_rate=1e-3,
+    )  # fmt: skip
+    state = begin(config, torch.device("cpu"))
+    frozen = state.trained_parameters
+    for loss in (1.0, 2.0, 3.0):
+        state.scheduler.step(loss)
+    unfreeze(state, config.unfreeze_learning_rate)
+    rates = [group["lr"] for group in state.optimiser.param_groups]
+    assert rates == pytest.approx([0.1 * 0.1 * 0.1, 1e-3])
+    assert state.trained_parameters == sum(p.numel() for p in state.network.parameters()) > frozen
+    state.scheduler.step(4.0)
+    rates = [group["lr"] for group in state.optimiser.param_groups]
+    assert rates == pytest.approx([1e-4, 1e-4])
+
+
+def test_a_run_goes_on_with_its_encoder_weights_wherever_they_lie_but_with_no_others(
+    config: TrainConfig, tmp_path: Path, small_backbones: None
+) -> None:
+    weights = UNet("resnet34", 2).encoder.backbone
+    assert isinstance(weights, torch.nn.Module)
+    for name, shift in (("weights.pth", 0.0), ("others.pth", 1.0)):
+        state = {n: v + shift if v.is_floating_point() else v
+                 for n, v in weights.state_dict().items()}  # fmt: skip
+        torch.save(state, tmp_path / name)
+    config = replace(config, arch="resnet34", size=32, freeze_encoder=True)
+    first = replace(config, encoder_weights=str(tmp_path / "weights.pth"))
+    run = train_to(first, tmp_path / "run", 1)
+    (tmp_path / "weights.pth").rename(tmp_path / "moved.pth")
+
+    def go_on(weights: str) -> None:
+        changed = replace(config, encoder_weights=weights)
+        train_network(changed, run, cache=tmp_path / "cache", resume=True)
+
+    for name in (str(tmp_path / "others.pth"), "none"):
+        with pytest.raises(ConfigError, match=r"encoder weights .*found one with .*weights\.pth"):
+            go_on(name)
+    go_on(str(tmp_path / "moved.pth"))
+
+
+def test_encoder_weights_that_do_not_fit_end_a_run_before_an_image_is_decoded(
+    config: TrainConfig, tmp_path: Path, small_backbones: None
+) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "odd.pth")
+    for name, words in (("none.pth", "found no file"), ("odd.pth", "found a file that lacks")):
+        changed = replace(config, arch="resnet34", size=32, encoder_weights=str(tmp_path / name))
+        with pytest.raises(CheckpointError, match=rf"{name}: .*{words}"):
+            train_network(changed, tmp_path / "run", cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_run_is_resumed_or_replaced_but_not_both(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="resume and overwrite: expected at most one of them"):
+        train_network(
+            config, tmp_path / "run", cache=tmp_path / "cache", resume=True, overwrite=True
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_replaced_only_when_asked(config: TrainConfig, tmp_path: Path) -> None:

@@ -2,12 +2,22 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from small_backbones import use_small_backbones
 from torch import nn
-from torchvision.models import resnet50
+from torchvision.models import get_model, get_model_weights, resnet50
 
 from train.config import ARCHITECTURES, TrainConfig
-from train.encoders import ENCODERS, IMAGENET_MEAN, IMAGENET_STD, ResNet50Encoder
+from train.encoders import (
+    ENCODERS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ResNetEncoder,
+    TorchvisionEncoder,
+)
 from train.network import UNet
+
+PRETRAINED = {"resnet34": "resnet34", "resnet50": "resnet50", "swin": "swin_t"}
+"""The architectures with an encoder of torchvision's, and its name there."""
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +25,11 @@ def seeded() -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture
+def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_small_backbones(monkeypatch)
 
 
 def parameters(module: nn.Module) -> int:
@@ -29,6 +44,16 @@ def test_full_width_networks_have_the_designs_sizes() -> None:
     assert round(parameters(pretrained.encoder) / 1e6, 1) == 23.5
     backbone = resnet50(weights=None)
     assert parameters(pretrained.encoder) == parameters(backbone) - parameters(backbone.fc)
+
+
+@pytest.mark.parametrize(("arch", "model"), PRETRAINED.items())
+def test_an_encoder_is_torchvisions_without_its_classifier(arch: str, model: str) -> None:
+    with torch.device("meta"):
+        encoder = UNet(arch, 4).encoder
+        whole = get_model(model, weights=None)
+    stated = get_model_weights(model)["IMAGENET1K_V1"].meta["num_params"]
+    classifier = [whole.norm, whole.head] if arch == "swin" else [whole.fc]
+    assert parameters(encoder) == stated - sum(parameters(part) for part in classifier)
 
 
 def test_the_registry_and_the_config_name_the_same_architectures() -> None:
@@ -56,25 +81,59 @@ def test_the_pyramid_of_the_scratch_encoder_halves_and_doubles() -> None:
     ]  # fmt: skip
 
 
-def test_the_resnet_encoder_is_torchvisions_behind_a_normalisation() -> None:
-    encoder = UNet("resnet50", 4).encoder.eval()
-    reference = resnet50(weights=None).eval()
-    assert isinstance(encoder, ResNet50Encoder)
-    reference.load_state_dict(encoder.backbone.state_dict(), strict=False)
-    images = torch.rand(1, 3, 64, 64)
+@pytest.mark.parametrize(("arch", "model"), PRETRAINED.items())
+def test_features_are_torchvisions_behind_a_normalisation(arch: str, model: str) -> None:
+    encoder = UNet(arch, 4).encoder.eval()
+    assert isinstance(encoder, TorchvisionEncoder)
+    reference = get_model(model, weights=None).eval()
+    missing, unknown = reference.load_state_dict(encoder.backbone.state_dict(), strict=False)
+    assert not unknown
+    assert all(name.startswith(encoder.left_aside) for name in missing)
+    images = torch.rand(1, 3, 64, 96)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    layers = nn.Sequential(*list(reference.children())[:-2])
     with torch.no_grad():
-        expected = layers((images - mean) / std)
+        if arch == "swin":
+            expected = reference.features((images - mean) / std).permute(0, 3, 1, 2)
+        else:
+            layers = nn.Sequential(*list(reference.children())[:-2])
+            expected = layers((images - mean) / std)
         features = encoder(images)
     torch.testing.assert_close(features[-1], expected)
     assert [f.shape[1] for f in features] == list(encoder.channels)
-    assert [f.shape[2] for f in features] == [32, 16, 8, 4, 2]
+    strides = [2, 4, 8, 16, 32][-len(features) :]
+    assert strides[0] == encoder.finest_stride
+    assert [tuple(f.shape[2:]) for f in features] == [(64 // s, 96 // s) for s in strides]
+
+
+def test_channels_are_the_papers() -> None:
+    with torch.device("meta"):
+        channels = {arch: UNet(arch, 4).encoder.channels for arch in PRETRAINED}
+    assert channels == {
+        "resnet34": (64, 64, 128, 256, 512),
+        "resnet50": (64, 256, 512, 1024, 2048),
+        "swin": (96, 192, 384, 768),
+    }
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_feature_reaches_the_decoder(arch: str) -> None:
+    network = UNet(arch, 2).eval()
+    taken: list[torch.Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, features: list[torch.Tensor]) -> None:
+        for feature in features:
+            feature.retain_grad()
+        taken.extend(features)
+
+    network.encoder.register_forward_hook(keep)
+    network(torch.rand(1, 3, 32, 32)).sum().backward()
+    assert len(taken) == len(network.encoder.channels)
+    assert all(feature.grad is not None and feature.grad.any() for feature in taken)
 
 
 def test_strides_on_the_1x1_convolutions_change_no_shape() -> None:
     encoder = UNet("resnet50", 4).encoder.eval()
-    assert isinstance(encoder, ResNet50Encoder)
+    assert isinstance(encoder, ResNetEncoder)
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         before = encoder(images)
@@ -97,6 +156,31 @@ def test_a_frozen_encoder_takes_no_gradient_and_its_statistics_stay() -> None:
     assert any(name.endswith("running_mean") for name in changed)
     assert any(name.startswith("head.") for name in changed)
     assert all(parameter.grad is None for parameter in network.encoder.parameters())
+
+
+@pytest.mark.parametrize("arch", ["resnet34", "swin"])
+def test_an_encoder_that_is_unfrozen_is_trained_but_for_its_statistics(
+    arch: str, small_backbones: None
+) -> None:
+    network = UNet(arch, 2)
+    network.freeze_encoder()
+    network.train()
+    assert not network.encoder.training
+    network.unfreeze_encoder()
+    for training in (True, False, True):
+        network.train(training)
+        # Swin leaves blocks out at random in this mode alone.
+        assert network.encoder.training is training
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    network(torch.rand(4, 3, 64, 64)).square().mean().backward()
+    optimiser.step()
+    changed = {n for n, v in network.state_dict().items() if not torch.equal(v, before[n])}
+    assert all(p.requires_grad and p.grad is not None for p in network.encoder.parameters())
+    statistics = {name for name in before if "running_" in name or "num_batches" in name}
+    assert {name.split(".")[0] for name in changed & statistics} == {"decoder"}
+    weights = {name for name, _ in network.encoder.named_parameters()}
+    assert len({n for n in changed if n.removeprefix("encoder.") in weights}) > len(weights) // 2
 
 
 def test_an_encoder_that_is_not_frozen_is_trained() -> None:
