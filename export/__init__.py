@@ -6,6 +6,7 @@ from runtime.lazy import lazily
 
 if TYPE_CHECKING:
     from export.conversion import convert, count_macs
+    from export.ensemble import export_ensemble
     from export.onnx_export import ExportResult, export_checkpoint, find_checkpoints
     from export.parity import Case, certify, make_cases
 
@@ -16,6 +17,7 @@ __all__ = [
     "convert",
     "count_macs",
     "export_checkpoint",
+    "export_ensemble",
     "find_checkpoints",
     "make_cases",
 ]
@@ -24,6 +26,7 @@ __getattr__ = lazily(
     __name__,
     {
         "export.conversion": ("convert", "count_macs"),
+        "export.ensemble": ("export_ensemble",),
         "export.onnx_export": ("ExportResult", "export_checkpoint", "find_checkpoints"),
         "export.parity": ("Case", "certify", "make_cases"),
     },

@@ -24,26 +24,41 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Of a single checkpoint.  [default: RUN.onnx beside the folder RUN]",
+    help="Of a single checkpoint, or an ensemble.  [default: RUN.onnx beside the folder RUN]",
+)
+@click.option(
+    "--ensemble",
+    is_flag=True,
+    help="Write all CHECKPOINTs as one file, which gives the mean of their probabilities.",
 )
 @data_option("what the network was trained on")
 @threads_option
 def main(
-    checkpoints: tuple[Path, ...], out: Path | None, data: Path | None, threads: int | None
+    checkpoints: tuple[Path, ...],
+    out: Path | None,
+    ensemble: bool,
+    data: Path | None,
+    threads: int | None,
 ) -> None:
     """Write each CHECKPOINT (best.pt, or a run's folder) as one ONNX file with a sigmoid output.
 
     Without CHECKPOINT every run below artifacts/ is exported. A file is only written when ONNX
     Runtime gives PyTorch's probabilities on images of --data and on artificial ones.
     """
-    require("export", "torch", "torchvision", "onnx", "onnxscript")
+    require("export", "torch", "torchvision", "onnx", "onnxscript", "jinja2")
     share_cores()
+    from export.ensemble import export_ensemble
     from export.onnx_export import default_output, export_checkpoint, find_checkpoints
     from train.checkpoint import BEST
 
-    if out is not None and len(checkpoints) != 1:
-        raise click.UsageError("--out needs a single CHECKPOINT")
     chosen = [path / BEST if path.is_dir() else path for path in checkpoints]
+    if ensemble:
+        if out is None:
+            raise click.UsageError("--ensemble needs --out")
+        click.echo(_report(export_ensemble(chosen, out, data=data, threads=threads)))
+        return
+    if out is not None and len(chosen) != 1:
+        raise click.UsageError("--out needs a single CHECKPOINT, or --ensemble")
     for checkpoint in chosen or find_checkpoints(ARTIFACTS):
         output = out or default_output(checkpoint)
         result = export_checkpoint(checkpoint, output, data=data, threads=threads)
@@ -53,10 +68,12 @@ def main(
 def _report(result: "ExportResult") -> str:
     network, parity = result.metadata.network, result.metadata.parity
     assert parity is not None
+    what = f"{network.arch} of width {network.width}"
+    if result.metadata.members:
+        what = f"ensemble of {', '.join(member.name for member in result.metadata.members)}"
     return (
-        f"{result.file.path}: {network.arch} of width {network.width}, "
-        f"{network.parameters:,} parameters, {network.macs / 1e9:.3g} GMACs, "
-        f"{result.file.file_bytes / 1e6:.1f} MB\n"
+        f"{result.file.path}: {what}, {network.parameters:,} parameters, "
+        f"{network.macs / 1e9:.3g} GMACs, {result.file.file_bytes / 1e6:.1f} MB\n"
         f"  compared with PyTorch in float64 on {parity.inputs} inputs, {parity.images} of them "
         f"images of {parity.images_from}, one by one: probabilities differ by at most "
         f"{parity.max_probability:.1e}, logits by {parity.max_logit:.1e}, "

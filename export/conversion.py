@@ -1,9 +1,9 @@
-"""A PyTorch network to an ONNX graph with a sigmoid at its end."""
+"""PyTorch networks to an ONNX graph with a sigmoid at its end, or the mean of several."""
 
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import onnx
@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from runtime.errors import ParityError
-from runtime.metadata import INPUT_NAME, OUTPUT_NAME
+from runtime.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
 from train.network import UNet
 
 OPSET = 20
 IR_VERSION = 10
-LOGIT_NAME = "logit"
 _DIMENSIONS = ("batch", "height", "width")
 
 
@@ -33,25 +32,45 @@ class WithSigmoid(nn.Module):
         return torch.sigmoid(self.network(image))
 
 
-def convert(network: UNet) -> onnx.ModelProto:
-    """Convert a network in eval mode to ONNX, with a dynamic batch, height and width.
+class MeanProbability(nn.Module):
+    """The mean of several networks' probabilities: image in, probability out."""
 
-    Input and output are named and shaped as section 5 of the design says. The graph is checked by
-    `onnx.checker`, holds standard operators of one opset alone, and no trace of the machine that
-    made it.
+    def __init__(self, networks: Sequence[UNet]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(WithSigmoid(network) for network in networks)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Turn float [N, 3, H, W] in [0, 1] into probabilities [N, 1, H, W]."""
+        first, *others = (member(image) for member in self.members)
+        # Divided, since a product with a rounded 1/n may come out above 1.
+        return sum(others, first) / len(self.members)  # type: ignore[no-any-return]
+
+
+def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
+    """Convert a network in eval mode, or several side by side, to one ONNX graph.
+
+    Input and output are named and shaped as section 5 of the design says: the batch is dynamic,
+    height and width are too unless `spec` allows no other size than its own. The output of several
+    networks is the mean of their probabilities. The graph is checked by `onnx.checker`, holds
+    standard operators of one opset alone, and no trace of the machine that made it.
 
     Raises:
         ParityError: PyTorch's exporter gave a graph of another form.
     """
     # Two images of unequal sides, so that no dimension is taken for a constant or for another one.
-    example = torch.rand(2, 3, 4 * network.multiple, 5 * network.multiple)
-    batch, height, width = _DIMENSIONS
+    if spec.multiple:
+        sides = (4 * spec.multiple, 5 * spec.multiple)
+        dynamic = dict(zip((0, 2, 3), _DIMENSIONS, strict=True))
+    else:
+        sides = (spec.height, spec.width)
+        dynamic = {0: _DIMENSIONS[0]}
+    module = WithSigmoid(networks[0]) if len(networks) == 1 else MeanProbability(networks)
     with _quiet():
         program = torch.onnx.export(
-            WithSigmoid(network).eval(),
-            (example,),
+            module.eval(),
+            (torch.rand(2, 3, *sides),),
             dynamo=True,
-            dynamic_shapes={"image": {0: batch, 2: height, 3: width}},
+            dynamic_shapes={"image": dynamic},
             opset_version=OPSET,
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
@@ -61,39 +80,44 @@ def convert(network: UNet) -> onnx.ModelProto:
     assert program is not None
     model = onnx.ModelProto()
     model.CopyFrom(program.model_proto)
-    _clean(model)
-    _check(model)
+    _clean(model, {} if spec.multiple else {"height": spec.height, "width": spec.width})
+    _check(model, len(networks))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def with_logit_output(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy that also gives the input of its last sigmoid, as output "logit"."""
+def with_logit_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy that also gives each member's logits, as outputs "logit_0", "logit_1", ..."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    (sigmoid,) = (node for node in copy.graph.node if OUTPUT_NAME in node.output)
-    logit = sigmoid.input[0]
-    (producer,) = (node for node in copy.graph.node if logit in node.output)
-    producer.output[list(producer.output).index(logit)] = LOGIT_NAME
-    sigmoid.input[0] = LOGIT_NAME
-    output = copy.graph.output.add()
-    output.CopyFrom(copy.graph.output[0])
-    output.name = LOGIT_NAME
+    for index, sigmoid in enumerate(_final_sigmoids(copy)):
+        logit, name = sigmoid.input[0], logit_name(index)
+        (producer,) = (node for node in copy.graph.node if logit in node.output)
+        producer.output[list(producer.output).index(logit)] = name
+        sigmoid.input[0] = name
+        output = copy.graph.output.add()
+        output.CopyFrom(copy.graph.output[0])
+        output.name = name
     return copy
 
 
-def count_macs(network: UNet, size: int) -> int:
+def logit_name(member: int) -> str:
+    """Return what `with_logit_outputs` calls the logits of a member, 0 for the first."""
+    return f"logit_{member}"
+
+
+def count_macs(network: nn.Module, size: int) -> int:
     """Return the multiply-accumulate operations of one image of `size` x `size`.
 
-    Counted by PyTorch (`torch.utils.flop_counter`, two operations each): convolutions alone, as
-    normalisation, activations and pooling come to well under one per cent.
+    Counted by PyTorch (`torch.utils.flop_counter`, two operations each): convolutions and matrix
+    products alone, as normalisation, activations and pooling come to well under one per cent.
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, size, size))
     return int(counter.get_total_flops() // 2)
 
 
-def _clean(model: onnx.ModelProto) -> None:
+def _clean(model: onnx.ModelProto, fixed: dict[str, int]) -> None:
     """Remove PyTorch's notes (which hold paths of the machine) and name the dimensions."""
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = "seg-toolkit", ""
@@ -109,11 +133,14 @@ def _clean(model: onnx.ModelProto) -> None:
     for value, channels in ((graph.input[0], 3), (graph.output[0], 1)):
         sides = value.type.tensor_type.shape.dim
         for side, name in zip((sides[0], sides[2], sides[3]), _DIMENSIONS, strict=True):
-            side.dim_param = name
+            if name in fixed:
+                side.dim_value = fixed[name]
+            else:
+                side.dim_param = name
         sides[1].dim_value = channels
 
 
-def _check(model: onnx.ModelProto) -> None:
+def _check(model: onnx.ModelProto, members: int) -> None:
     domains = {node.domain for node in model.graph.node}
     opsets = [(entry.domain, entry.version) for entry in model.opset_import]
     names = [value.name for value in (*model.graph.input, *model.graph.output)]
@@ -123,10 +150,30 @@ def _check(model: onnx.ModelProto) -> None:
             f"export: expected standard operators of opset {OPSET} from {INPUT_NAME!r} to "
             f"{OUTPUT_NAME!r}, found {opsets} from {names}"
         )
-    if model.graph.node[-1].op_type != "Sigmoid":
-        raise ParityError(
-            f"export: expected a sigmoid at the end, found {model.graph.node[-1].op_type}"
-        )
+    found = len(_final_sigmoids(model))
+    if found != members:
+        raise ParityError(f"export: expected {members} sigmoids at the end, found {found}")
+
+
+def _final_sigmoids(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Return the sigmoids that the output is the mean of, in the order of the members.
+
+    Raises:
+        ParityError: something else than sums and divisions stands between them and the output.
+    """
+    producers = {name: node for node in model.graph.node for name in node.output}
+
+    def before(value: str) -> list[onnx.NodeProto]:
+        node = producers.get(value)
+        if node is None or node.op_type == "Constant":
+            return []
+        if node.op_type == "Sigmoid":
+            return [node]
+        if node.op_type not in ("Add", "Div"):
+            raise ParityError(f"export: expected a sigmoid at the end, found {node.op_type}")
+        return [sigmoid for name in node.input for sigmoid in before(name)]
+
+    return before(OUTPUT_NAME)
 
 
 @contextmanager

@@ -1,27 +1,21 @@
-"""A checkpoint to one self-sufficient ONNX file: graph, metadata and certificate."""
+"""Checkpoints to one self-sufficient ONNX file: graph, metadata and certificate."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from export.conversion import convert, count_macs
+from export.card import model_card
+from export.conversion import convert
+from export.description import describe_network
 from export.parity import certify, make_cases
-from runtime.coco import read_dataset
+from runtime.coco import Dataset, read_dataset
 from runtime.errors import CheckpointError, DataError
-from runtime.files import write_bytes
+from runtime.files import write_bytes, write_text
 from runtime.machine import available_cores
-from runtime.metadata import (
-    KEY,
-    EncoderInfo,
-    InputSpec,
-    Metadata,
-    NetworkInfo,
-    OutputSpec,
-    TrainingInfo,
-    dump_metadata,
-)
+from runtime.metadata import KEY, Metadata, dump_metadata
 from runtime.onnx_file import OnnxFile, read_onnx
 from train.checkpoint import BEST, Checkpoint, build_network, load_checkpoint
 from train.network import UNet
@@ -29,9 +23,9 @@ from train.network import UNet
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """A written file, as the runtime reads it, and the checkpoint that it came from."""
+    """A written file, as the runtime reads it, and the checkpoints that it came from."""
 
-    checkpoint: Path
+    checkpoints: tuple[Path, ...]
     file: OnnxFile
     metadata: Metadata
 
@@ -79,64 +73,64 @@ def export_checkpoint(
     source, target = Path(checkpoint), Path(output)
     loaded = load_checkpoint(source)
     network = build_network(loaded, source)
+    dataset = comparison_data(source, loaded, data)
+    metadata = describe_network(loaded, network, target.stem)
+    return write_networks([source], [network], metadata, target, dataset, threads)
+
+
+def comparison_data(source: Path, loaded: Checkpoint, data: str | Path | None) -> Dataset:
+    """Return the data set whose images a file is compared with PyTorch on.
+
+    Args:
+        data: its folder; by default what the checkpoint's network was trained on.
+
+    Raises:
+        DataError: it cannot be read, or what the network was trained on is gone.
+    """
     if data is None and not os.path.isdir(loaded.config.data):  # noqa: PTH112, as in read_dataset
         raise DataError(
             f"{source}: expected the data that it was trained on in {loaded.config.data}, found "
             "none; give a data set with --data"
         )
-    dataset = read_dataset(data or loaded.config.data)
-    model = convert(network)
-    size = (loaded.config.size, loaded.config.size)
+    return read_dataset(data or loaded.config.data)
+
+
+def write_networks(
+    sources: Sequence[Path],
+    networks: Sequence[UNet],
+    metadata: Metadata,
+    target: Path,
+    dataset: Dataset,
+    threads: int | None,
+) -> ExportResult:
+    """Write networks in eval mode as one file, once it has been compared with PyTorch.
+
+    Args:
+        sources: the checkpoints they came from.
+        metadata: what the file says, without a certificate.
+        dataset: its valid split gives the real images of the comparison.
+
+    Raises:
+        ParityError: the file would not compute what the networks compute; none is written.
+        OutputError: the file cannot be written.
+    """
+    spec = metadata.input
+    model = convert(networks, spec)
     parity = certify(
         model,
-        network,
-        make_cases(dataset.split("valid"), size, network.multiple),
+        networks,
+        make_cases(dataset.split("valid"), (spec.height, spec.width), spec.multiple),
         images_from=f"{dataset.name}, valid",
         threads=threads or available_cores(),
     )
-    metadata = replace(describe_network(loaded, network, target.stem), parity=parity)
+    metadata = replace(metadata, parity=parity)
     onnx.helper.set_model_props(model, {KEY: dump_metadata(metadata)})
     write_bytes(target, model.SerializeToString())
-    return ExportResult(source, read_onnx(target), metadata)
+    file = read_onnx(target)
+    write_text(card_path(target), model_card(file))
+    return ExportResult(tuple(sources), file, metadata)
 
 
-def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metadata:
-    """Return the metadata of a checkpoint's network, without a certificate."""
-    config = checkpoint.config
-    weights = checkpoint.encoder_weights
-    row = checkpoint.history[-1]
-    return Metadata(
-        name=name,
-        input=InputSpec(config.size, config.size, multiple=network.multiple),
-        output=OutputSpec(labels=("foreground",)),
-        network=NetworkInfo(
-            arch=config.arch,
-            width=config.width,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-            macs=count_macs(network, config.size),
-        ),
-        training=TrainingInfo(
-            data_name=checkpoint.data.name,
-            data_sha256=checkpoint.data.sha256,
-            data_licence=checkpoint.data.licence,
-            images=checkpoint.data.images,
-            masks=config.masks,
-            epochs=config.epochs,
-            best_epoch=row.epoch,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            seed=config.seed,
-            optimiser="Adam",
-            loss="binary cross-entropy",
-            validation={
-                "loss": row.valid_loss,
-                "precision": row.valid_precision,
-                "recall": row.valid_recall,
-                "iou": row.valid_iou,
-            },
-            versions=checkpoint.versions,
-        ),
-        encoder=None
-        if weights is None
-        else EncoderInfo(weights.source, weights.sha256, weights.licence, config.freeze_encoder),
-    )
+def card_path(target: Path) -> Path:
+    """Return where the model card of an exported file goes: beside it, RUN.md."""
+    return target.with_suffix(".md")

@@ -1,6 +1,6 @@
-"""Comparing an ONNX file with the PyTorch network that it came from.
+"""Comparing an ONNX file with the PyTorch networks that it came from.
 
-The reference is the network in float64. Against PyTorch's float32 a tolerance would measure
+The reference is each network in float64. Against PyTorch's float32 a tolerance would measure
 PyTorch's rounding as much as the file's: on a trained ResNet50 it is the larger of the two.
 """
 
@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from export.conversion import LOGIT_NAME, with_logit_output
+from export.conversion import logit_name, with_logit_outputs
 from runtime.coco import Split
 from runtime.errors import ParityError
 from runtime.images import Size, load_scan, to_input
@@ -55,6 +55,9 @@ def make_cases(split: Split, size: Size, multiple: int) -> tuple[Case, ...]:
 
     Up to eight images are taken, evenly spread over the split.
 
+    Args:
+        multiple: of other sizes' height and width; 0 where none are allowed, and left out here.
+
     Raises:
         ImageError: an image cannot be read.
     """
@@ -67,7 +70,8 @@ def make_cases(split: Split, size: Size, multiple: int) -> tuple[Case, ...]:
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
         cases.append(Case(f"a batch of {len(batch)}", _inputs(batch, size)))
-    for other in ((size[0] + multiple, size[1]), (size[0], size[1] + 2 * multiple)):
+    others = ((size[0] + multiple, size[1]), (size[0], size[1] + 2 * multiple))
+    for other in others if multiple else ():
         cases.append(Case(f"size {other[0]}x{other[1]}", _inputs(samples[:1], other)))
     return (*cases, *_artificial(size))
 
@@ -90,12 +94,17 @@ def _artificial(size: Size) -> list[Case]:
 
 
 def certify(
-    model: onnx.ModelProto, network: UNet, cases: Sequence[Case], *, images_from: str, threads: int
+    model: onnx.ModelProto,
+    networks: Sequence[UNet],
+    cases: Sequence[Case],
+    *,
+    images_from: str,
+    threads: int,
 ) -> Parity:
-    """Compare a graph in ONNX Runtime with a network in PyTorch in float64, on the CPU.
+    """Compare a graph in ONNX Runtime with networks in PyTorch in float64, on the CPU.
 
-    Probabilities are those of the graph as it will be written; logits come from a copy of it that
-    has them as a second output.
+    Probabilities are those of the graph as it will be written, and expected to be the mean of the
+    networks'; each network's logits come from a copy of the graph that has them as outputs too.
 
     Returns:
         The certificate.
@@ -104,26 +113,29 @@ def certify(
         ParityError: a difference is larger than its tolerance.
     """
     probability_session = _session(model, threads)
-    logit_session = _session(with_logit_output(model), threads)
-    exact = copy.deepcopy(network).double()
+    logit_session = _session(with_logit_outputs(model), threads)
+    logit_names = [logit_name(member) for member in range(len(networks))]
+    exact = [copy.deepcopy(network).double() for network in networks]
     probability_differences: list[Doubles] = []
     logit_differences: list[Doubles] = []
     flipped, iou_change, single_difference = 0, 0.0, 0.0
     for case in cases:
         inputs = torch.from_numpy(case.inputs)
         with torch.no_grad():
-            expected_logit = exact(inputs.double())
-            single = torch.sigmoid(network(inputs)).numpy()
-        expected = torch.sigmoid(expected_logit).numpy()
+            expected_logits = torch.stack([network(inputs.double()) for network in exact])
+            logits = torch.stack([network(inputs) for network in networks])
+        single = torch.sigmoid(logits).mean(0).numpy()
+        expected = torch.sigmoid(expected_logits).mean(0).numpy()
         (found,) = probability_session.run([OUTPUT_NAME], {INPUT_NAME: case.inputs})
-        (logit,) = logit_session.run([LOGIT_NAME], {INPUT_NAME: case.inputs})
+        found_logits = logit_session.run(logit_names, {INPUT_NAME: case.inputs})
         probability_difference = np.abs(found - expected)
-        logit_difference = np.abs(logit - expected_logit.numpy())
-        limit = LOGIT_TOLERANCE * (1.0 + float(expected_logit.abs().max()))
         _gate(case.name, "probabilities", probability_difference, TOLERANCE)
-        _gate(case.name, "logits", logit_difference, limit)
         probability_differences.append(probability_difference.ravel())
-        logit_differences.append(logit_difference.ravel())
+        for logit, expected_logit in zip(found_logits, expected_logits, strict=True):
+            logit_difference = np.abs(logit - expected_logit.numpy())
+            limit = LOGIT_TOLERANCE * (1.0 + float(expected_logit.abs().max()))
+            _gate(case.name, "logits", logit_difference, limit)
+            logit_differences.append(logit_difference.ravel())
         single_difference = max(single_difference, float(np.abs(found - single).max()))
         flipped += int(((found >= THRESHOLD) != (expected >= THRESHOLD)).sum())
         if case.masks is not None:

@@ -8,7 +8,7 @@ from runtime.images import MAX_SIDE, RESIZE_FILTER, Size
 from runtime.schema import from_dict, to_dict
 
 KEY = "segmentation"
-SCHEMA = "1.0"
+SCHEMA = "1.1"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
 
 
@@ -64,6 +64,8 @@ class NetworkInfo:
     """The network.
 
     Attributes:
+        arch: of the encoder; "ensemble" for several networks in one file.
+        width: of the decoder's last level; 0 for an ensemble, whose members have their own.
         parameters: of the trained network, normalisation included.
         macs: multiply-accumulate operations of one image at the input's height and width.
     """
@@ -76,7 +78,11 @@ class NetworkInfo:
 
 @dataclass(frozen=True, slots=True)
 class EncoderInfo:
-    """Pretrained weights of the encoder: where they come from, their file's SHA-256 and licence."""
+    """Pretrained weights of the encoder: where they come from, their file's SHA-256 and licence.
+
+    Attributes:
+        frozen: whether the encoder still has them, and was never trained.
+    """
 
     source: str
     sha256: str
@@ -92,7 +98,9 @@ class TrainingInfo:
         data_sha256: over the manifest of the train and valid splits (`runtime.manifest_sha256`).
         images: images a split.
         epochs, best_epoch: trained, and the one whose weights these are.
+        loss: in words.
         validation: loss and soft metrics of the best epoch, means over images.
+        augmented: whether the training images were changed at random.
     """
 
     data_name: str
@@ -109,6 +117,17 @@ class TrainingInfo:
     loss: str
     validation: dict[str, float]
     versions: dict[str, str]
+    augmented: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """One network of an ensemble: its run's name, and what a file of its own would say."""
+
+    name: str
+    network: NetworkInfo
+    training: TrainingInfo
+    encoder: EncoderInfo | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +135,7 @@ class Parity:
     """The certificate: how the file was compared with the PyTorch network that it came from.
 
     The reference is the network in float64, since PyTorch's own float32 is off by as much as the
-    file is.
+    file is; of an ensemble, the mean of its members' probabilities in float64.
 
     Attributes:
         images: real images that were compared.
@@ -124,7 +143,7 @@ class Parity:
         inputs: compared inputs in all, with artificial ones, other sizes and batches.
         pixels: compared output values.
         max_probability, p99_probability: largest and 99th-percentile absolute difference.
-        max_logit, p99_logit: the same before the sigmoid.
+        max_logit, p99_logit: the same before the sigmoid, over all members of an ensemble.
         max_probability_float32: largest difference to PyTorch in float32.
         tolerance_probability: the largest difference that would have passed.
         flipped_pixels: values on different sides of 0.5.
@@ -150,7 +169,14 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The whole document. `schema` is "major.minor": a reader knows one major version."""
+    """The whole document.
+
+    Attributes:
+        training, encoder: None in an ensemble, whose members have their own.
+        members: of an ensemble, whose output is the mean of their probabilities; else empty. New in
+            version 1.1, as is `TrainingInfo.augmented`.
+        schema: "major.minor"; a reader knows one major version.
+    """
 
     name: str
     input: InputSpec
@@ -159,6 +185,7 @@ class Metadata:
     training: TrainingInfo | None = None
     encoder: EncoderInfo | None = None
     parity: Parity | None = None
+    members: tuple[MemberInfo, ...] = ()
     schema: str = SCHEMA
 
 

@@ -298,10 +298,14 @@ def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
         (train_unet, (*train, "--size", 33), "multiple of 16"),
         (train_unet, (*train, "--encoder-weights", "w.pth"), "expected no encoder weights"),
         (train_unet, (*train, "--resume", "--overwrite"), "exclude each other"),
+        (train_unet, (*train, "--unfreeze", 3), "expected a frozen encoder"),
+        (train_unet, (*train, "--unfreeze-rate", 0.1), "expected an unfreeze_epoch"),
         (seg_eval, (model, "--json", "one", "--csv", "one"), "need two files"),
         (seg_eval, (model, "--data", phantom, "--json", tmp_path), "found a folder or a device"),
         (seg_eval, (tmp_path, "--data", phantom), "expected an ONNX file, found a folder"),
         (export_onnx, (tmp_path / "none",), "found no file"),
+        (export_onnx, ("--ensemble", tmp_path / "none"), "--ensemble needs --out"),
+        (export_onnx, ("--ensemble", "--out", tmp_path / "e.onnx"), "at least two networks"),
         (seg_data, ("phantom", phantom), "expected no file or an empty folder"),
     ]
     for command, arguments, words in uses:

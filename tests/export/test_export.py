@@ -10,23 +10,24 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
+from small_backbones import use_small_backbones
+from torchvision.models import get_model_weights
 
 from export.cli import main
-from export.conversion import convert, count_macs, with_logit_output
-from export.onnx_export import (
-    default_output,
-    describe_network,
-    export_checkpoint,
-    find_checkpoints,
-)
+from export.conversion import convert, count_macs, with_logit_outputs
+from export.description import describe_network
+from export.onnx_export import default_output, export_checkpoint, find_checkpoints
 from export.parity import certify, make_cases
 from runtime.coco import Dataset
 from runtime.errors import CheckpointError, DataError, ParityError
 from runtime.images import load_scan, to_input
-from runtime.metadata import KEY, Metadata, dump_metadata, parse_metadata
+from runtime.metadata import KEY, InputSpec, Metadata, dump_metadata, parse_metadata
 from runtime.onnx_file import read_onnx
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
+from train.weights import EncoderWeights
+
+SPEC = InputSpec(32, 32, multiple=16)
 
 
 def network_of(run_folder: Path) -> UNet:
@@ -67,7 +68,7 @@ def test_input_and_output_are_those_of_the_contract(model: Path) -> None:
 @pytest.mark.parametrize("arch", ["scratch", "resnet50"])
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("size", [(64, 64), (96, 160)])
-def test_both_networks_give_pytorchs_probabilities(
+def test_networks_give_pytorchs_probabilities(
     arch: str, batch: int, size: tuple[int, int], phantom_data: Dataset, converted: dict[str, bytes]
 ) -> None:
     network = seeded_network(arch)
@@ -93,9 +94,48 @@ def seeded_network(arch: str) -> UNet:
 
 @pytest.fixture(scope="module")
 def converted() -> dict[str, bytes]:
+    spec = InputSpec(64, 64, multiple=32)
     return {
-        arch: convert(seeded_network(arch)).SerializeToString() for arch in ("scratch", "resnet50")
+        arch: convert([seeded_network(arch)], spec).SerializeToString()
+        for arch in ("scratch", "resnet50")
     }
+
+
+def test_a_swin_graph_takes_any_batch_of_its_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_small_backbones(monkeypatch)
+    network = seeded_network("swin")
+    with torch.no_grad():  # spread the probabilities
+        logits = network(torch.rand(2, 3, 64, 64))
+        network.head.weight.div_(logits.std())
+        network.head.bias.sub_(logits.mean()).div_(logits.std())  # type: ignore[union-attr]
+    # In the first stage a feature has windows of 7 with a rest, in the third it is within one.
+    model = convert([network], InputSpec(64, 64))
+    assert {node.domain for node in model.graph.node} == {""}
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for value in (*session.get_inputs(), *session.get_outputs()):
+        assert (value.shape[0], *value.shape[2:]) == ("batch", 64, 64)
+    for batch in (1, 2, 5):
+        images = torch.rand(batch, 3, 64, 64)
+        with torch.no_grad():
+            expected = torch.sigmoid(network(images)).numpy()
+        (found,) = session.run(None, {"image": images.numpy()})
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert found.std() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("arch", "model"), [("resnet34", "resnet34"), ("resnet50", "resnet50"), ("swin", "swin_t")]
+)
+def test_macs_of_an_encoder_are_those_torchvision_states(arch: str, model: str) -> None:
+    with torch.device("meta"):
+        encoder = UNet(arch, 4).encoder.eval()
+        found = count_macs(encoder, 224)
+    # In thousand million, with the classifier's, which has a thousand outputs.
+    classifier = 1000 * encoder.channels[-1]
+    stated = get_model_weights(model)["IMAGENET1K_V1"].meta["_ops"]
+    assert (found + classifier) / 1e9 == pytest.approx(stated, abs=0.001)
 
 
 def test_an_image_gives_the_same_alone_and_in_a_batch(model: Path, phantom_data: Dataset) -> None:
@@ -172,13 +212,13 @@ def test_a_network_that_differs_gets_no_certificate_and_no_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = network_of(run_folder)
-    model = convert(network)
+    model = convert([network], SPEC)
     cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
     with torch.no_grad():
         network.head.bias.add_(0.001)  # type: ignore[union-attr]
     with pytest.raises(ParityError, match="expected probabilities within 1e-05 of PyTorch's"):
-        certify(model, network, cases, images_from="", threads=1)
-    monkeypatch.setattr("export.onnx_export.convert", lambda _: model)
+        certify(model, [network], cases, images_from="", threads=1)
+    monkeypatch.setattr("export.onnx_export.convert", lambda *_: model)
     monkeypatch.setattr("export.onnx_export.build_network", lambda *_: network)
     output = tmp_path / "m.onnx"
     output.write_text("an earlier file")
@@ -194,16 +234,16 @@ def test_not_a_number_fails_the_gate(run_folder: Path, phantom_data: Dataset) ->
         network.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
     cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
     with pytest.raises(ParityError, match="found a difference of nan"):
-        certify(convert(network), network, cases, images_from="", threads=1)
+        certify(convert([network], SPEC), [network], cases, images_from="", threads=1)
 
 
 def test_the_logit_copy_leaves_the_model_as_it_is(run_folder: Path) -> None:
-    model = convert(network_of(run_folder))
+    model = convert([network_of(run_folder)], SPEC)
     before = model.SerializeToString()
-    copy = with_logit_output(model)
+    copy = with_logit_outputs(model)
     onnx.checker.check_model(copy, full_check=True)
     assert model.SerializeToString() == before
-    assert [output.name for output in copy.graph.output] == ["probability", "logit"]
+    assert [output.name for output in copy.graph.output] == ["probability", "logit_0"]
 
 
 def test_the_metadata_tells_the_training(run_folder: Path, model: Path) -> None:
@@ -220,6 +260,49 @@ def test_the_metadata_tells_the_training(run_folder: Path, model: Path) -> None:
     )
     text = session_of(model).get_modelmeta().custom_metadata_map[KEY]
     assert parse_metadata(text, "tiny.onnx") == metadata
+
+
+def test_a_file_tells_how_its_training_departed_from_the_studys(run_folder: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    network = network_of(run_folder)
+    assert describe_network(checkpoint, network, "n").training is not None
+    config = replace(checkpoint.config, loss="bce+dice", augment=True)
+    training = describe_network(replace(checkpoint, config=config), network, "n").training
+    assert training is not None
+    assert training.loss == "binary cross-entropy plus soft Dice"
+    assert training.augmented
+
+
+@pytest.mark.parametrize(("unfrozen", "frozen"), [(0, True), (1, False), (2, False), (3, True)])
+def test_an_encoder_is_frozen_in_a_file_if_it_was_until_the_best_epoch(
+    run_folder: Path, unfrozen: int, frozen: bool
+) -> None:
+    checkpoint = load_checkpoint(run_folder / "last.pt")
+    assert checkpoint.epoch == 2
+    config = replace(
+        checkpoint.config, arch="resnet34", freeze_encoder=True, epochs=3, unfreeze_epoch=unfrozen
+    )
+    weights = EncoderWeights("a test", "", stride_in_1x1=False)
+    changed = replace(checkpoint, config=config, encoder_weights=weights)
+    encoder = describe_network(changed, network_of(run_folder), "n").encoder
+    assert encoder is not None
+    assert encoder.frozen is frozen
+
+
+def test_comparison_inputs_have_one_size_where_no_other_is_allowed(phantom_data: Dataset) -> None:
+    cases = make_cases(phantom_data.split("valid"), (32, 32), 0)
+    assert {case.inputs.shape[2:] for case in cases} == {(32, 32)}
+    assert {case.inputs.shape[0] for case in cases} == {1, 4}
+
+
+def test_metadata_of_the_first_version_is_read(run_folder: Path) -> None:
+    metadata = describe_network(
+        load_checkpoint(run_folder / "best.pt"), network_of(run_folder), "n"
+    )
+    content = json.loads(dump_metadata(metadata))
+    content["schema"] = "1.0"
+    del content["members"], content["training"]["augmented"]
+    assert parse_metadata(json.dumps(content), "m") == replace(metadata, schema="1.0")
 
 
 def test_metadata_survives_json_and_later_minor_versions(run_folder: Path) -> None:

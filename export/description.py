@@ -1,0 +1,99 @@
+"""What an exported file says about the networks in it."""
+
+import math
+from collections.abc import Sequence
+
+from export.conversion import count_macs
+from runtime.metadata import (
+    EncoderInfo,
+    InputSpec,
+    MemberInfo,
+    Metadata,
+    NetworkInfo,
+    OutputSpec,
+    TrainingInfo,
+)
+from train.checkpoint import Checkpoint
+from train.losses import LOSSES
+from train.network import UNet
+
+
+def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metadata:
+    """Return the metadata of a checkpoint's network, without a certificate."""
+    config = checkpoint.config
+    weights = checkpoint.encoder_weights
+    row = checkpoint.history[-1]
+    unfrozen = 0 < config.unfreeze_epoch <= checkpoint.epoch
+    return Metadata(
+        name=name,
+        input=InputSpec(
+            config.size, config.size, multiple=network.multiple if network.dynamic_size else 0
+        ),
+        output=OutputSpec(labels=("foreground",)),
+        network=NetworkInfo(
+            arch=config.arch,
+            width=config.width,
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            macs=count_macs(network, config.size),
+        ),
+        training=TrainingInfo(
+            data_name=checkpoint.data.name,
+            data_sha256=checkpoint.data.sha256,
+            data_licence=checkpoint.data.licence,
+            images=checkpoint.data.images,
+            masks=config.masks,
+            epochs=config.epochs,
+            best_epoch=row.epoch,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            seed=config.seed,
+            optimiser="Adam",
+            loss=LOSSES[config.loss].title,
+            validation={
+                "loss": row.valid_loss,
+                "precision": row.valid_precision,
+                "recall": row.valid_recall,
+                "iou": row.valid_iou,
+            },
+            versions=checkpoint.versions,
+            augmented=config.augment,
+        ),
+        encoder=None
+        if weights is None
+        else EncoderInfo(
+            weights.source,
+            weights.sha256,
+            weights.licence,
+            frozen=config.freeze_encoder and not unfrozen,
+        ),
+    )
+
+
+def describe_ensemble(members: Sequence[Metadata], name: str) -> Metadata:
+    """Return the metadata of several networks in one file, without a certificate.
+
+    Args:
+        members: what `describe_network` says of each; their inputs have one size.
+    """
+    first = members[0]
+    infos = []
+    for member in members:
+        assert member.training is not None
+        infos.append(MemberInfo(member.name, member.network, member.training, member.encoder))
+    return Metadata(
+        name=name,
+        # The least common multiple with 0 is 0: one member of a fixed size fixes the file's.
+        input=InputSpec(
+            first.input.height,
+            first.input.width,
+            multiple=math.lcm(*(member.input.multiple for member in members)),
+        ),
+        output=first.output,
+        network=NetworkInfo(
+            arch="ensemble",
+            width=0,
+            parameters=sum(member.network.parameters for member in members),
+            macs=sum(member.network.macs for member in members),
+        ),
+        members=tuple(infos),
+    )
