@@ -4,18 +4,22 @@ For benchmarks: the machine beside the figures, and the files to measure.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browser import Browser, find_chromium
 from model_builder import ModelBuilder
 
 from bench.machine import describe_machine
 from runtime.coco import Dataset, read_dataset
 from runtime.phantom import PhantomConfig, make_phantom
 from runtime.schema import to_dict
+
+if TYPE_CHECKING:
+    from study_fixture import Finished
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 SHARED = Path(os.environ.get("SEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -78,6 +82,25 @@ def real_weights() -> Path:
             f"the ResNet50 weights are not at {path} (SEG_SHARED names their parent folder)"
         )
     return path
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser to look at pages with, which not every machine has."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium is on the path (SEG_CHROMIUM names one)")
+    with Browser(executable, tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def finished(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> "Finished":
+    """A whole study of the phantom set, as small as one can be, and its report."""
+    pytest.importorskip("onnxscript")
+    from study_fixture import make_study
+
+    return make_study(phantom, tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="session")

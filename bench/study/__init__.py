@@ -1,0 +1,1 @@
+"""The whole study: data, training, export, evaluation, comparison, report."""

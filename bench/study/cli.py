@@ -1,0 +1,185 @@
+"""`seg-study`: the whole study and its report."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.shell import (
+    ARTIFACTS,
+    CACHE,
+    PHANTOM,
+    Command,
+    data_option,
+    progress,
+    require,
+    share_cores,
+    table,
+    threads_option,
+)
+
+if TYPE_CHECKING:
+    from bench.study.config import SplitKind
+    from bench.study.result import StudyResult
+
+
+_SPLITS: "dict[str, tuple[SplitKind, ...]]" = {
+    "both": ("original", "grouped"),
+    "original": ("original",),
+    "grouped": ("grouped",),
+}
+
+
+@click.command(cls=Command)
+@data_option("the phantom set in artifacts/phantom, with the demo's small settings")
+@click.option(
+    "--preset",
+    type=click.Choice(["study", "small", "demo"]),
+    help="study: the full protocol; small: width 16, 128x128, for two cores; demo: minutes.  "
+    "[default: study; without --data: demo]",
+)
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    metavar="NAME",
+    help="What to train: scratch, resnet50, resnet34 or swin, with -augment, -unfreezeN, -dice or "
+    "-bce-dice behind it; or ensemble, the mean of the others. Repeat it.  "
+    "[default: scratch, resnet50]",
+)
+@click.option(
+    "--splits",
+    type=click.Choice(list(_SPLITS)),
+    default="both",
+    show_default=True,
+    help="The data set's own, or one that keeps groups of similar images together.",
+)
+@click.option(
+    "--encoder-weights",
+    multiple=True,
+    metavar="[ARCH=]imagenet|none|FILE",
+    help="Of a pretrained encoder; without ARCH= of resnet50. Repeat it.  "
+    "[default: imagenet; demo: none]",
+)
+@click.option("--width", type=int, metavar="N", help="Instead of the preset's.")
+@click.option("--size", type=int, metavar="N", help="Instead of the preset's.")
+@click.option("--epochs", type=int, metavar="N", help="Instead of the preset's.")
+@click.option("--batch-size", type=int, metavar="N", help="Instead of the preset's.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@threads_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the study goes, and goes on when it was interrupted.  "
+    "[default: artifacts/study; demo: artifacts/demo/study]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=CACHE,
+    show_default=True,
+    metavar="DIR",
+    help="Where decoded images are kept.",
+)
+def main(
+    data: Path | None,
+    preset: str | None,
+    networks: tuple[str, ...],
+    splits: str,
+    encoder_weights: tuple[str, ...],
+    threads: int | None,
+    out: Path | None,
+    cache: Path,
+    seed: int,
+    device: Any,
+    **changes: int | None,
+) -> None:
+    """Run the study on a data set, or go on with it, and write its report.
+
+    Examines the data, looks for leaks between its splits, trains every network on the original and
+    on a grouped split, exports and scores them, compares them, and writes report.html, report.md
+    and study.json. What is done already is not done again.
+    """
+    require("study", "torch", "torchvision", "onnx", "onnxscript", "jinja2", "matplotlib", "scipy")
+    share_cores()
+    from bench.study.config import PAIR, StudyConfig
+    from bench.study.report import write_study_report
+    from bench.study.run import run_study
+    from runtime.phantom import ensure_phantom
+
+    chosen: Any = preset or ("study" if data else "demo")
+    config = StudyConfig(
+        data=str(data or PHANTOM),
+        preset=chosen,
+        networks=networks or PAIR,
+        splits=_SPLITS[splits],
+        encoder_weights=_weights(encoder_weights, chosen),
+        changes={name: value for name, value in changes.items() if value is not None},
+        seed=seed,
+        device=device,
+        threads=threads or 0,
+    )
+    if data is None:
+        click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
+        with progress("Phantom") as bar:
+            ensure_phantom(PHANTOM, on_image=bar)
+    folder = out or ARTIFACTS / ("study" if data else "demo/study")
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with progress("Study  ") as bar:
+        told: set[str] = set()
+        in_terminal = sys.stderr.isatty()
+
+        def listener(label: str, done: float, total: float) -> None:
+            if total and not told:
+                click.echo(f"About {_duration(total)} of work on this machine, by estimate.")
+            step = label.split(", epoch")[0]
+            if not in_terminal and step not in told:
+                click.echo(step, err=True)
+            if total:
+                told.add(step)
+            bar(round(done), max(1, round(total)), label)
+
+        result, prepared = run_study(
+            config, folder, cache=cache, command=command, listener=listener
+        )
+        bar(1, 1, "write the report")
+        page = write_study_report(result, prepared, folder)
+    click.echo(_report(result))
+    for path in (page, page.with_suffix(".md"), folder / "study.json"):
+        click.echo(str(path))
+
+
+def _weights(options: tuple[str, ...], preset: str) -> dict[str, str]:
+    weights = {"resnet50": "none", "resnet34": "none", "swin": "none"} if preset == "demo" else {}
+    for option in options:
+        arch, equals, where = option.partition("=")
+        weights[arch if equals else "resnet50"] = where if equals else option
+    return weights
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{round(seconds)} s"
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
+
+
+def _report(result: "StudyResult") -> str:
+    from bench.study.tables import leak_table, readme_table
+
+    parts = [table(*readme_table(result))]
+    if result.leaks:
+        parts.append("Soft IoU, original and grouped split:\n" + table(*leak_table(result)))
+    for split in result.splits:
+        for hypothesis in split.hypotheses:
+            parts.append(
+                f"{split.kind}: {hypothesis.claim} {hypothesis.verdict.capitalize()}. "
+                f"{hypothesis.reason}"
+            )
+    return "\n\n".join(parts)

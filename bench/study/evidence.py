@@ -1,0 +1,167 @@
+"""What the figures allow to say about the study's hypotheses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from runtime.comparison import Bootstrap, Comparison, Difference, compare
+from runtime.evaluation import Evaluation
+from runtime.metrics import METRICS, STUDY_METRICS, scores
+from runtime.report.two_sample import holm
+
+Verdict = Literal["supported", "not supported", "undecided"]
+
+JUDGED = "iou"
+"""The metric that decides a hypothesis; the others are reported beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRank:
+    """Wilcoxon's signed-rank test of one soft metric (Wilcoxon 1945), two-sided.
+
+    Attributes:
+        units: groups of images whose mean difference was ranked.
+        p_value: NaN where no unit differs.
+        p_holm: adjusted for the metrics that were tested together (Holm 1979).
+    """
+
+    metric: str
+    units: int
+    statistic: float
+    p_value: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A hypothesis, what the figures allow to say of it, and why, in one sentence."""
+
+    claim: str
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Two networks compared on one split.
+
+    Attributes:
+        tests: one for each of the study's metrics.
+    """
+
+    comparison: Comparison
+    tests: tuple[SignedRank, ...]
+
+
+def gather(
+    one: Evaluation, other: Evaluation, groups: Sequence[int], bootstrap: Bootstrap
+) -> Evidence:
+    """Compare two networks by intervals and by rank.
+
+    Args:
+        groups: of each image; Wilcoxon's test takes independent differences, so that the mean
+            difference of a group counts once.
+
+    Raises:
+        ConfigError: the evaluations are of different images.
+    """
+    from scipy.stats import wilcoxon
+
+    owner = np.unique(np.asarray(groups), return_inverse=True)[1]
+    tests = []
+    for metric in STUDY_METRICS:
+        first, second = (
+            np.array([getattr(scores(s.soft), metric) for s in e.samples]) for e in (one, other)
+        )
+        difference = second - first
+        defined = ~np.isnan(difference)
+        counts = np.bincount(owner, defined)
+        sums = np.bincount(owner, np.where(defined, difference, 0.0))
+        units = sums[counts > 0] / counts[counts > 0]
+        if np.any(units):
+            result = wilcoxon(units)
+            tests.append((metric, units.size, float(result.statistic), float(result.pvalue)))
+        else:
+            tests.append((metric, units.size, float("nan"), float("nan")))
+    adjusted = holm([test[3] for test in tests])
+    return Evidence(
+        compare(one, other, bootstrap),
+        tuple(SignedRank(*test, p) for test, p in zip(tests, adjusted, strict=True)),
+    )
+
+
+def judge(difference: Difference) -> Verdict:
+    """Say whether `other` is above `one`: only where the whole interval is on one side of 0."""
+    if difference.difference.low > 0.0:
+        return "supported"
+    if difference.difference.high < 0.0:
+        return "not supported"
+    return "undecided"
+
+
+def valuable(
+    networks: Sequence[Evaluation], floors: Sequence[Evaluation], bootstrap: Bootstrap
+) -> Hypothesis:
+    """Judge the first hypothesis: both kinds of network reach valuable performance.
+
+    The study names no limit. A network is valuable here when its soft IoU is above that of every
+    floor, which knows next to nothing; it is supported when this holds for each network.
+    """
+    floor = max(floors, key=lambda f: f.soft.per_image[JUDGED].mean)
+    verdicts: list[Verdict] = []
+    parts = []
+    for network in networks:
+        difference = compare(floor, network, bootstrap).find(JUDGED)
+        verdicts.append(judge(difference))
+        parts.append(f"{network.name} {_signed(difference)}")
+    verdict: Verdict = (
+        "not supported"
+        if "not supported" in verdicts
+        else "undecided"
+        if "undecided" in verdicts
+        else "supported"
+    )
+    reason = (
+        f"Soft IoU against the best floor ({floor.name}, "
+        f"{floor.soft.per_image[JUDGED].mean:.3f}): {'; '.join(parts)}."
+    )
+    return Hypothesis("Both kinds of network reach valuable performance.", verdict, reason)
+
+
+def better(evidence: Evidence) -> Hypothesis:
+    """Judge the second hypothesis: transfer learning improves on the network trained anew."""
+    comparison = evidence.comparison
+    difference = comparison.find(JUDGED)
+    others = [m for m in METRICS if m != JUDGED and judge(comparison.find(m)) != "undecided"]
+    beside = "; ".join(f"{m} {_signed(comparison.find(m))}" for m in others)
+    reason = (
+        f"Soft IoU of {comparison.other} minus that of {comparison.one}: {_signed(difference)}"
+        + (f"; other metrics whose interval excludes 0: {beside}." if beside else "; no other "
+           "metric's interval excludes 0.")
+    )  # fmt: skip
+    claim = "Transfer learning improves on the network trained anew."
+    return Hypothesis(claim, judge(difference), reason)
+
+
+def narrower(evidence: Evidence) -> Hypothesis:
+    """Judge the study's finding that the pretrained network's scores are spread less."""
+    comparison = evidence.comparison
+    difference = comparison.find(JUDGED, "standard deviation")
+    opposite: dict[Verdict, Verdict] = {
+        "supported": "not supported",
+        "not supported": "supported",
+        "undecided": "undecided",
+    }
+    reason = (
+        f"Standard deviation of soft IoU over images, {comparison.other} minus {comparison.one}: "
+        f"{_signed(difference)}."
+    )
+    claim = "The pretrained network's scores are distributed more narrowly."
+    return Hypothesis(claim, opposite[judge(difference)], reason)
+
+
+def _signed(difference: Difference) -> str:
+    interval = difference.difference
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

@@ -1,0 +1,183 @@
+"""The study's report: one page, and the same as Markdown with its figures beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import PackageLoader
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from bench.study.figures import (
+    LABELS,
+    cases_figure,
+    colour_of,
+    curves_figure,
+    differences_figure,
+    histograms_figure,
+    reliability_figure,
+)
+from bench.study.gallery import Case, Pictures, choose_cases, draw_cases
+from bench.study.prepare import Prepared
+from bench.study.result import SplitResult, StudyResult
+from bench.study.tables import (
+    KINDS,
+    calibration_table,
+    comparison_table,
+    cost_table,
+    leak_table,
+    readme_table,
+    scores_table,
+    three,
+)
+from runtime.files import replacing, write_text
+from runtime.metrics import STUDY_METRICS
+from runtime.overlay import TARGET
+from runtime.predictor import Predictor
+from runtime.report.audit_page import audit_context, exposure_table
+from runtime.report.exploration_figures import exploration_figures
+from runtime.report.exploration_page import exploration_context, written_tests
+from runtime.report.exploration_tables import summary_table
+from runtime.report.figures import style
+from runtime.report.layers import Colour, css_colour, mask_layer, probability_layer
+from runtime.report.page import figure_png, figure_uri, picture_uri, render
+
+PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"
+_LOADER = PackageLoader("bench.study")
+
+
+@dataclass(frozen=True, slots=True)
+class _SplitView:
+    """One split as the templates show it."""
+
+    kind: str
+    title: str
+    result: SplitResult
+    figures: Mapping[str, Figure]
+    cases: tuple[Case, ...]
+    pictures: dict[str, Pictures]
+
+
+def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Path) -> Path:
+    """Write `report.html`, `report.md` and `figures/` to the study's folder; return the page.
+
+    Raises:
+        ImageError, ModelError: a scan, or a network's file, cannot be read.
+        OutputError: nothing can be written.
+    """
+    out = Path(folder)
+    splits = [_view(split, result, prepared, out) for split in result.splits]
+    run = result.config.training(result.config.trained[0], result.data_name)
+    shared = {
+        "result": result,
+        "width": run.width,
+        "size": run.size,
+        "epochs": run.epochs,
+        "splits": splits,
+        "kinds": KINDS,
+        "labels": LABELS,
+        "metrics": STUDY_METRICS,
+        "tables": {
+            "readme": readme_table(result),
+            "leak": leak_table(result),
+            "cost": cost_table(result),
+            "scores": {s.kind: scores_table(s) for s in result.splits},
+            "calibration": {s.kind: calibration_table(s) for s in result.splits},
+            "comparison": {s.kind: comparison_table(s) for s in result.splits},
+        },
+    }
+    page = {
+        **shared,
+        **exploration_context(prepared.original, prepared.exploration, level=3, prefix="data-"),
+        **audit_context(prepared.original, result.audit, level=3, prefix="audit-"),
+        "figures": {s.kind: {n: figure_uri(f) for n, f in s.figures.items()} for s in splits},
+        "cards": {s.kind: _cards(s) for s in splits},
+        "overlays": _overlays(result),
+        "mask_colour": css_colour(TARGET),
+    }
+    files = _write_figures(splits, prepared, out)
+    text = {
+        **shared,
+        "exploration_summary": summary_table(prepared.exploration),
+        "exploration_tests": written_tests(prepared.exploration),
+        "exposures": exposure_table(result.audit),
+        "files": files,
+    }
+    write_text(out / TEXT, render("study.md", text, loader=_LOADER))
+    write_text(out / PAGE, render("study.html", page, loader=_LOADER))
+    return out / PAGE
+
+
+def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path) -> _SplitView:
+    evaluations = [network.evaluation for network in split.networks]
+    cases = choose_cases(evaluations)
+    predictors = {
+        network.network: Predictor(out / network.file.path, threads=result.config.threads or None)
+        for network in split.networks
+    }
+    test = prepared.datasets[split.kind].split("test")
+    pictures = draw_cases([case.file for case in cases], test, predictors, evaluations)
+    with style():
+        figures = {
+            "curves": curves_figure(split),
+            "histograms": histograms_figure(split),
+            "reliability": reliability_figure(split),
+        }
+        if split.evidence:
+            figures["differences"] = differences_figure(split)
+    return _SplitView(split.kind, KINDS[split.kind], split, figures, cases, pictures)
+
+
+def _rgb(index: int) -> Colour:
+    red, green, blue = (round(255 * part) for part in to_rgb(colour_of(index)))
+    return red, green, blue
+
+
+def _overlays(result: StudyResult) -> list[tuple[str, str]]:
+    return [(name, css_colour(_rgb(i))) for i, name in enumerate(result.config.networks)]
+
+
+def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
+    """Return the cards by metric and quartile; pictures are encoded once a scan."""
+    encoded: dict[str, dict[str, object]] = {}
+    for file, shown in view.pictures.items():
+        encoded[file] = {
+            "title": file.rpartition("/")[2].split(".rf.")[0],
+            "scan": picture_uri(shown.scan),
+            "mask": picture_uri(mask_layer(shown.mask, width=1)),
+            "overlays": [
+                picture_uri(probability_layer(probability, _rgb(index)))
+                for index, probability in enumerate(shown.probability.values())
+            ],
+        }
+    cards: dict[str, dict[str, list[dict[str, object]]]] = {}
+    for case in view.cases:
+        values = view.pictures[case.file].scores
+        card = {
+            **encoded[case.file],
+            "note": "in the quartile of " + ", ".join(case.chosen_by),
+            "numbers": [(name, three(getattr(s, case.metric))) for name, s in values.items()],
+        }
+        cards.setdefault(case.metric, {}).setdefault(case.quartile, []).append(card)
+    return cards
+
+
+def _write_figures(views: list[_SplitView], prepared: Prepared, out: Path) -> dict[str, str]:
+    """Write every figure as PNG and return their paths, relative to `out`, by name."""
+    figures = {
+        f"data-{name}": figure for name, figure in exploration_figures(prepared.exploration).items()
+    }
+    for view in views:
+        figures |= {f"{view.kind}-{name}": figure for name, figure in view.figures.items()}
+        networks = [network.network for network in view.result.networks]
+        with style():
+            for metric in STUDY_METRICS:
+                drawn = cases_figure(metric, view.cases, view.pictures, networks)
+                figures[f"{view.kind}-cases-{metric}"] = drawn
+    paths = {}
+    for name, figure in figures.items():
+        place = f"{FIGURES}/{name}.png"
+        with replacing(out / place) as temporary:
+            temporary.write_bytes(figure_png(figure, dpi=100))
+        paths[name] = place
+    return paths

@@ -1,0 +1,126 @@
+"""What a study found."""
+
+from dataclasses import dataclass
+
+from bench.latency import Latency
+from bench.machine import Machine
+from bench.study.config import StudyConfig
+from bench.study.evidence import Evidence, Hypothesis
+from runtime.audit import AuditSummary
+from runtime.comparison import Interval
+from runtime.evaluation import Evaluation
+from train.history import EpochRow
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training run.
+
+    Attributes:
+        checkpoint: the best one, relative to the study's folder.
+        name: of the run and of the file that it is exported to.
+        trained_parameters: those that took a gradient when the run ended.
+    """
+
+    name: str
+    checkpoint: str
+    parameters: int
+    trained_parameters: int
+    history: tuple[EpochRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An exported file.
+
+    Attributes:
+        path: relative to the study's folder.
+        digest: of its graph and weights.
+        macs: of one image at the input's size.
+        max_difference: the largest to PyTorch's probabilities in float64.
+    """
+
+    path: str
+    digest: str
+    parameters: int
+    macs: int
+    file_bytes: int
+    max_difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkResult:
+    """A network on one split.
+
+    Attributes:
+        trained: None for the ensemble.
+        evaluation: on the test images.
+        means: each of the study's soft metrics, mean over images, with its interval.
+        latency: measured once a network, on the first split's file.
+    """
+
+    network: str
+    trained: Trained | None
+    file: Exported
+    evaluation: Evaluation
+    means: dict[str, Interval]
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class SplitResult:
+    """Everything about one way to split the data.
+
+    Attributes:
+        kind: "original" or "grouped".
+        data_sha256: over the manifest of all its splits.
+        images: images a split.
+        groups: the group of each test image.
+        evidence: each pair of networks, the later one minus the earlier.
+    """
+
+    kind: str
+    data_sha256: str
+    images: dict[str, int]
+    groups: tuple[int, ...]
+    networks: tuple[NetworkResult, ...]
+    floors: tuple[Evaluation, ...]
+    evidence: tuple[Evidence, ...]
+    hypotheses: tuple[Hypothesis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """How much of a soft IoU, mean over images, goes away with the grouped split.
+
+    Attributes:
+        network: or the name of a floor.
+        lost: original minus grouped; the two sets of test images are drawn independently.
+    """
+
+    network: str
+    original: float
+    grouped: float
+    lost: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """The whole study.
+
+    Attributes:
+        data_name: of the data set's folder.
+        commands: what was called, and what does the same step by step.
+    """
+
+    data_name: str
+    config: StudyConfig
+    commands: tuple[str, ...]
+    machine: Machine
+    audit: AuditSummary
+    splits: tuple[SplitResult, ...]
+    leaks: tuple[Leak, ...]
+
+    def split(self, kind: str) -> SplitResult | None:
+        """Return the results on one split, or None where the study left it out."""
+        return next((split for split in self.splits if split.kind == kind), None)

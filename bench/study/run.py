@@ -1,0 +1,160 @@
+"""The whole study: every step, and what follows from their results."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+from bench.latency import Latency
+from bench.machine import describe_machine
+from bench.study.commands import step_by_step
+from bench.study.config import ENSEMBLE, PAIR, StudyConfig
+from bench.study.evidence import Hypothesis, better, gather, narrower, valuable
+from bench.study.kept import Kept
+from bench.study.networks import Networks
+from bench.study.prepare import Prepared, prepare
+from bench.study.result import Exported, Leak, NetworkResult, SplitResult, StudyResult, Trained
+from bench.study.work import Listener, Work
+from runtime.comparison import Bootstrap, soft_values
+from runtime.evaluation import Evaluation
+from runtime.files import ensure_writable, write_json
+from runtime.metrics import STUDY_METRICS
+from runtime.schema import to_dict
+
+STUDY_FILE = "study.json"
+
+
+def run_study(
+    config: StudyConfig,
+    folder: str | Path,
+    *,
+    cache: str | Path,
+    command: str,
+    listener: Listener = lambda *_: None,
+) -> tuple[StudyResult, Prepared]:
+    """Carry out a study, or what is not done of it yet, and write `study.json` to `folder`.
+
+    Args:
+        folder: where everything goes; an interrupted study goes on there.
+        cache: where decoded data sets are kept.
+        command: what was called, for the record.
+
+    Raises:
+        SegmentationError: a step failed; those before it are kept.
+    """
+    out = Path(folder)
+    ensure_writable(out)
+    kept, work = Kept(out / "steps"), Work(listener)
+    prepared = prepare(config, out, kept, work)
+    steps = Networks(config, prepared, out, Path(cache), kept, work)
+    steps.plan()
+    kinds = tuple(prepared.datasets)
+    trained = {(k, n): steps.train(n, k) for n in config.trained for k in kinds}
+    files = {key: steps.export(key[1], key[0], run) for key, run in trained.items()}
+    if ENSEMBLE in config.networks:
+        for kind in kinds:
+            members = [trained[kind, network] for network in config.trained]
+            files[kind, ENSEMBLE] = steps.ensemble(kind, members)
+    times = steps.latencies([files[kinds[0], network] for network in config.networks])
+    latency = dict(zip(config.networks, times, strict=True))
+    splits = tuple(_split_result(kind, config, prepared, steps, trained, files, latency)
+                   for kind in kinds)  # fmt: skip
+    result = StudyResult(
+        data_name=prepared.original.name,
+        config=replace(
+            config,
+            data=prepared.original.name,
+            encoder_weights={a: Path(w).name for a, w in config.encoder_weights.items()},
+        ),
+        commands=(command, *step_by_step(config, prepared.original.name)),
+        machine=describe_machine(),
+        audit=prepared.audit,
+        splits=splits,
+        leaks=_leaks(splits),
+    )
+    write_json(out / STUDY_FILE, to_dict(result))
+    return result, prepared
+
+
+def _split_result(
+    kind: str,
+    config: StudyConfig,
+    prepared: Prepared,
+    steps: Networks,
+    trained: Mapping[tuple[str, str], Trained],
+    files: Mapping[tuple[str, str], Exported],
+    latency: Mapping[str, Latency],
+) -> SplitResult:
+    evaluations = {n: steps.evaluate(n, kind, files[kind, n]) for n in config.networks}
+    size = next(iter(evaluations.values())).size
+    floors = steps.floors(kind, size)
+    dataset = prepared.datasets[kind]
+    groups = tuple(prepared.groups[s.path.resolve()] for s in dataset.split("test").samples)
+    bootstrap = Bootstrap(len(groups), groups)
+    networks = tuple(
+        NetworkResult(
+            network=network,
+            trained=trained.get((kind, network)),
+            file=files[kind, network],
+            evaluation=evaluation,
+            means={m: bootstrap.mean(soft_values(evaluation, m)) for m in STUDY_METRICS},
+            latency=latency[network],
+        )
+        for network, evaluation in evaluations.items()
+    )
+    evidence = tuple(
+        gather(one, other, groups, bootstrap)
+        for one, other in combinations(evaluations.values(), 2)
+    )
+    return SplitResult(
+        kind=kind,
+        data_sha256=prepared.sha256[kind],
+        images={name: len(split.samples) for name, split in dataset.splits.items()},
+        groups=groups,
+        networks=networks,
+        floors=floors,
+        evidence=evidence,
+        hypotheses=_hypotheses(config, evaluations, floors, groups, bootstrap),
+    )
+
+
+def _hypotheses(
+    config: StudyConfig,
+    evaluations: Mapping[str, Evaluation],
+    floors: tuple[Evaluation, ...],
+    groups: tuple[int, ...],
+    bootstrap: Bootstrap,
+) -> tuple[Hypothesis, ...]:
+    """Judge the hypotheses, as far as both of the study's networks are there, one pretrained."""
+    if not set(PAIR) <= evaluations.keys():
+        return ()
+    one, other = (evaluations[name] for name in PAIR)
+    first = valuable([one, other], floors, bootstrap)
+    if config.training(PAIR[1], config.data).encoder_weights == "none":
+        return (first,)
+    pair = gather(one, other, groups, bootstrap)
+    return first, better(pair), narrower(pair)
+
+
+def _leaks(splits: tuple[SplitResult, ...]) -> tuple[Leak, ...]:
+    """Compare each network, and each floor, between the original and the grouped split."""
+    if len(splits) < 2:
+        return ()
+    original, grouped = sorted(splits, key=lambda split: split.kind, reverse=True)
+    draws = Bootstrap(len(original.groups), original.groups)
+    others = Bootstrap(len(grouped.groups), grouped.groups, seed=1)
+    pairs = [(n.evaluation, m.evaluation)
+             for n, m in zip(original.networks, grouped.networks, strict=True)]  # fmt: skip
+    pairs += zip(original.floors, grouped.floors, strict=True)
+    leaks = []
+    for one, other in pairs:
+        lost = draws.mean_difference(soft_values(one, "iou"), others, soft_values(other, "iou"))
+        leaks.append(
+            Leak(
+                network=one.name,
+                original=one.soft.per_image["iou"].mean,
+                grouped=other.soft.per_image["iou"].mean,
+                lost=lost,
+            )
+        )
+    return tuple(leaks)

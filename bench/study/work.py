@@ -1,0 +1,37 @@
+"""The work that a study has to do, so that it can say how far it is."""
+
+from collections.abc import Callable
+
+Listener = Callable[[str, float, float], None]
+"""Called with what is being done, and the estimated seconds of work done and of all."""
+
+
+class Work:
+    """Pieces of work with their estimated seconds, done one after the other."""
+
+    def __init__(self, listener: Listener = lambda *_: None) -> None:
+        self._listener = listener
+        self._planned: dict[str, float] = {}
+        self._done = 0.0
+        self._current: str | None = None
+
+    @property
+    def total(self) -> float:
+        """Estimated seconds of everything that is planned."""
+        return sum(self._planned.values())
+
+    def plan(self, name: str, seconds: float) -> None:
+        """Add a piece of work."""
+        self._planned[name] = seconds
+
+    def begin(self, name: str) -> None:
+        """End the piece of work before, if there is one, and begin another, planned or not."""
+        self._done += self._planned.get(self._current or "", 0.0)
+        self._current = name
+        self.advance(0.0)
+
+    def advance(self, share: float, note: str = "") -> None:
+        """Tell that a share in [0, 1] of the current piece is done."""
+        name = self._current or ""
+        done = self._done + share * self._planned.get(name, 0.0)
+        self._listener(f"{name}, {note}" if note else name, done, self.total)

@@ -1,0 +1,119 @@
+"""Verdicts never say more than an interval allows; Wilcoxon's test is scipy's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import wilcoxon
+
+from bench.study.evidence import better, gather, judge, narrower, valuable
+from runtime.comparison import Bootstrap, Difference, Interval
+from runtime.evaluation import Evaluation, score
+from runtime.metrics import STUDY_METRICS, scores
+from runtime.samples import Sample
+
+COUNT = 40
+SIZE = (8, 8)
+SAMPLES = tuple(Sample(Path(f"{i}.png"), f"{i}.png", 8, 8, ()) for i in range(COUNT))
+MASK = np.zeros(SIZE, np.uint8)
+MASK[2:5, 2:6] = 1
+
+
+def evaluation(name: str, seed: int, good: float, spread: float = 0.05) -> Evaluation:
+    """Score maps that have about the probability `good` in the mask and its rest elsewhere."""
+    rng = np.random.default_rng(seed)
+    inside = np.clip(rng.normal(good, spread, COUNT), 0.01, 0.99)
+    maps = [np.where(MASK, p, 0.3 * (1.0 - p)).astype(np.float32) for p in inside]
+    return score(name, SIZE, SAMPLES, [(m, MASK) for m in maps])
+
+
+def difference(low: float, high: float) -> Difference:
+    return Difference("iou", "per image", 0.0, 0.0, Interval((low + high) / 2, low, high), 0)
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_a_verdict_needs_the_whole_interval_on_one_side(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    verdict = judge(difference(low, high))
+    assert (verdict == "supported") == (low > 0)
+    assert (verdict == "not supported") == (high < 0)
+    assert (verdict == "undecided") == (low <= 0 <= high)
+
+
+def test_an_undefined_interval_decides_nothing() -> None:
+    assert judge(difference(float("nan"), float("nan"))) == "undecided"
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_rank_test_is_scipy_s_on_the_groups_means(grouped: bool) -> None:
+    one, other = evaluation("a", 0, 0.6), evaluation("b", 1, 0.63)
+    groups = [i // 4 for i in range(COUNT)] if grouped else list(range(COUNT))
+    evidence = gather(one, other, groups, Bootstrap(COUNT, groups, resamples=200))
+    raw = []
+    for test in evidence.tests:
+        pairs = zip(one.samples, other.samples, strict=True)
+        values = np.array(
+            [getattr(scores(b.soft), test.metric) - getattr(scores(a.soft), test.metric)
+             for a, b in pairs]
+        )  # fmt: skip
+        expected = wilcoxon(values.reshape(-1, 4).mean(axis=1) if grouped else values)
+        assert test.units == (COUNT // 4 if grouped else COUNT)
+        assert test.statistic == pytest.approx(expected.statistic)
+        assert test.p_value == pytest.approx(expected.pvalue)
+        raw.append(test.p_value)
+    assert [test.metric for test in evidence.tests] == list(STUDY_METRICS)
+    assert min(t.p_holm for t in evidence.tests) == pytest.approx(min(1.0, 4 * min(raw)))
+    assert all(test.p_holm >= test.p_value for test in evidence.tests)
+
+
+def test_networks_that_never_differ_have_no_rank() -> None:
+    one = evaluation("a", 0, 0.6)
+    evidence = gather(one, one, range(COUNT), Bootstrap(COUNT, resamples=50))
+    assert all(np.isnan(test.p_value) and np.isnan(test.p_holm) for test in evidence.tests)
+    assert better(evidence).verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(0.5, 0.8, "supported"), (0.8, 0.5, "not supported"), (0.6, 0.601, "undecided")],
+)
+def test_transfer_learning_is_judged_by_soft_iou(
+    first: float, second: float, expected: str
+) -> None:
+    evidence = gather(
+        evaluation("scratch", 0, first), evaluation("resnet50", 1, second), range(COUNT),
+        Bootstrap(COUNT, resamples=500),
+    )  # fmt: skip
+    hypothesis = better(evidence)
+    assert hypothesis.verdict == expected
+    found = evidence.comparison.find("iou").difference
+    for number in (found.value, found.low, found.high):
+        assert f"{number:+.3f}" in hypothesis.reason
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(0.15, 0.02, "supported"), (0.02, 0.15, "not supported"), (0.05, 0.05, "undecided")],
+)
+def test_narrowness_is_judged_by_the_standard_deviation(
+    first: float, second: float, expected: str
+) -> None:
+    one, other = evaluation("scratch", 0, 0.6, first), evaluation("resnet50", 1, 0.6, second)
+    evidence = gather(one, other, range(COUNT), Bootstrap(COUNT, resamples=500))
+    assert narrower(evidence).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("floors", "expected"),
+    [((0.1, 0.3), "supported"), ((0.1, 0.9), "not supported"), ((0.1, 0.6), "undecided")],
+)
+def test_a_network_is_valuable_above_the_best_floor(
+    floors: tuple[float, float], expected: str
+) -> None:
+    networks = [evaluation("scratch", 0, 0.6), evaluation("resnet50", 1, 0.7)]
+    known = [evaluation(f"floor {level}", 5, level) for level in floors]
+    hypothesis = valuable(networks, known, Bootstrap(COUNT, resamples=500))
+    assert hypothesis.verdict == expected
+    assert f"floor {floors[1]}" in hypothesis.reason

@@ -1,0 +1,247 @@
+"""A study from data to result: every step once, and nothing in it that was not measured."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+from study_fixture import Finished
+
+import bench.study.networks
+from bench.study.config import StudyConfig
+from bench.study.readme import read_study
+from bench.study.run import run_study
+from runtime.coco import read_dataset
+from runtime.errors import ConfigError, DataError
+from runtime.evaluation import evaluate
+from runtime.manifest import manifest_sha256
+from runtime.metrics import STUDY_METRICS
+from runtime.predictor import Predictor
+from runtime.schema import to_dict
+
+
+def again(study: Finished, folder: Path | None = None, **changes: object) -> object:
+    config = replace(study.config, **changes)  # type: ignore[arg-type]
+    return run_study(config, folder or study.folder, cache=study.cache, command="seg-study")[0]
+
+
+def test_every_network_is_there_on_both_splits(finished: Finished) -> None:
+    assert [split.kind for split in finished.result.splits] == ["original", "grouped"]
+    for split in finished.result.splits:
+        assert [n.network for n in split.networks] == list(finished.config.networks)
+        assert len(split.evidence) == 3
+        assert len(split.floors) == 3
+
+
+def test_scores_are_those_of_the_files_on_the_data(finished: Finished) -> None:
+    for split in finished.result.splits:
+        data = finished.prepared.datasets[split.kind]
+        assert split.data_sha256 == manifest_sha256(data.splits.values())
+        for network in split.networks:
+            path = finished.folder / network.file.path
+            assert path.stat().st_size == network.file.file_bytes
+            onnx.checker.check_model(onnx.load(path), full_check=True)
+            found = evaluate(Predictor(path, threads=1), data.split("test"))
+            assert found.samples == network.evaluation.samples
+            for metric in STUDY_METRICS:
+                mean = found.soft.per_image[metric].mean
+                assert network.means[metric].value == pytest.approx(mean)
+
+
+def test_the_ensemble_lies_between_its_members_on_every_pixel_sum(finished: Finished) -> None:
+    for split in finished.result.splits:
+        first, second, mean = (n.evaluation.samples for n in split.networks)
+        for one, other, both in zip(first, second, mean, strict=True):
+            expected = (one.soft.predicted + other.soft.predicted) / 2
+            assert both.soft.predicted == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_leak_is_the_difference_of_the_two_splits(finished: Finished) -> None:
+    original, grouped = finished.result.splits
+    names = [leak.network for leak in finished.result.leaks]
+    assert names == [*finished.config.networks, *(floor.name for floor in original.floors)]
+    for leak, one, other in zip(
+        finished.result.leaks, original.networks, grouped.networks, strict=False
+    ):
+        assert leak.original == pytest.approx(one.means["iou"].value)
+        assert leak.grouped == pytest.approx(other.means["iou"].value)
+        assert leak.lost.value == pytest.approx(leak.original - leak.grouped)
+
+
+def test_the_result_is_read_back_from_its_file(finished: Finished) -> None:
+    path = finished.folder / "study.json"
+    json.loads(path.read_text(), parse_constant=pytest.fail)  # NaN is no JSON
+    assert str(to_dict(read_study(path))) == str(to_dict(finished.result))
+
+
+def test_no_path_of_the_machine_is_in_what_may_be_published(finished: Finished) -> None:
+    for name in ("study.json", "report.html", "report.md", "groups.csv"):
+        text = (finished.folder / name).read_text()
+        for path in (finished.folder, finished.cache, Path(finished.config.data)):
+            assert str(path.parent) not in text, name
+
+
+def test_the_groups_file_tells_where_every_image_went(finished: Finished) -> None:
+    with (finished.folder / "groups.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    grouped = read_dataset(finished.folder / "phantom-grouped")
+    where = {Path(s.file_name).name: n for n, p in grouped.splits.items() for s in p.samples}
+    assert {row["file"]: row["grouped split"] for row in rows} == where
+
+
+@contextmanager
+def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("this step was done before")
+
+    with monkeypatch.context() as patch:
+        for name in (
+            "train_network", "export_checkpoint", "export_ensemble", "evaluate", "evaluate_floors",
+            "measure_latency", "seconds_per_image",
+        ):  # fmt: skip
+            patch.setattr(bench.study.networks, name, refuse)
+        for name in ("explore", "audit_dataset", "write_split"):
+            patch.setattr(bench.study.prepare, name, refuse)
+        yield
+
+
+def test_nothing_is_done_twice(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    with no_work(monkeypatch):
+        assert str(to_dict(again(finished))) == str(to_dict(finished.result))
+
+
+def test_a_network_that_is_asked_for_later_is_all_that_is_trained(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    trained = []
+    train = vars(bench.study.networks)["train_network"]
+
+    def spy(config, *args, **kwargs):  # type: ignore[no-untyped-def]
+        trained.append(config.name)
+        return train(config, *args, **kwargs)
+
+    monkeypatch.setattr(bench.study.networks, "train_network", spy)
+    again(
+        finished, tmp_path / "out", networks=("scratch", "scratch-bce-dice"), splits=("original",)
+    )
+    assert trained == ["unet-scratch-w4-bce-dice"]
+
+
+def test_a_file_that_is_gone_is_made_again(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    path = tmp_path / "out" / "grouped" / "unet-scratch-w4.onnx"
+    before = path.read_bytes()
+    path.unlink()
+    again(finished, tmp_path / "out")
+    assert len(path.read_bytes()) == len(before)
+
+
+def test_an_interrupted_study_goes_on_and_finds_the_same(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """Stopped in the middle of each training run, as by Ctrl-C."""
+
+    class StoppedError(Exception):
+        pass
+
+    seen: set[str] = set()
+
+    def listener(label: str, *_: float) -> None:
+        step = label.split(",")[0] + label.split(",")[1][:9] if "epoch 2" in label else ""
+        if step and step not in seen:
+            seen.add(step)
+            raise StoppedError
+
+    # The ensemble and the grouped split would add time and no other step.
+    config = replace(finished.config, networks=finished.config.trained, splits=("original",))
+    stops = 0
+    while True:
+        try:
+            result, _ = run_study(
+                config, tmp_path / "out", cache=tmp_path / "cache", command="seg-study",
+                listener=listener,
+            )  # fmt: skip
+            break
+        except StoppedError:
+            stops += 1
+    assert stops == 2
+    (split,) = result.splits
+    for network, same in zip(split.networks, finished.result.splits[0].networks, strict=False):
+        assert network.evaluation.samples == same.evaluation.samples
+        assert network.file.digest == same.file.digest
+
+
+def test_a_folder_holds_a_study_of_one_data_set(
+    finished: Finished, phantom: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(phantom, tmp_path / "phantom")
+    coco = tmp_path / "phantom" / "test" / "_annotations.coco.json"
+    content = json.loads(coco.read_text())
+    content["annotations"][0]["bbox"][2] += 1
+    coco.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="found one of other data"):
+        again(finished, data=str(tmp_path / "phantom"))
+
+
+def test_other_settings_do_not_overwrite_a_run(finished: Finished) -> None:
+    with pytest.raises(ConfigError, match="batch_size"):
+        again(finished, changes={**finished.config.changes, "batch_size": 2})
+
+
+def test_progress_runs_to_the_estimated_end(finished: Finished) -> None:
+    done = [step[1] for step in finished.told]
+    assert done == sorted(done)
+    assert finished.told[-1][2] > 0.0
+    assert done[-1] <= finished.told[-1][2] * (1.0 + 1e-9)
+
+
+def test_a_damaged_step_is_named(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    (tmp_path / "out" / "steps" / "latency.json").write_text("[]")
+    with pytest.raises(DataError, match=r"latency\.json"):
+        again(finished, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("scratch", {"arch": "scratch", "augment": False, "loss": "bce"}),
+        ("resnet50", {"arch": "resnet50", "freeze_encoder": True, "encoder_weights": "imagenet"}),
+        ("resnet50-unfreeze10", {"unfreeze_epoch": 10}),
+        ("swin-augment-bce-dice", {"arch": "swin", "augment": True, "loss": "bce+dice"}),
+        ("resnet34-augment-unfreeze7-dice", {"unfreeze_epoch": 7, "loss": "dice"}),
+    ],
+)
+def test_a_network_is_told_by_its_name(network: str, expected: dict[str, object]) -> None:
+    training = StudyConfig(data="d", networks=(network,)).training(network, "d")
+    assert {name: getattr(training, name) for name in expected} == expected
+    assert (
+        training.name
+        == f"unet-{network.replace('-', '-w64-', 1) if '-' in network else network + '-w64'}"
+    )
+    assert (training.width, training.size, training.epochs) == (64, 256, 25)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"networks": ("unet",)},
+        {"networks": ("scratch-unfreeze5",)},
+        {"networks": ("scratch", "scratch")},
+        {"networks": ()},
+        {"networks": ("scratch", "ensemble")},
+        {"networks": ("resnet50-dice-augment",)},
+        {"encoder_weights": {"vgg": "none"}},
+        {"changes": {"size": 100}},
+        {"splits": ()},
+    ],
+)
+def test_an_impossible_study_is_refused_before_it_starts(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        StudyConfig(data="d", **settings)  # type: ignore[arg-type]

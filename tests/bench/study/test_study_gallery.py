@@ -1,0 +1,53 @@
+"""Chosen cases lie in the quartiles that they are said to lie in."""
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.study.gallery import choose_cases
+from runtime.comparison import soft_values
+from runtime.evaluation import Evaluation, score
+from runtime.metrics import STUDY_METRICS
+from runtime.samples import Sample
+
+MASK = np.zeros((4, 4), np.uint8)
+MASK[1:3, 1:3] = 1
+
+
+def evaluation(name: str, levels: list[float]) -> Evaluation:
+    samples = tuple(Sample(Path(f"{i}.png"), f"{i}.png", 4, 4, ()) for i in range(len(levels)))
+    maps = [np.where(MASK, level, 0.1).astype(np.float32) for level in levels]
+    return score(name, (4, 4), samples, [(m, MASK) for m in maps])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_cases_lie_in_their_quartile(levels: list[float]) -> None:
+    found = evaluation("a", levels)
+    cases = choose_cases([found])
+    assert {case.metric for case in cases} == set(STUDY_METRICS)
+    for case in cases:
+        values = soft_values(found, case.metric)
+        value = values[int(case.file.removesuffix(".png"))]
+        count = max(1, len(values) // 4)
+        ranked = np.sort(values)
+        if case.quartile == "lower":
+            assert value <= ranked[count - 1]
+        else:
+            assert value >= ranked[-count]
+
+
+def test_a_scan_of_two_networks_quartiles_is_one_case() -> None:
+    levels = list(np.linspace(0.1, 0.9, 16))
+    cases = choose_cases([evaluation("a", levels), evaluation("b", levels)])
+    assert len(cases) == 2 * 2 * len(STUDY_METRICS)
+    assert all(case.chosen_by == ("a", "b") for case in cases)
+
+
+def test_images_where_a_metric_is_undefined_are_left_aside() -> None:
+    empty = np.zeros((4, 4), np.uint8)
+    samples = tuple(Sample(Path(f"{i}.png"), f"{i}.png", 4, 4, ()) for i in range(3))
+    probability = np.full((4, 4), 0.5, np.float32)
+    found = score("a", (4, 4), samples, [(probability, empty)] * 3)
+    assert {case.metric for case in choose_cases([found])} == {"accuracy", "precision", "iou"}

@@ -1,0 +1,107 @@
+"""The report: one page that a browser takes, and the same as Markdown."""
+
+import re
+from pathlib import Path
+
+import pytest
+from browser import Browser
+from self_contained import external_references
+from study_fixture import Finished
+
+from bench.study.readme import BEGIN, END, readme_block, with_block
+from bench.study.report import write_study_report
+from runtime.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def page(finished: Finished) -> str:
+    return (finished.folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def text(finished: Finished) -> str:
+    return (finished.folder / "report.md").read_text()
+
+
+def test_the_page_needs_nothing_but_itself(page: str) -> None:
+    assert external_references(page) == []
+
+
+def test_page_and_text_hold_the_same_scores(finished: Finished, page: str, text: str) -> None:
+    for split in finished.result.splits:
+        for network in split.networks:
+            for interval in network.means.values():
+                written = f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+                assert written in page
+                assert written in text
+        for evidence in split.evidence:
+            found = evidence.comparison.find("iou").difference
+            written = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+            assert written in page
+            assert written in text
+
+
+def test_a_small_study_says_so_at_the_top(page: str, text: str) -> None:
+    for content in (page, text):
+        assert "Not the study" in content.split("Findings")[0] + content.split("Findings")[1]
+
+
+def test_every_picture_of_the_text_is_there(finished: Finished, text: str) -> None:
+    places = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
+    assert len(places) == 5 + 2 * 8
+    for place in places:
+        assert (finished.folder / place).read_bytes().startswith(b"\x89PNG")
+    assert {p.name for p in (finished.folder / "figures").iterdir()} == {
+        Path(place).name for place in places
+    }
+
+
+def test_the_report_is_the_same_each_time(finished: Finished, page: str, text: str) -> None:
+    write_study_report(finished.result, finished.prepared, finished.folder)
+    assert (finished.folder / "report.html").read_text() == page
+    assert (finished.folder / "report.md").read_text() == text
+
+
+def test_a_reader_sorts_switches_and_fades(finished: Finished, chromium: Browser) -> None:
+    chromium.open(finished.folder / "report.html", width=1300)
+    assert chromium.complaints == []
+    assert chromium.requests == [(finished.folder / "report.html").as_uri()]
+
+    rows = (
+        "[...document.querySelectorAll('#original-scores tbody tr')]"
+        ".map(r => [r.cells[0].textContent, r.cells[4].dataset.value])"
+    )
+    iou = "#original-scores thead th:nth-child(5) button"
+    before = chromium.evaluate(rows)
+    chromium.click(iou)
+    rising = [float(value) for _, value in chromium.evaluate(rows)]
+    assert rising == sorted(rising)
+    chromium.click(iou)
+    assert [float(value) for _, value in chromium.evaluate(rows)] == sorted(rising, reverse=True)
+    assert sorted(chromium.evaluate(rows)) == sorted(before)
+
+    card = "document.querySelector('#original-gallery .case')"
+    layer = f"getComputedStyle({card}.querySelector('.overlay:nth-of-type({{}})')).{{}}"
+    assert chromium.evaluate(f"{card}.querySelectorAll('.overlay').length") == 3
+    first, second = (layer.format(place, "visibility") for place in (2, 3))
+    assert [chromium.evaluate(first), chromium.evaluate(second)] == ["visible", "hidden"]
+    chromium.click("#original-gallery .controls label:nth-of-type(3) input")
+    assert chromium.evaluate(second) == "visible"
+    chromium.click("#original-gallery .controls label:nth-of-type(2) input")
+    assert chromium.evaluate(first) == "hidden"
+    chromium.evaluate(
+        "(s => { s.value = 20; s.dispatchEvent(new Event('input')) })"
+        "(document.querySelector('#original-gallery input[type=range]'))"
+    )
+    assert float(chromium.evaluate(layer.format(3, "opacity"))) == pytest.approx(0.2)
+    wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert chromium.evaluate(wide)
+
+
+def test_the_block_is_put_in_its_place(finished: Finished) -> None:
+    block = readme_block(finished.result)
+    page = f"# Title\n\n{BEGIN}\nold\n{END}\n\nafter\n"
+    assert with_block(page, block) == f"# Title\n\n{block}\n\nafter\n"
+    assert with_block(with_block(page, block), block) == with_block(page, block)
+    with pytest.raises(DataError, match="marks"):
+        with_block("# Title\n", block)

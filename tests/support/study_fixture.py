@@ -1,0 +1,46 @@
+"""A whole study, as small as one can be."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.study.config import StudyConfig
+from bench.study.prepare import Prepared
+from bench.study.report import write_study_report
+from bench.study.result import StudyResult
+from bench.study.run import run_study
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study, and what it was made from."""
+
+    config: StudyConfig
+    folder: Path
+    cache: Path
+    result: StudyResult
+    prepared: Prepared
+    told: list[tuple[str, float, float]]
+
+
+SMALL = {"width": 4, "size": 32, "epochs": 2, "batch_size": 4}
+
+
+def make_study(phantom: Path, folder: Path) -> Finished:
+    """Compare two networks and their ensemble on both splits, and write the report."""
+    config = StudyConfig(
+        data=str(phantom),
+        preset="demo",
+        networks=("scratch", "scratch-augment-dice", "ensemble"),
+        changes=SMALL,
+        threads=1,
+    )
+    told: list[tuple[str, float, float]] = []
+    result, prepared = run_study(
+        config,
+        folder / "out",
+        cache=folder / "cache",
+        command="seg-study",
+        listener=lambda *step: told.append(step),
+    )
+    write_study_report(result, prepared, folder / "out")
+    return Finished(config, folder / "out", folder / "cache", result, prepared, told)
