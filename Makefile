@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WHICH_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: expected Python 3.11 or newer, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(WHICH_PYTHON)
@@ -30,6 +30,10 @@ test: lint
 
 bench: $(VENV)/installed
 	$(BIN)/pytest --benchmark-only
+
+# After a study: its tables in the README.
+readme: $(VENV)/installed
+	$(BIN)/python -m bench.study.readme README.md artifacts/study/study.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

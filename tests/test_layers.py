@@ -62,7 +62,14 @@ def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() ->
 
 @pytest.mark.parametrize(
     "module",
-    ["runtime.cli.data", "runtime.cli.predict", "runtime.cli.evaluate", "train.cli", "export.cli"],
+    [
+        "runtime.cli.data",
+        "runtime.cli.predict",
+        "runtime.cli.evaluate",
+        "train.cli",
+        "export.cli",
+        "bench.study.cli",
+    ],
 )
 def test_a_command_loads_nothing_heavy_before_it_runs(module: str) -> None:
     heavy = ABOVE_RUNTIME | {"onnxruntime", "numpy", "PIL"}

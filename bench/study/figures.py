@@ -11,6 +11,7 @@ from bench.study.gallery import Case, Pictures
 from bench.study.result import SplitResult
 from runtime.comparison import soft_values
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS, THRESHOLD
+from runtime.report.cells import short_name
 from runtime.report.figures import COLOURS, INK, new_figure
 
 if TYPE_CHECKING:
@@ -68,13 +69,9 @@ def histograms_figure(split: SplitResult) -> Figure:
             axes.axvline(mean.value, color=INK, linewidth=1.3)
             axes.axvspan(mean.low, mean.high, color=INK, alpha=0.18, linewidth=0)
             axes.set_xlim(low, 1.0)
-            axes.annotate(
-                f"mean {mean.value:.3f}", (0.03, 0.96), xycoords="axes fraction", va="top"
-            )
-            if row == 0:
-                axes.set_title(f"soft {LABELS[metric]}")
+            axes.set_title(f"{LABELS[metric]}, mean {mean.value:.3f}")
             if row == rows - 1:
-                axes.set_xlabel(f"{LABELS[metric]} of an image")
+                axes.set_xlabel(f"soft {LABELS[metric]} of an image")
         grid[row, 0].set_ylabel(f"{network.network}\nimages")
     return figure
 
@@ -86,7 +83,7 @@ def differences_figure(split: SplitResult) -> Figure:
         for e in split.evidence
         for metric in STUDY_METRICS
     ]
-    figure = new_figure(9.0, 0.28 * len(rows) + 0.9)
+    figure = new_figure(9.0, 0.28 * len(rows) + 1.0)
     axes = figure.subplots()
     axes.axvline(0.0, color=INK, linewidth=1.0)
     for place, (_, _, interval) in enumerate(rows):
@@ -96,7 +93,7 @@ def differences_figure(split: SplitResult) -> Figure:
         axes.plot([interval.value], [place], "o", color=shade, markersize=5)
     names = [f"{label}: {pair.other} \N{MINUS SIGN} {pair.one}" for label, pair, _ in rows]
     axes.set_yticks(range(len(rows)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("difference of the mean over images, 95 % interval")
     return figure
 
@@ -143,7 +140,7 @@ def cases_figure(
             axes.contour(shown.mask, [0.5], colors="#40ff80", linewidths=1.0)
             if column == 0:
                 axes.set_ylabel(f"{case.quartile} quartile")
-                axes.set_title(case.file.rpartition("/")[2].split("_jpg")[0], fontsize=9)
+                axes.set_title(short_name(case.file), fontsize=9)
                 continue
             network = networks[column - 1]
             probability = shown.probability[network]

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.ensemble import export_ensemble
-
 from bench.latency import Latency, measure_latency
 from bench.study.config import StudyConfig
 from bench.study.estimate import seconds_per_image
@@ -14,6 +12,7 @@ from bench.study.kept import Kept
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
 from bench.study.work import Work
+from export.ensemble import export_ensemble
 from export.onnx_export import ExportResult, export_checkpoint
 from runtime.evaluation import Evaluation, evaluate
 from runtime.floors import evaluate_floors
@@ -77,20 +76,21 @@ class Networks:
                     each = seconds_per_image(config)
                 images = {name: len(split.samples) for name, split in dataset.splits.items()}
                 epoch = each * (images["train"] + images["valid"] / 3)
-                self._work.plan(f"train {network}, {kind}", epoch * config.epochs)
+                left = config.epochs - self._epochs_done(kind, config)
+                self._work.plan(f"train {network}, {kind}", epoch * left)
                 self._work.plan(f"export {network}, {kind}", each * _EXPORT_IMAGES / 3)
                 self._work.plan(f"evaluate {network}, {kind}", each * images["test"] / 3)
 
     def train(self, network: str, kind: str) -> Trained:
         """Train a network, or go on where its training was interrupted."""
         config = self._training(network, kind)
-        name = f"train {network}, {kind}"
-        self._work.begin(name)
+        self._work.begin(f"train {network}, {kind}")
+        before = self._epochs_done(kind, config) / config.epochs
 
         def listener(step: Progress) -> None:
             if step.phase == "train":
                 note = f"epoch {step.epoch}/{config.epochs}, loss {step.loss:.4f}"
-                self._work.advance(step.done / step.total, note)
+                self._work.advance((step.done / step.total - before) / (1.0 - before), note)
 
         def make() -> Trained:
             result = train_network(
@@ -185,6 +185,11 @@ class Networks:
 
     def _training(self, network: str, kind: str) -> TrainConfig:
         return self._config.training(network, str(self._data.datasets[kind].root))
+
+    def _epochs_done(self, kind: str, config: TrainConfig) -> int:
+        """Return how many epochs of an interrupted run need not be trained again."""
+        history = self._folder / kind / config.name / "history.csv"
+        return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
 
     def _made_from(self, config: TrainConfig, kind: str) -> object:
         return [{**to_dict(config), "data": ""}, self._data.sha256[kind]]

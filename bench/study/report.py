@@ -30,11 +30,12 @@ from bench.study.tables import (
     scores_table,
     three,
 )
-from runtime.files import replacing, write_text
+from runtime.files import write_bytes, write_text
 from runtime.metrics import STUDY_METRICS
 from runtime.overlay import TARGET
 from runtime.predictor import Predictor
 from runtime.report.audit_page import audit_context, exposure_table
+from runtime.report.cells import short_name
 from runtime.report.exploration_figures import exploration_figures
 from runtime.report.exploration_page import exploration_context, written_tests
 from runtime.report.exploration_tables import summary_table
@@ -142,7 +143,7 @@ def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
     encoded: dict[str, dict[str, object]] = {}
     for file, shown in view.pictures.items():
         encoded[file] = {
-            "title": file.rpartition("/")[2].split(".rf.")[0],
+            "title": short_name(file),
             "scan": picture_uri(shown.scan),
             "mask": picture_uri(mask_layer(shown.mask, width=1)),
             "overlays": [
@@ -177,7 +178,8 @@ def _write_figures(views: list[_SplitView], prepared: Prepared, out: Path) -> di
     paths = {}
     for name, figure in figures.items():
         place = f"{FIGURES}/{name}.png"
-        with replacing(out / place) as temporary:
-            temporary.write_bytes(figure_png(figure, dpi=100))
+        many_scans = "-cases-" in name
+        png = figure_png(figure, 60, colours=256) if many_scans else figure_png(figure, 100)
+        write_bytes(out / place, png)
         paths[name] = place
     return paths

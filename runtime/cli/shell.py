@@ -41,8 +41,10 @@ class Command(click.Command):
                 warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
                 return super().invoke(ctx)
         except Exception as error:
+            # A broken pipe is no fault: whoever reads has seen enough, and click ends quietly.
             if debug or isinstance(
-                error, click.ClickException | click.exceptions.Exit | click.Abort
+                error,
+                click.ClickException | click.exceptions.Exit | click.Abort | BrokenPipeError,
             ):
                 raise
             raise _failure(error) from error

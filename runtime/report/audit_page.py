@@ -5,7 +5,7 @@ import numpy as np
 from runtime.audit import AuditSummary, LinkedPair
 from runtime.coco import Dataset
 from runtime.images import load_scan
-from runtime.report.cells import decimals, percent
+from runtime.report.cells import decimals, percent, short_name
 from runtime.report.page import picture_uri, render
 
 _SIDE = 200
@@ -80,7 +80,7 @@ def _card(dataset: Dataset, pair: LinkedPair) -> dict[str, object]:
         numbers.append(("slices apart", pair.slices_apart))
     return {
         "title": " | ".join(split for split, _ in places),
-        "note": " | ".join(file.split(".rf.")[0] for _, file in places),
+        "note": " | ".join(short_name(file) for _, file in places),
         "scan": picture_uri(np.concatenate([scans[0], gap, scans[1]], axis=1)),
         "numbers": numbers,
     }

@@ -1,6 +1,7 @@
 """How a number is written in a report, and what a table sorts it by."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,11 @@ def as_cell(value: object) -> Cell:
     if isinstance(value, float):
         return decimals(value)
     return Cell(str(value), None, numeric=False)
+
+
+def short_name(file_name: str) -> str:
+    """Return an image's name without its folder and without what Roboflow appends to it."""
+    return re.sub(r"_[A-Za-z]+\.rf\.[0-9A-Za-z]+\.\w+$", "", file_name.rpartition("/")[2])
 
 
 @dataclass(frozen=True, slots=True)

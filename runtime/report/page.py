@@ -117,11 +117,22 @@ def figure_uri(figure: "Figure") -> str:
     return _uri("image/svg+xml", svg(figure).encode())
 
 
-def figure_png(figure: "Figure", dpi: int = 150) -> bytes:
-    """Return a figure as a PNG file, on white; the same figure gives the same bytes."""
+def figure_png(figure: "Figure", dpi: int = 150, colours: int | None = None) -> bytes:
+    """Return a figure as a PNG file, on white; the same figure gives the same bytes.
+
+    Args:
+        colours: at most so many, 2 to 256, which makes a figure of many scans several times
+            smaller; by default as many as there are.
+    """
     from runtime.report.figures import png
 
-    return png(figure, dpi)
+    content = png(figure, dpi)
+    if colours is None:
+        return content
+    stream = io.BytesIO()
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    picture.quantize(colours).save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
 
 
 def picture_uri(picture: NDArray[np.uint8], *, quality: int | None = 85) -> str:

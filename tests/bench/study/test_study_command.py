@@ -1,0 +1,68 @@
+"""`seg-study` as a user meets it."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from study_fixture import Finished
+
+from bench.study.cli import main
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(
+        main, [str(argument) for argument in arguments], prog_name="seg-study"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--network", "vgg"], "found 'vgg'"),
+        (["--network", "resnet50-dice-augment"], "in this order"),
+        (["--network", "scratch", "--network", "scratch"], "each once"),
+        (["--network", "ensemble", "--network", "scratch"], "two or more beside the ensemble"),
+        (["--encoder-weights", "vgg=none"], "'vgg'"),
+        (["--size", "100"], "multiple of 16"),
+        (["--epochs", "0"], "epochs: expected 1 or more"),
+    ],
+)
+def test_wrong_use_ends_with_one_sentence(
+    phantom: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    result = call("--data", phantom, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 2, result.output
+    assert words in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    for data in (tmp_path / "none", tmp_path):
+        result = call("--data", data, "--out", tmp_path / "out" / "study")
+        assert result.exit_code == 2, result.output
+        assert f"{data}: expected" in result.output
+
+
+def test_a_data_set_without_a_test_split_is_refused(phantom: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for split in ("train", "valid"):
+        (tmp_path / "data" / split).symlink_to(phantom / split)
+    result = call("--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "expected a split 'test'" in result.output
+
+
+def test_a_finished_study_is_told_again_at_once(finished: Finished, tmp_path: Path) -> None:
+    small = finished.config
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in small.changes.items()]
+    networks = [f"--network={name}" for name in small.networks]
+    result = call(
+        "--data", small.data, "--preset", "demo", "--threads", 1, "--out", finished.folder,
+        "--cache", finished.cache, *options, *networks,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "of work on this machine" not in result.output
+    for network in finished.result.splits[0].networks:
+        assert f"{network.means['iou'].value:.3f}" in result.output
+    assert str(finished.folder / "report.html") in result.output
