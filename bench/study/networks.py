@@ -65,6 +65,10 @@ class Networks:
         """Estimate the seconds of what is left to do, from a few training steps.
 
         A forward pass costs a third of a training step.
+
+        Raises:
+            ConfigError, CheckpointError: a network cannot be trained, which is told before hours
+                are spent on another one.
         """
         for network in self._config.trained:
             each: float | None = None

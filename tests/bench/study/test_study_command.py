@@ -1,5 +1,6 @@
 """`seg-study` as a user meets it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def test_wrong_use_ends_with_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
+def test_missing_encoder_weights_are_told_before_another_network_is_trained(
+    phantom: Path, tmp_path: Path
+) -> None:
+    result = call(
+        "--data", phantom, "--preset", "demo", "--out", tmp_path / "out", "--width", 4, "--size",
+        32, "--encoder-weights", tmp_path / "none.pth",
+    )  # fmt: skip
+    assert result.exit_code == 2, result.output
+    assert "none.pth: expected encoder weights, found no file" in result.output
+    assert not (tmp_path / "out" / "original").exists()
+
+
 def test_data_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     for data in (tmp_path / "none", tmp_path):
         result = call("--data", data, "--out", tmp_path / "out" / "study")
@@ -54,15 +67,16 @@ def test_a_data_set_without_a_test_split_is_refused(phantom: Path, tmp_path: Pat
 
 
 def test_a_finished_study_is_told_again_at_once(finished: Finished, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / "out")
     small = finished.config
     options = [f"--{name.replace('_', '-')}={value}" for name, value in small.changes.items()]
     networks = [f"--network={name}" for name in small.networks]
     result = call(
-        "--data", small.data, "--preset", "demo", "--threads", 1, "--out", finished.folder,
+        "--data", small.data, "--preset", "demo", "--threads", 1, "--out", folder,
         "--cache", finished.cache, *options, *networks,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "of work on this machine" not in result.output
     for network in finished.result.splits[0].networks:
         assert f"{network.means['iou'].value:.3f}" in result.output
-    assert str(finished.folder / "report.html") in result.output
+    assert str(folder / "report.html") in result.output
