@@ -229,9 +229,10 @@ def slice_number(file_name: str) -> tuple[str, int | None]:
 
     The number is the last one of the name, what Roboflow appends left aside:
     "2369_jpg.rf.8b8afa9d.jpg" is slice 2369 of "", "person01_slice3.png" slice 3 of
-    "person01_slice".
+    "person01_slice". The folder of a split is no part of a series.
     """
     stem = re.sub(r"_[A-Za-z]+\.rf\.[0-9A-Za-z]+$", "", file_name.rpartition(".")[0] or file_name)
+    stem = re.sub(r"^(images/)?(train|valid|val|test)/", "", stem)
     match = re.fullmatch(r"(.*?)(\d{1,9})\D*", stem, re.DOTALL)
     return (match[1], int(match[2])) if match else (stem, None)
 

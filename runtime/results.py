@@ -24,6 +24,7 @@ class EvaluationReport:
             masks were drawn from.
         models: each file with what it scores.
         comparisons: of each pair of files.
+        warnings: what a reader of the scores should know, a sentence each.
     """
 
     data: str
@@ -32,6 +33,7 @@ class EvaluationReport:
     models: tuple[tuple[OnnxFile, Evaluation], ...]
     floors: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def write_report(path: Path, report: EvaluationReport) -> None:
@@ -51,6 +53,7 @@ def write_report(path: Path, report: EvaluationReport) -> None:
                 for file, evaluation in report.models
             ],
             "floors": [{"name": floor.name, **_evaluation(floor)} for floor in report.floors],
+            "warnings": list(report.warnings),
             "comparisons": [to_dict(comparison) for comparison in report.comparisons],
         },
     )

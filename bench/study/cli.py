@@ -77,7 +77,7 @@ _SPLITS: "dict[str, tuple[SplitKind, ...]]" = {
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where the study goes, and goes on when it was interrupted.  "
-    "[default: artifacts/study; demo: artifacts/demo/study]",
+    "[default: artifacts/study-PRESET; demo: artifacts/demo/study]",
 )
 @click.option(
     "--cache",
@@ -129,20 +129,21 @@ def main(
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
         with progress("Phantom") as bar:
             ensure_phantom(PHANTOM, on_image=bar)
-    folder = out or ARTIFACTS / ("study" if data else "demo/study")
+    folder = out or ARTIFACTS / (f"study-{chosen}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with progress("Study  ") as bar:
+        estimated: list[float] = []
         told: set[str] = set()
         in_terminal = sys.stderr.isatty()
 
         def listener(label: str, done: float, total: float) -> None:
-            if total and not told:
+            if total and not estimated:
                 click.echo(f"About {_duration(total)} of work on this machine, by estimate.")
+                estimated.append(total)
             step = label.split(", epoch")[0]
             if not in_terminal and step not in told:
                 click.echo(step, err=True)
-            if total:
-                told.add(step)
+            told.add(step)
             bar(round(done), max(1, round(total)), label)
 
         result, prepared = run_study(

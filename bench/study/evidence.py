@@ -6,15 +6,16 @@ from typing import Literal
 
 import numpy as np
 
-from runtime.comparison import Bootstrap, Comparison, Difference, compare
+from runtime.comparison import Bootstrap, Comparison, Difference, Kind, compare
 from runtime.evaluation import Evaluation
-from runtime.metrics import METRICS, STUDY_METRICS, scores
+from runtime.metrics import STUDY_METRICS, scores
 from runtime.report.two_sample import holm
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
 JUDGED = "iou"
 """The metric that decides a hypothesis; the others are reported beside it."""
+_READINGS: dict[Kind, str] = {"per image": "soft {}", "per image at 0.5": "{} at 0.5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,11 @@ def gather(
     )
 
 
-def judge(difference: Difference) -> Verdict:
-    """Say whether `other` is above `one`: only where the whole interval is on one side of 0."""
-    if difference.difference.low > 0.0:
+def judge(*differences: Difference) -> Verdict:
+    """Say whether `other` is above `one`: only where every interval lies on one side of 0."""
+    if all(difference.difference.low > 0.0 for difference in differences):
         return "supported"
-    if difference.difference.high < 0.0:
+    if all(difference.difference.high < 0.0 for difference in differences):
         return "not supported"
     return "undecided"
 
@@ -106,43 +107,57 @@ def valuable(
 ) -> Hypothesis:
     """Judge the first hypothesis: both kinds of network reach valuable performance.
 
-    The study names no limit. A network is valuable here when its soft IoU is above that of every
-    floor, which knows next to nothing; it is supported when this holds for each network.
+    The study names no limit. A network is valuable here when it is above the best floor, which
+    knows next to nothing, in soft IoU and in IoU at 0.5 alike: a floor that copies a mask is
+    certain everywhere, and a soft metric alone would hold a network's doubts against it. Supported
+    when this holds for each network; not supported when one of them is below the floor in both.
     """
     floor = max(floors, key=lambda f: f.soft.per_image[JUDGED].mean)
     verdicts: list[Verdict] = []
     parts = []
     for network in networks:
-        difference = compare(floor, network, bootstrap).find(JUDGED)
-        verdicts.append(judge(difference))
-        parts.append(f"{network.name} {_signed(difference)}")
-    verdict: Verdict = (
-        "not supported"
-        if "not supported" in verdicts
-        else "undecided"
-        if "undecided" in verdicts
-        else "supported"
-    )
+        found = compare(floor, network, bootstrap)
+        readings = [found.find(JUDGED, kind) for kind in _READINGS]
+        verdicts.append(judge(*readings))
+        soft, decided = map(_signed, readings)
+        parts.append(f"{network.name} {soft}, at 0.5 {decided}")
+    verdict: Verdict = "supported"
+    if "not supported" in verdicts:
+        verdict = "not supported"
+    elif "undecided" in verdicts:
+        verdict = "undecided"
     reason = (
-        f"Soft IoU against the best floor ({floor.name}, "
-        f"{floor.soft.per_image[JUDGED].mean:.3f}): {'; '.join(parts)}."
+        f"Soft IoU minus that of the best floor ({floor.name}, "
+        f"{floor.soft.per_image[JUDGED].mean:.3f}), and the same at 0.5: {'; '.join(parts)}."
     )
     return Hypothesis("Both kinds of network reach valuable performance.", verdict, reason)
 
 
 def better(evidence: Evidence) -> Hypothesis:
-    """Judge the second hypothesis: transfer learning improves on the network trained anew."""
+    """Judge the second hypothesis: transfer learning improves on the network trained anew.
+
+    Decided where soft IoU and IoU at 0.5 agree, since the first also rewards being certain.
+    """
     comparison = evidence.comparison
-    difference = comparison.find(JUDGED)
-    others = [m for m in METRICS if m != JUDGED and judge(comparison.find(m)) != "undecided"]
-    beside = "; ".join(f"{m} {_signed(comparison.find(m))}" for m in others)
+    readings = [comparison.find(JUDGED, kind) for kind in _READINGS]
+    soft, decided = map(_signed, readings)
+    beside = [
+        f"{title.format(metric)} {_signed(difference)}"
+        for metric in STUDY_METRICS
+        if metric != JUDGED
+        for kind, title in _READINGS.items()
+        if judge(difference := comparison.find(metric, kind)) != "undecided"
+    ]
     reason = (
-        f"Soft IoU of {comparison.other} minus that of {comparison.one}: {_signed(difference)}"
-        + (f"; other metrics whose interval excludes 0: {beside}." if beside else "; no other "
-           "metric's interval excludes 0.")
-    )  # fmt: skip
+        f"IoU of {comparison.other} minus that of {comparison.one}: soft {soft}, at 0.5 {decided}; "
+        + (
+            f"other metrics whose interval excludes 0: {'; '.join(beside)}."
+            if beside
+            else "no other metric's interval excludes 0."
+        )
+    )
     claim = "Transfer learning improves on the network trained anew."
-    return Hypothesis(claim, judge(difference), reason)
+    return Hypothesis(claim, judge(*readings), reason)
 
 
 def narrower(evidence: Evidence) -> Hypothesis:

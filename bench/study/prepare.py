@@ -28,6 +28,7 @@ class Prepared:
         datasets: the data set by the kinds of split that the study asks for.
         sha256: of each one's manifest.
         groups: the group of each image.
+        audit, grouped_audit: of the data set's own split, and of the grouped one.
     """
 
     original: Dataset
@@ -36,6 +37,7 @@ class Prepared:
     groups: Mapping[Path, int]
     exploration: Exploration
     audit: AuditSummary
+    grouped_audit: AuditSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ def prepare(config: StudyConfig, folder: Path, kept: Kept, work: Work) -> Prepar
         "audit", [sha256, config.seed], AuditSummary, lambda: _split(original, target, config.seed)
     )
     grouped = read_dataset(target)
+    remaining = kept.result(
+        "audit-grouped", [sha256, config.seed], AuditSummary,
+        lambda: summarise(audit_dataset(grouped)),
+    )  # fmt: skip
     groups = {
         sample.path.resolve(): sample.group
         for split in grouped.splits.values()
@@ -81,7 +87,7 @@ def prepare(config: StudyConfig, folder: Path, kept: Kept, work: Work) -> Prepar
         kind: sha256 if kind == "original" else manifest_sha256(dataset.splits.values())
         for kind, dataset in datasets.items()
     }
-    return Prepared(original, datasets, manifests, groups, exploration, summary)
+    return Prepared(original, datasets, manifests, groups, exploration, summary, remaining)
 
 
 def _split(original: Dataset, target: Path, seed: int) -> AuditSummary:

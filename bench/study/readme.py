@@ -24,7 +24,11 @@ def read_study(path: str | Path) -> StudyResult:
 
 def readme_block(result: StudyResult) -> str:
     """Return what stands in the README between its two marks, these included."""
-    parts = [BEGIN, markdown_table(*readme_table(result))]
+    groups = ", ".join(
+        f"{split.kind} {split.images['test']} in {split.group_count} groups of similar images"
+        for split in result.splits
+    )
+    parts = [BEGIN, markdown_table(*readme_table(result)), f"Test images: {groups}."]
     for split in result.splits:
         verdicts = [
             f"- {h.claim} **{h.verdict.capitalize()}.** {h.reason}" for h in split.hypotheses

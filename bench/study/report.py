@@ -95,6 +95,7 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
         "cards": {s.kind: _cards(s) for s in splits},
         "overlays": _overlays(result),
         "mask_colour": css_colour(TARGET),
+        "remaining": exposure_table(result.grouped_audit),
     }
     files = _write_figures(splits, prepared, out)
     text = {
@@ -102,6 +103,7 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
         "exploration_summary": summary_table(prepared.exploration),
         "exploration_tests": written_tests(prepared.exploration),
         "exposures": exposure_table(result.audit),
+        "remaining": exposure_table(result.grouped_audit),
         "files": files,
     }
     write_text(out / TEXT, render("study.md", text, loader=_LOADER))
@@ -182,4 +184,7 @@ def _write_figures(views: list[_SplitView], prepared: Prepared, out: Path) -> di
         png = figure_png(figure, 60, colours=256) if many_scans else figure_png(figure, 100)
         write_bytes(out / place, png)
         paths[name] = place
+    for earlier in (out / FIGURES).glob("*.png"):
+        if f"{FIGURES}/{earlier.name}" not in paths.values():
+            earlier.unlink()  # of a study of other networks or splits
     return paths

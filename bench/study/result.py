@@ -1,5 +1,6 @@
 """What a study found."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from bench.latency import Latency
@@ -88,6 +89,16 @@ class SplitResult:
     evidence: tuple[Evidence, ...]
     hypotheses: tuple[Hypothesis, ...]
 
+    @property
+    def group_count(self) -> int:
+        """How many groups of similar images the test images fall into."""
+        return len(set(self.groups))
+
+    @property
+    def largest_group(self) -> int:
+        """How many test images the largest group has."""
+        return max(Counter(self.groups).values())
+
 
 @dataclass(frozen=True, slots=True)
 class Leak:
@@ -111,6 +122,7 @@ class StudyResult:
     Attributes:
         data_name: of the data set's folder.
         commands: what was called, and what does the same step by step.
+        audit, grouped_audit: of the data set's own split, and of the grouped one.
     """
 
     data_name: str
@@ -118,6 +130,7 @@ class StudyResult:
     commands: tuple[str, ...]
     machine: Machine
     audit: AuditSummary
+    grouped_audit: AuditSummary
     splits: tuple[SplitResult, ...]
     leaks: tuple[Leak, ...]
 

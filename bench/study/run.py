@@ -69,6 +69,7 @@ def run_study(
         commands=(command, *step_by_step(config, prepared.original.name)),
         machine=describe_machine(),
         audit=prepared.audit,
+        grouped_audit=prepared.grouped_audit,
         splits=splits,
         leaks=_leaks(splits),
     )

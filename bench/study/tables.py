@@ -19,8 +19,7 @@ KINDS = {"original": "the data set's own split", "grouped": "the grouped split"}
 
 def scores_table(split: SplitResult) -> Table:
     """Return the scores of every network and floor on one split's test images."""
-    header = ("network", *(LABELS[m] for m in STUDY_METRICS), "pooled IoU", "IoU at 0.5",
-              "Dice at 0.5")  # fmt: skip
+    header = ("network", *(LABELS[m] for m in STUDY_METRICS), "pooled IoU", "IoU at 0.5")
     rows: list[list[object]] = []
     for network in split.networks:
         means = [interval_cell(network.means[metric]) for metric in STUDY_METRICS]
@@ -32,8 +31,8 @@ def scores_table(split: SplitResult) -> Table:
 
 
 def _beside(evaluation: Evaluation) -> list[object]:
-    hard = evaluation.thresholded.per_image
-    return [three(v) for v in (evaluation.soft.pooled.iou, hard["iou"].mean, hard["dice"].mean)]
+    decided = evaluation.thresholded.per_image["iou"].mean
+    return [three(evaluation.soft.pooled.iou), three(decided)]
 
 
 def calibration_table(split: SplitResult) -> Table:

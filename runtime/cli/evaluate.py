@@ -78,6 +78,7 @@ def main(
     from runtime.floors import evaluate_floors
     from runtime.phantom import ensure_phantom
     from runtime.predictor import Predictor
+    from runtime.provenance import foreign_training
     from runtime.results import EvaluationReport, write_report, write_samples
 
     outputs = [file for file in (json_file, csv_file) if file is not None]
@@ -108,7 +109,10 @@ def main(
     bootstrap = Bootstrap(len(split.samples), known_groups)
     pairs = combinations([evaluation for _, evaluation in scored], 2)
     compared = tuple(compare(one, other, bootstrap) for one, other in pairs)
-    report = EvaluationReport(str(dataset.root), split_name, masks, tuple(scored), known, compared)
+    warnings = foreign_training([file for file, _ in scored], dataset)
+    report = EvaluationReport(
+        str(dataset.root), split_name, masks, tuple(scored), known, compared, warnings
+    )
     click.echo(_render(report))
     if json_file is not None:
         write_report(json_file, report)
@@ -131,6 +135,7 @@ def _render(report: "EvaluationReport") -> str:
         + _scores(rows + floors),
         "Soft metrics over images, and the same at 0.5:\n" + _distributions(rows),
         *_differences(report.comparisons),
+        *(f"Note: {warning}" for warning in report.warnings),
         _cost(report),
     ]
     return "\n\n".join(parts)

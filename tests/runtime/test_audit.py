@@ -50,7 +50,9 @@ def correlation(one: Path, other: Path) -> float:
     ("name", "expected"),
     [
         ("2369_jpg.rf.8b8afa9d2c.jpg", ("", 2369)),
-        ("train/2369_jpg.rf.8b8afa9d2c.jpg", ("train/", 2369)),
+        ("train/2369_jpg.rf.8b8afa9d2c.jpg", ("", 2369)),
+        ("images/valid/7.png", ("", 7)),
+        ("patient3/7.png", ("patient3/", 7)),
         ("person01_slice3.png", ("person01_slice", 3)),
         ("TCGA_CS_4941_19960909_12.tif", ("TCGA_CS_4941_19960909_", 12)),
         ("007.png", ("", 7)),

@@ -36,10 +36,18 @@ def difference(low: float, high: float) -> Difference:
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_a_verdict_needs_the_whole_interval_on_one_side(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    verdict = judge(difference(low, high))
+    verdict = judge(difference(low, high), difference(low, high))
     assert (verdict == "supported") == (low > 0)
     assert (verdict == "not supported") == (high < 0)
     assert (verdict == "undecided") == (low <= 0 <= high)
+
+
+def test_two_readings_that_disagree_decide_nothing() -> None:
+    above, below, open_ = difference(0.1, 0.2), difference(-0.2, -0.1), difference(-0.1, 0.1)
+    assert judge(above, above) == "supported"
+    assert judge(below, below) == "not supported"
+    for pair in ((above, below), (above, open_), (open_, below)):
+        assert judge(*pair) == "undecided"
 
 
 def test_an_undefined_interval_decides_nothing() -> None:
@@ -77,9 +85,14 @@ def test_networks_that_never_differ_have_no_rank() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
-    [(0.5, 0.8, "supported"), (0.8, 0.5, "not supported"), (0.6, 0.601, "undecided")],
+    [
+        (0.3, 0.8, "supported"),
+        (0.8, 0.3, "not supported"),
+        (0.6, 0.601, "undecided"),
+        (0.7, 0.9, "undecided"),  # more certain, and the same at 0.5
+    ],
 )
-def test_transfer_learning_is_judged_by_soft_iou(
+def test_transfer_learning_is_judged_by_iou_soft_and_at_half(
     first: float, second: float, expected: str
 ) -> None:
     evidence = gather(
@@ -88,9 +101,10 @@ def test_transfer_learning_is_judged_by_soft_iou(
     )  # fmt: skip
     hypothesis = better(evidence)
     assert hypothesis.verdict == expected
-    found = evidence.comparison.find("iou").difference
-    for number in (found.value, found.low, found.high):
-        assert f"{number:+.3f}" in hypothesis.reason
+    for kind in ("per image", "per image at 0.5"):
+        found = evidence.comparison.find("iou", kind).difference
+        for number in (found.value, found.low, found.high):
+            assert f"{number:+.3f}" in hypothesis.reason
 
 
 @pytest.mark.parametrize(
@@ -106,13 +120,18 @@ def test_narrowness_is_judged_by_the_standard_deviation(
 
 
 @pytest.mark.parametrize(
-    ("floors", "expected"),
-    [((0.1, 0.3), "supported"), ((0.1, 0.9), "not supported"), ((0.1, 0.6), "undecided")],
+    ("levels", "floors", "expected"),
+    [
+        ((0.7, 0.8), (0.1, 0.3), "supported"),
+        ((0.2, 0.8), (0.1, 0.9), "not supported"),
+        ((0.7, 0.3), (0.1, 0.3), "undecided"),
+        ((0.7, 0.8), (0.1, 0.95), "undecided"),  # a certain floor, and the same at 0.5
+    ],
 )
 def test_a_network_is_valuable_above_the_best_floor(
-    floors: tuple[float, float], expected: str
+    levels: tuple[float, float], floors: tuple[float, float], expected: str
 ) -> None:
-    networks = [evaluation("scratch", 0, 0.6), evaluation("resnet50", 1, 0.7)]
+    networks = [evaluation("scratch", 0, levels[0]), evaluation("resnet50", 1, levels[1])]
     known = [evaluation(f"floor {level}", 5, level) for level in floors]
     hypothesis = valuable(networks, known, Bootstrap(COUNT, resamples=500))
     assert hypothesis.verdict == expected
