@@ -1,7 +1,7 @@
 """How long a prediction takes: networks timed in turn, so that a slow minute slows them all."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,12 +29,7 @@ class Latency:
     threads: int
 
 
-def measure_latency(
-    predictors: Sequence[Predictor],
-    *,
-    runs: int = 30,
-    on_run: Callable[[int, int], None] | None = None,
-) -> tuple[Latency, ...]:
+def measure_latency(predictors: Sequence[Predictor], *, runs: int = 30) -> tuple[Latency, ...]:
     """Time each network's run on a prepared input, one after the other, `runs` times over.
 
     Decoding, resizing and what follows the network are not in it.
@@ -49,8 +44,6 @@ def measure_latency(
             elapsed = time.perf_counter() - start
             if turn >= 0:
                 seconds[index, turn] = elapsed
-        if on_run is not None:
-            on_run(turn + WARM_UP + 1, runs + WARM_UP)
     return tuple(
         _summary(row, predictor.threads) for row, predictor in zip(seconds, predictors, strict=True)
     )

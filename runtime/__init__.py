@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 from runtime.lazy import lazily
 
 if TYPE_CHECKING:
+    from runtime.audit import Audit, LinkRule, audit_dataset
+    from runtime.audit_summary import AuditSummary, summarise
     from runtime.check import CheckReport, SplitSummary, check_dataset
     from runtime.coco import Dataset, Split, read_dataset
+    from runtime.comparison import Bootstrap, Comparison, Difference, Interval, compare
     from runtime.errors import (
         AnnotationError,
         CheckpointError,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     )
     from runtime.evaluation import Averages, Evaluation, SampleSums, evaluate
     from runtime.floors import evaluate_floors
+    from runtime.grouped_split import GroupedSplit, split_by_group, write_split
     from runtime.images import Scan, load_scan, to_input
     from runtime.manifest import manifest_sha256
     from runtime.metadata import Metadata, Parity
@@ -49,18 +53,26 @@ if TYPE_CHECKING:
 __all__ = [
     "Annotation",
     "AnnotationError",
+    "Audit",
+    "AuditSummary",
     "Averages",
+    "Bootstrap",
     "Calibration",
     "CalibrationSums",
     "CheckReport",
     "CheckpointError",
+    "Comparison",
     "ConfigError",
     "DataError",
     "Dataset",
     "Defect",
+    "Difference",
     "Evaluation",
     "EvaluationReport",
+    "GroupedSplit",
     "ImageError",
+    "Interval",
+    "LinkRule",
     "Metadata",
     "MissingExtraError",
     "ModelError",
@@ -83,7 +95,9 @@ __all__ = [
     "TensorInfo",
     "TrainingError",
     "UseError",
+    "audit_dataset",
     "check_dataset",
+    "compare",
     "draw_overlay",
     "ensure_phantom",
     "evaluate",
@@ -96,16 +110,23 @@ __all__ = [
     "read_dataset",
     "read_onnx",
     "scores",
+    "split_by_group",
     "spread",
+    "summarise",
     "thresholded_sums",
     "to_input",
     "write_report",
     "write_samples",
+    "write_split",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
+        "runtime.audit": ("Audit", "LinkRule", "audit_dataset"),
+        "runtime.audit_summary": ("AuditSummary", "summarise"),
+        "runtime.comparison": ("Bootstrap", "Comparison", "Difference", "Interval", "compare"),
+        "runtime.grouped_split": ("GroupedSplit", "split_by_group", "write_split"),
         "runtime.check": ("CheckReport", "SplitSummary", "check_dataset"),
         "runtime.coco": ("Dataset", "Split", "read_dataset"),
         "runtime.samples": ("Annotation", "Defect", "Sample"),

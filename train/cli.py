@@ -8,9 +8,9 @@ import click
 
 from runtime.cli.shell import (
     ARTIFACTS,
-    CACHE,
     PHANTOM,
     Command,
+    cache_option,
     counted,
     data_option,
     progress,
@@ -118,14 +118,7 @@ if TYPE_CHECKING:
     help="Where the run goes.  [default: artifacts/unet-ARCH-wWIDTH, with what departs from the "
     "study's protocol behind; demo: the same in artifacts/demo]",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    default=CACHE,
-    show_default=True,
-    metavar="DIR",
-    help="Where decoded images are kept.",
-)
+@cache_option
 @click.option(
     "--resume", is_flag=True, help="Go on after the last whole epoch of the run in --out."
 )

@@ -9,9 +9,9 @@ import click
 
 from runtime.cli.shell import (
     ARTIFACTS,
-    CACHE,
     PHANTOM,
     Command,
+    cache_option,
     data_option,
     progress,
     require,
@@ -79,14 +79,7 @@ _SPLITS: "dict[str, tuple[SplitKind, ...]]" = {
     help="Where the study goes, and goes on when it was interrupted.  "
     "[default: artifacts/study-PRESET; demo: artifacts/demo/study]",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    default=CACHE,
-    show_default=True,
-    metavar="DIR",
-    help="Where decoded images are kept.",
-)
+@cache_option
 def main(
     data: Path | None,
     preset: str | None,

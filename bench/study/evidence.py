@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from runtime.comparison import Bootstrap, Comparison, Difference, Kind, compare
+from runtime.comparison import Bootstrap, Comparison, Difference, Kind, compare, soft_values
 from runtime.evaluation import Evaluation
-from runtime.metrics import STUDY_METRICS, scores
+from runtime.metrics import STUDY_METRICS
 from runtime.report.two_sample import holm
 
 Verdict = Literal["supported", "not supported", "undecided"]
@@ -73,10 +73,7 @@ def gather(
     owner = np.unique(np.asarray(groups), return_inverse=True)[1]
     tests = []
     for metric in STUDY_METRICS:
-        first, second = (
-            np.array([getattr(scores(s.soft), metric) for s in e.samples]) for e in (one, other)
-        )
-        difference = second - first
+        difference = soft_values(other, metric) - soft_values(one, metric)
         defined = ~np.isnan(difference)
         counts = np.bincount(owner, defined)
         sums = np.bincount(owner, np.where(defined, difference, 0.0))

@@ -85,23 +85,25 @@ def draw_cases(
 ) -> dict[str, Pictures]:
     """Run each network on each of the named scans.
 
+    Args:
+        predictors: at least one, all of one input size.
+
     Raises:
         ImageError, AnnotationError: a sample cannot be read.
         ModelError: a network's output is not a probability map.
     """
     samples = {sample.file_name: sample for sample in split.samples}
     known = {e.name: {s.file: scores(s.soft) for s in e.samples} for e in evaluations}
+    size = next(iter(predictors.values())).size
     pictures = {}
     for file in dict.fromkeys(files):
         sample = samples[file]
-        probability = {}
-        for name, predictor in predictors.items():
-            pixels = load_scan(sample.path, predictor.size).pixels
-            probability[name] = predictor.run(to_input(pixels)[None])[0]
+        pixels = load_scan(sample.path, size).pixels
+        image = to_input(pixels)[None]
         pictures[file] = Pictures(
             scan=pixels,
-            mask=sample.mask(predictor.size),
-            probability=probability,
+            mask=sample.mask(size),
+            probability={name: predictor.run(image)[0] for name, predictor in predictors.items()},
             scores={name: each[file] for name, each in known.items()},
         )
     return pictures

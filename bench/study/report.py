@@ -26,12 +26,12 @@ from bench.study.tables import (
     comparison_table,
     cost_table,
     leak_table,
-    readme_table,
     scores_table,
     three,
 )
+from runtime.comparison import RESAMPLES
 from runtime.files import write_bytes, write_text
-from runtime.metrics import STUDY_METRICS
+from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS
 from runtime.overlay import TARGET
 from runtime.predictor import Predictor
 from runtime.report.audit_page import audit_context, exposure_table
@@ -78,8 +78,9 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
         "kinds": KINDS,
         "labels": LABELS,
         "metrics": STUDY_METRICS,
+        "resamples": RESAMPLES,
+        "bins": CALIBRATION_BINS,
         "tables": {
-            "readme": readme_table(result),
             "leak": leak_table(result),
             "cost": cost_table(result),
             "scores": {s.kind: scores_table(s) for s in result.splits},

@@ -7,7 +7,7 @@ from bench.latency import Latency
 from bench.machine import Machine
 from bench.study.config import StudyConfig
 from bench.study.evidence import Evidence, Hypothesis
-from runtime.audit import AuditSummary
+from runtime.audit_summary import AuditSummary
 from runtime.comparison import Interval
 from runtime.evaluation import Evaluation
 from train.history import EpochRow

@@ -166,7 +166,8 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     Writes a page that shows pairs across splits, the strongest and those at the rule's limits.
     """
     require("report", "jinja2", "matplotlib", "scipy")
-    from runtime.audit import LinkRule, audit_dataset, summarise
+    from runtime.audit import LinkRule, audit_dataset
+    from runtime.audit_summary import summarise
     from runtime.coco import read_dataset
     from runtime.files import ensure_replaceable, write_json, write_text
     from runtime.report.audit_page import audit_page, exposure_table

@@ -93,6 +93,18 @@ def threads_option(function: Function) -> Function:
     )(function)
 
 
+def cache_option(function: Function) -> Function:
+    """`--cache DIR`."""
+    return click.option(
+        "--cache",
+        type=click.Path(path_type=Path),
+        default=CACHE,
+        show_default=True,
+        metavar="DIR",
+        help="Where decoded images are kept.",
+    )(function)
+
+
 def json_option(what: str) -> Callable[[Function], Function]:
     """`--json FILE`."""
     return click.option(

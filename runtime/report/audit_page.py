@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runtime.audit import AuditSummary, LinkedPair
+from runtime.audit_summary import AuditSummary, LinkedPair
 from runtime.coco import Dataset
 from runtime.images import load_scan
 from runtime.report.cells import decimals, percent, short_name

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import runtime.audit
-from runtime.audit import LinkRule, audit_dataset, slice_number, summarise
+from runtime.audit import LinkRule, audit_dataset, slice_number
+from runtime.audit_summary import summarise
 from runtime.coco import Dataset, read_dataset
 from runtime.errors import ConfigError, DataError
 from runtime.images import load_scan
