@@ -1,5 +1,7 @@
 """PyTorch networks to an ONNX graph with a sigmoid at its end, or the mean of several."""
 
+import ast
+import copy
 import io
 import logging
 import warnings
@@ -17,7 +19,10 @@ from train.network import UNet
 
 OPSET = 20
 IR_VERSION = 10
+LAYER_SEPARATOR = "/"
+"""Between the layer and the operator in a node's name."""
 _DIMENSIONS = ("batch", "height", "width")
+_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 class WithSigmoid(nn.Module):
@@ -46,13 +51,21 @@ class MeanProbability(nn.Module):
         return sum(others, first) / len(self.members)  # type: ignore[no-any-return]
 
 
+def joined(networks: Sequence[UNet]) -> WithSigmoid | MeanProbability:
+    """Return the networks as one module, whose paths are the layers that `convert` names."""
+    copies = [copy.deepcopy(network).eval() for network in networks]
+    return WithSigmoid(copies[0]) if len(copies) == 1 else MeanProbability(copies)
+
+
 def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
     """Convert a network in eval mode, or several side by side, to one ONNX graph.
 
     Input and output are named and shaped as section 5 of the design says: the batch is dynamic,
     height and width are too unless `spec` allows no other size than its own. The output of several
-    networks is the mean of their probabilities. The graph is checked by `onnx.checker`, holds
-    standard operators of one opset alone, and no trace of the machine that made it.
+    networks is the mean of their probabilities. Nodes are named after the layer that they are of
+    and their operator ("network.decoder.0.up/ConvTranspose"). The graph is checked by
+    `onnx.checker`, holds standard operators of one opset alone, and no trace of the machine that
+    made it.
 
     Raises:
         ParityError: PyTorch's exporter gave a graph of another form.
@@ -64,10 +77,9 @@ def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
     else:
         sides = (spec.height, spec.width)
         dynamic = {0: _DIMENSIONS[0]}
-    module = WithSigmoid(networks[0]) if len(networks) == 1 else MeanProbability(networks)
     with _quiet():
         program = torch.onnx.export(
-            module.eval(),
+            joined(networks).eval(),
             (torch.rand(2, 3, *sides),),
             dynamo=True,
             dynamic_shapes={"image": dynamic},
@@ -80,6 +92,7 @@ def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
     assert program is not None
     model = onnx.ModelProto()
     model.CopyFrom(program.model_proto)
+    _name_nodes(model)
     _clean(model, {} if spec.multiple else {"height": spec.height, "width": spec.width})
     _check(model, len(networks))
     onnx.checker.check_model(model, full_check=True)
@@ -88,17 +101,16 @@ def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
 
 def with_logit_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy that also gives each member's logits, as outputs "logit_0", "logit_1", ..."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for index, sigmoid in enumerate(_final_sigmoids(copy)):
+    changed = copy.deepcopy(model)
+    for index, sigmoid in enumerate(final_sigmoids(changed)):
         logit, name = sigmoid.input[0], logit_name(index)
-        (producer,) = (node for node in copy.graph.node if logit in node.output)
+        (producer,) = (node for node in changed.graph.node if logit in node.output)
         producer.output[list(producer.output).index(logit)] = name
         sigmoid.input[0] = name
-        output = copy.graph.output.add()
-        output.CopyFrom(copy.graph.output[0])
+        output = changed.graph.output.add()
+        output.CopyFrom(changed.graph.output[0])
         output.name = name
-    return copy
+    return changed
 
 
 def logit_name(member: int) -> str:
@@ -115,6 +127,22 @@ def count_macs(network: nn.Module, size: int) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, size, size))
     return int(counter.get_total_flops() // 2)
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Name each node LAYER/OPERATOR, numbered from the second of a name on.
+
+    The layer is what PyTorch's exporter notes: the path of the innermost module; a batch
+    normalisation that was folded into a convolution gives its name to the convolution.
+    """
+    seen: dict[str, int] = {}
+    for node in model.graph.node:
+        noted = {entry.key: entry.value for entry in node.metadata_props}
+        scopes = ast.literal_eval(noted.get(_SCOPES, "[]"))
+        layer = scopes[-2] if len(scopes) > 1 else ""
+        name = f"{layer}{LAYER_SEPARATOR}{node.op_type}" if layer else node.op_type
+        seen[name] = seen.get(name, 0) + 1
+        node.name = name if seen[name] == 1 else f"{name}_{seen[name]}"
 
 
 def _clean(model: onnx.ModelProto, fixed: dict[str, int]) -> None:
@@ -150,12 +178,12 @@ def _check(model: onnx.ModelProto, members: int) -> None:
             f"export: expected standard operators of opset {OPSET} from {INPUT_NAME!r} to "
             f"{OUTPUT_NAME!r}, found {opsets} from {names}"
         )
-    found = len(_final_sigmoids(model))
+    found = len(final_sigmoids(model))
     if found != members:
         raise ParityError(f"export: expected {members} sigmoids at the end, found {found}")
 
 
-def _final_sigmoids(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+def final_sigmoids(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     """Return the sigmoids that the output is the mean of, in the order of the members.
 
     Raises:

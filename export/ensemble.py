@@ -1,14 +1,17 @@
 """Several checkpoints to one ONNX file, whose output is the mean of their probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import torch
 
 from export.description import describe_ensemble, describe_network
-from export.onnx_export import ExportResult, comparison_data, write_networks
+from export.onnx_export import ExportResult, comparison_data, silent
+from export.variants import Precision
+from export.writing import Order, write_networks
 from runtime.errors import ConfigError
+from runtime.machine import available_cores
 from runtime.onnx_file import MAX_BYTES
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.network import UNet
@@ -19,16 +22,17 @@ def export_ensemble(
     output: str | Path,
     *,
     data: str | Path | None = None,
+    precision: Precision = "fp32",
     threads: int | None = None,
+    on_step: Callable[[str], None] = silent,
 ) -> ExportResult:
     """Write several checkpoints' networks as one ONNX file that gives their mean probability.
 
     Args:
         checkpoints: at least two, of different networks that were trained at one size, with masks
             of one kind.
-        data: the data set whose valid split gives the real images of the comparison with PyTorch;
-            by default what the first network was trained on.
-        threads: of ONNX Runtime in the comparison.
+        data: by default what the first network was trained on.
+        data, precision, threads, on_step: as for one checkpoint.
 
     Raises:
         ConfigError: the networks do not belong into one file.
@@ -52,8 +56,16 @@ def export_ensemble(
             f"{target}: expected networks of at most {MAX_BYTES // 4:,} parameters together, "
             f"found {metadata.network.parameters:,}"
         )
-    dataset = comparison_data(sources[0], loaded[0], data)
-    return write_networks(sources, networks, metadata, target, dataset, threads)
+    order = Order(
+        networks=networks,
+        metadata=metadata,
+        dataset=comparison_data(sources[0], loaded[0], data),
+        masks=loaded[0].config.masks,
+        precision=precision,
+        threads=threads or available_cores(),
+        on_step=on_step,
+    )
+    return ExportResult(tuple(sources), write_networks(order, target))
 
 
 def _check_members(

@@ -1,24 +1,19 @@
 """Checkpoints to one self-sufficient ONNX file: graph, metadata and certificate."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-
-from export.card import model_card
-from export.conversion import convert
 from export.description import describe_network
-from export.parity import certify, make_cases
+from export.variants import Precision
+from export.writing import Order, write_networks
 from runtime.coco import Dataset, read_dataset
 from runtime.errors import CheckpointError, DataError
-from runtime.files import write_bytes, write_text
 from runtime.machine import available_cores
-from runtime.metadata import KEY, Metadata, dump_metadata
-from runtime.onnx_file import OnnxFile, read_onnx
+from runtime.metadata import Metadata
+from runtime.onnx_file import OnnxFile
 from train.checkpoint import BEST, Checkpoint, build_network, load_checkpoint
-from train.network import UNet
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +22,12 @@ class ExportResult:
 
     checkpoints: tuple[Path, ...]
     file: OnnxFile
-    metadata: Metadata
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the file says about itself."""
+        assert self.file.metadata is not None
+        return self.file.metadata
 
 
 def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
@@ -44,10 +44,18 @@ def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
     return found
 
 
-def default_output(checkpoint: Path) -> Path:
-    """Return the file that a checkpoint is exported to: RUN.onnx beside the folder RUN."""
+def default_output(checkpoint: Path, precision: Precision = "fp32") -> Path:
+    """Return the file that a checkpoint is exported to: RUN.onnx beside the folder RUN.
+
+    One of a lower precision is RUN-fp16.onnx or RUN-int8.onnx.
+    """
     folder = checkpoint.resolve().parent
-    return checkpoint.parent.parent / f"{folder.name}.onnx"
+    ending = "" if precision == "fp32" else f"-{precision}"
+    return checkpoint.parent.parent / f"{folder.name}{ending}.onnx"
+
+
+def silent(step: str) -> None:
+    """Take note of a step of an export, and tell nobody."""
 
 
 def export_checkpoint(
@@ -55,27 +63,40 @@ def export_checkpoint(
     output: str | Path,
     *,
     data: str | Path | None = None,
+    precision: Precision = "fp32",
     threads: int | None = None,
+    on_step: Callable[[str], None] = silent,
 ) -> ExportResult:
     """Write a checkpoint's network as an ONNX file, once it has been compared with PyTorch.
 
     Args:
-        data: the data set whose valid split gives the real images of the comparison; by default
-            what the network was trained on.
+        data: the data set whose valid split gives the real images of the comparison, and whose
+            train split calibrates INT8; by default what the network was trained on.
+        precision: of the weights; "int8" is that of the activations too. Lower ones than float32
+            are judged by pooled soft IoU on the valid split.
         threads: of ONNX Runtime in the comparison.
+        on_step: told what is being done.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
         DataError: the data set cannot be read.
-        ParityError: the file would not compute what the network computes; none is written.
+        ParityError: the file would not compute what the network computes, or a lower precision
+            would cost too much accuracy; none is written.
         OutputError: the file cannot be written.
     """
     source, target = Path(checkpoint), Path(output)
     loaded = load_checkpoint(source)
     network = build_network(loaded, source)
-    dataset = comparison_data(source, loaded, data)
-    metadata = describe_network(loaded, network, target.stem)
-    return write_networks([source], [network], metadata, target, dataset, threads)
+    order = Order(
+        networks=[network],
+        metadata=describe_network(loaded, network, target.stem),
+        dataset=comparison_data(source, loaded, data),
+        masks=loaded.config.masks,
+        precision=precision,
+        threads=threads or available_cores(),
+        on_step=on_step,
+    )
+    return ExportResult((source,), write_networks(order, target))
 
 
 def comparison_data(source: Path, loaded: Checkpoint, data: str | Path | None) -> Dataset:
@@ -93,44 +114,3 @@ def comparison_data(source: Path, loaded: Checkpoint, data: str | Path | None) -
             "none; give a data set with --data"
         )
     return read_dataset(data or loaded.config.data)
-
-
-def write_networks(
-    sources: Sequence[Path],
-    networks: Sequence[UNet],
-    metadata: Metadata,
-    target: Path,
-    dataset: Dataset,
-    threads: int | None,
-) -> ExportResult:
-    """Write networks in eval mode as one file, once it has been compared with PyTorch.
-
-    Args:
-        sources: the checkpoints they came from.
-        metadata: what the file says, without a certificate.
-        dataset: its valid split gives the real images of the comparison.
-
-    Raises:
-        ParityError: the file would not compute what the networks compute; none is written.
-        OutputError: the file cannot be written.
-    """
-    spec = metadata.input
-    model = convert(networks, spec)
-    parity = certify(
-        model,
-        networks,
-        make_cases(dataset.split("valid"), (spec.height, spec.width), spec.multiple),
-        images_from=f"{dataset.name}, valid",
-        threads=threads or available_cores(),
-    )
-    metadata = replace(metadata, parity=parity)
-    onnx.helper.set_model_props(model, {KEY: dump_metadata(metadata)})
-    write_bytes(target, model.SerializeToString())
-    file = read_onnx(target)
-    write_text(card_path(target), model_card(file))
-    return ExportResult(tuple(sources), file, metadata)
-
-
-def card_path(target: Path) -> Path:
-    """Return where the model card of an exported file goes: beside it, RUN.md."""
-    return target.with_suffix(".md")

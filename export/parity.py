@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
 from export.conversion import logit_name, with_logit_outputs
+from export.sessions import open_session
 from runtime.coco import Split
 from runtime.errors import ParityError
 from runtime.images import Size, load_scan, to_input
@@ -22,7 +22,7 @@ from runtime.machine import installed_versions
 from runtime.metadata import INPUT_NAME, OUTPUT_NAME, Parity
 from runtime.metrics import THRESHOLD, pixel_sums, scores
 from runtime.predictor import PROVIDERS
-from runtime.samples import Sample
+from runtime.samples import MaskKind, Sample
 from train.network import UNet
 
 Floats = NDArray[np.float32]
@@ -30,10 +30,7 @@ Doubles = NDArray[np.float64]
 
 TOLERANCE = 1e-5
 """The largest difference of probabilities that passes."""
-LOGIT_TOLERANCE = 1e-4
-"""The largest difference of logits that passes, relative to 1 + the largest logit of the input."""
 REAL_IMAGES = 8
-_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +47,15 @@ class Case:
     masks: NDArray[np.uint8] | None = None
 
 
-def make_cases(split: Split, size: Size, multiple: int) -> tuple[Case, ...]:
-    """Return real images alone and in batches of 4, other sizes, and four artificial images.
+def make_cases(
+    split: Split, size: Size, multiple: int, masks: MaskKind = "boxes"
+) -> tuple[Case, ...]:
+    """Return real images alone and as one batch, other sizes, and four artificial images.
 
     Up to eight images are taken, evenly spread over the split.
 
     Args:
+        masks: what the soft IoU of the real images is taken against.
         multiple: of other sizes' height and width; 0 where none are allowed, and left out here.
 
     Raises:
@@ -64,12 +64,10 @@ def make_cases(split: Split, size: Size, multiple: int) -> tuple[Case, ...]:
     chosen = np.linspace(0, len(split.samples) - 1, min(REAL_IMAGES, len(split.samples)))
     samples = [split.samples[int(index)] for index in chosen]
     cases = [
-        Case(sample.file_name, _inputs([sample], size), sample.mask(size)[None])
+        Case(sample.file_name, _inputs([sample], size), sample.mask(size, masks)[None])
         for sample in samples
     ]
-    for start in range(0, len(samples), _BATCH):
-        batch = samples[start : start + _BATCH]
-        cases.append(Case(f"a batch of {len(batch)}", _inputs(batch, size)))
+    cases.append(Case(f"a batch of {len(samples)}", _inputs(samples, size)))
     others = ((size[0] + multiple, size[1]), (size[0], size[1] + 2 * multiple))
     for other in others if multiple else ():
         cases.append(Case(f"size {other[0]}x{other[1]}", _inputs(samples[:1], other)))
@@ -93,53 +91,88 @@ def _artificial(size: Size) -> list[Case]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the networks give for a case.
+
+    Attributes:
+        probabilities: float64 [N, 1, H, W], the mean of the networks' in float64.
+        single: the same in float32.
+        logits: float64 [networks, N, 1, H, W].
+    """
+
+    probabilities: Doubles
+    single: Floats
+    logits: Doubles
+
+
+def expect(networks: Sequence[UNet], cases: Sequence[Case]) -> tuple[Expected, ...]:
+    """Run networks in eval mode on each case, in PyTorch on the CPU."""
+    exact = [copy.deepcopy(network).double() for network in networks]
+    found = []
+    for case in cases:
+        inputs = torch.from_numpy(case.inputs)
+        with torch.no_grad():
+            logits = torch.stack([network(inputs.double()) for network in exact])
+            single = torch.stack([network(inputs) for network in networks])
+        found.append(
+            Expected(
+                torch.sigmoid(logits).mean(0).numpy(),
+                torch.sigmoid(single).mean(0).numpy(),
+                logits.numpy(),
+            )
+        )
+    return tuple(found)
+
+
 def certify(
     model: onnx.ModelProto,
-    networks: Sequence[UNet],
     cases: Sequence[Case],
+    expected: Sequence[Expected],
     *,
     images_from: str,
     threads: int,
+    tolerance: float | None = TOLERANCE,
 ) -> Parity:
-    """Compare a graph in ONNX Runtime with networks in PyTorch in float64, on the CPU.
+    """Compare a graph in ONNX Runtime, on the CPU, with what its networks give.
 
-    Probabilities are those of the graph as it will be written, and expected to be the mean of the
-    networks'; each network's logits come from a copy of the graph that has them as outputs too.
+    Probabilities are those of the graph as it will be written; each network's logits come from a
+    copy of the graph that has them as outputs too.
+
+    Args:
+        tolerance: the largest difference of probabilities that passes; logits may differ by ten
+            times as much, relative to 1 + the largest logit of the input. None lets every finite
+            difference pass, for a graph that is judged otherwise.
 
     Returns:
-        The certificate.
+        The certificate, without the file's digest.
 
     Raises:
         ParityError: a difference is larger than its tolerance.
     """
-    probability_session = _session(model, threads)
-    logit_session = _session(with_logit_outputs(model), threads)
-    logit_names = [logit_name(member) for member in range(len(networks))]
-    exact = [copy.deepcopy(network).double() for network in networks]
+    probability_session = open_session(model.SerializeToString(), threads)
+    logit_session = open_session(with_logit_outputs(model).SerializeToString(), threads)
+    logit_names = [logit_name(member) for member in range(len(expected[0].logits))]
     probability_differences: list[Doubles] = []
     logit_differences: list[Doubles] = []
     flipped, iou_change, single_difference = 0, 0.0, 0.0
-    for case in cases:
-        inputs = torch.from_numpy(case.inputs)
-        with torch.no_grad():
-            expected_logits = torch.stack([network(inputs.double()) for network in exact])
-            logits = torch.stack([network(inputs) for network in networks])
-        single = torch.sigmoid(logits).mean(0).numpy()
-        expected = torch.sigmoid(expected_logits).mean(0).numpy()
+    for case, wanted in zip(cases, expected, strict=True):
         (found,) = probability_session.run([OUTPUT_NAME], {INPUT_NAME: case.inputs})
-        found_logits = logit_session.run(logit_names, {INPUT_NAME: case.inputs})
-        probability_difference = np.abs(found - expected)
-        _gate(case.name, "probabilities", probability_difference, TOLERANCE)
+        found_logits = np.stack(logit_session.run(logit_names, {INPUT_NAME: case.inputs}))
+        probability_difference = np.abs(found - wanted.probabilities)
+        logit_difference = np.abs(found_logits - wanted.logits)
+        limit = np.finfo(np.float64).max if tolerance is None else tolerance
+        _gate(case, "probabilities", probability_difference, limit)
+        for difference, logits in zip(logit_difference, wanted.logits, strict=True):
+            scale = 10.0 * (1.0 + float(np.abs(logits).max()))
+            _gate(case, "logits", difference, limit if tolerance is None else limit * scale)
         probability_differences.append(probability_difference.ravel())
-        for logit, expected_logit in zip(found_logits, expected_logits, strict=True):
-            logit_difference = np.abs(logit - expected_logit.numpy())
-            limit = LOGIT_TOLERANCE * (1.0 + float(expected_logit.abs().max()))
-            _gate(case.name, "logits", logit_difference, limit)
-            logit_differences.append(logit_difference.ravel())
-        single_difference = max(single_difference, float(np.abs(found - single).max()))
-        flipped += int(((found >= THRESHOLD) != (expected >= THRESHOLD)).sum())
+        logit_differences.append(logit_difference.ravel())
+        single_difference = max(single_difference, float(np.abs(found - wanted.single).max()))
+        flipped += int(((found >= THRESHOLD) != (wanted.probabilities >= THRESHOLD)).sum())
         if case.masks is not None:
-            iou_change = max(iou_change, _iou_change(found, expected, case.masks))
+            change = _iou_change(found, wanted.probabilities, case.masks)
+            iou_change = max(iou_change, change)
     probability_all = np.concatenate(probability_differences)
     logit_all = np.concatenate(logit_differences)
     return Parity(
@@ -152,7 +185,7 @@ def certify(
         max_logit=float(logit_all.max()),
         p99_logit=float(np.quantile(logit_all, 0.99)),
         max_probability_float32=single_difference,
-        tolerance_probability=TOLERANCE,
+        tolerance_probability=tolerance,
         flipped_pixels=flipped,
         soft_iou_change=iou_change,
         versions=installed_versions("torch", "onnx", "onnxruntime"),
@@ -160,21 +193,26 @@ def certify(
     )
 
 
-def _session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    content = model.SerializeToString()
-    return onnxruntime.InferenceSession(content, options, providers=list(PROVIDERS))
+class DifferenceError(ParityError):
+    """A graph differs from its networks on a case.
+
+    Attributes:
+        case: the first on which it does.
+    """
+
+    def __init__(self, message: str, case: Case) -> None:
+        super().__init__(message)
+        self.case = case
 
 
-def _gate(case: str, what: str, difference: Doubles, limit: float) -> None:
+def _gate(case: Case, what: str, difference: Doubles, limit: float) -> None:
     largest = float(difference.max())
     # Written so that a NaN fails.
     if not largest <= limit:
-        raise ParityError(
-            f"export, {case}: expected {what} within {limit:.2g} of PyTorch's, found a difference "
-            f"of {largest:.2g}; no file was written"
+        raise DifferenceError(
+            f"export, {case.name}: expected {what} within {limit:.2g} of PyTorch's, found a "
+            f"difference of {largest:.2g}",
+            case,
         )
 
 

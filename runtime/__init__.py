@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from runtime.predictor import Predictor
     from runtime.results import EvaluationReport, write_report, write_samples
     from runtime.samples import Annotation, Defect, Sample
+    from runtime.verification import Check, Verification, verify
 
 __all__ = [
     "Annotation",
@@ -59,6 +60,7 @@ __all__ = [
     "Bootstrap",
     "Calibration",
     "CalibrationSums",
+    "Check",
     "CheckReport",
     "CheckpointError",
     "Comparison",
@@ -95,6 +97,7 @@ __all__ = [
     "TensorInfo",
     "TrainingError",
     "UseError",
+    "Verification",
     "audit_dataset",
     "check_dataset",
     "compare",
@@ -115,6 +118,7 @@ __all__ = [
     "summarise",
     "thresholded_sums",
     "to_input",
+    "verify",
     "write_report",
     "write_samples",
     "write_split",
@@ -167,5 +171,6 @@ __getattr__ = lazily(
         "runtime.phantom": ("PhantomConfig", "ensure_phantom", "make_phantom"),
         "runtime.predictor": ("Predictor",),
         "runtime.results": ("EvaluationReport", "write_report", "write_samples"),
+        "runtime.verification": ("Check", "Verification", "verify"),
     },
 )

@@ -8,7 +8,7 @@ from runtime.images import MAX_SIDE, RESIZE_FILTER, Size
 from runtime.schema import from_dict, to_dict
 
 KEY = "segmentation"
-SCHEMA = "1.1"
+SCHEMA = "1.2"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
 
 
@@ -145,10 +145,14 @@ class Parity:
         max_probability, p99_probability: largest and 99th-percentile absolute difference.
         max_logit, p99_logit: the same before the sigmoid, over all members of an ensemble.
         max_probability_float32: largest difference to PyTorch in float32.
-        tolerance_probability: the largest difference that would have passed.
+        tolerance_probability: the largest difference that would have passed; None where the file
+            is not meant to give the network's own numbers (`Metadata.conversion` says how it was
+            judged).
         flipped_pixels: values on different sides of 0.5.
         soft_iou_change: largest absolute change of a real image's soft IoU; NaN is 0.
         providers: of ONNX Runtime.
+        digest: SHA-256 of the graph and weights that were compared (`OnnxFile.digest`). New in
+            version 1.2.
     """
 
     images: int
@@ -160,11 +164,68 @@ class Parity:
     max_logit: float
     p99_logit: float
     max_probability_float32: float
-    tolerance_probability: float
+    tolerance_probability: float | None
     flipped_pixels: int
     soft_iou_change: float
     versions: dict[str, str]
     providers: tuple[str, ...]
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLayer:
+    """A layer that stays float32 in a file of lower precision, its weight, and why."""
+
+    name: str
+    weight: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Median latencies of one image, in milliseconds, measured in turn in one run.
+
+    Attributes:
+        before_ms, after_ms: of the plain float32 file and of this one.
+        runs: of each, after the warm-up.
+        threads: of ONNX Runtime.
+        machine: the processor.
+    """
+
+    before_ms: float
+    after_ms: float
+    runs: int
+    threads: int
+    machine: str
+    onnxruntime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a file departs from the plain float32 file of the same network, and what that changed.
+
+    Attributes:
+        method: in words.
+        plain_digest, plain_bytes: digest of the plain file's graph and weights, and its size.
+        calibration: how many images the ranges were taken from, and from where; empty where there
+            are no ranges.
+        kept: the layers that stay float32, in the order of the graph.
+        judged_on: how many images soft IoU was compared on, and from where.
+        soft_iou_before, soft_iou_after: pooled, of the plain file and of this one.
+        soft_iou_fall_allowed: the largest fall that would have passed.
+        timing: of both files.
+    """
+
+    method: str
+    plain_digest: str
+    plain_bytes: int
+    calibration: str
+    kept: tuple[KeptLayer, ...]
+    judged_on: str
+    soft_iou_before: float
+    soft_iou_after: float
+    soft_iou_fall_allowed: float
+    timing: Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +236,9 @@ class Metadata:
         training, encoder: None in an ensemble, whose members have their own.
         members: of an ensemble, whose output is the mean of their probabilities; else empty. New in
             version 1.1, as is `TrainingInfo.augmented`.
+        precision: of the weights: "fp32", "fp16" or "int8". New in version 1.2.
+        conversion: how the file was made from the plain one; None in the plain one. New in version
+            1.2.
         schema: "major.minor"; a reader knows one major version.
     """
 
@@ -186,6 +250,8 @@ class Metadata:
     encoder: EncoderInfo | None = None
     parity: Parity | None = None
     members: tuple[MemberInfo, ...] = ()
+    precision: str = "fp32"
+    conversion: Conversion | None = None
     schema: str = SCHEMA
 
 

@@ -1,23 +1,24 @@
 """Reading what an ONNX file states, without onnx and without running it.
 
-An ONNX file is one protobuf message (https://protobuf.dev/programming-guides/encoding/, onnx.proto
-in https://github.com/onnx/onnx). Only the fields named here are looked at, the weights are skipped,
-and every length is checked against the file before it is used.
+An ONNX file is one protobuf message (onnx.proto in https://github.com/onnx/onnx). Only the fields
+named here are looked at, and the weights are skipped.
 """
 
 import hashlib
 import mmap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtime.errors import ModelError
 from runtime.metadata import KEY, Metadata, parse_metadata
+from runtime.protobuf import Wire
 
 MAX_BYTES = 1 << 31
 _MAX_DEPTH = 16
 _FLOAT = 1
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_GRAPH, _PROPERTY = 7, 14  # of a ModelProto
+_INITIALIZER = 5  # of a GraphProto
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,27 @@ class OnnxFile:
     file_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A file taken apart.
+
+    Attributes:
+        inputs, outputs, opset, digest, file_bytes: as in `OnnxFile`.
+        properties: the metadata's texts by their keys.
+        weights: SHA-256 of each weight (its `TensorProto`) by its name, where they were asked for.
+        structure: SHA-256 over everything but weights and metadata, where it was asked for.
+    """
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    opset: int
+    digest: str
+    file_bytes: int
+    properties: Mapping[str, str]
+    weights: Mapping[str, str] = field(default_factory=dict)
+    structure: str = ""
+
+
 def read_onnx(path: str | Path) -> OnnxFile:
     """Read what an ONNX file states.
 
@@ -68,39 +90,62 @@ def read_onnx(path: str | Path) -> OnnxFile:
             files, or its metadata cannot be used.
     """
     file = Path(path)
+    parts = read_parts(file)
+    document = parts.properties.get(KEY)
+    return OnnxFile(
+        path=file,
+        inputs=parts.inputs,
+        outputs=parts.outputs,
+        opset=parts.opset,
+        metadata=None if document is None else parse_metadata(document, str(file)),
+        digest=parts.digest,
+        file_bytes=parts.file_bytes,
+    )
+
+
+def read_parts(path: Path, *, each_weight: bool = False) -> Parts:
+    """Read a file's parts, its metadata as text.
+
+    Args:
+        each_weight: whether digests of the single weights, and of what is left of the file without
+            them, are taken too.
+
+    Raises:
+        ModelError: there is no such file, it is damaged or not ONNX, or its weights lie in other
+            files.
+    """
     try:
-        size = file.stat().st_size
-        if file.is_dir():
-            raise ModelError(f"{file}: expected an ONNX file, found a folder")
-        if not file.is_file() or not 0 < size <= MAX_BYTES:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise ModelError(f"{path}: expected an ONNX file, found a folder")
+        if not path.is_file() or not 0 < size <= MAX_BYTES:
             raise ModelError(
-                f"{file}: expected an ONNX file of up to {MAX_BYTES} bytes, found none"
+                f"{path}: expected an ONNX file of up to {MAX_BYTES} bytes, found none"
             )
-        with file.open("rb") as stream:
+        with path.open("rb") as stream:
             # Not closed by hand: an error's traceback may still hold slices of it.
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        return _Reader(file).read(memoryview(mapped))
+        reader = _Reader(path)
+        parts = reader.parts(memoryview(mapped))
+        return reader.with_weights(memoryview(mapped), parts) if each_weight else parts
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ModelError(f"{file}: expected an ONNX file, found {reason}") from error
+        raise ModelError(f"{path}: expected an ONNX file, found {reason}") from error
 
 
-class _Reader:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self, view: memoryview) -> OnnxFile:
+class _Reader(Wire):
+    def parts(self, view: memoryview) -> Parts:
         digest = hashlib.sha256()
         graph: memoryview | None = None
         opset = 0
         properties: dict[str, str] = {}
         for number, value, raw in self.fields(view):
-            if number == 14:
-                key, text = self.pair(self.message(value))
-                properties[key] = text
+            if number == _PROPERTY:
+                entry = self.message(value)
+                properties[self.name(entry, 1)] = self.name(entry, 2)
                 continue
             digest.update(raw)
-            if number == 7:
+            if number == _GRAPH:
                 graph = self.message(value)
             elif number == 8:
                 domain, version = self.opset(self.message(value))
@@ -108,83 +153,38 @@ class _Reader:
             elif number == 25:  # a function: its nodes are field 7
                 self.refuse_external(self.message(value), node=7, depth=0)
         if graph is None or opset == 0:
-            raise self.not_onnx("no graph of standard operators")
+            raise self.damaged("no graph of standard operators")
         self.refuse_external(graph, node=1, depth=0)
-        weights = {self.name(self.message(v), 8) for n, v, _ in self.fields(graph) if n == 5}
+        weights = {
+            self.name(self.message(v), 8) for n, v, _ in self.fields(graph) if n == _INITIALIZER
+        }
         inputs, outputs = (
             tuple(self.tensor(self.message(v)) for n, v, _ in self.fields(graph) if n == wanted)
             for wanted in (11, 12)
         )
-        document = properties.get(KEY)
-        metadata = None if document is None else parse_metadata(document, str(self.path))
-        return OnnxFile(
-            path=self.path,
+        return Parts(
             inputs=tuple(info for info in inputs if info.name not in weights),
             outputs=outputs,
             opset=opset,
-            metadata=metadata,
             digest=digest.hexdigest(),
             file_bytes=len(view),
+            properties=properties,
         )
 
-    def not_onnx(self, found: str) -> ModelError:
-        return ModelError(f"{self.path}: expected a complete ONNX file, found {found}")
-
-    def fields(self, view: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
-        """Yield each field's number, its value (bytes, or an integer), and all of its bytes."""
-        position = 0
-        while position < len(view):
-            start = position
-            tag, position = self.varint(view, position)
-            number, wire = tag >> 3, tag & 7
-            value: int | memoryview
-            if wire == _VARINT:
-                value, position = self.varint(view, position)
-            elif wire in (_LENGTH, _FIXED32, _FIXED64):
-                length = {_FIXED32: 4, _FIXED64: 8}.get(wire, 0)
-                if wire == _LENGTH:
-                    length, position = self.varint(view, position)
-                if number == 0 or length > len(view) - position:
-                    raise self.not_onnx("one that is cut or damaged")
-                value = view[position : position + length]
-                position += length
-            else:
-                raise self.not_onnx("something else")
-            yield number, value, view[start:position]
-
-    def varint(self, view: memoryview, position: int) -> tuple[int, int]:
-        value = 0
-        for shift in range(0, 70, 7):
-            if position >= len(view):
-                raise self.not_onnx("one that is cut")
-            byte = view[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, position
-        raise self.not_onnx("something else")
-
-    def message(self, value: int | memoryview) -> memoryview:
-        if isinstance(value, int):
-            raise self.not_onnx("one that is damaged")
-        return value
-
-    def integer(self, value: int | memoryview) -> int:
-        if isinstance(value, int):
-            return value
-        raise self.not_onnx("one that is damaged")
-
-    def text(self, value: int | memoryview) -> str:
-        try:
-            return str(self.message(value), "utf-8")
-        except UnicodeDecodeError as error:
-            raise self.not_onnx("one that is damaged") from error
-
-    def name(self, view: memoryview, field: int) -> str:
-        return next((self.text(v) for n, v, _ in self.fields(view) if n == field), "")
-
-    def pair(self, view: memoryview) -> tuple[str, str]:
-        return self.name(view, 1), self.name(view, 2)
+    def with_weights(self, view: memoryview, parts: Parts) -> Parts:
+        structure = hashlib.sha256()
+        weights: dict[str, str] = {}
+        for number, value, raw in self.fields(view):
+            if number == _GRAPH:
+                for part, content, field_bytes in self.fields(self.message(value)):
+                    if part == _INITIALIZER:
+                        tensor = self.message(content)
+                        weights[self.name(tensor, 8)] = hashlib.sha256(tensor).hexdigest()
+                    else:
+                        structure.update(field_bytes)
+            elif number != _PROPERTY:
+                structure.update(raw)
+        return replace(parts, weights=weights, structure=structure.hexdigest())
 
     def opset(self, view: memoryview) -> tuple[str, int]:
         version = next((self.integer(v) for n, v, _ in self.fields(view) if n == 2), 0)
@@ -215,7 +215,7 @@ class _Reader:
     def refuse_external(self, view: memoryview, *, node: int, depth: int) -> None:
         """Raise ModelError where a graph's or a function's weights lie outside the file."""
         if depth > _MAX_DEPTH:
-            raise self.not_onnx("graphs nested too deep")
+            raise self.damaged("graphs nested too deep")
         for number, value, _ in self.fields(view):
             if number == node:
                 self.refuse_external_attributes(self.message(value), depth)

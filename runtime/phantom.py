@@ -96,6 +96,12 @@ def ensure_phantom(
     return target if target.exists() else make_phantom(target, on_image=on_image)
 
 
+def draw_scan(size: int, number: int) -> NDArray[np.uint8]:
+    """Return one synthetic scan, uint8 [size, size], the middle slice of the person `number`."""
+    rng = np.random.default_rng([PhantomConfig().seed, number])
+    return _draw_slice(_Person.draw(rng), 0.0, size, rng)[0]
+
+
 class _SplitWriter:
     def __init__(self, folder: Path, config: PhantomConfig) -> None:
         self.folder = folder

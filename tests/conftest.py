@@ -13,8 +13,8 @@ import pytest
 from browser import Browser, find_chromium
 from model_builder import ModelBuilder
 
-from bench.machine import describe_machine
 from runtime.coco import Dataset, read_dataset
+from runtime.machine import describe_machine
 from runtime.phantom import PhantomConfig, make_phantom
 from runtime.schema import to_dict
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.latency import Latency, measure_latency
 from bench.study.config import StudyConfig
 from bench.study.estimate import seconds_per_image
 from bench.study.kept import Kept
@@ -16,6 +15,7 @@ from export.ensemble import export_ensemble
 from export.onnx_export import ExportResult, export_checkpoint
 from runtime.evaluation import Evaluation, evaluate
 from runtime.floors import evaluate_floors
+from runtime.latency import Latency, measure_latency
 from runtime.predictor import Predictor
 from runtime.schema import to_dict
 from train.checkpoint import BEST

@@ -3,13 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from bench.latency import Latency
-from bench.machine import Machine
 from bench.study.config import StudyConfig
 from bench.study.evidence import Evidence, Hypothesis
 from runtime.audit_summary import AuditSummary
 from runtime.comparison import Interval
 from runtime.evaluation import Evaluation
+from runtime.latency import Latency
+from runtime.machine import Machine
 from train.history import EpochRow
 
 

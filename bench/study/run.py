@@ -5,8 +5,6 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from bench.latency import Latency
-from bench.machine import describe_machine
 from bench.study.commands import step_by_step
 from bench.study.config import ENSEMBLE, PAIR, StudyConfig
 from bench.study.evidence import Hypothesis, better, gather, narrower, valuable
@@ -18,6 +16,8 @@ from bench.study.work import Listener, Work
 from runtime.comparison import Bootstrap, soft_values
 from runtime.evaluation import Evaluation
 from runtime.files import ensure_writable, write_json
+from runtime.latency import Latency
+from runtime.machine import describe_machine
 from runtime.metrics import STUDY_METRICS
 from runtime.schema import to_dict
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from export.cli import main
 from export.description import describe_ensemble, describe_network
 from export.ensemble import export_ensemble
-from export.parity import certify, make_cases
+from export.parity import certify, expect, make_cases
 from runtime.cli.evaluate import main as seg_eval
 from runtime.coco import Dataset
 from runtime.errors import ConfigError, ParityError
@@ -127,12 +127,13 @@ def test_a_member_that_differs_gets_no_certificate(
 ) -> None:
     model = onnx.load(ensemble)
     cases = make_cases(phantom_data.split("valid"), (32, 32), 32)
-    certify(model, networks, cases, images_from="", threads=1)
+    certify(model, cases, expect(networks, cases), images_from="", threads=1)
     with pytest.raises(ParityError, match="expected logits within"):
         # The mean is the same, so that only the logits tell.
-        certify(model, networks[::-1], cases, images_from="", threads=1)
+        certify(model, cases, expect(networks[::-1], cases), images_from="", threads=1)
     with pytest.raises(ParityError, match="expected probabilities within"):
-        certify(model, [networks[0], networks[0]], cases, images_from="", threads=1)
+        doubled = expect([networks[0], networks[0]], cases)
+        certify(model, cases, doubled, images_from="", threads=1)
 
 
 @pytest.mark.parametrize(

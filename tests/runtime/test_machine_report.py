@@ -1,8 +1,7 @@
 import json
 import os
 
-from bench.machine import describe_machine
-from runtime.machine import available_cores
+from runtime.machine import available_cores, describe_machine
 from runtime.schema import to_dict
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bench.latency
-from bench.latency import WARM_UP, measure_latency
+import runtime.latency
+from runtime.latency import WARM_UP, measure_latency
 
 
 class Clock:
@@ -31,7 +31,7 @@ def test_percentiles_are_those_of_every_run_after_the_warm_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, turns = Clock(), []  # type: ignore[var-annotated]
-    monkeypatch.setattr(bench.latency, "time", clock)
+    monkeypatch.setattr(runtime.latency, "time", clock)
     times = [9.0] * WARM_UP + [0.001 * (1 + n) for n in range(20)]
     steady, slow = (stub(n, clock, t, turns) for n, t in (("a", [0.004]), ("b", times)))
     first, second = measure_latency([steady, slow], runs=20)

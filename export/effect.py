@@ -1,0 +1,94 @@
+"""What a conversion changes: soft IoU on a split, and the time of a prediction."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from runtime.coco import Split
+from runtime.evaluation import evaluate
+from runtime.images import Size
+from runtime.latency import measure_latency
+from runtime.machine import describe_machine
+from runtime.metadata import Timing
+from runtime.onnx_file import read_onnx
+from runtime.predictor import Predictor
+from runtime.samples import MaskKind
+
+_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Of a graph against the plain one.
+
+    Attributes:
+        plain_digest, plain_bytes: of a file of the plain graph without metadata.
+        soft_iou_before, soft_iou_after: pooled, of the plain graph and of the other.
+    """
+
+    plain_digest: str
+    plain_bytes: int
+    soft_iou_before: float
+    soft_iou_after: float
+    timing: Timing
+
+    @property
+    def fall(self) -> float:
+        """How much soft IoU falls; negative where it rises."""
+        return self.soft_iou_before - self.soft_iou_after
+
+
+class EffectMeter:
+    """Compares graphs with the plain one, whose scores are taken once.
+
+    Args:
+        split: what soft IoU is taken on.
+        size: (height, width) of the networks' input.
+    """
+
+    def __init__(
+        self, plain: onnx.ModelProto, split: Split, size: Size, masks: MaskKind, threads: int
+    ) -> None:
+        self._plain = plain
+        self._split = split
+        self._size = size
+        self._masks: MaskKind = masks
+        self._threads = threads
+        self._before: float | None = None
+
+    def measure(self, model: onnx.ModelProto) -> Effect:
+        """Score both graphs as the runtime does, and time them in turn."""
+        with tempfile.TemporaryDirectory() as folder:
+            before, after = (
+                self._predictor(graph, Path(folder) / name)
+                for graph, name in ((self._plain, "before.onnx"), (model, "after.onnx"))
+            )
+            if self._before is None:
+                self._before = self._soft_iou(before)
+            soft_iou = self._soft_iou(after)
+            plain, other = measure_latency([before, after], runs=_RUNS)
+            file = read_onnx(before.file.path)
+        machine = describe_machine()
+        return Effect(
+            plain_digest=file.digest,
+            plain_bytes=file.file_bytes,
+            soft_iou_before=self._before,
+            soft_iou_after=soft_iou,
+            timing=Timing(
+                before_ms=plain.p50_ms,
+                after_ms=other.p50_ms,
+                runs=plain.runs,
+                threads=plain.threads,
+                machine=f"{machine.processor} ({', '.join(machine.instructions)})",
+                onnxruntime=machine.versions["onnxruntime"],
+            ),
+        )
+
+    def _predictor(self, model: onnx.ModelProto, path: Path) -> Predictor:
+        path.write_bytes(model.SerializeToString())
+        return Predictor(path, size=self._size, threads=self._threads)
+
+    def _soft_iou(self, predictor: Predictor) -> float:
+        return evaluate(predictor, self._split, masks=self._masks).soft.pooled.iou

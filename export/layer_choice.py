@@ -1,0 +1,138 @@
+"""Which layers of a network are worth being INT8: those that gain speed and cost no accuracy."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from export.layer_speed import measure_layers
+from export.quantisation import Quantiser
+from export.sessions import open_session
+from runtime.images import Size, load_scan, to_input
+from runtime.metadata import INPUT_NAME, KeptLayer
+from runtime.metrics import PixelSums, pixel_sums, pooled
+from runtime.samples import MaskKind, Sample
+
+Floats = NDArray[np.float32]
+
+SLOWER = 0.95
+"""INT8 must take less than this share of float32's time, or the layer stays float32."""
+_RANKED_ON = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A quantised graph, and the layers in it that stay float32."""
+
+    model: onnx.ModelProto
+    kept: tuple[KeptLayer, ...]
+
+
+class LayerChoice:
+    """Proposes quantised graphs, each with fewer layers in INT8 than the one before.
+
+    Args:
+        model: the float32 graph, as `Quantiser` takes it.
+        samples: training images; ranges are taken from all of them.
+        masks: what soft IoU on them is taken against.
+        allowed: change of pooled soft IoU on `samples` that the first proposal may have.
+        on_step: told what is being done.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        samples: Sequence[Sample],
+        size: Size,
+        *,
+        masks: MaskKind,
+        allowed: float,
+        threads: int,
+        on_step: Callable[[str], None],
+    ) -> None:
+        self._model = model
+        self._samples = samples
+        self._size = size
+        self._masks: MaskKind = masks
+        self._allowed = allowed
+        self._threads = threads
+        self._on_step = on_step
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Yield graphs until no layer is left in INT8."""
+        self._on_step(f"taking the ranges of {len(self._samples)} training images")
+        quantiser = Quantiser(self._model, (self._input(sample) for sample in self._samples))
+        kept = self._without_gain(quantiser)
+        before = self._soft_iou(self._model)
+        costs: dict[str, float] | None = None
+        proposed = False
+        while layers := [node.name for node in quantiser.layers if node.name not in kept]:
+            model = quantiser.quantise(layers)
+            change = abs(self._soft_iou(model) - before)
+            if proposed or change <= self._allowed:
+                proposed = True
+                yield Candidate(model, self._named(quantiser, kept))
+            if costs is None:
+                self._on_step("finding the layers that cost accuracy")
+                costs = self._costs(quantiser, layers)
+            worst = max(layers, key=costs.__getitem__)
+            kept[worst] = (
+                f"costs accuracy: alone in INT8 it changes probabilities by {costs[worst]:.1e} on "
+                "average"
+            )
+
+    def _without_gain(self, quantiser: Quantiser) -> dict[str, str]:
+        self._on_step("timing each layer in float32 and INT8")
+        speeds = measure_layers(self._model, quantiser.layers, self._size, threads=self._threads)
+        slower = {
+            name: f"gains no speed: {speed.int8_ms:.3g} ms in INT8, {speed.float_ms:.3g} ms in "
+            "float32"
+            for name, speed in speeds.items()
+            if speed.int8_ms > SLOWER * speed.float_ms
+        }
+        logits = "costs accuracy: its output is the logits, which 8 bits would round"
+        return slower | dict.fromkeys(quantiser.heads, logits)
+
+    def _costs(self, quantiser: Quantiser, layers: Sequence[str]) -> dict[str, float]:
+        """Return the mean change of probabilities where a layer alone is in INT8."""
+        inputs = [self._input(sample) for sample in self._samples[:_RANKED_ON]]
+        before = self._probabilities(self._model, inputs)
+        return {
+            layer: float(
+                np.mean(
+                    [
+                        np.abs(found - wanted).mean()
+                        for found, wanted in zip(
+                            self._probabilities(quantiser.quantise([layer]), inputs),
+                            before,
+                            strict=True,
+                        )
+                    ]
+                )
+            )
+            for layer in layers
+        }
+
+    def _probabilities(self, model: onnx.ModelProto, inputs: Sequence[Floats]) -> list[Floats]:
+        session = open_session(model.SerializeToString(), self._threads)
+        return [session.run(None, {INPUT_NAME: image})[0] for image in inputs]
+
+    def _soft_iou(self, model: onnx.ModelProto) -> float:
+        session = open_session(model.SerializeToString(), self._threads)
+        sums: list[PixelSums] = []
+        for sample in self._samples:
+            (output,) = session.run(None, {INPUT_NAME: self._input(sample)})
+            sums.append(pixel_sums(output[0, 0], sample.mask(self._size, self._masks)))
+        return pooled(sums).iou
+
+    def _input(self, sample: Sample) -> Floats:
+        return to_input(load_scan(sample.path, self._size).pixels)[None]
+
+    def _named(self, quantiser: Quantiser, kept: dict[str, str]) -> tuple[KeptLayer, ...]:
+        return tuple(
+            KeptLayer(node.name, node.input[1], kept[node.name])
+            for node in quantiser.layers
+            if node.name in kept
+        )

@@ -1,0 +1,112 @@
+"""Which layer of a graph is the first to differ from its PyTorch network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from export.conversion import LAYER_SEPARATOR, joined
+from export.sessions import open_session
+from runtime.metadata import INPUT_NAME
+from train.network import UNet
+
+TOLERANCE = 1e-3
+"""The largest difference of a layer's output that is rounding, relative to its largest value.
+
+Far above what float32 adds up to over a deep network, far below what a wrong layer does.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDifference:
+    """A layer whose output differs: its name in the network, its operator, and by how much.
+
+    Attributes:
+        relative: the largest difference over the largest expected value.
+    """
+
+    layer: str
+    operator: str
+    relative: float
+
+
+def first_difference(
+    model: onnx.ModelProto,
+    networks: Sequence[UNet],
+    inputs: NDArray[np.float32],
+    *,
+    threads: int,
+) -> LayerDifference | None:
+    """Compare the layers of a graph with those of its networks in float64, in the graph's order.
+
+    Compared are modules without modules in them that the graph computes with one node a call, as
+    `export.conversion.convert` names it. All of them become outputs of a copy of the graph, which
+    keeps ONNX Runtime from fusing them.
+
+    Args:
+        inputs: float32 [N, 3, H, W] in [0, 1].
+
+    Returns:
+        The first layer beyond `TOLERANCE`; None where there is none, as when it is a fusion of
+        layers that differs.
+    """
+    expected = _outputs(joined(networks), inputs)
+    nodes = _nodes(model, expected)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    taken = {output.name for output in copy.graph.output}
+    for node, _ in nodes:
+        if node.output[0] not in taken:
+            copy.graph.output.add().name = node.output[0]
+    session = open_session(copy.SerializeToString(), threads)
+    found = session.run([node.output[0] for node, _ in nodes], {INPUT_NAME: inputs})
+    for (node, wanted), value in zip(nodes, found, strict=True):
+        largest = float(np.abs(wanted).max())
+        relative = float(np.abs(value - wanted).max()) / max(largest, np.finfo(np.float32).tiny)
+        # Written so that a NaN is a difference.
+        if not relative <= TOLERANCE:
+            layer = node.name.split(LAYER_SEPARATOR)[0]
+            return LayerDifference(layer, node.op_type, relative)
+    return None
+
+
+def _outputs(
+    network: nn.Module, inputs: NDArray[np.float32]
+) -> dict[str, list[NDArray[np.float64]]]:
+    """Return what each innermost module gives, call by call, in float64."""
+    outputs: dict[str, list[NDArray[np.float64]]] = {}
+    handles = []
+    for name, module in network.named_modules():
+        if next(module.children(), None) is None:
+
+            def keep(_module: nn.Module, _inputs: object, output: Tensor, name: str = name) -> None:
+                # Copied, since a ReLU that follows may work in place.
+                outputs.setdefault(name, []).append(output.numpy().copy())
+
+            handles.append(module.register_forward_hook(keep))
+    try:
+        with torch.no_grad():
+            network.double()(torch.from_numpy(inputs).double())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return outputs
+
+
+def _nodes(
+    model: onnx.ModelProto, outputs: dict[str, list[NDArray[np.float64]]]
+) -> list[tuple[onnx.NodeProto, NDArray[np.float64]]]:
+    by_layer: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        by_layer.setdefault(node.name.split(LAYER_SEPARATOR)[0], []).append(node)
+    matched = {
+        node.name: wanted
+        for layer, nodes in by_layer.items()
+        if len(nodes) == len(outputs.get(layer, []))
+        for node, wanted in zip(nodes, outputs[layer], strict=True)
+    }
+    return [(node, matched[node.name]) for node in model.graph.node if node.name in matched]

@@ -1,0 +1,110 @@
+"""INT8 by ONNX Runtime's static quantiser: QDQ pairs round weights and activations to 8 bits.
+
+Weights are int8 with a scale a channel and take 7 of their 8 bits: on processors without VNNI, ONNX
+Runtime adds pairs of products in 16 bits, which full weights would saturate. Activations are uint8
+with a scale a tensor, from the smallest and largest value over the calibration images
+(https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+"""
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from export.conversion import final_sigmoids
+from runtime.metadata import INPUT_NAME
+
+METHOD = (
+    "INT8: static quantisation by ONNX Runtime as QDQ pairs, weights int8 in 7 bits with a scale a "
+    "channel, activations uint8 with a scale a tensor from their smallest and largest value"
+)
+_TYPES = ["Conv", "Relu", "MaxPool", "Add", "Concat", "DepthToSpace"]
+
+
+class Quantiser:
+    """Quantises a float32 graph, all of its convolutions or some.
+
+    Args:
+        model: without 2x2 transposed convolutions (`export.pixel_shuffle`), which have no INT8
+            form.
+        images: for calibration, float32 [1, 3, H, W] in [0, 1] each, read one after the other.
+    """
+
+    def __init__(self, model: onnx.ModelProto, images: Iterator[NDArray[np.float32]]) -> None:
+        self._model = model
+        weights = {tensor.name for tensor in model.graph.initializer}
+        self.layers: tuple[onnx.NodeProto, ...] = tuple(
+            node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in weights
+        )
+        logits = {sigmoid.input[0] for sigmoid in final_sigmoids(model)}
+        self.heads: frozenset[str] = frozenset(
+            node.name for node in self.layers if node.output[0] in logits
+        )
+        self._ranges = _calibrate(model, images)
+
+    def quantise(self, layers: Collection[str]) -> onnx.ModelProto:
+        """Return the graph with the convolutions of these nodes in INT8, the others in float32."""
+        from onnxruntime.quantization import QDQQuantizer, QuantType
+
+        others = {node.name for node in self.layers} - set(layers)
+        with _quiet():
+            quantiser = QDQQuantizer(
+                copy.deepcopy(self._model),
+                per_channel=True,
+                reduce_range=True,
+                weight_qType=QuantType.QInt8,
+                activation_qType=QuantType.QUInt8,
+                tensors_range=self._ranges,
+                nodes_to_quantize=[],
+                nodes_to_exclude=sorted(others),
+                op_types_to_quantize=_TYPES,
+                extra_options={},
+            )
+            quantised: onnx.ModelProto = quantiser.quantize_model()
+        quantised.producer_name, quantised.producer_version = self._model.producer_name, ""
+        onnx.checker.check_model(quantised, full_check=True)
+        return quantised
+
+
+def _calibrate(model: onnx.ModelProto, images: Iterator[NDArray[np.float32]]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader, create_calibrator
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            image = next(images, None)
+            return None if image is None else {INPUT_NAME: image}
+
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "model.onnx"
+        onnx.save(model, source)
+        calibrator = create_calibrator(
+            source, _TYPES, augmented_model_path=str(Path(folder) / "augmented.onnx")
+        )
+        calibrator.collect_data(Reader())
+        return calibrator.compute_data()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantiser from printing, logging and warning; what it gives is checked instead."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

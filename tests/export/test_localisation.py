@@ -1,0 +1,116 @@
+"""A wrong layer is found by its name, in whichever place it is."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from small_backbones import use_small_backbones
+
+from export.conversion import convert
+from export.localisation import first_difference
+from export.onnx_export import export_checkpoint
+from runtime.errors import ParityError
+from runtime.metadata import InputSpec
+from train.network import UNet
+
+IMAGES = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
+
+
+def seeded(arch: str) -> UNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet(arch, 4)
+        network.train()(torch.rand(4, 3, 64, 64))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def converted() -> dict[str, tuple[UNet, onnx.ModelProto]]:
+    networks = {arch: seeded(arch) for arch in ("scratch", "resnet50")}
+    spec = InputSpec(64, 64, multiple=32)
+    return {arch: (network, convert([network], spec)) for arch, network in networks.items()}
+
+
+def disturb(model: onnx.ModelProto, weight: str) -> None:
+    (tensor,) = (t for t in model.graph.initializer if t.name == weight)
+    values = numpy_helper.to_array(tensor)
+    tensor.CopyFrom(numpy_helper.from_array(values * np.float32(1.5), weight))
+
+
+@pytest.mark.parametrize(
+    ("arch", "weight", "layer"),
+    [
+        ("scratch", "network.encoder.levels.2.3.weight", "network.encoder.levels.2.4"),
+        ("scratch", "network.decoder.1.up.weight", "network.decoder.1.up"),
+        ("scratch", "network.head.weight", "network.head"),
+        (
+            "resnet50",
+            "network.encoder.backbone.layer2.0.conv2.weight",
+            "network.encoder.backbone.layer2.0.bn2",
+        ),
+        (
+            "resnet50",
+            "network.encoder.backbone.layer3.0.downsample.0.weight",
+            "network.encoder.backbone.layer3.0.downsample.1",
+        ),
+    ],
+)
+def test_a_wrong_weight_is_named(
+    arch: str, weight: str, layer: str, converted: dict[str, tuple[UNet, onnx.ModelProto]]
+) -> None:
+    network, sound = converted[arch]
+    model = copy.deepcopy(sound)
+    assert first_difference(model, [network], IMAGES, threads=1) is None
+    disturb(model, weight)
+    found = first_difference(model, [network], IMAGES, threads=1)
+    assert found is not None
+    assert (found.layer, found.operator) == (layer, model_operator(model, weight))
+    assert found.relative > 0.01
+
+
+def model_operator(model: onnx.ModelProto, weight: str) -> str:
+    (node,) = (node for node in model.graph.node if weight in node.input)
+    return str(node.op_type)
+
+
+def test_a_member_of_an_ensemble_is_named() -> None:
+    networks = [seeded("scratch"), UNet("scratch", 2).eval()]
+    model = convert(networks, InputSpec(64, 64, multiple=32))
+    disturb(model, "members.1.network.decoder.0.convs.3.weight")
+    found = first_difference(model, networks, IMAGES, threads=1)
+    assert found is not None
+    assert found.layer == "members.1.network.decoder.0.convs.4"
+
+
+def test_a_wrong_stride_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_small_backbones(monkeypatch)
+    network = seeded("resnet34")
+    model = convert([network], InputSpec(64, 64, multiple=32))
+    (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
+    (pads,) = (attribute for attribute in pool.attribute if attribute.name == "pads")
+    # Shifted by a pixel, the same size: what a wrong padding of an exporter looks like.
+    pads.ints[:] = [2, 2, 0, 0]
+    found = first_difference(model, [network], IMAGES, threads=1)
+    assert found is not None
+    assert (found.layer, found.operator) == ("network.encoder.backbone.maxpool", "MaxPool")
+
+
+def test_an_export_that_fails_names_the_layer_and_writes_nothing(
+    run_folder: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(networks: list[UNet], spec: InputSpec) -> onnx.ModelProto:
+        model = convert(networks, spec)
+        disturb(model, "network.encoder.levels.1.0.weight")
+        return model
+
+    monkeypatch.setattr("export.writing.convert", broken)
+    with pytest.raises(
+        ParityError,
+        match=r"first in layer network\.encoder\.levels\.1\.1 \(Conv\).*; no file was written",
+    ):
+        export_checkpoint(run_folder / "best.pt", tmp_path / "m.onnx", data=phantom)
+    assert list(tmp_path.iterdir()) == []
