@@ -35,6 +35,7 @@ from export.operators import (
     INTEGER,
     MULTIPLYING,
     NOT_COUNTED,
+    PLACES,
     count_node_macs,
     find_weights,
     has_offset,
@@ -48,6 +49,7 @@ _BETWEEN = {
     "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
+_NORMALISES = "Normalization"
 _UNSEEN = "not looked into"
 
 
@@ -97,6 +99,12 @@ class _Walk:
     def counts(self) -> Counts:
         for node in self.running:
             self.take(node)
+        # A normalisation without factors is a layer only where they came right after it.
+        self.drafts = [
+            draft
+            for draft in self.drafts
+            if draft.weights or operator_name(draft.node) in MULTIPLYING
+        ]
         layers = tuple(self.layer(draft) for draft in self.drafts)
         uncounted = (*self.uncounted(layers), *self.sparse())
         hidden = any(entry.reason.endswith(_UNSEEN) for entry in uncounted)
@@ -128,12 +136,13 @@ class _Walk:
         operator = operator_name(node)
         weights = find_weights(node, self.values)
         before = next((self.layer_of[name] for name in node.input if name in self.layer_of), None)
-        if weights or operator in MULTIPLYING:
-            draft = _Draft(node, has_offset=has_offset(node))
+        if weights or operator in MULTIPLYING or operator.endswith(_NORMALISES):
+            draft = _Draft(node, has_offset=bool(weights) and has_offset(node))
             self.drafts.append(draft)
             self.add(draft, weights)
             # A fixed matrix behind a layer only transforms what the layer gives.
-            fixed = not weights and not self.values.constant.isdisjoint(node.input)
+            held = not self.values.constant.isdisjoint(node.input)
+            fixed = operator in MULTIPLYING and held and not weights
             follows = before if fixed and before else draft
         elif before is not None and self.continues(operator, node, before):
             follows = before
@@ -154,7 +163,7 @@ class _Walk:
             for tensor in self.values.sources(name)
             if not tensor.is_fixed_matrix()
         ]
-        if operator == "Mul" and behind.endswith("Normalization") and not before.has_factor:
+        if operator == "Mul" and behind.endswith(_NORMALISES) and not before.has_factor:
             before.has_factor = bool(learned)
             self.add(before, learned)
             return True
@@ -186,6 +195,7 @@ class _Walk:
             activation_bytes=self.activation_bytes(node),
             weight_type=weights[0].kind if weights else None,
             activation_type=self.type_before(read[0]) if read else "undefined",
+            arithmetic=self.arithmetic(node),
         )
 
     def type_before(self, name: str) -> str:
@@ -194,6 +204,13 @@ class _Walk:
         if producer is not None and producer.op_type == "DequantizeLinear" and producer.input:
             name = producer.input[0]
         return kind_name(self.values.element_type(name))
+
+    def arithmetic(self, node: onnx.NodeProto) -> str:
+        """Return the type in which a layer is computed."""
+        read = [name for name in node.input if name and name not in self.values.constant][:1]
+        if self.is_quantised(node):
+            return "".join(self.type_before(name) for name in read)
+        return "".join(kind_name(self.values.element_type(name)) for name in read)
 
     def activation_bytes(self, node: onnx.NodeProto) -> int | None:
         """Return the bytes of what a node gives; nothing of what only changes the type."""
@@ -221,9 +238,16 @@ class _Walk:
         )
 
     def is_quantised(self, node: onnx.NodeProto) -> bool:
-        if operator_name(node) in INTEGER:
-            return True
-        read = [name for name in node.input if name and name not in self.values.constant]
+        """Whether a node reads quantised values alone; biases and shapes are left aside."""
+        operator = operator_name(node)
+        if operator in INTEGER or operator in _QDQ:
+            return operator in INTEGER
+        places = PLACES[operator].weights if operator in PLACES else ()
+        read = {
+            name
+            for place, name in enumerate(node.input)
+            if name and (place in places or name not in self.values.constant)
+        }
         producers = [self.producers.get(name) for name in read]
         return bool(read) and all(p is not None and p.op_type == _QDQ[1] for p in producers)
 

@@ -22,6 +22,8 @@ class Layer:
             only `QuantizeLinear` reads it. None where shapes are not known.
         weight_type: as stored ("int8", "float16"); None without weights.
         activation_type: of what the node reads, before `DequantizeLinear`.
+        arithmetic: the type that the graph states for its products: that of quantised values where
+            weights and activations are quantised, float32 where float16 is only how they are kept.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Layer:
     activation_bytes: int | None
     weight_type: str | None
     activation_type: str
+    arithmetic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class OperatorCount:
     Attributes:
         layers: how many of its nodes are layers.
         constant: how many are computed from constants alone.
-        quantised: how many read quantised values, as they are or from `DequantizeLinear`.
+        quantised: how many read quantised values alone, as they are or from `DequantizeLinear`.
     """
 
     operator: str

@@ -150,6 +150,8 @@ class GraphValues:
 
     def _follow(self, node: onnx.NodeProto) -> None:
         names = [name for name in node.input if name]
+        if node.op_type == "CastLike":  # the second input only gives its type
+            names = names[:1]
         plain = node.domain in STANDARD and not any(a.HasField("g") for a in node.attribute)
         if not names or not plain or not self.constant.issuperset(names):
             return
@@ -212,7 +214,10 @@ def _infer(model: onnx.ModelProto, stored: Iterable[Stored]) -> tuple[onnx.Graph
     light = onnx.ModelProto(ir_version=model.ir_version)
     light.opset_import.extend(model.opset_import)
     graph = model.graph
-    light.graph.name = graph.name or "graph"
+    stated = {entry.domain for entry in model.opset_import}
+    for domain in sorted({node.domain for node in graph.node} - stated - set(STANDARD)):
+        light.opset_import.add(domain=domain, version=1)
+    light.graph.name = "graph"
     light.graph.node.extend(graph.node)
     light.graph.input.extend(graph.input)
     # What the file says of shapes holds for other sizes; only where inference cannot look inside

@@ -110,16 +110,17 @@ def _card(metadata: "Metadata") -> str:
 
 def _layers(counts: "Counts") -> str:
     header = ["layer", "operator", "output", "parameters", "shared", "MACs, M", "weights, B",
-              "output, B", "weights in", "reads"]  # fmt: skip
-    rows = [
+              "output, B", "weights in", "reads", "computes in"]  # fmt: skip
+    rows: list[list[object]] = [
         [layer.name, layer.operator, _shape(layer.output_shape), layer.parameters,
          layer.shared_parameters, _mega(layer), layer.weight_bytes, layer.activation_bytes,
-         layer.weight_type, layer.activation_type]
+         layer.weight_type, layer.activation_type, layer.arithmetic]
         for layer in counts.layers
     ]  # fmt: skip
     if not any(layer.shared_parameters for layer in counts.layers):
-        for line in (header, *rows):
-            del line[4]
+        del header[4]
+        for row in rows:
+            del row[4]
     return table(header, rows) if rows else "No layers."
 
 
@@ -161,15 +162,16 @@ def _why(trained: int, found: int) -> str:
 
 
 def _precision(counts: "Counts") -> str:
-    groups: dict[tuple[str | None, str], list[Layer]] = {}
+    groups: dict[tuple[str, str, str], list[Layer]] = {}
     for layer in counts.layers:
-        groups.setdefault((layer.weight_type, layer.activation_type), []).append(layer)
+        types = (layer.weight_type or "-", layer.activation_type, layer.arithmetic)
+        groups.setdefault(types, []).append(layer)
     rows = [
-        (weights, reads, len(layers), sum(layer.parameters for layer in layers),
+        (*types, len(layers), sum(layer.parameters for layer in layers),
          sum(layer.macs or 0 for layer in layers) / 1e6)
-        for (weights, reads), layers in groups.items()
+        for types, layers in groups.items()
     ]  # fmt: skip
-    header = ("weights in", "reads", "layers", "parameters", "MACs, M")
+    header = ("weights in", "reads", "computes in", "layers", "parameters", "MACs, M")
     return f"Precision:\n{table(header, rows)}" if rows else ""
 
 
@@ -181,7 +183,7 @@ def _operators(counts: "Counts") -> str:
     ]
     explained = (
         "Operators, how many of their nodes are layers, computed from constants alone, and read "
-        "quantised values:"
+        "quantised values alone:"
     )
     return f"{explained}\n{table(header, rows)}" if rows else ""
 

@@ -77,16 +77,7 @@ def inspect(path: str | Path, size: Size | None = None) -> Inspection:
         ConfigError: the network cannot take an input of this size.
     """
     file = read_onnx(path)
-    try:
-        model = onnx.load_model(file.path, load_external_data=False)
-        return _inspect(file, model, size)
-    except (DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"{file.path}: expected a complete ONNX file, found one that is damaged"
-        ) from error
-
-
-def _inspect(file: OnnxFile, model: onnx.ModelProto, size: Size | None) -> Inspection:
+    model = _load(file.path)
     graph = model.graph
     held = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in held]
@@ -105,6 +96,31 @@ def _inspect(file: OnnxFile, model: onnx.ModelProto, size: Size | None) -> Inspe
         counted_at=tuple(_describe(value) for value in inputs),
         counts=count_graph(model, str(file.path)),
     )
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    damaged = f"{path}: expected a complete ONNX file, found one that is damaged"
+    try:
+        model = onnx.load_model(path, load_external_data=False)
+    except DecodeError as error:
+        raise ModelError(damaged) from error
+    # protobuf gives text that is not UTF-8 as bytes.
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise ModelError(damaged)
+    return model
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[str]:
+    graph = model.graph
+    yield from (model.producer_name, model.producer_version)
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (tensor.values.name for tensor in graph.sparse_initializer)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (side.dim_param for side in value.type.tensor_type.shape.dim)
 
 
 def _describe(value: onnx.ValueInfoProto) -> ValueInfo:
