@@ -30,25 +30,24 @@ from dataclasses import dataclass, field
 import onnx
 
 from export.counts import Counts, Layer, OperatorCount, Totals, Uncounted
-from export.graph_values import GraphValues, Stored, bytes_of, kind_name
+from export.graph_values import GraphValues, Stored
 from export.operators import (
     INTEGER,
     MULTIPLYING,
     NOT_COUNTED,
-    PLACES,
     count_node_macs,
     find_weights,
     has_offset,
     is_known,
     operator_name,
 )
+from export.precision import Precision
 
 # What may stand between a layer and its bias.
 _BETWEEN = {
     "Cast", "DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Reshape", "Slice",
     "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
-_QDQ = ("QuantizeLinear", "DequantizeLinear")
 _NORMALISES = "Normalization"
 _UNSEEN = "not looked into"
 
@@ -80,12 +79,7 @@ class _Walk:
     def __init__(self, model: onnx.ModelProto, values: GraphValues) -> None:
         self.graph, self.values = model.graph, values
         self.functions = {(function.domain, function.name) for function in model.functions}
-        self.producers = {name: node for node in self.graph.node for name in node.output}
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in self.graph.node:
-            for name in node.input:
-                self.readers.setdefault(name, []).append(node)
-        self.given = {value.name for value in self.graph.output}
+        self.precision = Precision(model.graph, values)
         self.running = [
             node
             for node in self.graph.node
@@ -108,7 +102,7 @@ class _Walk:
         layers = tuple(self.layer(draft) for draft in self.drafts)
         uncounted = (*self.uncounted(layers), *self.sparse())
         hidden = any(entry.reason.endswith(_UNSEEN) for entry in uncounted)
-        activations = [self.activation_bytes(node) for node in self.running]
+        activations = [self.precision.activation_bytes(node) for node in self.running]
         bounds = {
             "parameters": hidden,
             "macs": bool(uncounted),
@@ -192,64 +186,23 @@ class _Walk:
             shared_parameters=sum(distinct.values()) - own,
             macs=count_node_macs(node, self.values),
             weight_bytes=sum(tensor.stored_bytes for tensor in draft.own),
-            activation_bytes=self.activation_bytes(node),
+            activation_bytes=self.precision.activation_bytes(node),
             weight_type=weights[0].kind if weights else None,
-            activation_type=self.type_before(read[0]) if read else "undefined",
-            arithmetic=self.arithmetic(node),
+            activation_type=self.precision.type_before(read[0]) if read else "undefined",
+            arithmetic=self.precision.arithmetic(node),
         )
-
-    def type_before(self, name: str) -> str:
-        """Return a value's type, before `DequantizeLinear`."""
-        producer = self.producers.get(name)
-        if producer is not None and producer.op_type == "DequantizeLinear" and producer.input:
-            name = producer.input[0]
-        return kind_name(self.values.element_type(name))
-
-    def arithmetic(self, node: onnx.NodeProto) -> str:
-        """Return the type in which a layer is computed."""
-        read = [name for name in node.input if name and name not in self.values.constant][:1]
-        if self.is_quantised(node):
-            return "".join(self.type_before(name) for name in read)
-        return "".join(kind_name(self.values.element_type(name)) for name in read)
-
-    def activation_bytes(self, node: onnx.NodeProto) -> int | None:
-        """Return the bytes of what a node gives; nothing of what only changes the type."""
-        if node.op_type in _QDQ:
-            return 0
-        total = 0
-        for name in filter(None, node.output):
-            shape, kind = self.values.shape(name), self.values.element_type(name)
-            if shape is None:
-                return None
-            readers = self.readers.get(name, [])
-            quantised = {self.values.element_type(r.output[0]) for r in readers if _quantises(r)}
-            only = name not in self.given and all(_quantises(reader) for reader in readers)
-            total += bytes_of(quantised.pop() if quantised and only else kind, shape)
-        return total
 
     def operators(self) -> tuple[OperatorCount, ...]:
         layers = Counter(operator_name(draft.node) for draft in self.drafts)
         running = Counter(operator_name(node) for node in self.running)
-        quantised = Counter(operator_name(node) for node in self.running if self.is_quantised(node))
+        quantised = Counter(
+            operator_name(node) for node in self.running if self.precision.is_quantised(node)
+        )
         nodes = Counter(operator_name(node) for node in self.graph.node)
         return tuple(
             OperatorCount(name, number, layers[name], number - running[name], quantised[name])
             for name, number in sorted(nodes.items(), key=lambda item: (-item[1], item[0]))
         )
-
-    def is_quantised(self, node: onnx.NodeProto) -> bool:
-        """Whether a node reads quantised values alone; biases and shapes are left aside."""
-        operator = operator_name(node)
-        if operator in INTEGER or operator in _QDQ:
-            return operator in INTEGER
-        places = PLACES[operator].weights if operator in PLACES else ()
-        read = {
-            name
-            for place, name in enumerate(node.input)
-            if name and (place in places or name not in self.values.constant)
-        }
-        producers = [self.producers.get(name) for name in read]
-        return bool(read) and all(p is not None and p.op_type == _QDQ[1] for p in producers)
 
     def uncounted(self, layers: Sequence[Layer]) -> Iterator[Uncounted]:
         known = {id(d.node): layer for d, layer in zip(self.drafts, layers, strict=True)}
@@ -280,10 +233,6 @@ class _Walk:
         for node in self.graph.node:
             if any(attribute.HasField("sparse_tensor") for attribute in node.attribute):
                 yield Uncounted(next(iter(node.output), ""), node.op_type, f"sparse, {_UNSEEN}")
-
-
-def _quantises(node: onnx.NodeProto) -> bool:
-    return node.op_type == "QuantizeLinear" and len(node.output) == 1
 
 
 def _layer_name(node: onnx.NodeProto, own: Sequence[Stored]) -> str:

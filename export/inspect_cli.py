@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runtime.metadata import Metadata
 
 _BOUND = "at least "
+_LONGEST = 80
 
 
 @click.command(cls=Command)
@@ -60,9 +61,10 @@ def _render(inspection: "Inspection") -> str:
 
 
 def _file(inspection: "Inspection") -> str:
+    producer = _short(inspection.producer) or "an unnamed tool"
     lines = [
         f"{inspection.file}: {inspection.file_bytes / 1e6:.1f} MB, opset {inspection.opset}, "
-        f"IR version {inspection.ir_version}, made by {inspection.producer or 'an unnamed tool'}",
+        f"IR version {inspection.ir_version}, made by {producer}",
         f"  digest of graph and weights (SHA-256): {inspection.digest}",
         *(f"  input {_value(value)}" for value in inspection.inputs),
         *(f"  output {_value(value)}" for value in inspection.outputs),
@@ -74,12 +76,22 @@ def _file(inspection: "Inspection") -> str:
     return "\n".join(lines)
 
 
+def _short(text: str) -> str:
+    """Return a name from a file as something to print: no control characters, no book."""
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
 def _value(value: "ValueInfo") -> str:
-    return f"{value.name!r} {value.type} {_shape(value.shape)}"
+    return f"'{_short(value.name)}' {value.type} {_shape(value.shape)}"
 
 
 def _shape(shape: "tuple[int | str | None, ...] | None") -> str:
-    return "?" if shape is None else f"[{', '.join(str(side or '?') for side in shape)}]"
+    return "?" if shape is None else f"[{', '.join(_side(side) for side in shape)}]"
+
+
+def _side(side: int | str | None) -> str:
+    return "?" if side is None else _short(str(side))
 
 
 def _card(metadata: "Metadata") -> str:
@@ -112,7 +124,7 @@ def _layers(counts: "Counts") -> str:
     header = ["layer", "operator", "output", "parameters", "shared", "MACs, M", "weights, B",
               "output, B", "weights in", "reads", "computes in"]  # fmt: skip
     rows: list[list[object]] = [
-        [layer.name, layer.operator, _shape(layer.output_shape), layer.parameters,
+        [_short(layer.name), _short(layer.operator), _shape(layer.output_shape), layer.parameters,
          layer.shared_parameters, _mega(layer), layer.weight_bytes, layer.activation_bytes,
          layer.weight_type, layer.activation_type, layer.arithmetic]
         for layer in counts.layers
@@ -178,7 +190,7 @@ def _precision(counts: "Counts") -> str:
 def _operators(counts: "Counts") -> str:
     header = ("operator", "nodes", "layers", "constant", "quantised")
     rows = [
-        (entry.operator, entry.nodes, entry.layers, entry.constant, entry.quantised)
+        (_short(entry.operator), entry.nodes, entry.layers, entry.constant, entry.quantised)
         for entry in counts.operators
     ]
     explained = (
@@ -191,7 +203,10 @@ def _operators(counts: "Counts") -> str:
 def _uncounted(counts: "Counts") -> str:
     if not counts.uncounted:
         return ""
-    lines = [f"  {entry.name} ({entry.operator}): {entry.reason}" for entry in counts.uncounted]
+    lines = [
+        f"  {_short(entry.name)} ({_short(entry.operator)}): {entry.reason}"
+        for entry in counts.uncounted
+    ]
     return "Not counted:\n" + "\n".join(lines)
 
 

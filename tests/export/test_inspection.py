@@ -691,6 +691,20 @@ def test_everything_is_shown_and_in_the_json(model: Path, tmp_path: Path) -> Non
         assert expected in result.output
 
 
+def test_names_from_a_file_do_nothing_to_the_terminal(tmp_path: Path) -> None:
+    name = "\x1b[2J" + "x" * 1000
+    model = conv_then(helper.make_node("Warp", ["h"], ["g"], name=name, domain="acme\n"))
+    model.graph.node[0].name, model.graph.initializer[0].name = name, "kernel"
+    model.graph.node[0].input[1] = "kernel"
+    path = saved(model, tmp_path)
+    result = CliRunner().invoke(main, [str(path)])
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert "acme?:Warp" in result.output
+    assert max(len(line) for line in result.output.splitlines()) < 250
+    assert inspect(path).counts.layers[0].name == name
+
+
 def test_inspecting_loads_no_pytorch(model: Path) -> None:
     code = (
         "import sys\nfrom export import inspect\n"
