@@ -1,0 +1,68 @@
+"""In which types a graph reads, computes and hands on."""
+
+import onnx
+
+from export.graph_values import GraphValues, bytes_of, kind_name
+from export.operators import INTEGER, PLACES, operator_name
+
+_QDQ = ("QuantizeLinear", "DequantizeLinear")
+
+
+class Precision:
+    """The types of a graph's values and nodes, quantised or not."""
+
+    def __init__(self, graph: onnx.GraphProto, values: GraphValues) -> None:
+        self.values = values
+        self.producers = {name: node for node in graph.node for name in node.output}
+        self.readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self.readers.setdefault(name, []).append(node)
+        self.given = {value.name for value in graph.output}
+
+    def type_before(self, name: str) -> str:
+        """Return a value's type, before `DequantizeLinear`."""
+        producer = self.producers.get(name)
+        if producer is not None and producer.op_type == "DequantizeLinear" and producer.input:
+            name = producer.input[0]
+        return kind_name(self.values.element_type(name))
+
+    def is_quantised(self, node: onnx.NodeProto) -> bool:
+        """Whether a node reads quantised values alone; biases and shapes are left aside."""
+        operator = operator_name(node)
+        if operator in INTEGER or operator in _QDQ:
+            return operator in INTEGER
+        places = PLACES[operator].weights if operator in PLACES else ()
+        read = {
+            name
+            for place, name in enumerate(node.input)
+            if name and (place in places or name not in self.values.constant)
+        }
+        producers = [self.producers.get(name) for name in read]
+        return bool(read) and all(p is not None and p.op_type == _QDQ[1] for p in producers)
+
+    def arithmetic(self, node: onnx.NodeProto) -> str:
+        """Return the type in which a layer is computed."""
+        read = [name for name in node.input if name and name not in self.values.constant][:1]
+        if self.is_quantised(node):
+            return "".join(self.type_before(name) for name in read)
+        return "".join(kind_name(self.values.element_type(name)) for name in read)
+
+    def activation_bytes(self, node: onnx.NodeProto) -> int | None:
+        """Return the bytes of what a node gives; nothing of what only changes the type."""
+        if node.op_type in _QDQ:
+            return 0
+        total = 0
+        for name in filter(None, node.output):
+            shape, kind = self.values.shape(name), self.values.element_type(name)
+            if shape is None:
+                return None
+            readers = self.readers.get(name, [])
+            quantised = {self.values.element_type(r.output[0]) for r in readers if _quantises(r)}
+            only = name not in self.given and all(_quantises(reader) for reader in readers)
+            total += bytes_of(quantised.pop() if quantised and only else kind, shape)
+        return total
+
+
+def _quantises(node: onnx.NodeProto) -> bool:
+    return node.op_type == "QuantizeLinear" and len(node.output) == 1
