@@ -7,7 +7,7 @@ from runtime.lazy import lazily
 if TYPE_CHECKING:
     from export.conversion import convert, count_macs
     from export.ensemble import export_ensemble
-    from export.inspection import Inspection, inspect
+    from export.inspection.file import Inspection, inspect
     from export.onnx_export import ExportResult, export_checkpoint, find_checkpoints
     from export.parity import Case, certify, make_cases
 
@@ -30,7 +30,7 @@ __getattr__ = lazily(
     {
         "export.conversion": ("convert", "count_macs"),
         "export.ensemble": ("export_ensemble",),
-        "export.inspection": ("Inspection", "inspect"),
+        "export.inspection.file": ("Inspection", "inspect"),
         "export.onnx_export": ("ExportResult", "export_checkpoint", "find_checkpoints"),
         "export.parity": ("Case", "certify", "make_cases"),
     },

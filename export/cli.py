@@ -16,7 +16,7 @@ from runtime.cli.shell import (
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportResult
-    from export.variants import Precision
+    from export.variants.forms import Precision
 
 
 @click.command(cls=Command)

@@ -77,7 +77,9 @@ def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
     else:
         sides = (spec.height, spec.width)
         dynamic = {0: _DIMENSIONS[0]}
-    with _quiet():
+    # A frozen encoder switches gradients off; where they are on, the exporter would put it into a
+    # function of its own, and lose the names of its layers.
+    with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             joined(networks).eval(),
             (torch.rand(2, 3, *sides),),

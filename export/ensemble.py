@@ -8,7 +8,7 @@ import torch
 
 from export.description import describe_ensemble, describe_network
 from export.onnx_export import ExportResult, comparison_data, silent
-from export.variants import Precision
+from export.variants.forms import Precision
 from export.writing import Order, write_networks
 from runtime.errors import ConfigError
 from runtime.machine import available_cores

@@ -14,6 +14,7 @@ from export.sessions import open_session
 from runtime.metadata import INPUT_NAME
 from train.network import UNet
 
+_TINY = float(np.finfo(np.float32).tiny)
 TOLERANCE = 1e-3
 """The largest difference of a layer's output that is rounding, relative to its largest value.
 
@@ -66,7 +67,7 @@ def first_difference(
     found = session.run([node.output[0] for node, _ in nodes], {INPUT_NAME: inputs})
     for (node, wanted), value in zip(nodes, found, strict=True):
         largest = float(np.abs(wanted).max())
-        relative = float(np.abs(value - wanted).max()) / max(largest, np.finfo(np.float32).tiny)
+        relative = float(np.abs(value - wanted).max()) / max(largest, _TINY)
         # Written so that a NaN is a difference.
         if not relative <= TOLERANCE:
             layer = node.name.split(LAYER_SEPARATOR)[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.description import describe_network
-from export.variants import Precision
+from export.variants.forms import Precision
 from export.writing import Order, write_networks
 from runtime.coco import Dataset, read_dataset
 from runtime.errors import CheckpointError, DataError

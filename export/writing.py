@@ -8,12 +8,12 @@ import onnx
 
 from export.card import model_card
 from export.conversion import convert
-from export.effect import Effect, EffectMeter
 from export.file import write_model
 from export.golden_pair import choose_scan, exact_pair, own_pair
 from export.localisation import first_difference
 from export.parity import TOLERANCE, DifferenceError, certify, expect, make_cases
-from export.variants import ALLOWED_FALL, Precision, Variant, half_variant, int8_variants
+from export.variants.effect import Effect, EffectMeter
+from export.variants.forms import ALLOWED_FALL, Precision, Variant, half_variant, int8_variants
 from runtime.coco import Dataset
 from runtime.errors import ParityError
 from runtime.files import ensure_replaceable, write_text

@@ -68,7 +68,7 @@ def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() ->
         "runtime.cli.evaluate",
         "train.cli",
         "export.cli",
-        "export.inspect_cli",
+        "export.inspection.cli",
         "bench.study.cli",
     ],
 )

@@ -131,8 +131,8 @@ def test_a_member_that_differs_gets_no_certificate(
     with pytest.raises(ParityError, match="expected logits within"):
         # The mean is the same, so that only the logits tell.
         certify(model, cases, expect(networks[::-1], cases), images_from="", threads=1)
+    doubled = expect([networks[0], networks[0]], cases)
     with pytest.raises(ParityError, match="expected probabilities within"):
-        doubled = expect([networks[0], networks[0]], cases)
         certify(model, cases, doubled, images_from="", threads=1)
 
 

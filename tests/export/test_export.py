@@ -234,8 +234,8 @@ def test_not_a_number_fails_the_gate(run_folder: Path, phantom_data: Dataset) ->
     with torch.no_grad():
         network.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
     cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    model = convert([network], SPEC)
     with pytest.raises(ParityError, match="found a difference of nan"):
-        model = convert([network], SPEC)
         certify(model, cases, expect([network], cases), images_from="", threads=1)
 
 

@@ -27,8 +27,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import inspect
 from export.conversion import convert, count_macs
-from export.inspect_cli import main
-from export.inspection import Inspection
+from export.inspection.cli import main
+from export.inspection.file import Inspection
 from runtime.errors import ConfigError, ModelError, SegmentationError
 from runtime.metadata import InputSpec
 from runtime.onnx_file import read_onnx

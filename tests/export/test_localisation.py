@@ -25,6 +25,8 @@ def seeded(arch: str) -> UNet:
         torch.manual_seed(0)
         network = UNet(arch, 4)
         network.train()(torch.rand(4, 3, 64, 64))
+    if arch != "scratch":
+        network.freeze_encoder()
     return network.eval()
 
 

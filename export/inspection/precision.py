@@ -2,8 +2,8 @@
 
 import onnx
 
-from export.graph_values import GraphValues, bytes_of, kind_name
-from export.operators import INTEGER, PLACES, operator_name
+from export.inspection.graph_values import GraphValues, bytes_of, kind_name
+from export.inspection.operators import INTEGER, PLACES, operator_name
 
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
 

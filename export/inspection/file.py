@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from export.counting import count_graph
-from export.counts import Counts
-from export.graph_values import kind_name
+from export.inspection.counting import count_graph
+from export.inspection.counts import Counts
+from export.inspection.graph_values import kind_name
 from runtime.errors import ConfigError, ModelError
 from runtime.images import MAX_SIDE, Size
 from runtime.metadata import InputSpec, Metadata
@@ -65,7 +65,7 @@ def inspect(path: str | Path, size: Size | None = None) -> Inspection:
     """Read and count an ONNX file, for a batch of one image where the batch is dynamic.
 
     Nothing is computed, and no memory is taken for what the file only claims. The rules of counting
-    are those of `export.counting`.
+    are those of `export.inspection.counting`.
 
     Args:
         size: (height, width) of the input. By default what the file states; a file of another

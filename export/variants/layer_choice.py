@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export.layer_speed import measure_layers
-from export.quantisation import Quantiser
 from export.sessions import open_session
+from export.variants.layer_speed import measure_layers
+from export.variants.quantisation import Quantiser
 from runtime.images import Size, load_scan, to_input
 from runtime.metadata import INPUT_NAME, KeptLayer
 from runtime.metrics import PixelSums, pixel_sums, pooled

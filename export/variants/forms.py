@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import onnx
 
-from export.half import METHOD as HALF
-from export.half import store_half
-from export.layer_choice import LayerChoice
-from export.pixel_shuffle import shuffle_pixels
-from export.quantisation import METHOD as INT8
+from export.variants.half import METHOD as HALF
+from export.variants.half import store_half
+from export.variants.layer_choice import LayerChoice
+from export.variants.pixel_shuffle import shuffle_pixels
+from export.variants.quantisation import METHOD as INT8
 from runtime.coco import Dataset
 from runtime.metadata import InputSpec, KeptLayer
 from runtime.samples import MaskKind

@@ -5,6 +5,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 METHOD = "weights stored in half precision (IEEE 754 binary16), arithmetic in float32"
+_LARGEST = float(np.finfo(np.float16).max)
 _SMALLEST = 256
 """Values that a tensor must have to be worth a node; what is left is biases, under one per cent."""
 
@@ -27,7 +28,7 @@ def store_half(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[tuple[str
         if tensor.data_type != onnx.TensorProto.FLOAT or values.size < _SMALLEST:
             continue
         largest = float(np.abs(values).max())
-        if not largest <= np.finfo(np.float16).max:
+        if not largest <= _LARGEST:
             kept.append((tensor.name, f"a value of {largest:.3g} is beyond half precision"))
             continue
         half = f"{tensor.name}.half"

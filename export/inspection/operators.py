@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from export.graph_values import STANDARD, GraphValues, Shape, Stored, kind_name
+from export.inspection.graph_values import STANDARD, GraphValues, Shape, Stored, kind_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def is_known(node: onnx.NodeProto) -> bool:
 
 
 def find_weights(node: onnx.NodeProto, values: GraphValues) -> list[Stored]:
-    """Return the parameters in a node's places for them, by the rule of `export.counting`."""
+    """Return the parameters in a node's places for them (`export.inspection.counting`)."""
     operator = operator_name(node)
     places = PLACES.get(operator, Places(()))
     offset = () if places.offset is None else (places.offset,)

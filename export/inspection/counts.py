@@ -1,8 +1,8 @@
-"""What is counted of an ONNX graph, by the rules of `export.counting`."""
+"""What is counted of an ONNX graph, by the rules of `export.inspection.counting`."""
 
 from dataclasses import dataclass
 
-from export.graph_values import Shape
+from export.inspection.graph_values import Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import click
 from runtime.cli.shell import Command, counted, json_option, require, table
 
 if TYPE_CHECKING:
-    from export.counts import Counts, Layer
-    from export.inspection import Inspection, ValueInfo
+    from export.inspection.counts import Counts, Layer
+    from export.inspection.file import Inspection, ValueInfo
     from runtime.metadata import Metadata
 
 _BOUND = "at least "
@@ -32,7 +32,7 @@ def main(model: Path, size: int | None, json_file: Path | None) -> None:
     files of other origin. Such a file needs --size if it takes images of any size.
     """
     require("export", "onnx")
-    from export.inspection import inspect
+    from export.inspection.file import inspect
     from runtime.files import ensure_replaceable, write_json
     from runtime.schema import to_dict
 
@@ -100,6 +100,8 @@ def _card(metadata: "Metadata") -> str:
     lines = []
     if metadata.members:
         lines.append(f"{metadata.name}: the mean of {counted(len(metadata.members), 'network')}")
+    if metadata.conversion is not None:
+        lines.append(f"{metadata.precision}: {metadata.conversion.method}")
     members = metadata.members
     if metadata.training is not None:
         alone = MemberInfo(metadata.name, metadata.network, metadata.training, metadata.encoder)
@@ -215,11 +217,18 @@ def _certificate(metadata: "Metadata") -> str:
 
     if metadata.parity is None:
         return "No certificate."
-    lines = [f"  {name}: {_entry(value)}" for name, value in to_dict(metadata.parity).items()]
-    return "Certificate:\n" + "\n".join(lines)
+    parts = [("Certificate", metadata.parity), ("Conversion", metadata.conversion)]
+    return "\n\n".join(
+        f"{title}:\n"
+        + "\n".join(f"  {name}: {_entry(value)}" for name, value in to_dict(part).items())
+        for title, part in parts
+        if part is not None
+    )
 
 
 def _entry(value: object) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_entry(entry)}" for name, entry in value.items())
     if isinstance(value, list):

@@ -29,9 +29,9 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from export.counts import Counts, Layer, OperatorCount, Totals, Uncounted
-from export.graph_values import GraphValues, Stored
-from export.operators import (
+from export.inspection.counts import Counts, Layer, OperatorCount, Totals, Uncounted
+from export.inspection.graph_values import GraphValues, Stored
+from export.inspection.operators import (
     INTEGER,
     MULTIPLYING,
     NOT_COUNTED,
@@ -41,7 +41,7 @@ from export.operators import (
     is_known,
     operator_name,
 )
-from export.precision import Precision
+from export.inspection.precision import Precision
 
 # What may stand between a layer and its bias.
 _BETWEEN = {

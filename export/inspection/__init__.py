@@ -1,0 +1,1 @@
+"""What is in an ONNX file: its layers, parameters, MACs, bytes and precision."""

@@ -1,0 +1,183 @@
+"""A changed file is caught, by the name of what was changed; a sound one passes."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from model_builder import ModelBuilder
+
+from runtime.checksums import CHECKSUMS_KEY
+from runtime.cli.verify import main
+from runtime.errors import ModelError
+from runtime.golden import GOLDEN_KEY, parse_golden
+from runtime.metadata import KEY
+from runtime.onnx_file import read_onnx
+from runtime.verification import verify
+
+onnx = pytest.importorskip("onnx")
+
+WEIGHT = "network.decoder.1.convs.0.weight"
+
+
+def properties(proto: Any) -> dict[str, str]:
+    return {entry.key: entry.value for entry in proto.metadata_props}
+
+
+def flip_a_weight(proto: Any) -> None:
+    (tensor,) = (t for t in proto.graph.initializer if t.name == WEIGHT)
+    raw = bytearray(tensor.raw_data)
+    raw[0] ^= 1  # the lowest bit of a mantissa: no number would tell
+    tensor.raw_data = bytes(raw)
+
+
+def scale_a_weight(proto: Any) -> None:
+    (tensor,) = (t for t in proto.graph.initializer if t.name == WEIGHT)
+    values = 1.5 * onnx.numpy_helper.to_array(tensor)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), WEIGHT))
+
+
+def rename_a_weight(proto: Any) -> None:
+    for tensor in proto.graph.initializer:
+        tensor.name = "other" if tensor.name == WEIGHT else tensor.name
+    for node in proto.graph.node:
+        node.input[:] = ["other" if name == WEIGHT else name for name in node.input]
+
+
+def remove_an_activation(proto: Any) -> None:
+    second = proto.graph.node[1]
+    assert second.op_type == "Relu"
+    second.op_type = "Identity"
+
+
+def edit(key: str, change: Callable[[dict[str, object]], None]) -> Callable[..., None]:
+    def apply(proto: Any) -> None:
+        for entry in proto.metadata_props:
+            if entry.key == key:
+                content = json.loads(entry.value)
+                change(content)
+                entry.value = json.dumps(content)
+
+    return apply
+
+
+def praise(metadata: dict[str, object]) -> None:
+    metadata["training"]["validation"]["iou"] = 0.99  # type: ignore[index]
+
+
+def loosen(golden: dict[str, object]) -> None:
+    golden["tolerance"] = 1.0
+
+
+def spoil(golden: dict[str, object]) -> None:
+    golden["probabilities_zlib"] = "AAAA"
+
+
+def forget(checksums: dict[str, object]) -> None:
+    checksums["weights"] = {}
+
+
+@pytest.mark.parametrize(
+    ("change", "failing", "named"),
+    [
+        (flip_a_weight, {"weights", "certificate"}, f"{WEIGHT} changed"),
+        (scale_a_weight, {"weights", "certificate", "replay"}, f"{WEIGHT} changed"),
+        (rename_a_weight, {"weights", "graph", "certificate"}, f"{WEIGHT} missing; other added"),
+        (remove_an_activation, {"graph", "certificate", "replay"}, "changed since"),
+        (edit(KEY, praise), {"metadata"}, "changed since"),
+        (edit(GOLDEN_KEY, loosen), {"golden pair"}, "changed since"),
+        (edit(GOLDEN_KEY, spoil), {"golden pair", "replay"}, "damaged one"),
+        (edit(CHECKSUMS_KEY, forget), {"weights"}, "added"),
+    ],
+)
+def test_a_change_is_caught_by_the_name_of_what_was_changed(
+    change: Callable[..., None], failing: set[str], named: str, model: Path, tmp_path: Path
+) -> None:
+    proto = onnx.load(model)
+    change(proto)
+    path = tmp_path / "changed.onnx"
+    path.write_bytes(proto.SerializeToString())
+    result = verify(path)
+    assert not result.passed
+    failed = {check.name: check.found for check in result.checks if not check.passed}
+    assert failed.keys() == failing
+    assert any(named in found for found in failed.values())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_sound_file_passes(model: Path, threads: int) -> None:
+    result = verify(model, threads=threads)
+    assert result.passed
+    assert result.difference is not None
+    assert result.difference <= 1e-5
+    assert result.digest == read_onnx(model).digest
+    assert result.threads == threads
+    assert "onnxruntime" in result.versions
+
+
+def test_the_replay_is_what_onnxruntime_gives(model: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from PIL import Image
+
+    proto = onnx.load(model)
+    golden = parse_golden(properties(proto)[GOLDEN_KEY], "m")
+    path = model.parent / "golden.png"
+    path.write_bytes(golden.scan)
+    grey = np.asarray(Image.open(path).convert("RGB"), np.float32) / np.float32(255.0)
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"image": grey.transpose(2, 0, 1)[None]})
+    difference = np.abs(found[0, 0].astype(np.float64) - golden.probabilities).max()
+    assert verify(model).difference == pytest.approx(difference, abs=1e-7)
+    assert golden.probabilities.std() > 0.0
+
+
+def test_checksums_are_plain_sha256_of_what_onnx_reads(model: Path) -> None:
+    proto = onnx.load(model)
+    noted = properties(proto)
+    stated = json.loads(noted[CHECKSUMS_KEY])
+    assert stated["metadata"] == hashlib.sha256(noted[KEY].encode()).hexdigest()
+    assert stated["golden"] == hashlib.sha256(noted[GOLDEN_KEY].encode()).hexdigest()
+    assert stated["weights"] == {
+        tensor.name: hashlib.sha256(tensor.SerializeToString()).hexdigest()
+        for tensor in proto.graph.initializer
+    }
+    bare = copy.deepcopy(proto)
+    del bare.metadata_props[:]
+    digest = hashlib.sha256(bare.SerializeToString()).hexdigest()
+    assert json.loads(noted[KEY])["parity"]["digest"] == digest
+
+
+def test_a_file_of_another_origin_is_told(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    path = build_onnx(tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=r"m\.onnx: .* as export-onnx writes it"):
+        verify(path)
+
+
+def test_the_command_tells_each_check_and_fails_where_one_does(model: Path, tmp_path: Path) -> None:
+    proto = onnx.load(model)
+    flip_a_weight(proto)
+    changed = tmp_path / "changed.onnx"
+    changed.write_bytes(proto.SerializeToString())
+    report = tmp_path / "checks.json"
+    result = CliRunner().invoke(main, [str(model), str(changed), "--json", str(report)])
+    assert result.exit_code == 1, result.output
+    assert f"{model}: passed" in result.output
+    assert f"{changed}: FAILED" in result.output
+    assert WEIGHT in result.output
+    first, second = json.loads(report.read_text())["files"]
+    assert (first["passed"], second["passed"]) == (True, False)
+    assert CliRunner().invoke(main, [str(model)]).exit_code == 0
+
+
+def test_a_published_digest_is_compared(model: Path) -> None:
+    digest = read_onnx(model).digest
+    for given, code in ((digest, 0), (digest[:12].upper(), 0), ("0" * 64, 1), (digest[:4], 1)):
+        result = CliRunner().invoke(main, [str(model), "--digest", given])
+        assert result.exit_code == code, result.output
+    result = CliRunner().invoke(main, [str(model), str(model), "--digest", digest])
+    assert result.exit_code == 2
