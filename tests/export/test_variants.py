@@ -235,7 +235,7 @@ def test_the_layers_that_cost_accuracy_are_found(
     samples = phantom_data.split("train").samples
     inputs = np.stack([to_input(load_scan(sample.path, (32, 32)).pixels) for sample in samples])
     with torch.no_grad():
-        _, norm, _, reader, *_ = network.decoder[2].convs  # type: ignore[union-attr, misc]
+        _, norm, _, reader, *_ = network.decoder[2].convs  # type: ignore[misc]
         norm.weight[0] *= 1e3
         norm.bias[0] *= 1e3
         reader.weight[:, 0] /= 1e3
