@@ -41,7 +41,7 @@ def milliseconds(shape: Shape, form: Form) -> float:
     height, width = shape.size
     if form is Form.DIRECT:
         return 9 * height * width * shape.inputs * shape.outputs / 55e6
-    
+
     tile = form.tile
     places = (tile + KERNEL - 1) ** 2
     tiles = tiles_along(height, tile) * tiles_along(width, tile)
@@ -56,5 +56,7 @@ def plan(shape: Shape, form: Form) -> Plan:
     rows, columns = (tiles_along(length, tile) for length in shape.size)
     left = rows * columns <= 64
     window = 4 * (tile + KERNEL - 1) ** 2 * columns * max(shape.inputs, shape.outputs)
-    strips = 1 if rows * columns * shape.outputs < 64 * 22 * 22 else max(1, round(rows * window / 3e6))
+    strips = (
+        1 if rows * columns * shape.outputs < 64 * 22 * 22 else max(1, round(rows * window / 3e6))
+    )
     return Plan(tile, strips if shape.size[0] >= 256 else 1, left)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from export.winograd.pixel_order import (
     tiles_along,
     windows,
 )
-from export.winograd.rows import Part, Rows, Vector, take, unshifted
+from export.winograd.rows import Part, Rows, Vector, shifted_by, take, unshifted
 from export.winograd.transforms import KERNEL, transform
 
 Weights = NDArray[np.float32]
@@ -83,7 +84,7 @@ def winograd(
             value = builder.node("Transpose", value, perm=[0, 1, 3, 2])
         value = builder.reshape(value, 0, m * m * tiles, outputs)
         parts.append(Part(value, tiled(size, m, tile_rows)))
-    return Rows(tuple(parts), size, _shift_through(maps, weights, bias))
+    return shifted_by(builder, parts, size, bias, _through(maps, weights))
 
 
 def _transformed(builder: GraphBuilder, weights: Weights, plan: Plan) -> str:
@@ -102,13 +103,13 @@ def _transformed(builder: GraphBuilder, weights: Weights, plan: Plan) -> str:
 
 def _strips(count: int, strips: int) -> list[range]:
     bounds = np.linspace(0, count, min(strips, count) + 1).round().astype(int).tolist()
-    return [range(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [range(start, stop) for start, stop in pairwise(bounds)]
 
 
-def _shift_through(maps: Sequence[Rows], weights: Weights, bias: Vector) -> Vector:
-    """Return the bias of a convolution of rows that are yet to be shifted."""
+def _through(maps: Sequence[Rows], weights: Weights) -> Vector:
+    """Return what the shift of the maps adds to each output."""
     shift = np.concatenate([rows.shift for rows in maps])
-    return bias + weights.astype(np.float64).sum(axis=(2, 3)) @ shift  # type: ignore[no-any-return]
+    return weights.astype(np.float64).sum(axis=(2, 3)) @ shift  # type: ignore[no-any-return]
 
 
 def direct(
@@ -131,14 +132,15 @@ def direct(
     kernel: Size = (weights.shape[2], weights.shape[3])
     matrix = weights.transpose(2, 3, 1, 0).reshape(-1, weights.shape[0])
     name = builder.constant(matrix)
-    shift = _shift_through(maps, weights, bias)
+    through = _through(maps, weights)
     if len(maps) == 1 and kernel == stride == (1, 1) and output == maps[0].size:
         parts = [Part(builder.node("MatMul", p.name, name), p.order) for p in maps[0].parts]
-        return Rows(tuple(parts), output, shift)
+        return shifted_by(builder, parts, output, bias, through)
     order = raster(output)
     seen = patches(maps[0].size, kernel, stride, before, output, order)
     value = builder.reshape(take(builder, batch, maps, seen), 0, len(order), matrix.shape[0])
-    return Rows((Part(builder.node("MatMul", value, name), order),), output, shift)
+    product = Part(builder.node("MatMul", value, name), order)
+    return shifted_by(builder, [product], output, bias, through)
 
 
 def up(builder: GraphBuilder, rows: Rows, weights: Weights, bias: Vector) -> Rows:

@@ -131,9 +131,7 @@ class _Rewriter:
             return self._added(node)
         return None
 
-    def _convolved(
-        self, node: onnx.NodeProto, convolution: Convolution
-    ) -> tuple[Rows, ...] | None:
+    def _convolved(self, node: onnx.NodeProto, convolution: Convolution) -> tuple[Rows, ...] | None:
         source = node.input[0]
         shape = self._network.image_shape(source)
         if shape is None:
@@ -154,9 +152,7 @@ class _Rewriter:
         if source not in self._rows:
             return None
         maps, stride, before = self._rows[source], convolution.stride, convolution.before
-        return (
-            layers.direct(builder, batch, maps, weights, bias, stride, before, output),
-        )
+        return (layers.direct(builder, batch, maps, weights, bias, stride, before, output),)
 
     def _added(self, node: onnx.NodeProto) -> tuple[Rows, ...] | None:
         one, other = (self._as_rows(name) for name in node.input)

@@ -11,6 +11,8 @@ from export.winograd.builder import GraphBuilder
 from export.winograd.pixel_order import NONE, Order, Size, find, raster
 
 Vector = NDArray[np.float64]
+GROWTH = 2.0
+"""To how many times a convolution's own bias the shift behind it may grow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +111,22 @@ def unshifted(builder: GraphBuilder, rows: Rows) -> Rows:
     shift = builder.constant(rows.shift.astype(np.float32))
     parts = tuple(Part(builder.node("Add", part.name, shift), part.order) for part in rows.parts)
     return Rows(parts, rows.size, np.zeros_like(rows.shift))
+
+
+def shifted_by(
+    builder: GraphBuilder, parts: Sequence[Part], size: Size, bias: Vector, through: Vector
+) -> Rows:
+    """Return what a convolution gives, with its bias yet to be added.
+
+    Args:
+        bias: of the convolution.
+        through: what the shift of its inputs comes to behind it. Left where it is, it would grow
+            from layer to layer, and rows would lose digits to it.
+    """
+    if np.linalg.norm(bias + through) <= GROWTH * np.linalg.norm(bias):
+        return Rows(tuple(parts), size, bias + through)
+    settled = Rows(tuple(parts), size, through)
+    return Rows(unshifted(builder, settled).parts, size, bias)
 
 
 def from_image(builder: GraphBuilder, image: str, channels: int, size: Size) -> Rows:
