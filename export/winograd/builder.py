@@ -31,7 +31,7 @@ class GraphBuilder:
 
     def constant(self, values: NDArray[Any]) -> str:
         """Return the name of a constant; equal ones are stored once."""
-        values = np.ascontiguousarray(values)
+        values = np.asarray(values, order="C")
         key = (values.dtype.str, values.shape, blake2b(values.tobytes()).digest())
         if key not in self._constants:
             self._constants[key] = self._name("constant")
@@ -39,8 +39,13 @@ class GraphBuilder:
         return self._constants[key]
 
     def reshape(self, value: str, *shape: int) -> str:
-        """Give a value another shape; 0 keeps the length of that axis."""
-        return self.node("Reshape", value, self.constant(np.array(shape, np.int64)))
+        """Give each image's part of a value another shape; the batch stays in front of it.
+
+        The batch is left to be inferred. Where ONNX Runtime knows that two values have one shape,
+        it keeps the memory of the first for the second, here from the encoder until the decoder
+        comes back to that size; values of unknown shape give theirs back after their last use.
+        """
+        return self.node("Reshape", value, self.constant(np.array((-1, *shape), np.int64)))
 
     def _name(self, stem: str) -> str:
         self._count += 1

@@ -67,7 +67,7 @@ def take(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixels: Order)
             if not used.any():
                 continue
             name, length, local = _compact(builder, part, places[used])
-            pieces.append(builder.reshape(name, 0, -1, width) if count > 1 else name)
+            pieces.append(builder.reshape(name, length * count, width) if count > 1 else name)
             where[used] = taken + local * count
             taken += length * count
         if padded:
@@ -79,13 +79,13 @@ def take(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixels: Order)
     joined = builder.node("Concat", *pieces, axis=1) if len(pieces) > 1 else pieces[0]
     channels = rows_taken.shape[-1] * width
     if np.array_equal(rows_taken.ravel(), np.arange(taken)):
-        return builder.reshape(joined, 0, *pixels.shape, channels)
+        return builder.reshape(joined, *pixels.shape, channels)
     if rows_taken.shape[-1] == 1:
         rows_taken = rows_taken[..., 0]
     found = builder.node("Gather", joined, builder.constant(rows_taken.astype(np.int32)), axis=1)
     if rows_taken.shape == pixels.shape:
         return found
-    return builder.reshape(found, 0, *pixels.shape, channels)
+    return builder.reshape(found, *pixels.shape, channels)
 
 
 def _compact(builder: GraphBuilder, part: Part, places: Order) -> tuple[str, int, Order]:
@@ -131,7 +131,7 @@ def shifted_by(
 
 def from_image(builder: GraphBuilder, image: str, channels: int, size: Size) -> Rows:
     """Turn [batch, channels, height, width] into rows."""
-    flat = builder.reshape(image, 0, channels, size[0] * size[1])
+    flat = builder.reshape(image, channels, size[0] * size[1])
     part = Part(builder.node("Transpose", flat, perm=[0, 2, 1]), raster(size))
     return Rows((part,), size, np.zeros(channels))
 
@@ -143,4 +143,4 @@ def to_image(builder: GraphBuilder, batch: str, maps: Sequence[Rows]) -> str:
     flat = take(builder, batch, plain, raster(size))
     if channels > 1:
         flat = builder.node("Transpose", flat, perm=[0, 2, 1])
-    return builder.reshape(flat, 0, channels, *size)
+    return builder.reshape(flat, channels, *size)
