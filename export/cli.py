@@ -16,7 +16,7 @@ from runtime.cli.shell import (
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportResult
-    from export.variants.forms import Precision
+    from export.variants.forms import Optimisation, Precision
 
 
 @click.command(cls=Command)
@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     help="Of the weights in the file. fp16 is for storage, arithmetic stays float32; int8 computes "
     "in 8 bits where that gains speed and costs no accuracy, judged on the valid split of --data.",
 )
+@click.option(
+    "--optimize",
+    "optimisation",
+    type=click.Choice(["winograd"]),
+    help="winograd: 3x3 convolutions by minimal filtering, for the one size that the network was "
+    "trained at. Only where that is faster on this machine.",
+)
 @data_option("what the network was trained on")
 @threads_option
 def main(
@@ -47,6 +54,7 @@ def main(
     out: Path | None,
     ensemble: bool,
     precision: "Precision",
+    optimisation: "Optimisation | None",
     data: Path | None,
     threads: int | None,
 ) -> None:
@@ -54,7 +62,7 @@ def main(
 
     Without CHECKPOINT every run below artifacts/ is exported. A file is only written when ONNX
     Runtime gives PyTorch's probabilities on images of --data and on artificial ones, and one of
-    lower precision when soft IoU on the valid split falls by at most 0.005. seg-verify replays a
+    lower precision when soft IoU on the valid split of --data falls by at most 0.005. seg-verify replays a
     file's certificate, seg-inspect shows what is in it.
     """
     require("export", "torch", "torchvision", "onnx", "onnxscript", "jinja2")
@@ -63,21 +71,35 @@ def main(
     from export.onnx_export import default_output, export_checkpoint, find_checkpoints
     from train.checkpoint import BEST
 
+    if optimisation is not None and precision != "fp32":
+        raise click.UsageError(f"--optimize {optimisation} needs --precision fp32")
     chosen = [path / BEST if path.is_dir() else path for path in checkpoints]
     if ensemble:
         if out is None:
             raise click.UsageError("--ensemble needs --out")
         result = export_ensemble(
-            chosen, out, data=data, precision=precision, threads=threads, on_step=_tell
+            chosen,
+            out,
+            data=data,
+            precision=precision,
+            optimisation=optimisation,
+            threads=threads,
+            on_step=_tell,
         )
         click.echo(_report(result))
         return
     if out is not None and len(chosen) != 1:
         raise click.UsageError("--out needs a single CHECKPOINT, or --ensemble")
     for checkpoint in chosen or find_checkpoints(ARTIFACTS):
-        output = out or default_output(checkpoint, precision)
+        output = out or default_output(checkpoint, precision, optimisation)
         result = export_checkpoint(
-            checkpoint, output, data=data, precision=precision, threads=threads, on_step=_tell
+            checkpoint,
+            output,
+            data=data,
+            precision=precision,
+            optimisation=optimisation,
+            threads=threads,
+            on_step=_tell,
         )
         click.echo(_report(result))
 
@@ -100,9 +122,9 @@ def _report(result: "ExportResult") -> str:
     if conversion is None:
         return lines
     timing = conversion.timing
-    kept = "".join(f"\n  float32: {layer.name}, {layer.reason}" for layer in conversion.kept)
+    kept = "".join(f"\n  as it was: {layer.name}, {layer.reason}" for layer in conversion.kept)
     return (
-        f"{lines}\n  {result.metadata.precision}: "
+        f"{lines}\n  {conversion.method}: "
         f"{result.file.file_bytes / conversion.plain_bytes:.1%} of the float32 file's size, "
         f"{timing.after_ms / timing.before_ms:.2f} of its time ({timing.after_ms:.3g} ms against "
         f"{timing.before_ms:.3g}, medians of {timing.runs} runs in turn), pooled soft IoU "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.description import describe_network
-from export.variants.forms import Precision
+from export.variants.forms import Optimisation, Precision, ending
 from export.writing import Order, write_networks
 from runtime.coco import Dataset, read_dataset
 from runtime.errors import CheckpointError, DataError
@@ -44,14 +44,16 @@ def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
     return found
 
 
-def default_output(checkpoint: Path, precision: Precision = "fp32") -> Path:
+def default_output(
+    checkpoint: Path, precision: Precision = "fp32", optimisation: Optimisation | None = None
+) -> Path:
     """Return the file that a checkpoint is exported to: RUN.onnx beside the folder RUN.
 
-    One of a lower precision is RUN-fp16.onnx or RUN-int8.onnx.
+    Other forms are RUN-fp16.onnx, RUN-int8.onnx and RUN-winograd.onnx. Raises ConfigError where
+    there is no such form.
     """
-    folder = checkpoint.resolve().parent
-    ending = "" if precision == "fp32" else f"-{precision}"
-    return checkpoint.parent.parent / f"{folder.name}{ending}.onnx"
+    name = f"{checkpoint.resolve().parent.name}{ending(precision, optimisation)}.onnx"
+    return checkpoint.parent.parent / name
 
 
 def silent(step: str) -> None:
@@ -64,6 +66,7 @@ def export_checkpoint(
     *,
     data: str | Path | None = None,
     precision: Precision = "fp32",
+    optimisation: Optimisation | None = None,
     threads: int | None = None,
     on_step: Callable[[str], None] = silent,
 ) -> ExportResult:
@@ -74,16 +77,20 @@ def export_checkpoint(
             train split calibrates INT8; by default what the network was trained on.
         precision: of the weights; "int8" is that of the activations too. Lower ones than float32
             are judged by pooled soft IoU on the valid split.
+        optimisation: "winograd" computes 3x3 convolutions by minimal filtering, for the one size
+            that the network was trained at, where that is faster on this machine; fp32 alone.
         threads: of ONNX Runtime in the comparison.
         on_step: told what is being done.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
+        ConfigError: there is no such form of it.
         DataError: the data set cannot be read.
-        ParityError: the file would not compute what the network computes, or a lower precision
-            would cost too much accuracy; none is written.
+        ParityError: the file would not compute what the network computes, would cost too much
+            accuracy, or an optimisation would not be faster; none is written.
         OutputError: the file cannot be written.
     """
+    ending(precision, optimisation)
     source, target = Path(checkpoint), Path(output)
     loaded = load_checkpoint(source)
     network = build_network(loaded, source)
@@ -93,6 +100,7 @@ def export_checkpoint(
         dataset=comparison_data(source, loaded, data),
         masks=loaded.config.masks,
         precision=precision,
+        optimisation=optimisation,
         threads=threads or available_cores(),
         on_step=on_step,
     )

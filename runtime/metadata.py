@@ -174,7 +174,7 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class KeptLayer:
-    """A layer that stays float32 in a file of lower precision, its weight, and why."""
+    """A layer that stays as in the plain file, its weight, and why."""
 
     name: str
     weight: str
@@ -209,7 +209,9 @@ class Conversion:
         plain_digest, plain_bytes: digest of the plain file's graph and weights, and its size.
         calibration: how many images the ranges were taken from, and from where; empty where there
             are no ranges.
-        kept: the layers that stay float32, in the order of the graph.
+        kept: the layers that stay as they are, in the order of the graph.
+        max_difference: the largest difference of probabilities to the plain file's, on the inputs
+            of the certificate.
         judged_on: how many images soft IoU was compared on, and from where.
         soft_iou_before, soft_iou_after: pooled, of the plain file and of this one.
         soft_iou_fall_allowed: the largest fall that would have passed.
@@ -221,6 +223,7 @@ class Conversion:
     plain_bytes: int
     calibration: str
     kept: tuple[KeptLayer, ...]
+    max_difference: float
     judged_on: str
     soft_iou_before: float
     soft_iou_after: float

@@ -305,7 +305,7 @@ def test_the_card_of_an_int8_file_says_what_was_changed(int8: Path) -> None:
     assert metric["value"] == pytest.approx(file.metadata.conversion.soft_iou_after, abs=1e-6)
     assert "## INT8" in body
     for layer in file.metadata.conversion.kept:
-        assert f"- Float32: `{layer.name}`, {layer.reason}." in body
+        assert f"- As it was: `{layer.name}`, {layer.reason}." in body
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
@@ -316,7 +316,7 @@ def test_a_form_that_costs_too_much_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("export.writing.ALLOWED_FALL", -1.0)
+    monkeypatch.setattr("export.variants.forms.ALLOWED_FALL", -1.0)
     monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast(set()))
     with pytest.raises(ParityError, match=rf"export, {precision}: .* fall by at most -1.0, found"):
         export_checkpoint(

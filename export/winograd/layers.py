@@ -1,0 +1,212 @@
+"""A network's layers on feature maps as rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.winograd.builder import GraphBuilder
+from export.winograd.pixel_order import (
+    Size,
+    doubled,
+    even_then_odd,
+    halved,
+    patches,
+    quarters,
+    raster,
+    tiled,
+    tiles_along,
+    windows,
+)
+from export.winograd.rows import Part, Rows, Vector, shifted_by, take, unshifted
+from export.winograd.transforms import KERNEL, transform
+
+Weights = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a Winograd convolution is laid out.
+
+    Attributes:
+        tile: m of F(m x m, 3x3).
+        strips: in how many strips of tile rows; values of a strip stay in the caches.
+        weights_left: whether the products are U V^T in place of V U. ONNX Runtime packs the right
+            factor anew at every run, so the smaller one belongs there.
+    """
+
+    tile: int
+    strips: int = 1
+    weights_left: bool = False
+
+
+def winograd(
+    builder: GraphBuilder,
+    batch: str,
+    maps: Sequence[Rows],
+    weights: Weights,
+    bias: Vector,
+    plan: Plan,
+) -> Rows:
+    """Convolve the maps, joined along their channels, 3x3 with stride 1 and padding 1.
+
+    Args:
+        weights: [outputs, inputs, 3, 3].
+        bias: [outputs].
+    """
+    matrices, size = transform(plan.tile), maps[0].size
+    n, m, outputs = matrices.window, plan.tile, weights.shape[0]
+    inputs = weights.shape[1]
+    right = builder.constant(matrices.input.astype(np.float32))
+    back = builder.constant(matrices.output[even_then_odd(m)].astype(np.float32))
+    kernels = _transformed(builder, weights, plan)
+    parts = []
+    for tile_rows in _strips(tiles_along(size[0], m), plan.strips):
+        seen = windows(size, m, tile_rows)
+        tiles = seen.shape[1]
+        value = take(builder, batch, maps, seen)
+        value = builder.node("MatMul", right, builder.reshape(value, n, n * tiles * inputs))
+        value = builder.node("MatMul", right, builder.reshape(value, n, n, tiles * inputs))
+        value = builder.reshape(value, n * n, tiles, inputs)
+        if plan.weights_left:
+            # ONNX Runtime makes one product of the transposition and the product.
+            value = builder.node("Transpose", value, perm=[0, 1, 3, 2])
+            value = builder.node("MatMul", kernels, value)
+        else:
+            value = builder.node("MatMul", value, kernels)
+        value = builder.node("MatMul", back, builder.reshape(value, n, n * tiles * outputs))
+        value = builder.node("MatMul", back, builder.reshape(value, m, n, tiles * outputs))
+        if plan.weights_left:
+            value = builder.reshape(value, m * m, outputs, tiles)
+            value = builder.node("Transpose", value, perm=[0, 1, 3, 2])
+        value = builder.reshape(value, m * m * tiles, outputs)
+        parts.append(Part(value, tiled(size, m, tile_rows)))
+    return shifted_by(builder, parts, size, bias, _through(maps, weights))
+
+
+def _transformed(builder: GraphBuilder, weights: Weights, plan: Plan) -> str:
+    """Return G g G^T for every kernel, [1, n * n, inputs, outputs], or the last two exchanged.
+
+    As a 1x1 convolution of the kernels' nine values, which ONNX Runtime computes once, when it
+    loads the graph: stored in the file it would be n * n / 9 times as large.
+    """
+    axes = (2, 3, 0, 1) if plan.weights_left else (2, 3, 1, 0)
+    kernels = weights.transpose(axes)
+    values = builder.constant(kernels.reshape(1, KERNEL**2, *kernels.shape[2:]))
+    g = transform(plan.tile).weight
+    both = np.kron(g, g).astype(np.float32)[:, :, None, None]
+    return builder.node("Conv", values, builder.constant(both))
+
+
+def _strips(count: int, strips: int) -> list[range]:
+    bounds = np.linspace(0, count, min(strips, count) + 1).round().astype(int).tolist()
+    return [range(start, stop) for start, stop in pairwise(bounds)]
+
+
+def _through(maps: Sequence[Rows], weights: Weights) -> Vector:
+    """Return what the shift of the maps adds to each output."""
+    shift = np.concatenate([rows.shift for rows in maps])
+    return weights.astype(np.float64).sum(axis=(2, 3)) @ shift  # type: ignore[no-any-return]
+
+
+def direct(
+    builder: GraphBuilder,
+    batch: str,
+    maps: Sequence[Rows],
+    weights: Weights,
+    bias: Vector,
+    stride: Size,
+    before: Size,
+    output: Size,
+) -> Rows:
+    """Convolve the maps, joined along their channels, as one product with their patches.
+
+    Args:
+        weights: [outputs, inputs, height, width].
+        before: the padding above and to the left.
+        output: the size of the output.
+    """
+    kernel: Size = (weights.shape[2], weights.shape[3])
+    matrix = weights.transpose(2, 3, 1, 0).reshape(-1, weights.shape[0])
+    name = builder.constant(matrix)
+    through = _through(maps, weights)
+    if len(maps) == 1 and kernel == stride == (1, 1) and output == maps[0].size:
+        parts = [Part(builder.node("MatMul", p.name, name), p.order) for p in maps[0].parts]
+        return shifted_by(builder, parts, output, bias, through)
+    order = raster(output)
+    seen = patches(maps[0].size, kernel, stride, before, output, order)
+    value = builder.reshape(take(builder, batch, maps, seen), len(order), matrix.shape[0])
+    product = Part(builder.node("MatMul", value, name), order)
+    return shifted_by(builder, [product], output, bias, through)
+
+
+def up(builder: GraphBuilder, rows: Rows, weights: Weights, bias: Vector) -> Rows:
+    """Double the size by a 2x2 transposed convolution of stride 2.
+
+    Args:
+        weights: [inputs, outputs, 2, 2].
+    """
+    # The shift would become another one for each of the four pixels.
+    plain = unshifted(builder, rows)
+    outputs = weights.shape[1]
+    name = builder.constant(weights.transpose(0, 2, 3, 1).reshape(-1, 4 * outputs))
+    parts = []
+    for part in plain.parts:
+        value = builder.node("MatMul", part.name, name)
+        value = builder.reshape(value, 4 * len(part.order), outputs)
+        parts.append(Part(value, doubled(part.order, rows.size)))
+    return Rows(tuple(parts), (2 * rows.size[0], 2 * rows.size[1]), bias)
+
+
+def relu(builder: GraphBuilder, rows: Rows) -> Rows:
+    """Return max(x + shift, 0) as max(x, -shift), still to be shifted."""
+    floor = builder.constant((-rows.shift).astype(np.float32))
+    parts = tuple(Part(builder.node("Max", part.name, floor), part.order) for part in rows.parts)
+    return Rows(parts, rows.size, rows.shift)
+
+
+def add(builder: GraphBuilder, batch: str, one: Rows, other: Rows) -> Rows:
+    """Add two maps, in the order of the first."""
+    parts = []
+    aligned = _same_orders(one, other)
+    for index, part in enumerate(one.parts):
+        value = other.parts[index].name if aligned else take(builder, batch, [other], part.order)
+        parts.append(Part(builder.node("Add", part.name, value), part.order))
+    return Rows(tuple(parts), one.size, one.shift + other.shift)
+
+
+def _same_orders(one: Rows, other: Rows) -> bool:
+    return len(one.parts) == len(other.parts) and all(
+        np.array_equal(p.order, q.order) for p, q in zip(one.parts, other.parts, strict=True)
+    )
+
+
+def max_pool(builder: GraphBuilder, batch: str, rows: Rows) -> Rows:
+    """Halve the size by the maximum of 2x2 pixels."""
+    half = (rows.size[0] // 2, rows.size[1] // 2)
+    split = [halved(part.order, rows.size) for part in rows.parts]
+    parts = []
+    for part, found in zip(rows.parts, split, strict=True):
+        if found is None:
+            fours = take(builder, batch, [rows], quarters(rows.size))
+            whole = Part(_maximum(builder, fours, 4), raster(half))
+            return Rows((whole,), half, rows.shift)
+        a, order = found
+        length = len(order) // a * rows.channels
+        axis = builder.constant(np.array([2], np.int64))
+        pairs = builder.reshape(part.name, 2 * a, 2, length)
+        value = builder.node("ReduceMax", pairs, axis, keepdims=0)
+        value = _maximum(builder, builder.reshape(value, 2, a * length), 2)
+        parts.append(Part(builder.reshape(value, len(order), rows.channels), order))
+    return Rows(tuple(parts), half, rows.shift)
+
+
+def _maximum(builder: GraphBuilder, value: str, count: int) -> str:
+    """Return the maximum along the first axis after the batch.
+
+    ONNX Runtime's ReduceMax takes three times as long, unless an axis is before the reduced one.
+    """
+    places = (builder.constant(np.array(index, np.int64)) for index in range(count))
+    return builder.node("Max", *(builder.node("Gather", value, p, axis=1) for p in places))

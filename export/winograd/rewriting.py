@@ -1,0 +1,182 @@
+"""The graph of a network, with its 3x3 convolutions by Winograd's minimal filtering."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx
+
+from export.winograd import layers
+from export.winograd.builder import GraphBuilder
+from export.winograd.cost import Form, Shape, choose, plan
+from export.winograd.network import Convolution, Network
+from export.winograd.pixel_order import Size
+from export.winograd.rows import Rows, from_image, to_image
+from runtime.errors import ConfigError
+from runtime.metadata import INPUT_NAME, OUTPUT_NAME
+
+Choice = Callable[[Shape], Form]
+_PREFIX = "rows/"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A 3x3 convolution and the form that it has now.
+
+    Attributes:
+        name: of its weights, less ".weight".
+        inputs, outputs: channels.
+        height, width: of its output, in pixels.
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    height: int
+    width: int
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """The graph for one height and width, and its 3x3 convolutions in their order."""
+
+    model: onnx.ModelProto
+    layers: tuple[Layer, ...]
+
+
+def rewrite(model: onnx.ModelProto, size: Size, choose: Choice = choose) -> Rewritten:
+    """Rewrite 3x3 convolutions of stride 1 as F(2x2,3x3), F(4x4,3x3) or F(6x6,3x3).
+
+    Feature maps between them become matrices of one row a pixel (`rows.Rows`). What is not
+    recognised stays as it is, on maps in the usual layout.
+
+    Args:
+        model: what `export.conversion.convert` gives, of one network or several.
+        size: height and width of the inputs that the new graph takes; the batch stays dynamic.
+        choose: the form of each convolution that has several.
+
+    Raises:
+        ConfigError: the network does not take inputs of this size, or no convolution of it gains.
+        ParityError: the graph is not one of `convert`'s.
+    """
+    network = Network(model, size)
+    rewriter = _Rewriter(network, choose)
+    for node in network.model.graph.node:
+        rewriter.visit(node)
+    if all(layer.form is Form.DIRECT for layer in rewriter.layers):
+        raise ConfigError(
+            f"winograd: expected a network with 3x3 convolutions that gain at {size[0]}x{size[1]}, "
+            f"found none"
+        )
+    return Rewritten(rewriter.finish(), tuple(rewriter.layers))
+
+
+class _Rewriter:
+    """Walks through the graph; a value is an image by its name, or rows, or both."""
+
+    def __init__(self, network: Network, choose: Choice) -> None:
+        self._network = network
+        self._choose = choose
+        self._builder = GraphBuilder(_PREFIX)
+        self._rows: dict[str, tuple[Rows, ...]] = {}
+        self._images = {INPUT_NAME, *network.constants}
+        self._batch = self._builder.node("Shape", INPUT_NAME, start=0, end=1)
+        self.layers: list[Layer] = []
+
+    def visit(self, node: onnx.NodeProto) -> None:
+        """Rewrite a node, or copy it where it stays as it is."""
+        rows = self._rewritten(node)
+        if rows is not None:
+            self._rows[node.output[0]] = rows
+            return
+        for name in node.input:
+            self._as_image(name)
+        self._builder.nodes.append(node)
+        self._images.update(node.output)
+
+    def finish(self) -> onnx.ModelProto:
+        """Return the new graph, checked."""
+        self._as_image(OUTPUT_NAME)
+        model = onnx.ModelProto()
+        model.CopyFrom(self._network.model)
+        graph = model.graph
+        del graph.node[:], graph.value_info[:]
+        graph.node.extend(self._builder.nodes)
+        used = {name for node in graph.node for name in node.input}
+        kept = [tensor for tensor in graph.initializer if tensor.name in used]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+        graph.initializer.extend(self._builder.initializers)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def _rewritten(self, node: onnx.NodeProto) -> tuple[Rows, ...] | None:
+        """Return a node's output as rows, None where it is to be an image."""
+        convolution = self._network.convolution(node)
+        if convolution is not None:
+            return self._convolved(node, convolution)
+        if not any(name in self._rows for name in node.input):
+            return None
+        builder, first = self._builder, node.input[0]
+        if node.op_type == "Relu":
+            return tuple(layers.relu(builder, rows) for rows in self._rows[first])
+        if self._network.halves(node):
+            return tuple(layers.max_pool(builder, self._batch, rows) for rows in self._rows[first])
+        if (doubling := self._network.doubling(node)) is not None:
+            (rows,) = self._rows[first]
+            return (layers.up(builder, rows, *doubling),)
+        if self._network.joins_channels(node) and self._are_maps(node):
+            return tuple(rows for name in node.input for rows in self._as_rows(name))
+        if node.op_type == "Add" and self._are_maps(node):
+            return self._added(node)
+        return None
+
+    def _convolved(self, node: onnx.NodeProto, convolution: Convolution) -> tuple[Rows, ...] | None:
+        source = node.input[0]
+        shape = self._network.image_shape(source)
+        if shape is None:
+            return None
+        inputs, size = shape
+        output, outputs = convolution.output(size), len(convolution.bias)
+        form = Form.DIRECT
+        if convolution.fits_winograd:
+            form = self._choose(Shape(inputs, outputs, size))
+        if convolution.kernel == (3, 3):
+            self.layers.append(Layer(convolution.name, inputs, outputs, *output, form))
+        weights, bias = convolution.weights, convolution.bias
+        builder, batch = self._builder, self._batch
+        if form is not Form.DIRECT:
+            chosen = plan(Shape(inputs, outputs, size), form)
+            maps = self._as_rows(source)
+            return (layers.winograd(builder, batch, maps, weights, bias, chosen),)
+        if source not in self._rows:
+            return None
+        maps, stride, before = self._rows[source], convolution.stride, convolution.before
+        return (layers.direct(builder, batch, maps, weights, bias, stride, before, output),)
+
+    def _added(self, node: onnx.NodeProto) -> tuple[Rows, ...] | None:
+        one, other = (self._as_rows(name) for name in node.input)
+        if len(one) != 1 or len(other) != 1 or one[0].channels != other[0].channels:
+            return None
+        return (layers.add(self._builder, self._batch, one[0], other[0]),)
+
+    def _are_maps(self, node: onnx.NodeProto) -> bool:
+        """Return whether all inputs are feature maps of one size."""
+        shapes = [self._network.image_shape(name) for name in node.input]
+        sizes = {shape and shape[1] for shape in shapes}
+        return None not in shapes and len(sizes) == 1
+
+    def _as_rows(self, name: str) -> tuple[Rows, ...]:
+        if name not in self._rows:
+            shape = self._network.image_shape(name)
+            assert shape is not None
+            self._rows[name] = (from_image(self._builder, name, *shape),)
+        return self._rows[name]
+
+    def _as_image(self, name: str) -> None:
+        """See to it that a value is there as an image, under its own name."""
+        if name in self._images or name not in self._rows:
+            return
+        to_image(self._builder, self._batch, self._rows[name])
+        self._builder.nodes[-1].output[0] = name
+        self._images.add(name)

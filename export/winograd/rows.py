@@ -1,0 +1,146 @@
+"""Feature maps as matrices of one row a pixel, in any order of the pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.winograd.builder import GraphBuilder
+from export.winograd.pixel_order import NONE, Order, Size, find, raster
+
+Vector = NDArray[np.float64]
+GROWTH = 2.0
+"""To how many times a convolution's own bias the shift behind it may grow."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some rows of a feature map: the value's name, float32 [batch, rows, channels]."""
+
+    name: str
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """A feature map in parts, which have each pixel once.
+
+    Attributes:
+        shift: [channels], what must be added to the rows. A bias stays here until a convolution
+            takes it into its own, which saves a pass over the map.
+    """
+
+    parts: tuple[Part, ...]
+    size: Size
+    shift: Vector
+
+    @property
+    def channels(self) -> int:
+        """Of the feature map."""
+        return len(self.shift)
+
+
+def take(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixels: Order) -> str:
+    """Gather pixels of maps of one size, joined along their channels.
+
+    Args:
+        batch: the name of the batch size, int64 [1].
+        pixels: of any shape; NONE gives the rows that stand for zero.
+
+    Returns:
+        the name of float32 [batch, *pixels.shape, channels of all maps], shifted as the maps are.
+    """
+    width = gcd(*(rows.channels for rows in maps))
+    pieces: list[str] = []
+    index: list[Order] = []
+    taken = 0  # rows of `width` channels in the pieces so far
+    padded = bool((pixels == NONE).any())
+    for rows in maps:
+        count = rows.channels // width
+        part_of, row_of = find([part.order for part in rows.parts], rows.size)
+        parts_used, places = part_of[pixels], row_of[pixels]
+        where = np.empty(pixels.shape, np.int64)
+        for number, part in enumerate(rows.parts):
+            used = (parts_used == number) & (pixels != NONE)
+            if not used.any():
+                continue
+            name, length, local = _compact(builder, part, places[used])
+            pieces.append(builder.reshape(name, length * count, width) if count > 1 else name)
+            where[used] = taken + local * count
+            taken += length * count
+        if padded:
+            pieces.append(_padding(builder, batch, rows.shift, width))
+            where[pixels == NONE] = taken
+            taken += count
+        index.append(where[..., None] + np.arange(count))
+    rows_taken = np.concatenate(index, axis=-1)
+    joined = builder.node("Concat", *pieces, axis=1) if len(pieces) > 1 else pieces[0]
+    channels = rows_taken.shape[-1] * width
+    if np.array_equal(rows_taken.ravel(), np.arange(taken)):
+        return builder.reshape(joined, *pixels.shape, channels)
+    if rows_taken.shape[-1] == 1:
+        rows_taken = rows_taken[..., 0]
+    found = builder.node("Gather", joined, builder.constant(rows_taken.astype(np.int32)), axis=1)
+    if rows_taken.shape == pixels.shape:
+        return found
+    return builder.reshape(found, *pixels.shape, channels)
+
+
+def _compact(builder: GraphBuilder, part: Part, places: Order) -> tuple[str, int, Order]:
+    """Leave out of a part what is not used, where that is most: another strip's edge."""
+    used, local = np.unique(places, return_inverse=True)
+    if 2 * len(used) > len(part.order):
+        return part.name, len(part.order), places
+    index = builder.constant(used.astype(np.int32))
+    return builder.node("Gather", part.name, index, axis=1), len(used), local
+
+
+def _padding(builder: GraphBuilder, batch: str, shift: Vector, width: int) -> str:
+    """Return rows that are zero once they are shifted, [batch, channels / width, width]."""
+    rows = builder.constant((-shift).astype(np.float32).reshape(1, -1, width))
+    ones = builder.constant(np.array([1, 1], np.int64))
+    return builder.node("Expand", rows, builder.node("Concat", batch, ones, axis=0))
+
+
+def unshifted(builder: GraphBuilder, rows: Rows) -> Rows:
+    """Add the shift to the rows."""
+    if not rows.shift.any():
+        return rows
+    shift = builder.constant(rows.shift.astype(np.float32))
+    parts = tuple(Part(builder.node("Add", part.name, shift), part.order) for part in rows.parts)
+    return Rows(parts, rows.size, np.zeros_like(rows.shift))
+
+
+def shifted_by(
+    builder: GraphBuilder, parts: Sequence[Part], size: Size, bias: Vector, through: Vector
+) -> Rows:
+    """Return what a convolution gives, with its bias yet to be added.
+
+    Args:
+        bias: of the convolution.
+        through: what the shift of its inputs comes to behind it. Left where it is, it would grow
+            from layer to layer, and rows would lose digits to it.
+    """
+    if np.linalg.norm(bias + through) <= GROWTH * np.linalg.norm(bias):
+        return Rows(tuple(parts), size, bias + through)
+    settled = Rows(tuple(parts), size, through)
+    return Rows(unshifted(builder, settled).parts, size, bias)
+
+
+def from_image(builder: GraphBuilder, image: str, channels: int, size: Size) -> Rows:
+    """Turn [batch, channels, height, width] into rows."""
+    flat = builder.reshape(image, channels, size[0] * size[1])
+    part = Part(builder.node("Transpose", flat, perm=[0, 2, 1]), raster(size))
+    return Rows((part,), size, np.zeros(channels))
+
+
+def to_image(builder: GraphBuilder, batch: str, maps: Sequence[Rows]) -> str:
+    """Turn maps of one size, joined along their channels, into [batch, channels, height, width]."""
+    plain = [unshifted(builder, rows) for rows in maps]
+    size, channels = plain[0].size, sum(rows.channels for rows in plain)
+    flat = take(builder, batch, plain, raster(size))
+    if channels > 1:
+        flat = builder.node("Transpose", flat, perm=[0, 2, 1])
+    return builder.reshape(flat, channels, *size)

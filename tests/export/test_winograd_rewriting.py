@@ -1,0 +1,204 @@
+"""Whole networks in ONNX Runtime: the rewritten graph against the one that it came from."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from export.conversion import convert
+from export.winograd import Form, Shape, choose, rewrite
+from runtime.errors import ConfigError, ParityError
+from runtime.metadata import InputSpec
+from train.network import UNet
+
+FORMS = tuple(Form)
+
+
+def seeded_network(arch: str, seed: int = 0) -> UNet:
+    """A network whose normalisation has statistics, and whose probabilities spread."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        network = UNet(arch, 4)
+        for _ in range(3):
+            network.train()(torch.rand(4, 3, 64, 64))
+        logits = network.eval()(torch.rand(2, 3, 64, 64))
+        network.head.weight.div_(logits.std())
+        network.head.bias.sub_(logits.mean()).div_(logits.std())  # type: ignore[union-attr]
+    return network
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[str, onnx.ModelProto]:
+    spec = InputSpec(64, 64, multiple=32)
+    models = {arch: [seeded_network(arch)] for arch in ("scratch", "resnet50")}
+    models["ensemble"] = [seeded_network("scratch", seed) for seed in (1, 2)]
+    return {name: convert(networks, spec) for name, networks in models.items()}
+
+
+def probabilities(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (found,) = session.run(["probability"], {"image": images})
+    return np.asarray(found)
+
+
+def mixed(shape: Shape) -> Form:
+    """Each form somewhere, next to every other."""
+    return FORMS[(shape.inputs + 3 * shape.outputs + shape.size[0]) // 4 % len(FORMS)]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("scratch", (64, 64)),
+        ("scratch", (16, 48)),
+        ("resnet50", (64, 96)),
+        ("ensemble", (32, 32)),
+    ],
+)
+def test_a_rewritten_network_gives_the_same_probabilities(
+    name: str, size: tuple[int, int], plain: dict[str, onnx.ModelProto]
+) -> None:
+    for form in (Form.F6, mixed):
+        rewritten = rewrite(plain[name], size, (lambda _: Form.F6) if form is Form.F6 else mixed)
+        onnx.checker.check_model(rewritten.model, full_check=True)
+        for batch in (1, 3):
+            images = np.random.default_rng(batch).random((batch, 3, *size), dtype=np.float32)
+            found = probabilities(rewritten.model, images)
+            expected = probabilities(plain[name], images)
+            assert found.shape == (batch, 1, *size)
+            assert expected.std() > 0.05
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_the_graph_keeps_its_face_and_holds_standard_operators(
+    plain: dict[str, onnx.ModelProto],
+) -> None:
+    model = rewrite(plain["scratch"], (32, 48), lambda _: Form.F4).model
+    (image,), (probability,) = model.graph.input, model.graph.output
+    for value, channels in ((image, 3), (probability, 1)):
+        dims = value.type.tensor_type.shape.dim
+        assert dims[0].dim_param == "batch"
+        assert [dim.dim_value for dim in dims[1:]] == [channels, 32, 48]
+    assert (image.name, probability.name) == ("image", "probability")
+    assert {node.domain for node in model.graph.node} == {""}
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 20)]
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+    assert model.graph.node[-1].op_type == "Sigmoid"
+
+
+def test_weights_are_stored_as_they_were(plain: dict[str, onnx.ModelProto]) -> None:
+    def floats(model: onnx.ModelProto) -> int:
+        sizes = [
+            int(np.prod(tensor.dims))
+            for tensor in model.graph.initializer
+            if tensor.data_type == onnx.TensorProto.FLOAT
+        ]
+        return sum(sizes)
+
+    model = rewrite(plain["resnet50"], (64, 64), lambda _: Form.F6).model
+    assert floats(model) <= 1.01 * floats(plain["resnet50"])
+
+
+def test_the_layers_are_those_of_the_network(plain: dict[str, onnx.ModelProto]) -> None:
+    found = rewrite(plain["scratch"], (64, 32), mixed).layers
+    network = seeded_network("scratch")
+    kernels = {
+        name.removesuffix(".weight"): tuple(weight.shape[:2])
+        for name, weight in network.named_parameters()
+        if weight.shape[2:] == (3, 3)
+    }
+    assert {
+        layer.name.removeprefix("network."): (layer.outputs, layer.inputs) for layer in found
+    } == kernels
+    for layer in found:
+        size = (layer.height, layer.width)
+        assert layer.form is mixed(Shape(layer.inputs, layer.outputs, size))
+    assert found[0].height == 64
+    assert found[0].width == 32
+
+
+def test_a_strided_convolution_stays_direct(plain: dict[str, onnx.ModelProto]) -> None:
+    found = rewrite(plain["resnet50"], (64, 64), lambda _: Form.F4).layers
+    direct = [layer.name for layer in found if layer.form is Form.DIRECT]
+    assert direct == [f"network.encoder.backbone.layer{stage}.0.conv2" for stage in (2, 3, 4)]
+
+
+def test_the_given_graph_is_left_as_it_was(plain: dict[str, onnx.ModelProto]) -> None:
+    before = plain["scratch"].SerializeToString(deterministic=True)
+    rewrite(plain["scratch"], (32, 32), lambda _: Form.F4)
+    assert plain["scratch"].SerializeToString(deterministic=True) == before
+
+
+def test_two_rewrites_are_the_same_bytes(plain: dict[str, onnx.ModelProto]) -> None:
+    one, other = (
+        rewrite(plain["scratch"], (32, 32), mixed).model.SerializeToString(deterministic=True)
+        for _ in range(2)
+    )
+    assert one == other
+
+
+def test_a_network_that_gains_nowhere_is_an_error(plain: dict[str, onnx.ModelProto]) -> None:
+    with pytest.raises(ConfigError, match="3x3 convolutions that gain at 32x32, found none"):
+        rewrite(plain["scratch"], (32, 32), lambda _: Form.DIRECT)
+
+
+def test_a_size_that_the_network_does_not_take_is_an_error(
+    plain: dict[str, onnx.ModelProto],
+) -> None:
+    with pytest.raises(ConfigError, match="height and width that the network takes, found 40x64"):
+        rewrite(plain["scratch"], (40, 64), lambda _: Form.F4)
+
+
+def test_another_graph_is_an_error(plain: dict[str, onnx.ModelProto]) -> None:
+    other = onnx.ModelProto()
+    other.CopyFrom(plain["scratch"])
+    other.graph.input[0].name = "pixels"
+    with pytest.raises(ParityError, match="from 'image' to 'probability', found"):
+        rewrite(other, (32, 32))
+
+
+def test_what_is_not_recognised_stays_on_images() -> None:
+    helper = onnx.helper
+    rng = np.random.default_rng(0)
+    shapes = {"a": (8, 3, 3, 3), "b": (8, 1, 3, 3), "c": (8, 8, 3, 3), "d": (1, 8, 1, 1)}
+    weights = [
+        onnx.numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    pads, wide = [1, 1, 1, 1], [2, 2, 2, 2]
+    nodes = [
+        helper.make_node("Conv", ["image", "a"], ["one"], pads=pads),
+        helper.make_node("LeakyRelu", ["one"], ["two"]),
+        helper.make_node("Conv", ["two", "b"], ["three"], pads=pads, group=8),
+        helper.make_node("Conv", ["three", "c"], ["four"], pads=wide, dilations=[2, 2]),
+        helper.make_node("MaxPool", ["one"], ["five"], kernel_shape=[3, 3], pads=pads),
+        helper.make_node("Add", ["four", "five"], ["six"]),
+        helper.make_node("Conv", ["six", "c"], ["seven"], pads=pads),
+        helper.make_node("Conv", ["seven", "d"], ["eight"]),
+        helper.make_node("Sigmoid", ["eight"], ["probability"]),
+    ]
+    values = [
+        helper.make_tensor_value_info(
+            name, onnx.TensorProto.FLOAT, ["batch", channels, "height", "width"]
+        )
+        for name, channels in (("image", 3), ("probability", 1))
+    ]
+    graph = helper.make_graph(nodes, "odd", values[:1], values[1:], weights)
+    opset = helper.make_opsetid("", 20)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    rewritten = rewrite(model, (18, 22), lambda _: Form.F4)
+    forms = {layer.name: layer.form for layer in rewritten.layers}
+    assert forms == {"a": Form.F4, "c": Form.F4}
+    images = rng.random((2, 3, 18, 22), dtype=np.float32)
+    expected = probabilities(model, images)
+    np.testing.assert_allclose(probabilities(rewritten.model, images), expected, atol=1e-4)
+
+
+def test_many_channels_are_worth_winograd_and_few_are_not() -> None:
+    assert choose(Shape(64, 64, (256, 256))).tile >= 4
+    assert choose(Shape(512, 512, (32, 32))) is Form.F4
+    assert choose(Shape(3, 64, (256, 256))) is Form.DIRECT
+    assert choose(Shape(4, 4, (256, 256))) is Form.DIRECT
