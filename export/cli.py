@@ -62,8 +62,8 @@ def main(
 
     Without CHECKPOINT every run below artifacts/ is exported. A file is only written when ONNX
     Runtime gives PyTorch's probabilities on images of --data and on artificial ones, and one of
-    lower precision when soft IoU on the valid split of --data falls by at most 0.005. seg-verify replays a
-    file's certificate, seg-inspect shows what is in it.
+    lower precision when soft IoU on the valid split of --data falls by at most 0.005. seg-verify
+    replays a file's certificate, seg-inspect shows what is in it.
     """
     require("export", "torch", "torchvision", "onnx", "onnxscript", "jinja2")
     share_cores()

@@ -1,5 +1,6 @@
 """Which layers of a network are worth being INT8: those that gain speed and cost no accuracy."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class LayerChoice:
         model: the float32 graph, as `Quantiser` takes it.
         samples: training images; ranges are taken from all of them.
         masks: what soft IoU on them is taken against.
-        allowed: change of pooled soft IoU on `samples` that the first proposal may have.
+        allowed: fall of pooled soft IoU on `samples` that the first proposal may have.
         on_step: told what is being done.
     """
 
@@ -65,23 +66,30 @@ class LayerChoice:
         self._on_step(f"taking the ranges of {len(self._samples)} training images")
         quantiser = Quantiser(self._model, (self._input(sample) for sample in self._samples))
         kept = self._without_gain(quantiser)
+        layers = [node.name for node in quantiser.layers if node.name not in kept]
         before = self._soft_iou(self._model)
-        costs: dict[str, float] | None = None
-        proposed = False
-        while layers := [node.name for node in quantiser.layers if node.name not in kept]:
-            model = quantiser.quantise(layers)
-            change = abs(self._soft_iou(model) - before)
-            if proposed or change <= self._allowed:
-                proposed = True
-                yield Candidate(model, self._named(quantiser, kept))
-            if costs is None:
-                self._on_step("finding the layers that cost accuracy")
-                costs = self._costs(quantiser, layers)
-            worst = max(layers, key=costs.__getitem__)
-            kept[worst] = (
-                f"costs accuracy: alone in INT8 it changes probabilities by {costs[worst]:.1e} on "
-                "average"
-            )
+
+        def fits(given_up: int) -> bool:
+            model = quantiser.quantise(layers[given_up:])
+            return before - self._soft_iou(model) <= self._allowed
+
+        if not layers:
+            return
+        if fits(0):
+            yield Candidate(quantiser.quantise(layers), self._named(quantiser, kept))
+        self._on_step("finding the layers that cost accuracy")
+        costs = self._costs(quantiser, layers)
+        layers.sort(key=costs.__getitem__, reverse=True)
+        # The fall is taken to shrink with every layer that is given up.
+        fewest = bisect_left(range(len(layers)), True, lo=1, key=fits)
+        for given_up in range(fewest, len(layers)):
+            costly = {
+                name: "costs accuracy: alone in INT8 it changes probabilities by "
+                f"{costs[name]:.1e} on average"
+                for name in layers[:given_up]
+            }
+            model = quantiser.quantise(layers[given_up:])
+            yield Candidate(model, self._named(quantiser, kept | costly))
 
     def _without_gain(self, quantiser: Quantiser) -> dict[str, str]:
         self._on_step("timing each layer in float32 and INT8")
