@@ -1,6 +1,5 @@
 """The plain graph of a network, read for what can be rewritten."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +55,8 @@ class Convolution:
 class Network:
     """A graph at a fixed height and width: its nodes, constants and the shapes of its values.
 
-    Args:
-        model: a copy with the batch as its one free dimension is `model` here.
+    Attributes:
+        model: a copy of the given one, whose one free dimension is the batch.
 
     Raises:
         ConfigError: the graph does not take inputs of this size.
@@ -65,11 +64,9 @@ class Network:
     """
 
     def __init__(self, model: onnx.ModelProto, size: Size) -> None:
-        self.size = size
         self.model = _fixed(model, size)
         graph = self.model.graph
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        self.uses = Counter(name for node in graph.node for name in node.input)
         self._shapes = {
             value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
             for value in (*graph.value_info, *graph.input, *graph.output)
