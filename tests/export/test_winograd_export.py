@@ -1,0 +1,99 @@
+"""`--optimize winograd`: a file of its own, behind the gates of every other form."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from export.cli import main
+from export.onnx_export import export_checkpoint
+from export.winograd import Form, rewrite
+from runtime.errors import ConfigError, ParityError
+from runtime.latency import Latency
+from runtime.onnx_file import read_onnx
+from runtime.predictor import Predictor
+from runtime.verification import verify
+
+
+def taking(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
+    """Let the plain file and the rewritten one take this long, and F(4x4,3x3) be chosen.
+
+    A network as small as a test's does not gain.
+    """
+
+    def measure(predictors: Sequence[Predictor], *, runs: int) -> tuple[Latency, ...]:
+        assert len(predictors) == len(milliseconds)
+        return tuple(Latency(ms, ms, ms, ms, runs, 1) for ms in milliseconds)
+
+    chosen = partial(rewrite, choose=lambda shape: Form.F4 if shape.inputs > 3 else Form.DIRECT)
+    monkeypatch.setattr("export.variants.effect.measure_latency", measure)
+    monkeypatch.setattr("export.variants.forms.rewrite", chosen)
+
+
+def test_a_rewritten_file_is_certified_and_tells_what_it_is(
+    run_folder: Path,
+    phantom: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taking(monkeypatch, 10.0, 5.0)
+    path = tmp_path / "tiny-winograd.onnx"
+    export_checkpoint(
+        run_folder / "best.pt", path, data=phantom, optimisation="winograd", threads=1
+    )
+    about = read_onnx(path).metadata
+    assert about is not None
+    assert about.conversion is not None
+    assert about.parity is not None
+    assert "17 F(4x4,3x3), 1 direct" in about.conversion.method
+    assert [layer.weight for layer in about.conversion.kept] == [
+        "network.encoder.levels.0.0.weight"
+    ]
+    assert about.conversion.plain_digest == read_onnx(model).digest
+    assert about.conversion.timing.after_ms == 5.0
+    assert about.parity.tolerance_probability == 1e-4
+    assert 0.0 < about.parity.max_probability <= 1e-4
+    assert (about.input.height, about.input.width, about.input.multiple) == (32, 32, 0)
+    assert verify(path).passed
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    images = np.random.default_rng(0).random((3, 3, 32, 32), np.float32)
+    expected = Predictor(model, threads=1).run(images)
+    np.testing.assert_allclose(Predictor(path, threads=1).run(images), expected, atol=1e-4)
+    assert about.conversion.max_difference <= 1e-4
+    with pytest.raises(ConfigError, match="expected an input of 32x32, found 48x48"):
+        Predictor(path, size=(48, 48))
+
+
+def test_a_file_that_is_not_faster_is_not_written(
+    run_folder: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking(monkeypatch, 5.0, 5.5)
+    with pytest.raises(ParityError, match=r"less than 5 ms .*, found 5.5 ms; no file was written"):
+        export_checkpoint(
+            run_folder / "best.pt", tmp_path / "m.onnx", data=phantom, optimisation="winograd"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_use_is_told(run_folder: Path, phantom: Path, tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "m.onnx"), "--data", str(phantom)]
+    both = [str(run_folder), *out, "--optimize", "winograd", "--precision", "int8"]
+    result = CliRunner().invoke(main, both)
+    assert result.exit_code == 2
+    assert "--optimize winograd needs --precision fp32" in result.output
+    # At 32x32 and width 4 every layer is fastest as it is.
+    result = CliRunner().invoke(main, [str(run_folder), *out, "--optimize", "winograd"])
+    assert result.exit_code == 2
+    assert "expected a network with 3x3 convolutions that gain at 32x32" in result.output
+    with pytest.raises(ConfigError, match="optimisation of fp32 alone, found int8 and winograd"):
+        export_checkpoint(
+            run_folder / "best.pt", tmp_path / "m", precision="int8", optimisation="winograd"
+        )
+    with pytest.raises(ConfigError, match="expected one of fp32, fp16, int8"):
+        export_checkpoint(run_folder / "best.pt", tmp_path / "m", precision="int4")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
