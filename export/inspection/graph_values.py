@@ -22,7 +22,7 @@ _REORDERING = {
     "Cast", "CastLike", "DequantizeLinear", "Flatten", "Gather", "Identity", "Pad",
     "QuantizeLinear", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
-_COMBINING = {"Add", "Div", "Einsum", "Gemm", "MatMul", "Mul", "Sub"}
+_COMBINING = {"Add", "Conv", "Div", "Einsum", "Gemm", "MatMul", "Mul", "Sub"}
 _LIGHT = 1024
 _MAGNITUDES = 32
 _BITS = {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8, "STRING": 0, "UNDEFINED": 0}

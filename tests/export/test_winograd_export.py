@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from export.cli import main
+from export.inspection.file import inspect
 from export.onnx_export import export_checkpoint
 from export.winograd import Form, rewrite
 from runtime.errors import ConfigError, ParityError
@@ -61,6 +62,9 @@ def test_a_rewritten_file_is_certified_and_tells_what_it_is(
     assert (about.input.height, about.input.width, about.input.multiple) == (32, 32, 0)
     assert verify(path).passed
     onnx.checker.check_model(onnx.load(path), full_check=True)
+    # All but the biases, some of which are folded into a later layer's.
+    stored, plain = (inspect(file).counts.total.parameters for file in (path, model))
+    assert 0.97 * plain < stored <= plain
     images = np.random.default_rng(0).random((3, 3, 32, 32), np.float32)
     expected = Predictor(model, threads=1).run(images)
     np.testing.assert_allclose(Predictor(path, threads=1).run(images), expected, atol=1e-4)
