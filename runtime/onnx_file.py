@@ -15,7 +15,12 @@ from runtime.errors import ModelError
 from runtime.metadata import KEY, Metadata, parse_metadata
 
 MAX_BYTES = 1 << 31
+MAX_FIELDS = 1 << 18
+"""That are looked at; an exported network has up to 13 thousand, and a node at least four."""
+MAX_TEXT_BYTES = 1 << 20
+"""Of the metadata, and of a name."""
 _MAX_DEPTH = 16
+_MAX_TAG = (1 << 32) - 1
 _FLOAT = 1
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
@@ -88,19 +93,22 @@ def read_onnx(path: str | Path) -> OnnxFile:
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.seen = 0
 
     def read(self, view: memoryview) -> OnnxFile:
         digest = hashlib.sha256()
         graph: memoryview | None = None
         opset = 0
-        properties: dict[str, str] = {}
+        document: str | None = None
         for number, value, raw in self.fields(view):
             if number == 14:
-                key, text = self.pair(self.message(value))
-                properties[key] = text
+                entry = self.message(value)
+                document = self.name(entry, 2) if self.name(entry, 1) == KEY else document
                 continue
             digest.update(raw)
             if number == 7:
+                if graph is not None:  # protobuf would merge them, out of sight of what follows
+                    raise self.not_onnx("two graphs")
                 graph = self.message(value)
             elif number == 8:
                 domain, version = self.opset(self.message(value))
@@ -115,7 +123,6 @@ class _Reader:
             tuple(self.tensor(self.message(v)) for n, v, _ in self.fields(graph) if n == wanted)
             for wanted in (11, 12)
         )
-        document = properties.get(KEY)
         metadata = None if document is None else parse_metadata(document, str(self.path))
         return OnnxFile(
             path=self.path,
@@ -136,6 +143,11 @@ class _Reader:
         while position < len(view):
             start = position
             tag, position = self.varint(view, position)
+            self.seen += 1
+            if self.seen > MAX_FIELDS:
+                raise self.not_onnx(f"one of more than {MAX_FIELDS} fields")
+            if tag > _MAX_TAG:  # protobuf's parsers cut it, and would see another field
+                raise self.not_onnx("one that is damaged")
             number, wire = tag >> 3, tag & 7
             value: int | memoryview
             if wire == _VARINT:
@@ -175,16 +187,16 @@ class _Reader:
         raise self.not_onnx("one that is damaged")
 
     def text(self, value: int | memoryview) -> str:
+        content = self.message(value)
+        if len(content) > MAX_TEXT_BYTES:
+            raise self.not_onnx(f"a text of {len(content)} bytes")
         try:
-            return str(self.message(value), "utf-8")
+            return str(content, "utf-8")
         except UnicodeDecodeError as error:
             raise self.not_onnx("one that is damaged") from error
 
     def name(self, view: memoryview, field: int) -> str:
         return next((self.text(v) for n, v, _ in self.fields(view) if n == field), "")
-
-    def pair(self, view: memoryview) -> tuple[str, str]:
-        return self.name(view, 1), self.name(view, 2)
 
     def opset(self, view: memoryview) -> tuple[str, int]:
         version = next((self.integer(v) for n, v, _ in self.fields(view) if n == 2), 0)
@@ -221,10 +233,8 @@ class _Reader:
                 self.refuse_external_attributes(self.message(value), depth)
             elif node == 1 and number == 5:
                 self.refuse_external_tensor(self.message(value))
-            elif node == 1 and number == 15:  # sparse: values and indices
-                for _, part, _ in self.fields(self.message(value)):
-                    if isinstance(part, memoryview):
-                        self.refuse_external_tensor(part)
+            elif node == 1 and number == 15:
+                self.refuse_external_sparse(self.message(value))
 
     def refuse_external_attributes(self, view: memoryview, depth: int) -> None:
         for number, attribute, _ in self.fields(view):
@@ -235,6 +245,13 @@ class _Reader:
                     self.refuse_external_tensor(self.message(content))
                 elif part in (6, 11):
                     self.refuse_external(self.message(content), node=1, depth=depth + 1)
+                elif part in (22, 23):
+                    self.refuse_external_sparse(self.message(content))
+
+    def refuse_external_sparse(self, view: memoryview) -> None:
+        for _, part, _ in self.fields(view):  # values and indices
+            if isinstance(part, memoryview):
+                self.refuse_external_tensor(part)
 
     def refuse_external_tensor(self, view: memoryview) -> None:
         for number, value, _ in self.fields(view):
