@@ -36,6 +36,18 @@ FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/installed
 	PYTHONPATH=$(CURDIR):$(CURDIR)/tests/support $(BIN)/python -m fuzz_run --seconds $(FUZZ_SECONDS) $(READERS)
 
+# The same bytes from the same commit, wherever and whenever it is built.
+wheel: $(VENV)/installed
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	sha256sum dist/*.whl
+
+# The pinned versions against the database of known vulnerabilities, which needs the network.
+audit:
+	@$(WHICH_PYTHON)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 # After a study: its tables in the README.
 readme: $(VENV)/installed
 	$(BIN)/python -m bench.study.readme README.md artifacts/study/study.json
