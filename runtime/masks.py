@@ -153,7 +153,7 @@ def _run_lengths(counts: object, where: str) -> NDArray[np.int64]:
         return np.array(counts, np.int64)
     if not isinstance(counts, str) or len(counts) > MAX_RUN_CHARACTERS or not counts.isascii():
         raise AnnotationError(
-            f"{where}: expected run lengths as a list of integers from 0 to {MAX_PIXELS}, or as a "
+            f"{where}: expected run lengths as a list of integers from 0 to {MAX_PIXELS}, or as an "
             f"ASCII string of up to {MAX_RUN_CHARACTERS} characters"
         )
     codes = np.frombuffer(counts.encode("ascii"), np.uint8) - np.uint8(48)

@@ -92,8 +92,11 @@ def _side(value: object) -> int:
 
 
 def _text(value: object, limit: int = 200) -> str:
-    """Return what a file holds as text that any terminal and file can take."""
-    return str(value)[:limit].encode("utf-8", "backslashreplace").decode()
+    """Return what a file holds as one line of text that any terminal and file can take."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(value)[:limit]
+    )
 
 
 def sound_categories(content: dict[str, Any]) -> list[dict[str, Any]]:

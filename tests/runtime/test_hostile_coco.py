@@ -114,6 +114,19 @@ def test_more_defects_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         read_dataset(write_coco(tmp_path, content))
 
 
+def test_a_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    """What a message quotes stays one line, without the control characters that move a cursor."""
+    content = coco(tmp_path)
+    content["images"][0]["file_name"] = "\x1b[2J\nError: all is well\x9b.png"
+    content["annotations"][0]["category_id"] = "\x1b]0;title\x07"
+    split = read_dataset(write_coco(tmp_path, content)).splits["train"]
+    assert len(split.defects) >= 2
+    assert all(str(defect).isprintable() for defect in split.defects)
+    with pytest.raises(AnnotationError) as caught:
+        read_dataset(tmp_path).split("train")
+    assert str(caught.value).isprintable()
+
+
 def test_categories_and_ids_of_other_kinds_do_not_stop_a_grouped_split(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (12, SIDE, SIDE), np.uint8)
     for split in ("train", "test"):

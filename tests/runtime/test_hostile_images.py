@@ -127,7 +127,7 @@ def test_what_looks_like_a_scan_inside_a_segment_is_none() -> None:
     jpeg = encoded("JPEG")
     comment = b"\xff\xfe" + struct.pack(">H", 2002) + b"\xff\xda" * 1000
     assert load_scan(jpeg[:2] + comment + jpeg[2:]).original_size == (8, 8)
-    assert load_scan(jpeg + b"\xff\xda\x00\x02" * 1000).original_size == (8, 8)
+    assert load_scan(jpeg + b"\x00\x02" + b"\xff\xda\x00\x02" * 1000).original_size == (8, 8)
 
 
 @pytest.mark.parametrize("kind", [3, 4])

@@ -8,6 +8,7 @@ that lie there are read first, in every run.
 import argparse
 import faulthandler
 import hashlib
+import logging
 import os
 import random
 import resource
@@ -113,7 +114,8 @@ def _bound_memory() -> None:
 def run(name: str, folder: Path, arguments: argparse.Namespace) -> int:
     """Fuzz one reader in this process and print what came of it; return an exit code."""
     target = TARGETS[name]
-    warnings.simplefilter("ignore")  # Pillow's, of odd files
+    warnings.simplefilter("ignore")  # Pillow's, of odd files, as what it logs
+    logging.disable()
     faulthandler.enable(sys.stdout)
     sys.stderr = sys.stdout
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff's messages
