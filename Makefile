@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WHICH_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: expected Python 3.11 or newer, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
 
-.PHONY: demo test lint bench readme clean
+.PHONY: demo test lint bench fuzz wheel audit readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(WHICH_PYTHON)
@@ -30,6 +30,23 @@ test: lint
 
 bench: $(VENV)/installed
 	$(BIN)/pytest --benchmark-only
+
+# Readers against changed files, each for FUZZ_SECONDS: all of them, or READERS="image onnx".
+FUZZ_SECONDS ?= 600
+fuzz: $(VENV)/installed
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests/support $(BIN)/python -m fuzz_run --seconds $(FUZZ_SECONDS) $(READERS)
+
+# The same bytes from the same commit, wherever and whenever it is built.
+wheel: $(VENV)/installed
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	sha256sum dist/*.whl
+
+# The pinned versions against the database of known vulnerabilities, which needs the network.
+audit:
+	@$(WHICH_PYTHON)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 # After a study: its tables in the README.
 readme: $(VENV)/installed

@@ -1,8 +1,13 @@
 """Run segmentation networks from ONNX files, and score them: numpy and ONNX Runtime, no PyTorch."""
 
+import os
 from typing import TYPE_CHECKING
 
 from runtime.lazy import lazily
+
+# ONNX Runtime from 1.29 on tells its maker of each network that it loads, by name and hash. It can
+# be told not to only before it is imported; whoever wants it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from runtime.audit import Audit, LinkRule, audit_dataset

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import ModelError
+from runtime.files import parse_json
 from runtime.golden import GOLDEN_KEY
 from runtime.metadata import KEY
 from runtime.onnx_file import Parts, read_parts
@@ -60,11 +61,9 @@ def stated_checksums(parts: Parts, where: str) -> Checksums:
             f"{where}: expected a file with checksums and a golden pair, as export-onnx writes "
             "it, found one without"
         )
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{where}: expected checksums in JSON, found none") from error
-    stated = from_dict(Checksums, content, where=f"{where}: checksums", error=ModelError)
+    name = f"{where}: checksums"
+    content = parse_json(text, where=name, error=ModelError)
+    stated = from_dict(Checksums, content, where=name, error=ModelError)
     if stated.schema.split(".")[0] != "1":
         raise ModelError(f"{where}: expected checksums of version 1, found {stated.schema!r}")
     return stated

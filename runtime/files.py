@@ -4,8 +4,10 @@ import json
 import math
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 from runtime.errors import DataError, OutputError, SegmentationError
 
 MAX_JSON_BYTES = 1 << 28
+MAX_JSON_DEPTH = 64
+"""Of lists and objects in each other; a COCO file needs 5, a study's result 10."""
 
 
 @contextmanager
@@ -142,27 +146,74 @@ def read_bytes(
     """Return a file's content; raise `error` where it cannot be read or exceeds `limit` bytes."""
     source = Path(path)
     try:
-        if source.is_dir():
+        status = source.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise error(f"{source}: expected a file, found a folder")
-        size = source.stat().st_size
-        if size > limit:
-            raise error(f"{source}: expected at most {limit} bytes, found {size}")
-        return source.read_bytes()
+        # A pipe may never have anything to read, and a device never end.
+        if not stat.S_ISREG(status.st_mode):
+            raise error(f"{source}: expected a file, found a pipe or a device")
+        if status.st_size > limit:
+            raise error(f"{source}: expected at most {limit} bytes, found {status.st_size}")
+        with source.open("rb") as stream:
+            return stream.read(status.st_size)
     except FileNotFoundError as fault:
         raise error(f"{source}: expected a file, found nothing of that name") from fault
     except (OSError, ValueError) as fault:
         raise error(f"{source}: cannot be read, {_reason(fault)}") from fault
 
 
+class _RepeatedKeyError(Exception):
+    pass
+
+
 def read_json(path: str | os.PathLike[str], *, error: type[SegmentationError]) -> Any:
-    """Return the content of a JSON file; raise `error` where it is not JSON."""
+    """Return the content of a JSON file; raise `error` where it is not JSON, as `parse_json`."""
     content = read_bytes(path, limit=MAX_JSON_BYTES, error=error)
+    return parse_json(content, where=os.fspath(path), error=error)
+
+
+def parse_json(content: bytes | str, *, where: str, error: type[SegmentationError]) -> Any:
+    """Return what JSON holds.
+
+    Args:
+        where: the name of what is read, for the message.
+
+    Raises:
+        error: it is not JSON, is nested deeper than 64 levels, or has a key twice in an object
+            (of which each reader takes the one it likes).
+    """
     try:
-        return json.loads(content)
+        parsed = json.loads(content, object_pairs_hook=_object)
     except RecursionError as fault:
-        raise error(f"{path}: expected JSON of ordinary depth, found it nested too deep") from fault
+        raise _too_deep(where, error) from fault
+    except _RepeatedKeyError as fault:
+        raise error(f"{where}: expected JSON with each key once, found {fault} twice") from fault
     except ValueError as fault:
-        raise error(f"{path}: expected JSON, found something else ({fault})") from fault
+        raise error(f"{where}: expected JSON, found something else ({fault})") from fault
+    level = [parsed]
+    for _ in range(MAX_JSON_DEPTH + 1):
+        level = [item for node in level for item in _items(node) if isinstance(item, list | dict)]
+        if not level:
+            return parsed
+    raise _too_deep(where, error)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise _RepeatedKeyError(repr(key[:40]))
+    return content
+
+
+def _items(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _too_deep(where: str, error: type[SegmentationError]) -> SegmentationError:
+    return error(f"{where}: expected JSON of ordinary depth, found it nested too deep")
 
 
 def confined(folder: Path, name: str) -> Path:

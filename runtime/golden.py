@@ -5,7 +5,6 @@ replay it. The scan is synthetic (`runtime.phantom`): no patient's image travels
 """
 
 import base64
-import binascii
 import io
 import json
 import zlib
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.errors import ConfigError, ModelError
+from runtime.files import parse_json
 from runtime.images import Size, load_scan
 from runtime.phantom import draw_scan
 from runtime.schema import from_dict, to_dict
@@ -134,14 +134,15 @@ def parse_golden(text: str, where: str) -> Golden:
             f"{where}: expected a golden pair of at most {MAX_CHARACTERS} characters, found "
             f"{len(text)}"
         )
+    name = f"{where}: golden pair"
+    content = parse_json(text, where=name, error=ModelError)
+    document = from_dict(_Document, content, where=name, error=ModelError)
     try:
-        content = json.loads(text)
-        document = from_dict(_Document, content, where=f"{where}: golden pair", error=ModelError)
         scan = base64.b64decode(document.scan_png, validate=True)
         packed = base64.b64decode(document.probabilities_zlib, validate=True)
         # One byte more than the most that is wanted tells a bomb, without unpacking it.
         values = zlib.decompressobj().decompress(packed, 4 * MAX_VALUES + 1)
-    except (ValueError, RecursionError, binascii.Error, zlib.error) as error:
+    except (ValueError, zlib.error) as error:
         raise ModelError(f"{where}: expected a golden pair, found a damaged one") from error
     shape = (document.rows, document.columns)
     sound = (

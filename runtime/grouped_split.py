@@ -13,6 +13,7 @@ from runtime.audit import Audit
 from runtime.coco import IMAGE_ROOT, ROBOFLOW_FILE, Dataset
 from runtime.errors import AnnotationError, DataError
 from runtime.files import read_json, replacing_folder, write_json
+from runtime.samples import sound_categories
 
 STRATA = 5
 """Tumour sizes are balanced in this many classes of equally many images."""
@@ -142,7 +143,8 @@ def _entries(content: Any) -> dict[str, tuple[Entry, list[Entry]]]:
     """Return each image's entry and annotations by its file name."""
     annotations: dict[object, list[Entry]] = {}
     for annotation in content["annotations"]:
-        annotations.setdefault(annotation.get("image_id"), []).append(annotation)
+        if type(annotation.get("image_id")) in (int, str):
+            annotations.setdefault(annotation["image_id"], []).append(annotation)
     return {
         image["file_name"]: (image, annotations.get(image["id"], [])) for image in content["images"]
     }
@@ -165,12 +167,12 @@ def _numbered(
 def _categories(dataset: Dataset, contents: Mapping[str, Any]) -> list[Entry]:
     known: dict[object, Entry] = {}
     for name, content in contents.items():
-        for category in content.get("categories") or []:
-            earlier = known.setdefault(category.get("id"), category)
+        for category in sound_categories(content):
+            earlier = known.setdefault(category["id"], category)
             if earlier.get("name") != category.get("name"):
                 raise AnnotationError(
                     f"{dataset.splits[name].annotation_file}: expected the category "
-                    f"{category.get('id')} to be {earlier.get('name')!r} as in the other splits, "
+                    f"{category['id']} to be {earlier.get('name')!r} as in the other splits, "
                     f"found {category.get('name')!r}"
                 )
     return list(known.values())

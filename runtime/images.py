@@ -16,6 +16,7 @@ from PIL import Image
 
 from runtime.errors import ConfigError, ImageError
 from runtime.files import read_bytes
+from runtime.image_structure import check_structure
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
 Size = tuple[int, int]
@@ -58,7 +59,8 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
             [H, W, 4] of uint8, uint16, or floats in [0, 1] (which are rounded to 8 bits).
 
     Raises:
-        ImageError: it cannot be read, is damaged, or has more than 2**26 pixels.
+        ImageError: it cannot be read, is damaged, has more than 2**26 pixels, or asks for more
+            time or memory than its size tells (`runtime.image_structure`).
         ConfigError: `size` is not possible.
     """
     name = describe(source)
@@ -118,6 +120,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 
 def _open(content: bytes, name: str) -> Image.Image:
+    check_structure(content, name)
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
     except _BOMBS as fault:

@@ -14,6 +14,11 @@ Box = tuple[float, float, float, float]
 """x, y, width, height in the pixels of the original image."""
 
 MAX_POLYGON_NUMBERS = 200_000
+"""Of all polygons of an annotation."""
+MAX_PERIMETER = 1 << 22
+"""Of all polygons of an annotation, in the mask's pixels; pycocotools takes 80 bytes for each."""
+MAX_RUN_CHARACTERS = 1 << 24
+"""Of a run-length encoding's string."""
 _FAR = 8.0
 
 
@@ -91,16 +96,23 @@ def _from_polygons(
     limits = np.array([size[1], size[0]], np.float64)
     scale = limits / (original[1], original[0])
     scaled = []
+    numbers_left, perimeter = MAX_POLYGON_NUMBERS, 0.0
     for polygon in polygons:
         numbers = finite_numbers(polygon)
-        if numbers is None or len(numbers) % 2 or not 6 <= len(numbers) <= MAX_POLYGON_NUMBERS:
+        if numbers is None or len(numbers) % 2 or not 6 <= len(numbers) <= numbers_left:
             raise AnnotationError(
-                f"{where}: expected polygons of 6 to {MAX_POLYGON_NUMBERS} finite numbers, x and y "
-                "in turn"
+                f"{where}: expected polygons of 6 or more finite numbers, x and y in turn, and up "
+                f"to {MAX_POLYGON_NUMBERS} in all"
             )
+        numbers_left -= len(numbers)
         # pycocotools walks along every edge: far outside, a vertex would only cost time and memory.
         points = np.clip(np.reshape(numbers, (-1, 2)) * scale, -_FAR * limits, _FAR * limits)
+        perimeter += float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
         scaled.append(points.ravel().tolist())
+    if perimeter > MAX_PERIMETER:
+        raise AnnotationError(
+            f"{where}: expected polygons of up to {MAX_PERIMETER} pixels round, found {perimeter:g}"
+        )
     runs = coco_mask.merge(coco_mask.frPyObjects(scaled, size[0], size[1]))
     return _expand(_run_lengths(runs["counts"].decode("ascii"), where), size)
 
@@ -112,7 +124,7 @@ def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> 
             f"{where}: expected a run-length encoding of size {list(original)}, found {stated!r}"
         )
     lengths = _run_lengths(runs.get("counts"), where)
-    if min(lengths, default=0) < 0 or sum(lengths) != original[0] * original[1]:
+    if lengths.min(initial=0) < 0 or lengths.sum() != original[0] * original[1]:
         raise AnnotationError(
             f"{where}: expected run lengths that sum to {original[0] * original[1]}, found others"
         )
@@ -122,38 +134,42 @@ def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> 
     return full[np.ix_(rows, columns)]
 
 
-def _expand(lengths: list[int], size: Size) -> NDArray[np.uint8]:
+def _expand(lengths: NDArray[np.int64], size: Size) -> NDArray[np.uint8]:
     """Turn run lengths, of 0 and 1 in turn down the columns, into a mask."""
     values = np.arange(len(lengths), dtype=np.uint8) % 2
     return np.repeat(values, lengths).reshape(size, order="F")
 
 
-def _run_lengths(counts: object, where: str) -> list[int]:
+def _run_lengths(counts: object, where: str) -> NDArray[np.int64]:
     """Return the run lengths of COCO's uncompressed list, or of its compressed string.
 
     The string is read here and not by pycocotools, whose C code trusts it: five bits a character,
     the sixth says that more follow, and from the fourth run on a length is stored as the difference
     to the length two before (`rleFrString` in pycocotools' maskApi.c is the specification).
     """
-    if isinstance(counts, list) and all(type(count) is int for count in counts):
-        return counts
-    if not isinstance(counts, str) or len(counts) > MAX_PIXELS:
-        raise AnnotationError(f"{where}: expected run lengths as a list of integers or a string")
-    lengths: list[int] = []
-    value = shift = 0
-    for character in counts:
-        code = ord(character) - 48
-        if not 0 <= code < 64 or shift > 30:
-            raise AnnotationError(
-                f"{where}: expected a COCO run-length string, found {character!r}"
-            )
-        value |= (code & 0x1F) << shift
-        shift += 5
-        if not code & 0x20:
-            if code & 0x10:
-                value -= 1 << shift
-            lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-            value = shift = 0
-    if shift:
-        raise AnnotationError(f"{where}: expected a COCO run-length string, found a cut one")
+    if isinstance(counts, list) and all(
+        type(count) is int and 0 <= count <= MAX_PIXELS for count in counts
+    ):
+        return np.array(counts, np.int64)
+    if not isinstance(counts, str) or len(counts) > MAX_RUN_CHARACTERS or not counts.isascii():
+        raise AnnotationError(
+            f"{where}: expected run lengths as a list of integers from 0 to {MAX_PIXELS}, or as an "
+            f"ASCII string of up to {MAX_RUN_CHARACTERS} characters"
+        )
+    codes = np.frombuffer(counts.encode("ascii"), np.uint8) - np.uint8(48)
+    last = np.flatnonzero(codes & 0x20 == 0)  # of each length, its last character
+    first = np.concatenate([[0], last[:-1] + 1]) if last.size else last
+    sizes = last - first + 1
+    if codes.size and (
+        codes.max() > 63 or not last.size or last[-1] != codes.size - 1 or sizes.max() > 7
+    ):
+        raise AnnotationError(
+            f"{where}: expected a COCO run-length string, found {counts[:40]!r} or what follows it"
+        )
+    digits = np.arange(codes.size) - np.repeat(first, sizes)
+    values = (codes & 0x1F).astype(np.int64) << 5 * digits
+    lengths = np.add.reduceat(values, first) if first.size else np.zeros(0, np.int64)
+    lengths -= np.where(codes[last] & 0x10, np.int64(1) << 5 * sizes, 0)
+    for chain in (lengths[1::2], lengths[2::2]):
+        np.cumsum(chain, out=chain)
     return lengths

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from runtime.errors import ConfigError, ModelError
+from runtime.files import parse_json
 from runtime.images import MAX_SIDE, RESIZE_FILTER, Size
 from runtime.schema import from_dict, to_dict
 
@@ -269,10 +270,7 @@ def parse_metadata(text: str, where: str) -> Metadata:
     Raises:
         ModelError: it is not JSON, lacks a field, or is of another major version.
     """
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{where}: expected JSON under the key {KEY!r}, found none") from error
+    content = parse_json(text, where=f"{where}: metadata", error=ModelError)
     version = content.get("schema") if isinstance(content, dict) else None
     major = SCHEMA.split(".")[0]
     if not isinstance(version, str) or version.split(".")[0] != major:

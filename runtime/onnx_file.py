@@ -67,7 +67,7 @@ class Parts:
 
     Attributes:
         inputs, outputs, opset, digest, file_bytes: as in `OnnxFile`.
-        properties: the metadata's texts by their keys.
+        properties: the toolkit's texts in the metadata, by their keys.
         weights: SHA-256 of each weight (its `TensorProto`) by its name, where they were asked for.
         structure: SHA-256 over everything but weights and metadata, where it was asked for.
     """
@@ -142,10 +142,14 @@ class _Reader(Wire):
         for number, value, raw in self.fields(view):
             if number == _PROPERTY:
                 entry = self.message(value)
-                properties[self.name(entry, 1)] = self.name(entry, 2)
+                key = self.name(entry, 1)
+                if key.split(".")[0] == KEY:
+                    properties[key] = self.name(entry, 2)
                 continue
             digest.update(raw)
             if number == _GRAPH:
+                if graph is not None:  # protobuf would merge them, out of sight of what follows
+                    raise self.damaged("two graphs")
                 graph = self.message(value)
             elif number == 8:
                 domain, version = self.opset(self.message(value))
@@ -221,10 +225,8 @@ class _Reader(Wire):
                 self.refuse_external_attributes(self.message(value), depth)
             elif node == 1 and number == 5:
                 self.refuse_external_tensor(self.message(value))
-            elif node == 1 and number == 15:  # sparse: values and indices
-                for _, part, _ in self.fields(self.message(value)):
-                    if isinstance(part, memoryview):
-                        self.refuse_external_tensor(part)
+            elif node == 1 and number == 15:
+                self.refuse_external_sparse(self.message(value))
 
     def refuse_external_attributes(self, view: memoryview, depth: int) -> None:
         for number, attribute, _ in self.fields(view):
@@ -235,6 +237,13 @@ class _Reader(Wire):
                     self.refuse_external_tensor(self.message(content))
                 elif part in (6, 11):
                     self.refuse_external(self.message(content), node=1, depth=depth + 1)
+                elif part in (22, 23):
+                    self.refuse_external_sparse(self.message(content))
+
+    def refuse_external_sparse(self, view: memoryview) -> None:
+        for _, part, _ in self.fields(view):  # values and indices
+            if isinstance(part, memoryview):
+                self.refuse_external_tensor(part)
 
     def refuse_external_tensor(self, view: memoryview) -> None:
         for number, value, _ in self.fields(view):

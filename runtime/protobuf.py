@@ -9,6 +9,11 @@ from pathlib import Path
 
 from runtime.errors import ModelError
 
+MAX_FIELDS = 1 << 18
+"""That are looked at; an exported network has up to 40 thousand, and a node at least four."""
+MAX_TEXT_BYTES = 1 << 20
+"""Of the metadata, and of a name."""
+_MAX_TAG = (1 << 32) - 1
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -17,6 +22,7 @@ class Wire:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._seen = 0
 
     def damaged(self, found: str) -> ModelError:
         """Return the error that says what was found in the place of a complete file."""
@@ -28,6 +34,11 @@ class Wire:
         while position < len(view):
             start = position
             tag, position = self._varint(view, position)
+            self._seen += 1
+            if self._seen > MAX_FIELDS:
+                raise self.damaged(f"one of more than {MAX_FIELDS} fields")
+            if tag > _MAX_TAG:  # protobuf's parsers cut it, and would see another field
+                raise self.damaged("one that is damaged")
             number, wire = tag >> 3, tag & 7
             value: int | memoryview
             if wire == _VARINT:
@@ -58,8 +69,11 @@ class Wire:
 
     def text(self, value: int | memoryview) -> str:
         """Return a field's text."""
+        content = self.message(value)
+        if len(content) > MAX_TEXT_BYTES:
+            raise self.damaged(f"a text of {len(content)} bytes")
         try:
-            return str(self.message(value), "utf-8")
+            return str(content, "utf-8")
         except UnicodeDecodeError as error:
             raise self.damaged("one that is damaged") from error
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import DataError
+from runtime.errors import AnnotationError, DataError
 from runtime.files import confined
 from runtime.images import MAX_PIXELS, Size
 from runtime.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
@@ -17,6 +17,8 @@ from runtime.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmen
 MaskKind = Literal["boxes", "segmentation"]
 SPECK_SHARE = 1e-4
 """A box below this share of its image is reported as a speck."""
+MAX_DEFECTS = 100_000
+"""Of a COCO file; one with more is refused, since three bytes of it can make three defects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,21 @@ def _side(value: object) -> int:
 
 
 def _text(value: object, limit: int = 200) -> str:
-    """Return what a file holds as text that any terminal and file can take."""
-    return str(value)[:limit].encode("utf-8", "backslashreplace").decode()
+    """Return what a file holds as one line of text that any terminal and file can take."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(value)[:limit]
+    )
+
+
+def sound_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the categories of a COCO file that have an id."""
+    categories = content.get("categories")
+    return [
+        category
+        for category in (categories if isinstance(categories, list) else [])
+        if isinstance(category, dict) and type(category.get("id")) in (int, str)
+    ]
 
 
 class SplitReader:
@@ -104,6 +119,10 @@ class SplitReader:
         self.defects: list[Defect] = []
 
     def note(self, where: str, found: str, action: str, annotation: object = None) -> None:
+        if len(self.defects) >= MAX_DEFECTS:
+            raise AnnotationError(
+                f"{self.path}: expected a COCO file of up to {MAX_DEFECTS} defects, found more"
+            )
         identity = None if annotation is None else _text(annotation, 40)
         self.defects.append(Defect(self.split, _text(where), identity, _text(found, 400), action))
 
@@ -157,12 +176,7 @@ class SplitReader:
     def _annotations(
         self, content: dict[str, Any], images: dict[object, Sample]
     ) -> dict[object, list[Annotation]]:
-        categories = content.get("categories")
-        known = {
-            category.get("id")
-            for category in (categories if isinstance(categories, list) else [])
-            if isinstance(category, dict) and type(category.get("id")) in (int, str)
-        }
+        known = {category["id"] for category in sound_categories(content)}
         counts = Counter(str(entry.get("id")) for entry in content["annotations"])
         kept: dict[object, list[Annotation]] = {}
         for entry in content["annotations"]:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+import reprlib
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from runtime.errors import SegmentationError
+from runtime.errors import ConfigError, SegmentationError
 
 Record = TypeVar("Record")
 
@@ -41,7 +42,7 @@ def from_dict(
         where: the name of what is read, for the message ("model.onnx: metadata").
 
     Raises:
-        error: a field is missing or has another type.
+        error: a field is missing, has another type, or is out of the range that `kind` allows.
     """
     if not isinstance(content, dict):
         raise error(f"{where}: expected an object, found {_name(content)}")
@@ -54,7 +55,10 @@ def from_dict(
             )
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise error(f"{where}: expected the field {field.name!r}, found none")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ConfigError as fault:
+        raise error(f"{where}: {fault}") from fault
 
 
 def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) -> Any:
@@ -88,4 +92,8 @@ def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) 
 
 
 def _name(value: object) -> str:
-    return "null" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+    if value is None:
+        return "null"
+    # A pickle's list may hold itself many times over: written out, it would have no end.
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    return f"{type(value).__name__} {text[:40]!r}"

@@ -102,15 +102,30 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{file}: expected a checkpoint of train-unet (format {FORMAT}), found another file"
         )
-    return _from_content(content, str(file))
+    checkpoint = _from_content(content, str(file))
+    held = sum(value.nbytes for value in checkpoint.weights.values())
+    if held > file.stat().st_size:  # a tensor with strides of 0 may claim any size
+        raise CheckpointError(
+            f"{file}: expected weights no larger than the file, found {held} bytes"
+        )
+    return checkpoint
 
 
 def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
-    history = content.get("history")
-    weights = content.get("weights")
-    encoder = content.get("encoder_weights")
+    history, weights, versions, encoder, optimiser, scheduler = (
+        content.get(name)
+        for name in ("history", "weights", "versions", "encoder_weights", "optimiser", "scheduler")
+    )
     if not isinstance(history, list) or not isinstance(weights, dict):
         raise CheckpointError(f"{where}: expected a history and weights, found neither or one")
+    if not all(isinstance(name, str) and _is_plain(value) for name, value in weights.items()):
+        raise CheckpointError(f"{where}: expected weights by name, found something else")
+    if not isinstance(versions, dict) or not all(
+        isinstance(text, str) for pair in versions.items() for text in pair
+    ):
+        raise CheckpointError(f"{where}: expected versions by name, found something else")
+    if not all(isinstance(state, dict | None) for state in (optimiser, scheduler)):
+        raise CheckpointError(f"{where}: expected states of the optimiser, found something else")
 
     def record(kind: Any, value: object, name: str) -> Any:
         return from_dict(kind, value, where=f"{where}: {name}", error=CheckpointError)
@@ -121,12 +136,16 @@ def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
         encoder_weights=None
         if encoder is None
         else record(EncoderWeights, encoder, "encoder_weights"),
-        versions={str(k): str(v) for k, v in dict(content.get("versions") or {}).items()},
+        versions=versions,
         history=tuple(record(EpochRow, row, "history") for row in history),
         weights=weights,
-        optimiser=content.get("optimiser"),
-        scheduler=content.get("scheduler"),
+        optimiser=optimiser,
+        scheduler=scheduler,
     )
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) is Tensor and value.layout == torch.strided and value.device.type == "cpu"
 
 
 def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
@@ -139,6 +158,7 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
         CheckpointError: the weights are those of another architecture.
     """
     config = checkpoint.config
+    _check_fit(config, checkpoint.weights, where)
     network = UNet(config.arch, config.width)
     weights = checkpoint.encoder_weights
     if weights is not None and weights.stride_in_1x1:
@@ -149,12 +169,28 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
     return network.eval()
 
 
+def _check_fit(config: TrainConfig, weights: dict[str, Tensor], where: str | Path) -> None:
+    """Raise CheckpointError where weights do not fit, before memory is taken for a network."""
+    try:
+        with torch.device("meta"):
+            expected = UNet(config.arch, config.width).state_dict()
+        fits = {n: v.shape for n, v in expected.items()} == {n: v.shape for n, v in weights.items()}
+    except RuntimeError:  # a tensor beyond what PyTorch can count
+        fits = False
+    if not fits:
+        raise _misfit(config.arch, config.width, where)
+
+
+def _misfit(arch: str, width: int, where: str | Path) -> CheckpointError:
+    return CheckpointError(
+        f"{where}: expected the weights of {arch} at width {width}, found those of another "
+        "architecture"
+    )
+
+
 def load_weights(network: UNet, weights: dict[str, Tensor], where: str | Path) -> None:
     """Load a state dictionary into a network. Raises CheckpointError where it does not fit."""
     try:
         network.load_state_dict(weights)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise CheckpointError(
-            f"{where}: expected the weights of {network.arch} at width {network.width}, "
-            "found those of another architecture"
-        ) from error
+        raise _misfit(network.arch, network.width, where) from error

@@ -1,0 +1,176 @@
+"""The readers that are fuzzed: what each begins with, how it is changed, and what reads it.
+
+A reader may return, or raise a `SegmentationError`; anything else is a failure.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+import fuzz_seeds
+from fuzz_mutations import Mutation, mutate_bytes, mutate_checkpoint, mutate_json
+from PIL import Image
+
+from runtime.errors import AnnotationError, ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A reader.
+
+    Attributes:
+        seeds: small sound files to begin with.
+        mutate: changes one of them.
+        read: reads the file at a path, which lies in a folder of its own.
+        prepare: lays into that folder what the file refers to.
+        file: the file's name below that folder.
+        executions: how many the tests take, about two seconds of them.
+    """
+
+    seeds: Callable[[], list[bytes]]
+    mutate: Mutation
+    read: Callable[[Path], object]
+    file: str
+    executions: int
+    prepare: Callable[[Path], object] = lambda folder: None
+
+
+def _image(path: Path) -> None:
+    from runtime.images import load_scan
+
+    for size in ((16, 8), None):
+        scan = load_scan(path, size)
+        assert scan.pixels.shape == (*(size or scan.original_size), 3)
+
+
+def _coco_folder(folder: Path) -> None:
+    for split in ("train", "test"):
+        (folder / split).mkdir()
+        for number in range(6):
+            picture = Image.linear_gradient("L").rotate(31 * number).resize((24, 24))
+            picture.save(folder / split / f"{number}.png")
+    sound = json.loads(fuzz_seeds.coco()[0])
+    (folder / "test" / "_annotations.coco.json").write_text(json.dumps(sound))
+
+
+def _coco(path: Path) -> None:
+    from runtime.audit import LinkRule, audit_dataset
+    from runtime.check import check_dataset
+    from runtime.coco import read_dataset
+    from runtime.grouped_split import split_by_group, write_split
+    from runtime.manifest import manifest_sha256
+
+    root = path.parents[1]
+    check_dataset(root)
+    dataset = read_dataset(root)
+    for sample in dataset.split("train").samples:
+        sample.mask((16, 8))
+        with contextlib.suppress(AnnotationError):
+            sample.mask((16, 8), "segmentation")
+    manifest_sha256(dataset.splits.values())
+    split = split_by_group(dataset, audit_dataset(dataset, LinkRule()))
+    written = root / "split"
+    shutil.rmtree(written, ignore_errors=True)
+    write_split(dataset, split, written)
+    read_dataset(written)
+
+
+def _masks(path: Path) -> None:
+    from runtime.files import read_json
+    from runtime.masks import mask_from_segmentations
+
+    content = read_json(path, error=AnnotationError)
+    for segmentation in content if isinstance(content, list) else [content]:
+        with contextlib.suppress(AnnotationError):
+            side = fuzz_seeds.SIDE
+            mask_from_segmentations([segmentation], (side, side), (16, 40), where="fuzz")
+
+
+def _metadata(path: Path) -> None:
+    from runtime.metadata import dump_metadata, parse_metadata
+
+    metadata = parse_metadata(path.read_text("utf-8", "replace"), "fuzz")
+    with contextlib.suppress(ValueError):  # NaN, which was null
+        assert parse_metadata(dump_metadata(metadata), "again") == metadata
+
+
+def _onnx(path: Path) -> None:
+    from runtime.onnx_file import read_onnx
+
+    read_onnx(path)
+
+
+def _config(path: Path) -> None:
+    from runtime.files import read_json
+    from runtime.schema import from_dict
+    from train.config import TrainConfig
+
+    content = read_json(path, error=ConfigError)
+    assert from_dict(TrainConfig, content, where="fuzz", error=ConfigError).name
+
+
+def _checkpoint(path: Path) -> None:
+    from train.checkpoint import build_network, load_checkpoint
+
+    build_network(load_checkpoint(path), path)
+
+
+class TinyEncoder:
+    """As much of a `TorchvisionEncoder` as loading weights takes."""
+
+    model = "tiny"
+    left_aside = ("fc.",)
+
+    def __init__(self) -> None:
+        import torch
+
+        self.backbone = torch.nn.Conv2d(1, 2, 3)
+
+
+def _weights(path: Path) -> None:
+    from train.weights import load_encoder_weights
+
+    load_encoder_weights(cast(Any, TinyEncoder()), str(path))
+
+
+def _study(path: Path) -> None:
+    from bench.study.readme import read_study
+
+    read_study(path)
+
+
+def _kept(path: Path) -> None:
+    """Read what `seg-study` keeps of a step."""
+    from bench.study.kept import Kept
+
+    Kept(path.parent).has("step", "other")
+
+
+def _kept_seeds() -> list[bytes]:
+    return [json.dumps({"made_from": "00", "result": {"images": 3}}).encode()]
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        "image": Target(fuzz_seeds.images, mutate_bytes, _image, "scan.png", 800),
+        "coco": Target(
+            fuzz_seeds.coco, mutate_json, _coco, "train/_annotations.coco.json", 60, _coco_folder
+        ),
+        "masks": Target(fuzz_seeds.segmentations, mutate_json, _masks, "masks.json", 1200),
+        "metadata": Target(fuzz_seeds.metadata, mutate_json, _metadata, "metadata.json", 1000),
+        "onnx": Target(fuzz_seeds.onnx_files, mutate_bytes, _onnx, "m.onnx", 1500),
+        "config": Target(fuzz_seeds.configs, mutate_json, _config, "config.json", 1200),
+        "checkpoint": Target(fuzz_seeds.checkpoints, mutate_checkpoint, _checkpoint, "last.pt", 40),
+        "safetensors": Target(
+            fuzz_seeds.safetensors_files, mutate_bytes, _weights, "w.safetensors", 500
+        ),
+        "weights": Target(fuzz_seeds.weights_files, mutate_checkpoint, _weights, "w.pth", 150),
+        "study": Target(fuzz_seeds.studies, mutate_json, _study, "study.json", 40),
+        "kept": Target(_kept_seeds, mutate_json, _kept, "step.json", 800),
+    }
+)

@@ -1,0 +1,96 @@
+"""A bounded run of every fuzzed reader, and what a run finds."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from fuzz_mutations import mutate_bytes, mutate_checkpoint, mutate_json
+from fuzz_run import fuzz
+from fuzz_targets import TARGETS, Target
+
+from runtime.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[1]
+NEEDS = {"onnx": "onnx", "checkpoint": "torch", "weights": "torch", "safetensors": "safetensors"}
+
+
+@pytest.mark.parametrize("reader", TARGETS)
+def test_a_reader_lets_only_the_projects_errors_out(reader: str) -> None:
+    """In a process of its own, which bounds its memory and ends where a file takes too long."""
+    pytest.importorskip(NEEDS.get(reader, "numpy"))
+    run = subprocess.run(
+        [sys.executable, "-m", "fuzz_run", reader],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    words = run.stdout.split()
+    read, refused = int(words[words.index("files") - 1]), int(words[words.index("refused,") - 1])
+    assert read >= TARGETS[reader].executions
+    assert 0 < refused < read
+
+
+def toy(read: object) -> Target:
+    return Target(lambda: [b"abc"], mutate_bytes, read, "toy", 50)  # type: ignore[arg-type]
+
+
+def test_a_run_finds_what_breaks_a_rule(tmp_path: Path) -> None:
+    def broken(path: Path) -> None:
+        if path.read_bytes() != b"abc":
+            raise KeyError("not one of the project's")
+
+    def wordy(path: Path) -> None:
+        raise DataError("one line\nand another")
+
+    for read, words in ((broken, "KeyError"), (wordy, "more than one line")):
+        ((content, text),) = fuzz(toy(read), tmp_path, executions=50).failures
+        assert words in text
+        assert (tmp_path / "toy").read_bytes() == content
+
+
+def test_a_refused_file_is_no_failure_and_the_corpus_is_read_first(tmp_path: Path) -> None:
+    read: list[bytes] = []
+
+    def refusing(path: Path) -> None:
+        read.append(path.read_bytes())
+        raise DataError("one sentence")
+
+    outcome = fuzz(toy(refusing), tmp_path, corpus=[b"found before"], executions=20)
+    assert (outcome.executions, outcome.refused, outcome.failures) == (20, 20, ())
+    assert read[:2] == [b"found before", b"abc"]
+    again = [*read]
+    read.clear()
+    fuzz(toy(refusing), tmp_path, corpus=[b"found before"], executions=20)
+    assert read == again
+    read.clear()
+    fuzz(toy(refusing), tmp_path, corpus=[b"found before"], executions=20, seed=1)
+    assert read != again
+
+
+@pytest.mark.parametrize("reader", TARGETS)
+def test_the_seeds_are_sound_and_their_changes_differ(reader: str, tmp_path: Path) -> None:
+    pytest.importorskip(NEEDS.get(reader, "numpy"))
+    target = TARGETS[reader]
+    target.prepare(tmp_path)
+    seeds = target.seeds()
+    sound = fuzz(
+        replace(target, mutate=lambda content, _: content), tmp_path, executions=len(seeds)
+    )
+    assert sound.failures == ()
+    # Of ONNX files, the one whose weights lie in another.
+    assert sound.refused == (1 if reader == "onnx" else 0)
+    changed = [target.mutate(seeds[0], Random(number)) for number in range(20)]
+    assert len({*changed, seeds[0]}) > 15
+
+
+@pytest.mark.parametrize("mutate", [mutate_bytes, mutate_json, mutate_checkpoint])
+def test_any_bytes_can_be_changed(mutate: object) -> None:
+    for content in (b"", b"\x00", b"[]", b"null", b"PK\x03\x04", b"[" * 5000):
+        for number in range(30):
+            assert isinstance(mutate(content, Random(number)), bytes)  # type: ignore[operator]

@@ -1,0 +1,138 @@
+"""No command reaches a network that was not asked to, and none tells anybody of its use."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import pytest
+from no_network import REFUSED
+
+from bench.study.cli import main as seg_study
+from export.cli import main as export_onnx
+from runtime.cli.data import main as seg_data
+from runtime.cli.evaluate import main as seg_eval
+from runtime.cli.predict import main as seg_predict
+from train.cli import main as train_unet
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS: dict[str, click.Command] = {
+    "seg-data": seg_data,
+    "seg-predict": seg_predict,
+    "seg-eval": seg_eval,
+    "train-unet": train_unet,
+    "export-onnx": export_onnx,
+    "seg-study": seg_study,
+}
+
+
+def run(
+    *arguments: str, environment: Mapping[str, str] = os.environ
+) -> "subprocess.CompletedProcess[str]":
+    path = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'support'}"
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**environment, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def run_offline(*commands: tuple[object, ...]) -> None:
+    texts = [[str(part) for part in command] for command in commands]
+    ran = run("-m", "no_network", json.dumps(texts))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "import urllib.request; urllib.request.urlopen('http://localhost:1')",
+        "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+        "import socket; socket.socket(socket.AF_INET6)",
+        "import ctypes; ctypes.CDLL(None).socket(2, 1, 0)",
+        "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', "
+        "'import socket; socket.socket()']) or 1)",
+    ],
+)
+def test_an_attempt_is_seen(attempt: str) -> None:
+    """Else the tests below would pass whatever a command does."""
+    ran = run("-c", f"from no_network import refuse_network; refuse_network(); {attempt}; print(1)")
+    if sys.platform != "linux" and "urlopen" not in attempt:
+        pytest.skip("only Linux sees what does not go through Python's audit hooks")
+    assert ran.returncode in (REFUSED, -signal.SIGSYS, -signal.SIGSYS % 256)
+    assert not ran.stdout
+
+
+def test_every_command_of_the_project_is_here() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert set(project["project"]["scripts"]) == set(COMMANDS)
+
+
+def test_help_reaches_no_network() -> None:
+    helps: list[tuple[object, ...]] = [(name, "--help") for name in COMMANDS]
+    for name, command in COMMANDS.items():
+        if isinstance(command, click.Group):
+            helps += [(name, part, "--help") for part in command.commands]
+    run_offline(*helps)
+
+
+def test_the_runtimes_commands_reach_no_network(model: Path, phantom: Path, tmp_path: Path) -> None:
+    page = ("--out", tmp_path / "page.html", "--json", tmp_path / "page.json")
+    run_offline(
+        ("seg-data", "phantom", tmp_path / "set", "--size", 64),
+        ("seg-data", "check", phantom),
+        ("seg-data", "report", phantom, *page),
+        ("seg-data", "audit", phantom, *page),
+        ("seg-data", "split", phantom, tmp_path / "split"),
+        ("seg-predict", model, phantom / "test", "--out", tmp_path / "maps"),
+        ("seg-eval", model, "--data", phantom, "--json", tmp_path / "scores.json"),
+    )
+
+
+@pytest.mark.parametrize("package", ["runtime", "train", "export", "bench.study.run"])
+def test_onnx_runtime_is_told_to_send_nothing_before_it_is_loaded(package: str) -> None:
+    """Its telemetry begins with its import, whatever is said to it afterwards."""
+    code = (
+        "import os, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'onnxruntime': print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        f"import {package}, onnxruntime\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    assert run("-c", code, environment=environment).stdout == "1\n"
+    chosen = {**environment, "ORT_DISABLE_TELEMETRY": "0"}
+    assert run("-c", code, environment=chosen).stdout == "0\n"
+
+
+def test_a_predictor_that_lives_longer_reaches_no_network(model: Path) -> None:
+    """ONNX Runtime's telemetry begins nine seconds after its import, in a thread of its own."""
+    code = (
+        "import numpy, time; from no_network import refuse_network; refuse_network()\n"
+        "from runtime import Predictor\n"
+        f"Predictor({str(model)!r}, threads=1)(numpy.zeros((64, 64, 3), numpy.uint8))\n"
+        "time.sleep(12)"
+    )
+    # These are other ways to turn it off, which a user's machine does not have.
+    unset = ("ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    ran = run("-c", code, environment=environment)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_training_and_export_reach_no_network(phantom: Path, tmp_path: Path) -> None:
+    tiny = ("--data", phantom, "--width", 2, "--size", 32, "--epochs", 1, "--threads", 1)
+    folders = ("--out", tmp_path / "run", "--cache", tmp_path / "cache")
+    run_offline(
+        ("train-unet", *tiny, *folders),
+        ("export-onnx", tmp_path / "run", "--data", phantom, "--out", tmp_path / "m.onnx"),
+    )

@@ -1,0 +1,60 @@
+"""The wheel: the same bytes from the same files, and in it what a user needs."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("runtime", "train", "export", "bench")
+BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+
+
+def wheel(folder: Path, written: float) -> Path:
+    """Build a copy of the toolkit, whose files were written at another time."""
+    source, out = folder / "source", folder / "out"
+    out.mkdir(parents=True)
+    for package in PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, source / package, ignore=ignored)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    for path in source.rglob("*"):
+        os.utime(path, (written, written))
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "PYTHONPATH": ""}
+    subprocess.run(
+        [sys.executable, "-c", BUILD, str(out)],
+        cwd=source,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = out.glob("*.whl")
+    return built
+
+
+def test_two_builds_of_the_same_files_have_the_same_bytes(tmp_path: Path) -> None:
+    try:
+        major = int(version("setuptools").split(".")[0])
+    except PackageNotFoundError:
+        major = 0
+    if major < 77:
+        pytest.skip("setuptools 77 or newer is not installed beside the toolkit")
+    one, other = wheel(tmp_path / "one", 1.6e9), wheel(tmp_path / "other", 1.5e9)
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (one, other)}
+    assert len(digests) == 1
+    names = set(zipfile.ZipFile(one).namelist())
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert files <= names
+    assert all(name.split("/")[0] in PACKAGES or ".dist-info/" in name for name in names)
