@@ -146,7 +146,6 @@ def _variants(order: Order, plain: onnx.ModelProto) -> Iterator[Variant]:
             plain,
             spec,
             order.dataset,
-            masks=order.masks,
             threads=order.threads,
             on_step=order.on_step,
         )

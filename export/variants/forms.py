@@ -17,7 +17,6 @@ from export.winograd import Form, rewrite
 from runtime.coco import Dataset
 from runtime.errors import ConfigError
 from runtime.metadata import InputSpec, KeptLayer
-from runtime.samples import MaskKind
 
 Precision = Literal["fp32", "fp16", "int8"]
 Optimisation = Literal["winograd"]
@@ -121,7 +120,6 @@ def int8_variants(
     spec: InputSpec,
     dataset: Dataset,
     *,
-    masks: MaskKind,
     threads: int,
     on_step: Callable[[str], None],
 ) -> Iterator[Variant]:
@@ -138,8 +136,6 @@ def int8_variants(
         shuffle_pixels(plain),
         [samples[int(index)] for index in chosen],
         (spec.height, spec.width),
-        masks=masks,
-        allowed=ALLOWED_FALL / 2,
         threads=threads,
         on_step=on_step,
     )

@@ -1,6 +1,5 @@
 """Which layers of a network are worth being INT8: those that gain speed and cost no accuracy."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,7 @@ from export.variants.layer_speed import measure_layers
 from export.variants.quantisation import Quantiser
 from runtime.images import Size, load_scan, to_input
 from runtime.metadata import INPUT_NAME, KeptLayer
-from runtime.metrics import PixelSums, pixel_sums, pooled
-from runtime.samples import MaskKind, Sample
+from runtime.samples import Sample
 
 Floats = NDArray[np.float32]
 
@@ -37,8 +35,6 @@ class LayerChoice:
     Args:
         model: the float32 graph, as `Quantiser` takes it.
         samples: training images; ranges are taken from all of them.
-        masks: what soft IoU on them is taken against.
-        allowed: fall of pooled soft IoU on `samples` that the first proposal may have.
         on_step: told what is being done.
     """
 
@@ -48,41 +44,32 @@ class LayerChoice:
         samples: Sequence[Sample],
         size: Size,
         *,
-        masks: MaskKind,
-        allowed: float,
         threads: int,
         on_step: Callable[[str], None],
     ) -> None:
         self._model = model
         self._samples = samples
         self._size = size
-        self._masks: MaskKind = masks
-        self._allowed = allowed
         self._threads = threads
         self._on_step = on_step
 
     def candidates(self) -> Iterator[Candidate]:
-        """Yield graphs until no layer is left in INT8."""
+        """Yield graphs, first with all layers in INT8 that gain speed.
+
+        Then with 1, 2, 4, ... of them given up, those first that change the probabilities most.
+        """
         self._on_step(f"taking the ranges of {len(self._samples)} training images")
         quantiser = Quantiser(self._model, (self._input(sample) for sample in self._samples))
         kept = self._without_gain(quantiser)
         layers = [node.name for node in quantiser.layers if node.name not in kept]
-        before = self._soft_iou(self._model)
-
-        def fits(given_up: int) -> bool:
-            model = quantiser.quantise(layers[given_up:])
-            return before - self._soft_iou(model) <= self._allowed
-
         if not layers:
             return
-        if fits(0):
-            yield Candidate(quantiser.quantise(layers), self._named(quantiser, kept))
+        yield Candidate(quantiser.quantise(layers), self._named(quantiser, kept))
         self._on_step("finding the layers that cost accuracy")
         costs = self._costs(quantiser, layers)
         layers.sort(key=costs.__getitem__, reverse=True)
-        # The fall is taken to shrink with every layer that is given up.
-        fewest = bisect_left(range(len(layers)), True, lo=1, key=fits)
-        for given_up in range(fewest, len(layers)):
+        given_up = 1
+        while given_up < len(layers):
             costly = {
                 name: "costs accuracy: alone in INT8 it changes probabilities by "
                 f"{costs[name]:.1e} on average"
@@ -90,6 +77,7 @@ class LayerChoice:
             }
             model = quantiser.quantise(layers[given_up:])
             yield Candidate(model, self._named(quantiser, kept | costly))
+            given_up *= 2
 
     def _without_gain(self, quantiser: Quantiser) -> dict[str, str]:
         self._on_step("timing each layer in float32 and INT8")
@@ -126,14 +114,6 @@ class LayerChoice:
     def _probabilities(self, model: onnx.ModelProto, inputs: Sequence[Floats]) -> list[Floats]:
         session = open_session(model.SerializeToString(), self._threads)
         return [session.run(None, {INPUT_NAME: image})[0] for image in inputs]
-
-    def _soft_iou(self, model: onnx.ModelProto) -> float:
-        session = open_session(model.SerializeToString(), self._threads)
-        sums: list[PixelSums] = []
-        for sample in self._samples:
-            (output,) = session.run(None, {INPUT_NAME: self._input(sample)})
-            sums.append(pixel_sums(output[0, 0], sample.mask(self._size, self._masks)))
-        return pooled(sums).iou
 
     def _input(self, sample: Sample) -> Floats:
         return to_input(load_scan(sample.path, self._size).pixels)[None]
