@@ -29,6 +29,14 @@ MAX_VALUES = 128 * 128
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Of probabilities to the golden ones: the largest absolute one, and their mean."""
+
+    largest: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
 class Golden:
     """A golden pair.
 
@@ -36,25 +44,31 @@ class Golden:
         scan: the encoded image (PNG), resized to the network's input as any scan is.
         probabilities: float32 [rows, columns] in [0, 1], every `stride`-th pixel of every
             `stride`-th row of the output for the scan alone, from the first.
-        tolerance: the largest absolute difference that passes.
+        tolerance: the largest differences that pass.
         reference: what gave the probabilities, in words.
     """
 
     scan: bytes
     probabilities: NDArray[np.float32]
     stride: int
-    tolerance: float
+    tolerance: Difference
     reference: str
 
-    def difference(self, output: NDArray[np.float32]) -> float:
-        """Return the largest absolute difference to a network's output, float32 [H, W].
+    def difference(self, output: NDArray[np.float32]) -> Difference:
+        """Return the differences to a network's output, float32 [H, W].
 
         NaN where the output holds one, infinite where it has another shape.
         """
         found = output[:: self.stride, :: self.stride]
         if found.shape != self.probabilities.shape:
-            return float("inf")
-        return float(np.abs(found.astype(np.float64) - self.probabilities).max())
+            return Difference(float("inf"), float("inf"))
+        differences = np.abs(found.astype(np.float64) - self.probabilities)
+        return Difference(float(differences.max()), float(differences.mean()))
+
+    def passes(self, difference: Difference) -> bool:
+        """Whether a difference is within the tolerance; NaN never is."""
+        allowed = self.tolerance
+        return difference.largest <= allowed.largest and difference.mean <= allowed.mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +78,7 @@ class _Document:
     columns: int
     stride: int
     probabilities_zlib: str
-    tolerance: float
+    tolerance: Difference
     reference: str
     schema: str = "1.0"
 
@@ -82,20 +96,24 @@ def golden_scan(size: Size, number: int) -> bytes:
 
 
 def make_golden(
-    scan: bytes, output: NDArray[np.floating], *, tolerance: float, reference: str
+    scan: bytes, output: NDArray[np.floating], *, tolerance: Difference, reference: str
 ) -> Golden:
     """Return the pair of a scan and the output for it, [H, W] in [0, 1], thinned where it is large.
 
     Raises:
         ConfigError: the tolerance is not finite, or the pair would be too large for a file.
     """
-    if not 0.0 < tolerance < float("inf"):
+    if not _is_tolerance(tolerance):
         raise ConfigError(f"golden pair: expected a tolerance above 0, found {tolerance}")
     stride = 1
     while -(-output.shape[0] // stride) * -(-output.shape[1] // stride) > MAX_VALUES:
         stride += 1
     kept = np.ascontiguousarray(output[::stride, ::stride], np.float32)
     return Golden(scan, kept, stride, tolerance, reference)
+
+
+def _is_tolerance(tolerance: Difference) -> bool:
+    return all(0.0 < limit < float("inf") for limit in (tolerance.largest, tolerance.mean))
 
 
 def dump_golden(golden: Golden) -> str:
@@ -149,7 +167,7 @@ def parse_golden(text: str, where: str) -> Golden:
         document.schema.split(".")[0] == "1"
         and min(*shape, document.stride) > 0
         and len(values) == 4 * document.rows * document.columns <= 4 * MAX_VALUES
-        and 0.0 < document.tolerance < float("inf")
+        and _is_tolerance(document.tolerance)
     )
     if not sound:
         raise ModelError(f"{where}: expected a golden pair of version 1, found another one")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runtime.checksums import Checksums, checksums_of, stated_checksums, weight_changes
 from runtime.errors import SegmentationError
-from runtime.golden import GOLDEN_KEY, golden_input, parse_golden
+from runtime.golden import GOLDEN_KEY, Difference, golden_input, parse_golden
 from runtime.images import to_input
 from runtime.machine import installed_versions
 from runtime.metadata import KEY, parse_metadata
@@ -34,15 +34,14 @@ class Verification:
     Attributes:
         digest: SHA-256 over graph and weights, as `OnnxFile.digest`.
         checks: in the order in which they were made.
-        difference: the largest difference to the golden probabilities; None where it was not
-            replayed.
+        difference: to the golden probabilities; None where it was not replayed.
         versions, providers, threads: what replayed it.
     """
 
     path: str
     digest: str
     checks: tuple[Check, ...]
-    difference: float | None
+    difference: Difference | None
     versions: dict[str, str]
     providers: tuple[str, ...]
     threads: int | None
@@ -118,7 +117,7 @@ def _certificate(parts: Parts, where: str) -> Check:
 
 def _replay(
     file: Path, parts: Parts, threads: int | None
-) -> tuple[Check, float | None, Predictor | None]:
+) -> tuple[Check, Difference | None, Predictor | None]:
     try:
         golden = parse_golden(parts.properties.get(GOLDEN_KEY, ""), str(file))
         predictor = Predictor(file, threads=threads)
@@ -130,10 +129,10 @@ def _replay(
     return (
         Check(
             "replay",
-            # Written so that a NaN fails.
-            difference <= golden.tolerance,
-            f"largest difference {difference:.1e} to {golden.reference}, "
-            f"{golden.tolerance:.1e} allowed",
+            golden.passes(difference),
+            f"largest difference {difference.largest:.1e}, mean {difference.mean:.1e}, to "
+            f"{golden.reference}; {golden.tolerance.largest:.1e} and {golden.tolerance.mean:.1e} "
+            "allowed",
         ),
         difference,
         predictor,

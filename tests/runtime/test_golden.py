@@ -13,6 +13,7 @@ from runtime.errors import ConfigError, ModelError
 from runtime.golden import (
     MAX_CHARACTERS,
     MAX_VALUES,
+    Difference,
     dump_golden,
     golden_input,
     golden_scan,
@@ -20,38 +21,45 @@ from runtime.golden import (
     parse_golden,
 )
 
+TOLERANCE = Difference(1e-5, 1e-6)
+
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 700), st.integers(1, 700))
 def test_a_pair_of_any_size_survives_and_fits(height: int, width: int) -> None:
     output = np.random.default_rng(height * width).random((height, width), np.float32)
-    golden = make_golden(golden_scan((height, width), 0), output, tolerance=1e-5, reference="r")
+    golden = make_golden(
+        golden_scan((height, width), 0), output, tolerance=TOLERANCE, reference="r"
+    )
     text = dump_golden(golden)
     assert len(text) <= MAX_CHARACTERS
     found = parse_golden(text, "m.onnx")
     assert found.scan == golden.scan
-    assert (found.stride, found.tolerance, found.reference) == (golden.stride, 1e-5, "r")
+    assert (found.stride, found.tolerance, found.reference) == (golden.stride, TOLERANCE, "r")
     np.testing.assert_array_equal(found.probabilities, output[:: found.stride, :: found.stride])
     assert found.probabilities.size <= MAX_VALUES
-    assert found.difference(output) == 0.0
+    assert found.difference(output) == Difference(0.0, 0.0)
     assert golden_input(found, (height, width)).shape == (height, width, 3)
 
 
 def test_a_difference_is_the_largest_and_another_shape_or_nan_never_passes() -> None:
     output = np.full((8, 8), 0.25, np.float32)
-    golden = make_golden(b"", output, tolerance=0.1, reference="")
+    golden = make_golden(b"", output, tolerance=Difference(0.6, 0.01), reference="")
     changed = output.copy()
     changed[3, 5] = 0.75
-    assert golden.difference(changed) == 0.5
-    assert golden.difference(np.zeros((8, 9), np.float32)) == np.inf
+    assert golden.difference(changed) == Difference(0.5, 0.5 / 64)
+    assert golden.passes(golden.difference(changed))
+    assert not golden.passes(golden.difference(output + np.float32(0.02)))
+    assert golden.difference(np.zeros((8, 9), np.float32)).largest == np.inf
     changed[0, 0] = np.nan
-    assert not golden.difference(changed) <= golden.tolerance
+    assert not golden.passes(golden.difference(changed))
 
 
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_tolerance_that_passes_nothing_or_everything_is_refused(tolerance: float) -> None:
-    with pytest.raises(ConfigError, match="tolerance above 0"):
-        make_golden(b"", np.zeros((1, 1), np.float32), tolerance=tolerance, reference="")
+    for wrong in (Difference(tolerance, 1.0), Difference(1.0, tolerance)):
+        with pytest.raises(ConfigError, match="tolerance above 0"):
+            make_golden(b"", np.zeros((1, 1), np.float32), tolerance=wrong, reference="")
 
 
 def test_heads_differ_by_their_number() -> None:
@@ -60,7 +68,7 @@ def test_heads_differ_by_their_number() -> None:
 
 
 def sound() -> dict[str, object]:
-    golden = make_golden(b"scan", np.zeros((4, 4), np.float32), tolerance=1e-5, reference="")
+    golden = make_golden(b"scan", np.zeros((4, 4), np.float32), tolerance=TOLERANCE, reference="")
     content: dict[str, object] = json.loads(dump_golden(golden))
     return content
 
@@ -76,7 +84,9 @@ def sound() -> dict[str, object]:
         {"rows": -4, "columns": -4},
         {"rows": 10**9, "columns": 10**9},
         {"stride": 0},
-        {"tolerance": 0.0},
+        {"tolerance": {"largest": 0.0, "mean": 1.0}},
+        {"tolerance": {"largest": 1.0, "mean": None}},
+        {"tolerance": 1.0},
         {"tolerance": None},
         {"schema": "2.0"},
         {"reference": 3},
