@@ -184,3 +184,18 @@ def test_a_published_digest_is_compared(model: Path) -> None:
         assert result.exit_code == code, result.output
     result = CliRunner().invoke(main, [str(model), str(model), "--digest", digest])
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"\x00" * 100, None])
+def test_what_is_no_file_of_ours_ends_in_one_sentence(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    result = CliRunner().invoke(main, [str(path)])
+    assert result.exit_code == 2
+    assert result.output.startswith(f"Error: {path}: expected ")
+    assert result.output.count("\n") == 1
