@@ -114,12 +114,25 @@ def metadata() -> list[bytes]:
     return [dump_metadata(record).encode() for record in (alone, together)]
 
 
+def golden_pairs() -> list[bytes]:
+    """Golden pairs as an exported file has them."""
+    from runtime.golden import Difference, dump_golden, golden_scan, make_golden
+
+    output = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
+    scan = golden_scan((SIDE, SIDE), 0)
+    tolerance = Difference(1e-5, 1e-6)
+    pair = make_golden(scan, output, tolerance=tolerance, reference="PyTorch in float64")
+    return [dump_golden(pair).encode()]
+
+
 def onnx_files() -> list[bytes]:
     """A plain network, one with metadata, and one whose weights lie in another file."""
     import onnx
     from onnx import TensorProto, helper
 
+    from runtime.checksums import CHECKSUMS_KEY, Checksums
     from runtime.metadata import KEY
+    from runtime.schema import to_dict
 
     def network(*tensors: TensorProto, nodes: tuple[Any, ...] = ()) -> Any:
         sides = ("batch", 1, SIDE, "width")
@@ -135,7 +148,9 @@ def onnx_files() -> list[bytes]:
 
     weight = helper.make_tensor("w", TensorProto.FLOAT, [1], [0.5])
     described = network(weight, nodes=(helper.make_node("Constant", [], ["c"], value=weight),))
-    helper.set_model_props(described, {"author": "a", KEY: metadata()[0].decode()})
+    checksums = Checksums("00", "00", "00", {"w": "00"})
+    notes = {KEY: metadata()[0].decode(), CHECKSUMS_KEY: json.dumps(to_dict(checksums))}
+    helper.set_model_props(described, {"author": "a"} | notes)
     outside = onnx.TensorProto()
     outside.CopyFrom(weight)
     outside.ClearField("float_data")

@@ -16,7 +16,7 @@ import fuzz_seeds
 from fuzz_mutations import Mutation, mutate_bytes, mutate_checkpoint, mutate_json
 from PIL import Image
 
-from runtime.errors import AnnotationError, ConfigError
+from runtime.errors import AnnotationError, ConfigError, ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,23 @@ def _metadata(path: Path) -> None:
         assert parse_metadata(dump_metadata(metadata), "again") == metadata
 
 
+def _golden(path: Path) -> None:
+    from runtime.golden import dump_golden, golden_input, parse_golden
+
+    golden = parse_golden(path.read_text("utf-8", "replace"), "fuzz")
+    golden_input(golden, (fuzz_seeds.SIDE, fuzz_seeds.SIDE))
+    assert parse_golden(dump_golden(golden), "again").tolerance == golden.tolerance
+
+
 def _onnx(path: Path) -> None:
-    from runtime.onnx_file import read_onnx
+    from runtime.checksums import checksums_of, stated_checksums
+    from runtime.onnx_file import read_onnx, read_parts
 
     read_onnx(path)
+    parts = read_parts(path, each_weight=True)
+    checksums_of(parts)
+    with contextlib.suppress(ModelError):  # none in a file of another origin
+        stated_checksums(parts, "fuzz")
 
 
 def _config(path: Path) -> None:
@@ -163,6 +176,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         ),
         "masks": Target(fuzz_seeds.segmentations, mutate_json, _masks, "masks.json", 1200),
         "metadata": Target(fuzz_seeds.metadata, mutate_json, _metadata, "metadata.json", 1000),
+        "golden": Target(fuzz_seeds.golden_pairs, mutate_json, _golden, "golden.json", 1000),
         "onnx": Target(fuzz_seeds.onnx_files, mutate_bytes, _onnx, "m.onnx", 1500),
         "config": Target(fuzz_seeds.configs, mutate_json, _config, "config.json", 1200),
         "checkpoint": Target(fuzz_seeds.checkpoints, mutate_checkpoint, _checkpoint, "last.pt", 40),
