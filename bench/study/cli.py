@@ -16,6 +16,7 @@ from runtime.cli.shell import (
     progress,
     require,
     share_cores,
+    stopping,
     table,
     threads_option,
 )
@@ -124,7 +125,7 @@ def main(
             ensure_phantom(PHANTOM, on_image=bar)
     folder = out or ARTIFACTS / (f"study-{chosen}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    with progress("Study  ") as bar:
+    with stopping() as stop, progress("Study  ") as bar:
         estimated: list[float] = []
         told: set[str] = set()
         in_terminal = sys.stderr.isatty()
@@ -140,7 +141,7 @@ def main(
             bar(round(done), max(1, round(total)), label)
 
         result, prepared = run_study(
-            config, folder, cache=cache, command=command, listener=listener
+            config, folder, cache=cache, command=command, listener=listener, stop=stop
         )
         bar(1, 1, "write the report")
         page = write_study_report(result, prepared, folder)
