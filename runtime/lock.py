@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from runtime.errors import OutputError
@@ -27,38 +27,37 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     path = folder / LOCK
-    try:
-        handle = _acquire(path)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written, {(error.strerror or str(error)).lower()}"
-        ) from error
-    try:
+    with ExitStack() as undo:
+        try:
+            handle = _acquire(path)
+            undo.callback(_release, path, handle)
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {platform.node()}\n".encode())
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"{folder}: cannot be written, {reason}") from error
         yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
 
 
 def _acquire(path: Path) -> int:
     """Return an open, locked file that is still the one at `path`."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        try:
-            if not _lock(handle):
-                holder = os.read(handle, 200).decode(errors="replace").strip()
-                raise OutputError(
-                    f"{path.parent}: expected no other run at work in this folder, found "
-                    f"{holder or 'one'}"
-                )
-            if _is_at(handle, path):
-                os.ftruncate(handle, 0)
-                os.write(handle, f"process {os.getpid()} on {platform.node()}\n".encode())
-                return handle
-        except BaseException:
+        if not _lock(handle):
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "one"
             os.close(handle)
-            raise
+            raise OutputError(
+                f"{path.parent}: expected no other run at work in this folder, found {holder}"
+            )
+        if _is_at(handle, path):
+            return handle
         os.close(handle)
+
+
+def _release(path: Path, handle: int) -> None:
+    with suppress(OSError):  # the folder may have become read-only
+        path.unlink()
+    os.close(handle)
 
 
 def _is_at(handle: int, path: Path) -> bool:
