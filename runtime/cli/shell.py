@@ -20,6 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 ARTIFACTS = Path("artifacts")
 PHANTOM = ARTIFACTS / "phantom"
 CACHE = ARTIFACTS / "cache"
+_TOLD = 20
 
 
 class Command(click.Command):
@@ -154,6 +155,25 @@ def cache_option(function: Function) -> Function:
         metavar="DIR",
         help="Where decoded images are kept.",
     )(function)
+
+
+def on_error_option(skipped: str) -> Callable[[Function], Function]:
+    """`--on-error skip|stop`."""
+    return click.option(
+        "--on-error",
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        show_default=True,
+        help="What an image that cannot be read does: end the command with exit code 2, or be "
+        f"skipped, counted and named{skipped}. With skip the exit code is 0 where at least one "
+        "image could be read.",
+    )
+
+
+def skipped_text(reasons: Sequence[str]) -> str:
+    """Return lines that tell of images that were skipped."""
+    told = [*reasons[:_TOLD], *(["..."] if len(reasons) > _TOLD else [])]
+    return "\n  ".join([f"Skipped, because they cannot be read ({len(reasons)}):", *told])
 
 
 def json_option(what: str) -> Callable[[Function], Function]:
