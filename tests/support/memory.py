@@ -1,6 +1,5 @@
 """How much memory a process holds, and whether it grows."""
 
-import gc
 import os
 from itertools import combinations
 from pathlib import Path
@@ -29,7 +28,6 @@ class Growth:
     def __call__(self, done: int, _: int = 0) -> None:
         """Take a sample if it is time to."""
         if done >= self._after and done % self._every == 0:
-            gc.collect()
             pages = int(_STATM.read_text().split()[1])
             self._samples.append((done, pages * os.sysconf("SC_PAGE_SIZE")))
 

@@ -167,7 +167,7 @@ def write_moments(long: bool) -> list[tuple[int, str]]:
     # best.pt and last.pt, history.csv in each later epoch; at the end config.json, history.csv.
     if long:
         return [(write, how) for how in (HALF, BEFORE, AFTER) for write in range(1, 13)]
-    return [(2, HALF), (6, HALF), (4, AFTER), (7, AFTER)]
+    return [(2, HALF), (6, HALF), (4, AFTER), (11, AFTER)]
 
 
 def test_a_run_killed_at_a_write_goes_on_to_the_same_weights(
