@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         OutputError,
         ParityError,
         SegmentationError,
+        StoppedError,
         TrainingError,
         UseError,
     )
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from runtime.overlay import draw_overlay
     from runtime.phantom import PhantomConfig, ensure_phantom, make_phantom
     from runtime.predictor import Predictor
+    from runtime.readable import Skipped, readable_part
     from runtime.results import EvaluationReport, write_report, write_samples
     from runtime.samples import Annotation, Defect, Sample
 
@@ -89,9 +91,11 @@ __all__ = [
     "Scan",
     "Scores",
     "SegmentationError",
+    "Skipped",
     "Split",
     "SplitSummary",
     "Spread",
+    "StoppedError",
     "TensorInfo",
     "TrainingError",
     "UseError",
@@ -109,6 +113,7 @@ __all__ = [
     "pooled",
     "read_dataset",
     "read_onnx",
+    "readable_part",
     "scores",
     "split_by_group",
     "spread",
@@ -142,6 +147,7 @@ __getattr__ = lazily(
             "OutputError",
             "ParityError",
             "SegmentationError",
+            "StoppedError",
             "TrainingError",
             "UseError",
         ),
@@ -166,6 +172,7 @@ __getattr__ = lazily(
         "runtime.overlay": ("draw_overlay",),
         "runtime.phantom": ("PhantomConfig", "ensure_phantom", "make_phantom"),
         "runtime.predictor": ("Predictor",),
+        "runtime.readable": ("Skipped", "readable_part"),
         "runtime.results": ("EvaluationReport", "write_report", "write_samples"),
     },
 )

@@ -68,7 +68,7 @@ class Dataset:
         """Return a split that can be used.
 
         Args:
-            missing: whether images may be missing (`runtime.readable.readable` leaves them out).
+            missing: whether images may be missing (`runtime.readable_part` leaves them out).
 
         Raises:
             DataError: there is no such split, it has no images, or a defect forbids its use.

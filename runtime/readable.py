@@ -26,7 +26,7 @@ class Skipped:
     reason: str
 
 
-def readable(
+def readable_part(
     split: Split,
     size: Size,
     *,

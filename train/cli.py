@@ -16,10 +16,10 @@ from runtime.cli.shell import (
     progress,
     require,
     share_cores,
-    stopping,
     table,
     threads_option,
 )
+from runtime.cli.signals import stopping
 from train.choices import ARCHITECTURES, Device, Loss, Precision
 
 if TYPE_CHECKING:

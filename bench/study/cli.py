@@ -16,10 +16,10 @@ from runtime.cli.shell import (
     progress,
     require,
     share_cores,
-    stopping,
     table,
     threads_option,
 )
+from runtime.cli.signals import stopping
 
 if TYPE_CHECKING:
     from bench.study.config import SplitKind
@@ -99,6 +99,9 @@ def main(
     Examines the data, looks for leaks between its splits, trains every network on the original and
     on a grouped split, exports and scores them, compares them, and writes report.html, report.md
     and study.json. What is done already is not done again.
+
+    Ctrl-C and SIGTERM stop it after the current step (exit code 130 or 143), a second Ctrl-C at
+    once; the same command goes on.
     """
     require("study", "torch", "torchvision", "onnx", "onnxscript", "jinja2", "matplotlib", "scipy")
     share_cores()

@@ -84,7 +84,7 @@ def main(
     from runtime.phantom import ensure_phantom
     from runtime.predictor import Predictor
     from runtime.provenance import foreign_training
-    from runtime.readable import Skipped, readable
+    from runtime.readable import Skipped, readable_part
     from runtime.results import EvaluationReport, write_report, write_samples
 
     outputs = [file for file in (json_file, csv_file) if file is not None]
@@ -105,10 +105,10 @@ def main(
     skipped: tuple[Skipped, ...] = ()
     if skip:
         with progress("Read") as bar:
-            split, skipped = readable(split, predictors[0].size, masks=masks, on_image=bar)
+            split, skipped = readable_part(split, predictors[0].size, masks=masks, on_image=bar)
         if train is not None:
             with progress("Read train") as bar:
-                train, others = readable(train, predictors[0].size, masks=masks, on_image=bar)
+                train, others = readable_part(train, predictors[0].size, masks=masks, on_image=bar)
             skipped += others if split_name != "train" else ()
     scored = []
     for predictor in predictors:

@@ -2,18 +2,17 @@
 
 import importlib.util
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from runtime.errors import MissingExtraError, SegmentationError, StoppedError
+from runtime.cli.signals import Terminated, terminable
+from runtime.errors import MissingExtraError, SegmentationError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,7 +38,7 @@ class Command(click.Command):
         """Run the command and turn what it raises into a message and an exit code."""
         debug = ctx.params.pop("debug")
         try:
-            with _handling({signal.SIGTERM: _terminate}), warnings.catch_warnings():
+            with terminable(), warnings.catch_warnings():
                 # Pillow's, of a huge image; the error that follows says it in our words.
                 warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
                 return super().invoke(ctx)
@@ -51,57 +50,10 @@ class Command(click.Command):
             ):
                 raise
             raise _failure(error) from error
-        except _Terminated as error:
-            raise _Failure("stopped by SIGTERM", 128 + signal.SIGTERM) from error
+        except Terminated as error:
+            raise _Failure("stopped by SIGTERM", 143) from error
         except KeyboardInterrupt as error:
-            raise _Failure("stopped by Ctrl-C", 128 + signal.SIGINT) from error
-
-
-class _Terminated(BaseException):
-    """SIGTERM came; what is open is closed on the way out, as with Ctrl-C."""
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
-
-
-@contextmanager
-def _handling(handlers: dict[int, Callable[[int, Any], None]]) -> Iterator[None]:
-    """Handle signals, but for those that are ignored, as SIGINT is in a script's background."""
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number, handler in handlers.items():
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
-
-
-@contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """Yield what tells whether the work shall stop, because SIGINT (Ctrl-C) or SIGTERM came.
-
-    The first signal leaves it to the work to end with StoppedError, which becomes the exit code 130
-    or 143; a second one ends the command at once.
-    """
-    received: list[int] = []
-
-    def request(number: int, _: object) -> None:
-        received.append(number)
-        if len(received) > 1:
-            raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
-        # Past sys.stderr, which may be in the middle of a write.
-        with suppress(OSError):
-            os.write(2, b"\nStopping after this step; Ctrl-C again stops at once.\n")
-
-    with _handling({signal.SIGINT: request, signal.SIGTERM: request}):
-        try:
-            yield lambda: bool(received)
-        except StoppedError as error:
-            raise _Failure(str(error), 128 + received[0] if received else 1) from error
+            raise _Failure("stopped by Ctrl-C", 130) from error
 
 
 class Group(click.Group):

@@ -18,7 +18,7 @@ from runtime.evaluation import evaluate
 from runtime.images import load_scan
 from runtime.metrics import METRICS
 from runtime.predictor import Predictor
-from runtime.readable import readable
+from runtime.readable import readable_part
 
 COCO = "_annotations.coco.json"
 
@@ -145,7 +145,7 @@ def test_the_library_tells_apart_what_can_be_read(data: Path) -> None:
     with pytest.raises(AnnotationError, match="expected the image in"):
         dataset.split("train")
     seen: list[tuple[int, int]] = []
-    kept, skipped = readable(
+    kept, skipped = readable_part(
         dataset.split("train", missing=True), (32, 32), on_image=lambda *n: seen.append(n)
     )
     assert [sample.file_name for sample in kept.samples] == rest
@@ -154,7 +154,7 @@ def test_the_library_tells_apart_what_can_be_read(data: Path) -> None:
     for path in (data / "train").glob("*.png"):
         path.write_text("no image")
     with pytest.raises(DataError, match="found none; the first: "):
-        readable(dataset.split("train", missing=True), (32, 32))
+        readable_part(dataset.split("train", missing=True), (32, 32))
 
 
 def test_prediction_goes_on_past_what_cannot_be_read(

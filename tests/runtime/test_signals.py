@@ -8,7 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from runtime.cli.shell import Command, stopping
+from runtime.cli.shell import Command
+from runtime.cli.signals import stopping
 from runtime.errors import StoppedError
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
