@@ -107,24 +107,28 @@ def _serve() -> None:
             os.close(writing)
             _train(request)
         os.close(writing)
+        status = None
         for seconds, number in request["signals"]:
-            if _ends_within(process, seconds):
+            status = _end(process, within=seconds)
+            if status is not None:
                 break
             os.kill(process, number)
         with os.fdopen(reading, errors="replace") as output:
             text = output.read()
-        _, status = os.waitpid(process, 0)
+        if status is None:
+            _, status = os.waitpid(process, 0)
         print(json.dumps([os.waitstatus_to_exitcode(status), text]), flush=True)  # noqa: T201
 
 
-def _ends_within(process: int, seconds: float) -> bool:
-    """Wait for a child, which stays to be waited for, so that its number is no other's."""
-    deadline = time.monotonic() + seconds
+def _end(process: int, within: float) -> int | None:
+    """Return a child's status if it ends within so many seconds."""
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-            return True
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return status
         time.sleep(0.001)
-    return False
+    return None
 
 
 def _train(request: dict[str, Any]) -> None:
