@@ -93,7 +93,12 @@ def test_a_signal_stops_a_study_after_a_training_step(
         return train(*arguments, **settings)
 
     monkeypatch.setattr("bench.study.networks.train_network", signalled)
-    result = call(*as_before(finished), "--out", folder)
+    # A shell's background, where the tests may run, ignores Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = call(*as_before(finished), "--out", folder)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.exit_code == code, result.output
     assert "unet-scratch-w4: stopped after step 1 of 4 in epoch 1" in result.output
     assert (folder / "original" / "unet-scratch-w4" / "last.pt").is_file()
