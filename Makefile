@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WHICH_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: expected Python 3.11 or newer, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
 
-.PHONY: demo test lint bench fuzz wheel audit readme clean
+.PHONY: demo test lint bench faults load fuzz wheel audit readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(WHICH_PYTHON)
@@ -30,6 +30,14 @@ test: lint
 
 bench: $(VENV)/installed
 	$(BIN)/pytest --benchmark-only
+
+# Fifty runs that are killed and go on, and every write on a disk that is full.
+faults: $(VENV)/installed
+	$(BIN)/pytest --long tests/train/test_faults.py
+
+# Thousands of predictions and scans: the same results, and no memory lost.
+load: $(VENV)/installed
+	$(BIN)/pytest --long tests/runtime/test_load.py
 
 # Readers against changed files, each for FUZZ_SECONDS: all of them, or READERS="image onnx".
 FUZZ_SECONDS ?= 600

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OutputError,
         ParityError,
         SegmentationError,
+        StoppedError,
         TrainingError,
         UseError,
     )
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from runtime.overlay import draw_overlay
     from runtime.phantom import PhantomConfig, ensure_phantom, make_phantom
     from runtime.predictor import Predictor
+    from runtime.readable import Skipped, readable_part
     from runtime.results import EvaluationReport, write_report, write_samples
     from runtime.samples import Annotation, Defect, Sample
     from runtime.verification import Check, Verification, verify
@@ -96,9 +98,11 @@ __all__ = [
     "Scan",
     "Scores",
     "SegmentationError",
+    "Skipped",
     "Split",
     "SplitSummary",
     "Spread",
+    "StoppedError",
     "TensorInfo",
     "TrainingError",
     "UseError",
@@ -117,6 +121,7 @@ __all__ = [
     "pooled",
     "read_dataset",
     "read_onnx",
+    "readable_part",
     "scores",
     "split_by_group",
     "spread",
@@ -151,6 +156,7 @@ __getattr__ = lazily(
             "OutputError",
             "ParityError",
             "SegmentationError",
+            "StoppedError",
             "TrainingError",
             "UseError",
         ),
@@ -175,6 +181,7 @@ __getattr__ = lazily(
         "runtime.overlay": ("draw_overlay",),
         "runtime.phantom": ("PhantomConfig", "ensure_phantom", "make_phantom"),
         "runtime.predictor": ("Predictor",),
+        "runtime.readable": ("Skipped", "readable_part"),
         "runtime.results": ("EvaluationReport", "write_report", "write_samples"),
         "runtime.verification": ("Check", "Verification", "verify"),
     },

@@ -62,15 +62,17 @@ def check_dataset(
     done = 0
     for split in dataset.splits.values():
         defects.extend(split.defects)
+        # Where no annotation has a segmentation, the data set has boxes alone, which is no defect.
+        outlined = any(a.segmentation for sample in split.samples for a in sample.annotations)
         for sample in split.samples:
-            defects.extend(_image_defects(split, sample))
+            defects.extend(_image_defects(split, sample, outlined))
             done += 1
             if on_image is not None:
                 on_image(done, total)
     return CheckReport(dataset.root, _summaries(dataset), tuple(defects))
 
 
-def _image_defects(split: Split, sample: Sample) -> list[Defect]:
+def _image_defects(split: Split, sample: Sample, outlined: bool) -> list[Defect]:
     if not os.path.isfile(sample.path):  # noqa: PTH113, is_file() raises on a name that is too long
         return []  # the reader has noted it
     found: list[Defect] = []
@@ -81,6 +83,8 @@ def _image_defects(split: Split, sample: Sample) -> list[Defect]:
     if (height, width) != (sample.height, sample.width):
         stated = f"{width}x{height} pixels where the COCO file says {sample.width}x{sample.height}"
         found.append(Defect(split.name, sample.file_name, None, stated, "used, boxes are scaled"))
+    if not outlined:
+        return found
     try:
         sample.mask(_DECODED, "segmentation")
     except AnnotationError as error:

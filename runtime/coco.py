@@ -64,8 +64,11 @@ class Dataset:
         """The first licence that a COCO file names."""
         return next((s.licence for s in self.splits.values() if s.licence), None)
 
-    def split(self, name: str) -> Split:
+    def split(self, name: str, *, missing: bool = False) -> Split:
         """Return a split that can be used.
+
+        Args:
+            missing: whether images may be missing (`runtime.readable_part` leaves them out).
 
         Raises:
             DataError: there is no such split, it has no images, or a defect forbids its use.
@@ -76,7 +79,7 @@ class Dataset:
             )
         split = self.splits[name]
         for defect in split.defects:
-            if defect.fatal:
+            if defect.fatal and not (missing and defect.missing):
                 raise AnnotationError(f"{split.annotation_file}: {defect}")
         if not split.samples:
             raise DataError(f"{split.annotation_file}: expected images, found none")

@@ -53,6 +53,10 @@ class ParityError(SegmentationError):
     """An exported file does not compute what the PyTorch network computes."""
 
 
+class StoppedError(SegmentationError):
+    """A run was asked to stop, and did so; it can go on from there."""
+
+
 class TrainingError(SegmentationError):
     """Training cannot go on."""
 

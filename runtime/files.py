@@ -7,8 +7,8 @@ import shutil
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from runtime.errors import DataError, OutputError, SegmentationError
 MAX_JSON_BYTES = 1 << 28
 MAX_JSON_DEPTH = 64
 """Of lists and objects in each other; a COCO file needs 5, a study's result 10."""
+_UNFINISHED = ".writing-"
 
 
 @contextmanager
@@ -38,7 +39,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path}: cannot be written, {_reason(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may have become read-only
+            temporary.unlink()
 
 
 def _begin(path: str | os.PathLike[str]) -> tuple[Path, Path]:
@@ -48,7 +50,7 @@ def _begin(path: str | os.PathLike[str]) -> tuple[Path, Path]:
         if target.exists() and not target.is_file():
             raise OutputError(f"{path}: expected a file to write, found a folder or a device")
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=_UNFINISHED)
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be written, {_reason(error)}") from error
     os.close(handle)
@@ -72,7 +74,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 f"{target}: expected no file or an empty folder, found something in its place"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".writing-"))
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=_UNFINISHED))
     except (OSError, ValueError) as error:
         raise OutputError(f"{target}: cannot be written, {_reason(error)}") from error
     try:
@@ -113,10 +115,36 @@ def _reason(error: OSError | ValueError) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Write `content` to `path`, wholly or not at all. Raises OutputError."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_all(
+    folder: Path, contents: Mapping[str, bytes | memoryview], *, removing: Iterable[str] = ()
+) -> None:
+    """Write files by their names to `folder`, or none where there is no space for all of them.
+
+    They appear in their order, one after the other, so that a killed process may leave the first.
+
+    Args:
+        removing: names of files that go once everything is written, before the first appears.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    with ExitStack() as files:
+        for name, content in reversed(list(contents.items())):
+            files.enter_context(replacing(folder / name)).write_bytes(content)
+        for name in removing:
+            (folder / name).unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes have left half-written in `folder`, where no other writes."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:
@@ -126,7 +154,12 @@ def write_text(path: str | os.PathLike[str], content: str) -> None:
 
 def write_json(path: str | os.PathLike[str], content: object) -> None:
     """Write `content` as JSON, NaN and infinities as null. Raises OutputError."""
-    write_text(path, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
+    write_text(path, json_text(content))
+
+
+def json_text(content: object) -> str:
+    """Return `content` as JSON, NaN and infinities as null."""
+    return json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
 
 
 def without_nan(content: object) -> Any:

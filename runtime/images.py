@@ -70,8 +70,13 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
         image = Image.fromarray(_to_uint8(source, name))
     elif isinstance(source, Image.Image):
         image = source
-    else:
+    elif isinstance(source, str | os.PathLike | bytes):
         image = _open(source if isinstance(source, bytes) else _read(source), name)
+    else:
+        raise ImageError(
+            f"{name}: expected a path, an encoded file's bytes, a PIL image or an array, found "
+            "something else"
+        )
     width, height = image.size
     if not 0 < width * height <= MAX_PIXELS:
         raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found {width}x{height}")

@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from runtime.errors import ImageError, OutputError
 from runtime.images import SUFFIXES, load_scan
 from runtime.metrics import THRESHOLD
@@ -83,12 +86,15 @@ def predict_files(
     *,
     form: str = "png",
     on_image: Callable[[int, int], None] | None = None,
+    on_error: Callable[[ImageError], None] | None = None,
 ) -> tuple[FilePrediction, ...]:
     """Write NAME.probability.png (or .npy) and NAME.overlay.png into `out` for each image.
 
     Args:
         form: "png" (16 bits) or "npy" (float32).
         on_image: called with the number of images done and of all.
+        on_error: called for an image that cannot be read, which then has no results; by default
+            the error is raised.
 
     Raises:
         ImageError, ModelError: an image cannot be read, or the network cannot be run on it.
@@ -96,16 +102,31 @@ def predict_files(
     """
     written = []
     for index, image in enumerate(images):
-        probability = predictor(image.path)
-        base = Path(out) / image.name
-        map_file = base.with_name(f"{base.name}.probability.{form}")
-        overlay_file = base.with_name(f"{base.name}.overlay.png")
-        write_probability(map_file, probability)
-        write_picture(overlay_file, draw_overlay(load_scan(image.path).pixels, probability))
-        share = float((probability >= THRESHOLD).mean())
-        written.append(
-            FilePrediction(image.path, map_file, overlay_file, float(probability.max()), share)
-        )
+        try:
+            # Both before anything is written, so that an image has all its results or none.
+            pixels, probability = load_scan(image.path).pixels, predictor(image.path)
+        except ImageError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+        else:
+            written.append(_write(image, Path(out), form, pixels, probability))
         if on_image is not None:
             on_image(index + 1, len(images))
     return tuple(written)
+
+
+def _write(
+    image: FoundImage,
+    out: Path,
+    form: str,
+    pixels: NDArray[np.uint8],
+    probability: NDArray[np.float32],
+) -> FilePrediction:
+    base = out / image.name
+    map_file = base.with_name(f"{base.name}.probability.{form}")
+    overlay_file = base.with_name(f"{base.name}.overlay.png")
+    write_probability(map_file, probability)
+    write_picture(overlay_file, draw_overlay(pixels, probability))
+    share = float((probability >= THRESHOLD).mean())
+    return FilePrediction(image.path, map_file, overlay_file, float(probability.max()), share)

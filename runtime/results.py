@@ -12,6 +12,7 @@ from runtime.evaluation import Averages, Evaluation
 from runtime.files import without_nan, write_json, write_text
 from runtime.metrics import METRICS, STUDY_METRICS, THRESHOLD, Scores, scores
 from runtime.onnx_file import OnnxFile
+from runtime.readable import Skipped
 from runtime.schema import to_dict
 
 
@@ -25,6 +26,7 @@ class EvaluationReport:
         models: each file with what it scores.
         comparisons: of each pair of files.
         warnings: what a reader of the scores should know, a sentence each.
+        skipped: images that cannot be read; no score knows of them.
     """
 
     data: str
@@ -34,6 +36,7 @@ class EvaluationReport:
     floors: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 def write_report(path: Path, report: EvaluationReport) -> None:
@@ -54,22 +57,33 @@ def write_report(path: Path, report: EvaluationReport) -> None:
             ],
             "floors": [{"name": floor.name, **_evaluation(floor)} for floor in report.floors],
             "warnings": list(report.warnings),
+            "skipped": [to_dict(image) for image in report.skipped],
             "comparisons": [to_dict(comparison) for comparison in report.comparisons],
         },
     )
 
 
 def write_samples(path: Path, report: EvaluationReport) -> None:
-    """Write a row for each file and image as CSV, NaN as an empty field. Raises OutputError."""
+    """Write a row for each file and image as CSV, NaN as an empty field.
+
+    The last field tells why an image of the split was skipped; its metrics are empty.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     at = f"_at_{THRESHOLD}"
-    writer.writerow(["model", "file", *METRICS, *(name + at for name in METRICS)])
+    writer.writerow(["model", "file", *METRICS, *(name + at for name in METRICS), "skipped"])
     for file, evaluation in report.models:
         for sample in evaluation.samples:
             soft, hard = scores(sample.soft), scores(sample.thresholded)
             values = [getattr(s, name) for s in (soft, hard) for name in METRICS]
-            writer.writerow([file.path, sample.file, *without_nan(values)])
+            writer.writerow([file.path, sample.file, *without_nan(values), ""])
+        for image in report.skipped:
+            if image.split == report.split:
+                nothing = [""] * (2 * len(METRICS))
+                writer.writerow([file.path, image.file, *nothing, image.reason])
     write_text(path, text.getvalue())
 
 

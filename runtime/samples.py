@@ -69,6 +69,7 @@ class Defect:
         where: the image's file name, or the COCO file's.
         annotation: the annotation's id, where the defect is in one.
         action: what every command does about it; "refused" means that they stop.
+        missing: whether it is an image that is not there.
     """
 
     split: str
@@ -76,6 +77,7 @@ class Defect:
     annotation: str | None
     found: str
     action: str
+    missing: bool = False
 
     @property
     def fatal(self) -> bool:
@@ -118,13 +120,23 @@ class SplitReader:
         self.images = images
         self.defects: list[Defect] = []
 
-    def note(self, where: str, found: str, action: str, annotation: object = None) -> None:
+    def note(
+        self,
+        where: str,
+        found: str,
+        action: str,
+        annotation: object = None,
+        *,
+        missing: bool = False,
+    ) -> None:
         if len(self.defects) >= MAX_DEFECTS:
             raise AnnotationError(
                 f"{self.path}: expected a COCO file of up to {MAX_DEFECTS} defects, found more"
             )
         identity = None if annotation is None else _text(annotation, 40)
-        self.defects.append(Defect(self.split, _text(where), identity, _text(found, 400), action))
+        self.defects.append(
+            Defect(self.split, _text(where), identity, _text(found, 400), action, missing)
+        )
 
     def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
         images = self._images(content["images"])
@@ -169,7 +181,8 @@ class SplitReader:
             self.note(name, str(error), "refused")
             return None
         if not os.path.isfile(path):  # noqa: PTH113, is_file() raises on a name that is too long
-            self.note(name, f"expected the image in {self.images}, found none", "refused")
+            found = f"expected the image in {self.images}, found none"
+            self.note(name, found, "refused", missing=True)
         group = entry.get("group")
         return Sample(path, name, width, height, (), group if type(group) is int else None)
 

@@ -4,7 +4,7 @@ For benchmarks: the machine beside the figures, and the files to measure.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +149,36 @@ def build_onnx() -> ModelBuilder:
         return path
 
     return build
+
+
+LINES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="more faults and more load, as make faults and make load",
+    )
+
+
+@pytest.fixture(scope="session")
+def long(pytestconfig: pytest.Config) -> bool:
+    """Whether a test is to take its time."""
+    return bool(pytestconfig.getoption("long"))
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config, long: bool) -> Callable[[str], None]:
+    """Takes what a long test has found, to be told at the end."""
+    return pytestconfig.stash.setdefault(LINES, []).append if long else lambda _: None
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash.get(LINES, []):
+        terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

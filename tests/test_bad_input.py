@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from model_builder import ModelBuilder
 from PIL import Image
+from small_disk import small_disk
 
 from export.cli import main as export_onnx
 from runtime.cli.data import main as seg_data
@@ -224,20 +225,9 @@ def test_checkpoints_that_cannot_be_exported(
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB with 4 KiB left."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if mounted.returncode:
-        pytest.skip("a file system cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "disk", 64) as place:
         (place / "filler").write_bytes(bytes(60 * 1024))
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_full_disk(

@@ -1,7 +1,7 @@
 """Checkpoints: all that resuming and exporting need, loaded without running code."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from runtime.errors import CheckpointError
 from runtime.files import write_bytes
 from runtime.schema import from_dict, to_dict
 from train.config import TrainConfig
+from train.epoch import EpochSteps
 from train.history import EpochRow
 from train.network import UNet
 from train.plain_load import plain_load
 from train.weights import EncoderWeights, move_strides
 
-FORMAT = 1
+FORMAT = 2
+"""1 is the same without steps of an epoch."""
 LAST, BEST = "last.pt", "best.pt"
 
 
@@ -46,6 +48,8 @@ class Checkpoint:
         history: a row for each epoch that led here.
         weights: the network's state dictionary.
         optimiser, scheduler: their state dictionaries; None in a checkpoint kept for export.
+        steps: of the epoch after those in `history`, where the run was stopped in the middle of it;
+            the weights, the optimiser and the scheduler are those after these steps.
     """
 
     config: TrainConfig
@@ -56,15 +60,27 @@ class Checkpoint:
     weights: dict[str, Tensor]
     optimiser: dict[str, Any] | None
     scheduler: dict[str, Any] | None
+    steps: EpochSteps | None = None
 
     @property
     def epoch(self) -> int:
-        """The last epoch that was trained, 0 for none."""
+        """The last whole epoch that was trained, 0 for none."""
         return self.history[-1].epoch if self.history else 0
+
+    @property
+    def begun(self) -> int:
+        """The last epoch that was begun, 0 for none."""
+        return self.epoch + (self.steps is not None)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, wholly or not at all. Raises OutputError."""
+    write_bytes(path, checkpoint_bytes(checkpoint))
+
+
+def checkpoint_bytes(checkpoint: Checkpoint) -> memoryview:
+    """Return a checkpoint as the content of its file."""
+    steps = checkpoint.steps
     encoder = checkpoint.encoder_weights
     content = {
         "format": FORMAT,
@@ -76,10 +92,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "weights": checkpoint.weights,
         "optimiser": checkpoint.optimiser,
         "scheduler": checkpoint.scheduler,
+        "steps": None
+        if steps is None
+        else {field.name: getattr(steps, field.name) for field in fields(steps)},
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getbuffer()
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -98,7 +117,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{file}: expected a checkpoint of train-unet, found a file that is damaged, is "
             "something else, or would run code"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in (1, FORMAT):
         raise CheckpointError(
             f"{file}: expected a checkpoint of train-unet (format {FORMAT}), found another file"
         )
@@ -141,11 +160,30 @@ def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
         weights=weights,
         optimiser=optimiser,
         scheduler=scheduler,
+        steps=_steps(content.get("steps"), where),
     )
 
 
 def _is_plain(value: object) -> bool:
     return type(value) is Tensor and value.layout == torch.strided and value.device.type == "cpu"
+
+
+def _steps(content: Any, where: str) -> EpochSteps | None:
+    if content is None:
+        return None
+    try:
+        steps = EpochSteps(**content)
+        fits = (
+            (steps.losses.ndim, tuple(steps.sums.shape[1:])) == (1, (3,))
+            and isinstance(steps.seconds, float)
+            and all(map(_is_plain, (steps.losses, steps.sums, *steps.random)))
+            and len(steps.random) > 0
+        )
+    except (TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise CheckpointError(f"{where}: expected the steps of an epoch, found something else")
+    return steps
 
 
 def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
@@ -155,8 +193,14 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
         where: the checkpoint's name, for the message.
 
     Raises:
-        CheckpointError: the weights are those of another architecture.
+        CheckpointError: the weights are those of another architecture, or of the middle of an
+            epoch, for which nothing has been measured.
     """
+    if checkpoint.steps is not None:
+        raise CheckpointError(
+            f"{where}: expected a network after a whole epoch, found one in the middle of epoch "
+            f"{checkpoint.begun}, which train-unet --resume ends"
+        )
     config = checkpoint.config
     _check_fit(config, checkpoint.weights, where)
     network = UNet(config.arch, config.width)

@@ -19,6 +19,7 @@ from runtime.cli.shell import (
     table,
     threads_option,
 )
+from runtime.cli.signals import stopping
 from train.choices import ARCHITECTURES, Device, Loss, Precision
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ if TYPE_CHECKING:
 )
 @cache_option
 @click.option(
-    "--resume", is_flag=True, help="Go on after the last whole epoch of the run in --out."
+    "--resume",
+    is_flag=True,
+    help="Go on where the run in --out was stopped, or after its last whole epoch.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 def main(
@@ -136,6 +139,9 @@ def main(
 
     With --data the defaults are the study's protocol. Without it, this is a demo on synthetic
     scans that ends within minutes.
+
+    Ctrl-C and SIGTERM stop it after the current step, with a checkpoint for --resume (exit code 130
+    or 143); a second Ctrl-C stops at once, and --resume goes on after the last whole epoch.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
@@ -161,9 +167,13 @@ def main(
 
     click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
     if resume and not (folder / LAST).exists():
-        click.echo(f"There is no whole epoch in {folder} to go on after: this is a new run.")
+        click.echo(f"There is nothing in {folder} to go on after: this is a new run.")
     in_terminal = sys.stderr.isatty()
-    with progress("Decode ") as decode_bar, progress("Train  ") as train_bar:
+    with (
+        stopping() as stop,
+        progress("Decode ") as decode_bar,
+        progress("Train  ") as train_bar,
+    ):
 
         def listener(step: Progress) -> None:
             if step.phase == "decode":
@@ -175,7 +185,13 @@ def main(
                     click.echo(note, err=True)
 
         result = train_network(
-            config, folder, cache=cache, resume=resume, overwrite=overwrite, listener=listener
+            config,
+            folder,
+            cache=cache,
+            resume=resume,
+            overwrite=overwrite,
+            listener=listener,
+            stop=stop,
         )
     click.echo(_report(result))
 

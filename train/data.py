@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,18 +100,23 @@ def _build(
 
     count, cores = len(split.samples), available_cores()
     shapes = {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
-    with replacing_folder(entry) as beside:
+    with replacing_folder(entry) as beside, ExitStack() as files:
+        # Written and not mapped: a mapped file on a disk that is full ends the process (SIGBUS).
         images, packed = (
-            np.lib.format.open_memmap(beside / f"{name}.npy", "w+", np.uint8, shape=shape)
-            for name, shape in shapes.items()
+            files.enter_context((beside / f"{name}.npy").open("wb")) for name in shapes
         )
+        for file, shape in zip((images, packed), shapes.values(), strict=True):
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
         decoded = map_ahead(decode, split.samples, workers=cores, ahead=8 * cores)
         for index, (pixels, mask) in enumerate(decoded):
-            images[index], packed[index] = pixels, mask
+            images.write(pixels.tobytes())
+            packed.write(mask.tobytes())
             if on_image is not None:
                 on_image(index + 1, count)
-        images.flush()
-        packed.flush()
+        for file in (images, packed):
+            file.flush()
+            os.fsync(file.fileno())
 
 
 class Batches:
@@ -144,6 +151,8 @@ class Batches:
 
         Images lie in memory as [n, H, W, 3] (channels last).
         """
+        if not batches:
+            return
         order = torch.from_numpy(np.concatenate(batches)).to(self.device)
         for index in torch.split(order, self.batch_size):
             images = self._images[index].permute(0, 3, 1, 2) * self._scale

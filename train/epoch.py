@@ -1,6 +1,7 @@
 """One pass over a split: training steps, or validation."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,7 @@ from train.config import TrainConfig
 from train.data import Batches
 from train.losses import LOSSES
 from train.network import UNet
+from train.seeds import random_states
 
 CUDA_CHECK_STEPS = 16
 """Steps between looks at the loss on a CUDA device, where a look waits for the device."""
@@ -39,6 +41,23 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochSteps:
+    """The training steps of an epoch that are done: all, or those before the run was stopped.
+
+    Attributes:
+        losses: of each step, float32 [steps].
+        sums: sum y, sum p and sum y p of each image, in the epoch's order, float64 [images, 3].
+        seconds: that the steps took.
+        random: states of PyTorch's generators after them, as `train.seeds.random_states` gives.
+    """
+
+    losses: Tensor
+    sums: Tensor
+    seconds: float
+    random: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EpochMeans:
     """The mean loss and the soft metrics' means over images of one pass over a split."""
 
@@ -56,7 +75,10 @@ def train_epoch(
     dtype: torch.dtype,
     epoch: int,
     listener: Callable[[Progress], None],
-) -> EpochMeans:
+    *,
+    begun: EpochSteps | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> EpochSteps:
     """Train on every image once, in the order that the config's seed and the epoch give.
 
     With `config.augment` the loss and the metrics are those of the changed images.
@@ -64,6 +86,8 @@ def train_epoch(
     Args:
         dtype: of the network's arithmetic; the loss is float32.
         epoch: 1 for the first.
+        begun: steps of this epoch that need not be taken again.
+        stop: asked after each step; True ends the epoch there.
 
     Raises:
         NonFiniteLossError: a step's loss is not finite.
@@ -73,8 +97,13 @@ def train_epoch(
     every = CUDA_CHECK_STEPS if batches.device.type == "cuda" else 1
     order = batches.indices(shuffled_by=(config.seed, epoch))
     losses = torch.zeros(len(order), device=batches.device)
-    sums: list[Tensor] = []
-    for step, (images, masks) in enumerate(batches.load(order)):
+    sums = [torch.zeros(0, 3, dtype=torch.float64, device=batches.device)]
+    start, done = time.perf_counter(), 0
+    if begun is not None:
+        start, done = start - begun.seconds, len(begun.losses)
+        losses[:done] = begun.losses
+        sums.append(begun.sums.to(batches.device))
+    for images, masks in batches.load(order[done:]):
         if config.augment:
             images, masks = augment(images, masks)
         with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
@@ -83,22 +112,36 @@ def train_epoch(
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        losses[step] = loss.detach()
+        losses[done] = loss.detach()
         sums.append(_image_sums(logits, masks))
-        if (step + 1) % every == 0 or step + 1 == len(order):
-            seen = losses[: step + 1].tolist()
+        done += 1
+        stopped = stop()
+        if stopped or done % every == 0 or done == len(order):
+            seen = losses[:done].tolist()
             _check_finite(seen, order, batches.names, f"epoch {epoch}")
-            done = (epoch - 1) * len(order) + step + 1
+            steps = (epoch - 1) * len(order) + done
             running = sum(seen) / len(seen)
-            listener(Progress("train", done, config.epochs * len(order), epoch, running))
-    return _summary(losses, [len(index) for index in order], sums, masks)
+            listener(Progress("train", steps, config.epochs * len(order), epoch, running))
+        if stopped:
+            break
+    seconds = time.perf_counter() - start
+    return EpochSteps(losses[:done], torch.cat(sums), seconds, random_states(batches.device))
 
 
 @torch.no_grad()
 def validate(
-    network: UNet, batches: Batches, config: TrainConfig, dtype: torch.dtype, epoch: int
-) -> EpochMeans:
+    network: UNet,
+    batches: Batches,
+    config: TrainConfig,
+    dtype: torch.dtype,
+    epoch: int,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> EpochMeans | None:
     """Score a network on every image, as it is.
+
+    Args:
+        stop: asked after each batch; where it is True, None is returned.
 
     Raises:
         NonFiniteLossError: a batch's loss is not finite.
@@ -112,8 +155,10 @@ def validate(
             logits = network(images)
         losses[step] = LOSSES[config.loss].compute(logits.float(), masks)
         sums.append(_image_sums(logits, masks))
+        if stop():
+            return None
     _check_finite(losses.tolist(), order, batches.names, f"validation of epoch {epoch}")
-    return _summary(losses, [len(index) for index in order], sums, masks)
+    return summarise(losses, torch.cat(sums), config)
 
 
 def _image_sums(logits: Tensor, masks: Tensor) -> Tensor:
@@ -123,12 +168,15 @@ def _image_sums(logits: Tensor, masks: Tensor) -> Tensor:
     return stacked.flatten(2).sum(dim=2, dtype=torch.float64).T
 
 
-def _summary(losses: Tensor, counts: list[int], sums: list[Tensor], masks: Tensor) -> EpochMeans:
-    pixels = masks[0].numel()
-    images = [scores(PixelSums(pixels, *row)) for row in torch.cat(sums).tolist()]
+def summarise(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
+    """Return the means of a whole pass: from each batch's loss, and sums as in `EpochSteps`."""
+    images = [scores(PixelSums(config.size**2, *row)) for row in sums.tolist()]
+    # Every batch but the last is full.
+    starts = range(0, len(images), config.batch_size)
+    counts = [min(config.batch_size, len(images) - start) for start in starts]
     weighted = sum(loss * count for loss, count in zip(losses.tolist(), counts, strict=True))
     return EpochMeans(
-        loss=weighted / sum(counts),
+        loss=weighted / len(images),
         precision=spread([image.precision for image in images]).mean,
         recall=spread([image.recall for image in images]).mean,
         iou=spread([image.iou for image in images]).mean,

@@ -2,21 +2,23 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.coco import read_dataset
-from runtime.errors import ConfigError, OutputError
-from runtime.files import ensure_writable, write_json
+from runtime.coco import Split, read_dataset
+from runtime.errors import CheckpointError, ConfigError, OutputError, StoppedError
+from runtime.files import ensure_writable
+from runtime.lock import locked
 from runtime.machine import installed_versions
 from runtime.manifest import manifest_sha256
-from runtime.schema import to_dict
-from train.checkpoint import BEST, LAST, Checkpoint, DataFacts, save_checkpoint
+from train.checkpoint import BEST, LAST, Checkpoint, DataFacts
 from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split
-from train.epoch import Progress, train_epoch, validate
-from train.history import EpochRow, best_epoch, draw_curves, write_history
-from train.setup import begin, choose_device, go_on, repeatable, seed_epoch, unfreeze
+from train.epoch import EpochSteps, Progress, summarise, train_epoch, validate
+from train.history import EpochRow
+from train.run_folder import RunFolder
+from train.seeds import seed_epoch
+from train.setup import begin, choose_device, go_on, repeatable, unfreeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +41,30 @@ def train_network(
     resume: bool = False,
     overwrite: bool = False,
     listener: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
     """Train a network and write its checkpoints, history and curves to `folder`.
 
-    `last.pt` holds the state after the last whole epoch, `best.pt` the network with the lowest
-    validation loss so far; `history.csv`, `curves.png` and `config.json` stand beside them.
+    `last.pt` holds the state after the last whole epoch, or where the run was stopped; `best.pt`
+    the network with the lowest validation loss so far; `history.csv`, `curves.png` and
+    `config.json` stand beside them.
 
     Args:
         cache: where decoded data sets are kept.
-        resume: go on after the last whole epoch in `folder`, if there is one. The final weights
+        resume: go on where the run in `folder` was interrupted, if there is one. The final weights
             are those of an uninterrupted run.
         overwrite: replace a run that is in `folder` already.
         listener: called after each decoded image and each step.
+        stop: asked after each decoded image, step and validation batch; where it is True, the run
+            writes where it is to `last.pt` and ends.
 
     Raises:
         ConfigError: the device is not there, the run to resume had other settings, or both
             `resume` and `overwrite` are asked for.
-        DataError, CheckpointError, OutputError: a file cannot be read, used or written.
+        DataError, CheckpointError: a file cannot be read or used.
+        OutputError: a file cannot be written, or another process trains in `folder`.
         NonFiniteLossError: the loss is not finite.
+        StoppedError: `stop` was True.
     """
     if resume and overwrite:
         raise ConfigError("resume and overwrite: expected at most one of them, found both")
@@ -76,41 +84,62 @@ def train_network(
         dataset.licence,
         {split.name: len(split.samples) for split in splits},
     )
-    with repeatable(config, device):
+    with locked(out), repeatable(config, device):
         # Before the images are decoded, which takes long, so that what cannot start ends at once.
         state = begin(config, device)
         history: tuple[EpochRow, ...] = ()
-        if resume and (out / LAST).exists():
-            history = go_on(state, out / LAST, config, data)
-
-        images = sum(data.images.values())
-        decoded: list[DecodedSplit] = []
-        for split in splits:
-            before = sum(len(other.names) for other in decoded)
-
-            def on_image(done: int, _: int, before: int = before) -> None:
-                listener(Progress("decode", before + done, images))
-
-            decoded.append(decode_split(split, config.size, config.masks, cache, on_image=on_image))
+        begun: EpochSteps | None = None
+        going_on = resume and (out / LAST).exists()
+        if going_on:
+            history, begun = go_on(state, out / LAST, config, data, device)
+            if history and not (out / BEST).is_file():
+                raise CheckpointError(f"{out / BEST}: expected the run's best network, found none")
+        kept = RunFolder(out, new=not going_on)
+        decoded = _decode(splits, config, cache, out, listener, stop)
         train, valid = (Batches(split, config.batch_size, device) for split in decoded)
 
         network, optimiser = state.network, state.optimiser
-        first = len(history) + 1
-        for epoch in range(first, config.epochs + 1):
-            start = time.perf_counter()
-            seed_epoch(config.seed, epoch)
-            if epoch == config.unfreeze_epoch:
-                unfreeze(state, config.unfreeze_learning_rate)
+
+        def checkpoint(steps: EpochSteps | None = None) -> Checkpoint:
+            return Checkpoint(
+                config=config,
+                data=data,
+                encoder_weights=state.encoder_weights,
+                versions=installed_versions("torch", "torchvision", "numpy", "pillow"),
+                history=history,
+                weights=network.state_dict(),
+                optimiser=optimiser.state_dict(),
+                scheduler=state.scheduler.state_dict(),
+                steps=steps,
+            )
+
+        for epoch in range(len(history) + 1, config.epochs + 1):
+            if begun is None:
+                seed_epoch(config.seed, epoch)
+                if epoch == config.unfreeze_epoch:
+                    unfreeze(state, config.unfreeze_learning_rate)
             rate = optimiser.param_groups[0]["lr"]
-            train_pass = train_epoch(network, optimiser, train, config, dtype, epoch, listener)
-            middle = time.perf_counter()
-            valid_pass = validate(network, valid, config, dtype, epoch)
+            steps = train_epoch(
+                network, optimiser, train, config, dtype, epoch, listener, begun=begun, stop=stop
+            )
+            begun = None
+            start = time.perf_counter()
+            valid_pass = None
+            if len(steps.losses) == len(train) and not stop():
+                valid_pass = validate(network, valid, config, dtype, epoch, stop=stop)
+            if valid_pass is None:
+                kept.save(checkpoint(steps))
+                raise StoppedError(
+                    f"{out}: stopped after step {len(steps.losses)} of {len(train)} in epoch "
+                    f"{epoch}, where it can be resumed"
+                )
             state.scheduler.step(valid_pass.loss)
+            train_pass = summarise(steps.losses, steps.sums, config)
             row = EpochRow(
                 epoch=epoch,
                 learning_rate=rate,
-                seconds=time.perf_counter() - start,
-                images_per_s=len(train.names) / (middle - start),
+                seconds=steps.seconds + time.perf_counter() - start,
+                images_per_s=len(train.names) / steps.seconds,
                 train_loss=train_pass.loss,
                 train_precision=train_pass.precision,
                 train_recall=train_pass.recall,
@@ -121,35 +150,30 @@ def train_network(
                 valid_iou=valid_pass.iou,
             )
             history = (*history, row)
-            checkpoint = Checkpoint(
-                config=config,
-                data=data,
-                encoder_weights=state.encoder_weights,
-                versions=installed_versions("torch", "torchvision", "numpy", "pillow"),
-                history=history,
-                weights=network.state_dict(),
-                optimiser=None,
-                scheduler=None,
-            )
-            if epoch == first:  # not earlier, so that a run that fails leaves the one before whole
-                if overwrite:
-                    (out / LAST).unlink(missing_ok=True)
-                write_json(out / "config.json", to_dict(config))
-            # The best goes first: a run killed between the two repeats the epoch, best and all.
-            if best_epoch(history) is row:
-                save_checkpoint(out / BEST, checkpoint)
-            save_checkpoint(
-                out / LAST,
-                replace(
-                    checkpoint,
-                    optimiser=optimiser.state_dict(),
-                    scheduler=state.scheduler.state_dict(),
-                ),
-            )
-            write_history(out / "history.csv", history)
+            kept.save(checkpoint())
+        kept.finish(config, history, f"{config.name}, {data.name}, {config.size}x{config.size}")
 
-    draw_curves(
-        out / "curves.png", history, f"{config.name}, {data.name}, {config.size}x{config.size}"
-    )
     count = sum(p.numel() for p in network.parameters())
     return TrainResult(out, out / BEST, config, count, state.trained_parameters, history)
+
+
+def _decode(
+    splits: list[Split],
+    config: TrainConfig,
+    cache: str | Path,
+    out: Path,
+    listener: Callable[[Progress], None],
+    stop: Callable[[], bool],
+) -> list[DecodedSplit]:
+    images = sum(len(split.samples) for split in splits)
+    decoded: list[DecodedSplit] = []
+    for split in splits:
+        before = sum(len(other.names) for other in decoded)
+
+        def on_image(done: int, _: int, before: int = before) -> None:
+            listener(Progress("decode", before + done, images))
+            if stop():
+                raise StoppedError(f"{out}: stopped before the first step")
+
+        decoded.append(decode_split(split, config.size, config.masks, cache, on_image=on_image))
+    return decoded

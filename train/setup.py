@@ -5,17 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from runtime.errors import ConfigError
+from runtime.errors import CheckpointError, ConfigError
 from runtime.machine import available_cores
 from train.checkpoint import Checkpoint, DataFacts, load_checkpoint, load_weights
 from train.config import TrainConfig, same_run
 from train.encoders import TorchvisionEncoder
+from train.epoch import EpochSteps
 from train.history import EpochRow
 from train.network import UNet
+from train.seeds import restore_random
 from train.weights import EncoderWeights, load_encoder_weights
 
 
@@ -72,12 +73,6 @@ def repeatable(config: TrainConfig, device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def seed_epoch(seed: int, epoch: int) -> None:
-    """Seed PyTorch's generators, so that an epoch's draws do not depend on those before it."""
-    (state,) = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)
-    torch.manual_seed(int(state))
-
-
 def begin(config: TrainConfig, device: torch.device) -> RunState:
     """Return the state before the first epoch.
 
@@ -117,21 +112,31 @@ def unfreeze(state: RunState, learning_rate: float) -> None:
 
 
 def go_on(
-    state: RunState, path: Path, config: TrainConfig, data: DataFacts
-) -> tuple[EpochRow, ...]:
-    """Bring a state to where a checkpoint's run was, and return that run's history.
+    state: RunState, path: Path, config: TrainConfig, data: DataFacts, device: torch.device
+) -> tuple[tuple[EpochRow, ...], EpochSteps | None]:
+    """Bring a state, and PyTorch's generators, to where a checkpoint's run was.
+
+    Returns:
+        That run's history, and the steps of the epoch that it was stopped in, if it was.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
         ConfigError: it is of a run with other settings, on other data, or of more epochs.
     """
     last = _resumable(path, config, data, state.encoder_weights)
-    if 0 < config.unfreeze_epoch <= last.epoch:
+    if 0 < config.unfreeze_epoch <= last.begun:
         unfreeze(state, config.unfreeze_learning_rate)
     load_weights(state.network, last.weights, path)
     state.optimiser.load_state_dict(last.optimiser or {})
     state.scheduler.load_state_dict(last.scheduler or {})
-    return last.history
+    if last.steps is not None:
+        try:
+            restore_random(last.steps.random, device)
+        except (RuntimeError, TypeError) as error:
+            raise CheckpointError(
+                f"{path}: expected the states of random generators, found something else"
+            ) from error
+    return last.history, last.steps
 
 
 def _resumable(
@@ -151,9 +156,9 @@ def _resumable(
         )
     if data.sha256 != last.data.sha256:
         raise ConfigError(f"{path}: expected a run on the same data, found one on other data")
-    if last.epoch > config.epochs:
+    if last.begun > config.epochs:
         raise ConfigError(
-            f"{path}: expected at most {config.epochs} epochs, found {last.epoch} trained"
+            f"{path}: expected at most {config.epochs} epochs, found {last.begun} trained"
         )
     return last
 

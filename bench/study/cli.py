@@ -19,6 +19,7 @@ from runtime.cli.shell import (
     table,
     threads_option,
 )
+from runtime.cli.signals import stopping
 
 if TYPE_CHECKING:
     from bench.study.config import SplitKind
@@ -98,6 +99,9 @@ def main(
     Examines the data, looks for leaks between its splits, trains every network on the original and
     on a grouped split, exports and scores them, compares them, and writes report.html, report.md
     and study.json. What is done already is not done again.
+
+    Ctrl-C and SIGTERM stop it after the current step (exit code 130 or 143), a second Ctrl-C at
+    once; the same command goes on.
     """
     require("study", "torch", "torchvision", "onnx", "onnxscript", "jinja2", "matplotlib", "scipy")
     share_cores()
@@ -124,7 +128,7 @@ def main(
             ensure_phantom(PHANTOM, on_image=bar)
     folder = out or ARTIFACTS / (f"study-{chosen}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    with progress("Study  ") as bar:
+    with stopping() as stop, progress("Study  ") as bar:
         estimated: list[float] = []
         told: set[str] = set()
         in_terminal = sys.stderr.isatty()
@@ -140,7 +144,7 @@ def main(
             bar(round(done), max(1, round(total)), label)
 
         result, prepared = run_study(
-            config, folder, cache=cache, command=command, listener=listener
+            config, folder, cache=cache, command=command, listener=listener, stop=stop
         )
         bar(1, 1, "write the report")
         page = write_study_report(result, prepared, folder)

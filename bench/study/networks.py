@@ -103,6 +103,7 @@ class Networks:
                 cache=self._cache,
                 resume=True,
                 listener=listener,
+                stop=self._work.stop,
             )
             return Trained(
                 name=config.name,
@@ -147,15 +148,16 @@ class Networks:
 
     def evaluate(self, network: str, kind: str, file: Exported) -> Evaluation:
         """Score a network on the test images."""
-        self._work.begin(f"evaluate {network}, {kind}")
+        step = f"evaluate {network}, {kind}"
+        self._work.begin(step)
         split = self._data.datasets[kind].split("test")
 
+        def on_image(done: int, total: int) -> None:
+            self._work.advance(done / total)
+            self._work.check(step)
+
         def make() -> Evaluation:
-            found = evaluate(
-                self.predictor(file),
-                split,
-                on_image=lambda done, total: self._work.advance(done / total),
-            )
+            found = evaluate(self.predictor(file), split, on_image=on_image)
             return replace(found, name=network)
 
         made_from = [file.digest, self._data.sha256[kind]]

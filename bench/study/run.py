@@ -1,6 +1,6 @@
 """The whole study: every step, and what follows from their results."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +17,7 @@ from runtime.comparison import Bootstrap, soft_values
 from runtime.evaluation import Evaluation
 from runtime.files import ensure_writable, write_json
 from runtime.latency import Latency
+from runtime.lock import locked
 from runtime.machine import describe_machine
 from runtime.metrics import STUDY_METRICS
 from runtime.schema import to_dict
@@ -31,6 +32,7 @@ def run_study(
     cache: str | Path,
     command: str,
     listener: Listener = lambda *_: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[StudyResult, Prepared]:
     """Carry out a study, or what is not done of it yet, and write `study.json` to `folder`.
 
@@ -38,15 +40,25 @@ def run_study(
         folder: where everything goes; an interrupted study goes on there.
         cache: where decoded data sets are kept.
         command: what was called, for the record.
+        stop: asked before each step, and within training and evaluation after each of theirs.
 
     Raises:
+        StoppedError: `stop` was True.
+        OutputError: another process carries out a study in `folder`.
         SegmentationError: a step failed; those before it are kept.
     """
     out = Path(folder)
     ensure_writable(out)
-    kept, work = Kept(out / "steps"), Work(listener)
+    with locked(out):
+        return _run(config, out, Path(cache), command, Work(listener, stop))
+
+
+def _run(
+    config: StudyConfig, out: Path, cache: Path, command: str, work: Work
+) -> tuple[StudyResult, Prepared]:
+    kept = Kept(out / "steps")
     prepared = prepare(config, out, kept, work)
-    steps = Networks(config, prepared, out, Path(cache), kept, work)
+    steps = Networks(config, prepared, out, cache, kept, work)
     steps.plan()
     kinds = tuple(prepared.datasets)
     trained = {(k, n): steps.train(n, k) for n in config.trained for k in kinds}

@@ -2,15 +2,24 @@
 
 from collections.abc import Callable
 
+from runtime.errors import StoppedError
+
 Listener = Callable[[str, float, float], None]
 """Called with what is being done, and the estimated seconds of work done and of all."""
 
 
 class Work:
-    """Pieces of work with their estimated seconds, done one after the other."""
+    """Pieces of work with their estimated seconds, done one after the other.
 
-    def __init__(self, listener: Listener = lambda *_: None) -> None:
+    Args:
+        stop: tells whether the study shall stop.
+    """
+
+    def __init__(
+        self, listener: Listener = lambda *_: None, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         self._listener = listener
+        self.stop = stop
         self._planned: dict[str, float] = {}
         self._done = 0.0
         self._current: str | None = None
@@ -25,10 +34,20 @@ class Work:
         self._planned[name] = seconds
 
     def begin(self, name: str) -> None:
-        """End the piece of work before, if there is one, and begin another, planned or not."""
+        """End the piece of work before, if there is one, and begin another, planned or not.
+
+        Raises:
+            StoppedError: the study shall stop.
+        """
+        self.check(name)
         self._done += self._planned.get(self._current or "", 0.0)
         self._current = name
         self.advance(0.0)
+
+    def check(self, name: str) -> None:
+        """Raise StoppedError if the study shall stop, at the piece of work called `name`."""
+        if self.stop():
+            raise StoppedError(f"stopped at: {name}; the same command goes on there")
 
     def advance(self, share: float, note: str = "") -> None:
         """Tell that a share in [0, 1] of the current piece is done."""

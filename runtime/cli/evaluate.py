@@ -11,7 +11,9 @@ from runtime.cli.shell import (
     Command,
     data_option,
     json_option,
+    on_error_option,
     progress,
+    skipped_text,
     table,
     threads_option,
 )
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Score predictions that need no network, from the train split.",
 )
+@on_error_option(", in --json and --csv too")
 @threads_option
 @json_option("the results")
 @click.option(
@@ -66,6 +69,7 @@ def main(
     size: int | None,
     batch_size: int,
     floors: bool,
+    on_error: str,
     threads: int | None,
     json_file: Path | None,
     csv_file: Path | None,
@@ -73,12 +77,14 @@ def main(
     """Score MODELs on a split with the study's soft metrics, beside thresholded ones and floors."""
     from runtime.coco import read_dataset
     from runtime.comparison import Bootstrap, compare
+    from runtime.errors import DataError
     from runtime.evaluation import evaluate
     from runtime.files import ensure_replaceable
     from runtime.floors import evaluate_floors
     from runtime.phantom import ensure_phantom
     from runtime.predictor import Predictor
     from runtime.provenance import foreign_training
+    from runtime.readable import Skipped, readable_part
     from runtime.results import EvaluationReport, write_report, write_samples
 
     outputs = [file for file in (json_file, csv_file) if file is not None]
@@ -91,17 +97,26 @@ def main(
         with progress("Phantom") as bar:
             ensure_phantom(PHANTOM, on_image=bar)
     dataset = read_dataset(data or PHANTOM)
-    split = dataset.split(split_name)
+    skip = on_error == "skip"
+    split = dataset.split(split_name, missing=skip)
     side = (size, size) if size else None
     predictors = [Predictor(m, size=side, threads=threads, batch_size=batch_size) for m in models]
+    train = dataset.split("train", missing=skip) if floors and "train" in dataset.splits else None
+    skipped: tuple[Skipped, ...] = ()
+    if skip:
+        with progress("Read") as bar:
+            split, skipped = readable_part(split, predictors[0].size, masks=masks, on_image=bar)
+        if train is not None:
+            with progress("Read train") as bar:
+                train, others = readable_part(train, predictors[0].size, masks=masks, on_image=bar)
+            skipped += others if split_name != "train" else ()
     scored = []
     for predictor in predictors:
         with progress(predictor.file.path.stem) as bar:
             evaluation = evaluate(predictor, split, masks=masks, on_image=bar)
         scored.append((predictor.file, evaluation))
     known: tuple[Evaluation, ...] = ()
-    if floors and "train" in dataset.splits:
-        train = dataset.split("train")
+    if train is not None:
         for at in dict.fromkeys(predictor.size for predictor in predictors):
             known += evaluate_floors(train, split, at, masks=masks)
     groups = [sample.group for sample in split.samples if sample.group is not None]
@@ -109,9 +124,14 @@ def main(
     bootstrap = Bootstrap(len(split.samples), known_groups)
     pairs = combinations([evaluation for _, evaluation in scored], 2)
     compared = tuple(compare(one, other, bootstrap) for one, other in pairs)
-    warnings = foreign_training([file for file, _ in scored], dataset)
+    try:
+        warnings = foreign_training([file for file, _ in scored], dataset)
+    except DataError as error:
+        if not skip:
+            raise
+        warnings = (f"Whether these are the images trained on cannot be told: {error}",)
     report = EvaluationReport(
-        str(dataset.root), split_name, masks, tuple(scored), known, compared, warnings
+        str(dataset.root), split_name, masks, tuple(scored), known, compared, warnings, skipped
     )
     click.echo(_render(report))
     if json_file is not None:
@@ -123,8 +143,11 @@ def main(
 
 
 def _render(report: "EvaluationReport") -> str:
-    images = len(report.models[0][1].samples)
-    intro = f"{report.data}, split {report.split}: {images} images, masks from {report.masks}"
+    images = f"{len(report.models[0][1].samples)} images"
+    left_out = [image for image in report.skipped if image.split == report.split]
+    if left_out:
+        images += f" of {len(report.models[0][1].samples) + len(left_out)}, {len(left_out)} skipped"
+    intro = f"{report.data}, split {report.split}: {images}, masks from {report.masks}"
     rows = [(file.path.name, evaluation) for file, evaluation in report.models]
     floors = [(floor.name, floor) for floor in report.floors]
     several = len({e.size for _, e in rows}) > 1
@@ -136,6 +159,7 @@ def _render(report: "EvaluationReport") -> str:
         "Soft metrics over images, and the same at 0.5:\n" + _distributions(rows),
         *_differences(report.comparisons),
         *(f"Note: {warning}" for warning in report.warnings),
+        *([skipped_text([image.reason for image in report.skipped])] if report.skipped else []),
         _cost(report),
     ]
     return "\n\n".join(parts)

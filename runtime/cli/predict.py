@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from runtime.cli.shell import ARTIFACTS, Command, counted, progress, threads_option
+from runtime.cli.shell import (
+    ARTIFACTS,
+    Command,
+    counted,
+    on_error_option,
+    progress,
+    skipped_text,
+    threads_option,
+)
 
 
 @click.command(cls=Command)
@@ -32,6 +40,7 @@ from runtime.cli.shell import ARTIFACTS, Command, counted, progress, threads_opt
     metavar="N",
     help="Height and width of the network's input.  [default: what the file states]",
 )
+@on_error_option("")
 @threads_option
 def main(
     model: Path,
@@ -39,6 +48,7 @@ def main(
     out: Path,
     form: str,
     size: int | None,
+    on_error: str,
     threads: int | None,
 ) -> None:
     """Write the probability map and an overlay of each IMAGE: a file, a folder or a glob.
@@ -46,16 +56,30 @@ def main(
     Both have the image's own size. Red grows with the probability, a yellow line goes round what
     is at least 0.5.
     """
+    from runtime.errors import ImageError
     from runtime.predict_files import find_images, predict_files
     from runtime.predictor import Predictor
 
     found = find_images(images)
     predictor = Predictor(model, size=(size, size) if size else None, threads=threads)
+    skipped: list[str] = []
     with progress("Predict") as bar:
-        written = predict_files(predictor, found, out, form=form, on_image=bar)
+        written = predict_files(
+            predictor,
+            found,
+            out,
+            form=form,
+            on_image=bar,
+            on_error=(lambda error: skipped.append(str(error))) if on_error == "skip" else None,
+        )
+    if not written:
+        raise ImageError(f"expected images that can be read, found none; the first: {skipped[0]}")
     for one in written:
         click.echo(
             f"{one.image}: highest probability {one.highest:.3f}, "
             f"{one.foreground_share:.2%} of the pixels at 0.5 or more -> {one.overlay}"
         )
-    click.echo(f"{counted(len(written), 'image')}, maps and overlays in {out}")
+    if skipped:
+        click.echo(skipped_text(skipped))
+    left_out = f", {len(skipped)} skipped" if skipped else ""
+    click.echo(f"{counted(len(written), 'image')}{left_out}, maps and overlays in {out}")

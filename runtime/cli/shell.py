@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from runtime.cli.signals import Terminated, terminable
 from runtime.errors import MissingExtraError, SegmentationError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -18,13 +19,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 ARTIFACTS = Path("artifacts")
 PHANTOM = ARTIFACTS / "phantom"
 CACHE = ARTIFACTS / "cache"
+_TOLD = 20
 
 
 class Command(click.Command):
     """A command that tells each failure in one sentence.
 
-    Exit codes: 2 for wrong use or input, 1 for a fault of the run, 130 for Ctrl-C. With `--debug`
-    the traceback is shown.
+    Exit codes: 2 for wrong use or input, 1 for a fault of the run, 130 for Ctrl-C, 143 for SIGTERM.
+    With `--debug` the traceback is shown.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -36,7 +38,7 @@ class Command(click.Command):
         """Run the command and turn what it raises into a message and an exit code."""
         debug = ctx.params.pop("debug")
         try:
-            with warnings.catch_warnings():
+            with terminable(), warnings.catch_warnings():
                 # Pillow's, of a huge image; the error that follows says it in our words.
                 warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
                 return super().invoke(ctx)
@@ -48,6 +50,8 @@ class Command(click.Command):
             ):
                 raise
             raise _failure(error) from error
+        except Terminated as error:
+            raise _Failure("stopped by SIGTERM", 143) from error
         except KeyboardInterrupt as error:
             raise _Failure("stopped by Ctrl-C", 130) from error
 
@@ -103,6 +107,25 @@ def cache_option(function: Function) -> Function:
         metavar="DIR",
         help="Where decoded images are kept.",
     )(function)
+
+
+def on_error_option(skipped: str) -> Callable[[Function], Function]:
+    """`--on-error skip|stop`."""
+    return click.option(
+        "--on-error",
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        show_default=True,
+        help="What an image that cannot be read does: end the command with exit code 2, or be "
+        f"skipped, counted and named{skipped}. With skip the exit code is 0 where at least one "
+        "image could be read.",
+    )
+
+
+def skipped_text(reasons: Sequence[str]) -> str:
+    """Return lines that tell of images that were skipped."""
+    told = [*reasons[:_TOLD], *(["..."] if len(reasons) > _TOLD else [])]
+    return "\n  ".join([f"Skipped, because they cannot be read ({len(reasons)}):", *told])
 
 
 def json_option(what: str) -> Callable[[Function], Function]:

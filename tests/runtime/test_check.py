@@ -156,6 +156,17 @@ def test_a_bad_segmentation_forbids_only_segmentation_masks(
     assert not fatal
 
 
+@pytest.mark.parametrize("segmentation", [None, []])
+def test_a_data_set_of_boxes_alone_has_no_defect(copy: Path, segmentation: object) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for annotation in content["annotations"]:
+            annotation["segmentation"] = segmentation
+
+    for split in ("train", "valid", "test"):
+        edit(copy / split, change)
+    assert check_dataset(copy).defects == ()
+
+
 def test_defects_of_the_coco_file_are_in_the_report(copy: Path) -> None:
     edit(copy / "test", lambda content: content["annotations"].clear())
     report = check_dataset(copy)

@@ -1,5 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,14 @@ def test_an_unreadable_image_fails_at_its_place(
     next(stream)
     with pytest.raises(ImageError, match=r"broken\.png"):
         next(stream)
+
+
+@pytest.mark.parametrize("source", [3, None, ["scan.png"], object()])
+def test_what_is_no_image_is_refused(predictor: Predictor, source: Any) -> None:
+    words = f"<{type(source).__name__}>: expected a path, an encoded file's bytes, a PIL image or"
+    for call in (predictor, lambda one: predictor.predict_batch([one]), load_scan):
+        with pytest.raises(ImageError, match=words):
+            call(source)
 
 
 def test_one_predictor_serves_many_threads(predictor: Predictor, scans: list[Path]) -> None:

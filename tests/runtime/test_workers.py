@@ -1,6 +1,7 @@
 """Doing work ahead, in threads, in order, within bounds."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -85,6 +86,39 @@ def test_an_exception_comes_out_at_its_items_place(ahead: int) -> None:
         next(results)
     assert list(results) == []
     assert not threads()
+
+
+@pytest.mark.parametrize("fault", [SystemExit, KeyboardInterrupt, MemoryError])
+def test_whatever_ends_a_thread_s_work_comes_out_at_its_items_place(
+    fault: type[BaseException],
+) -> None:
+    def work(number: int) -> int:
+        if number == 2:
+            raise fault
+        return number
+
+    results = map_ahead(work, range(6), workers=2, ahead=4)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(fault):
+        next(results)
+    assert not threads()
+
+
+def test_a_thread_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def limited(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    # Work that lasts, so that the first thread does not take the second item too.
+    results = map_ahead(lambda _: time.sleep(0.2), range(6), workers=4, ahead=4)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        next(results)
 
 
 def test_an_exception_of_the_source_comes_out_and_the_threads_end() -> None:

@@ -2,10 +2,6 @@ import csv
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -130,27 +126,6 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     assert_same_weights(whole, parts)
     assert [row.epoch for row in result.history] == [1, 2, 3]
     assert json.loads((parts / "config.json").read_text())["epochs"] == 3
-
-
-def test_a_killed_run_ends_as_an_uninterrupted_one(config: TrainConfig, tmp_path: Path) -> None:
-    config = replace(config, epochs=12, augment=True)
-    code = (
-        "import sys\nfrom train.config import demo_config\nfrom train.loop import train_network\n"
-        f"config = demo_config({config.data!r}, 'scratch', width=2, size=16, epochs=12, "
-        "threads=1, augment=True)\n"
-        f"train_network(config, sys.argv[1], cache={str(tmp_path / 'cache')!r})\n"
-    )
-    killed = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", code, str(killed)])
-    deadline = time.monotonic() + 120
-    while not (killed / "last.pt").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert load_checkpoint(killed / "last.pt").epoch < 12
-    train_network(config, killed, cache=tmp_path / "cache", resume=True)
-    train_network(config, tmp_path / "whole", cache=tmp_path / "cache")
-    assert_same_weights(killed, tmp_path / "whole")
 
 
 class Stopped(Exception):  # noqa: N818, it is no error

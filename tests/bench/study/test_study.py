@@ -17,8 +17,9 @@ from bench.study.config import StudyConfig
 from bench.study.readme import read_study
 from bench.study.run import run_study
 from runtime.coco import read_dataset
-from runtime.errors import ConfigError, DataError
+from runtime.errors import ConfigError, DataError, OutputError, StoppedError
 from runtime.evaluation import evaluate
+from runtime.lock import locked
 from runtime.manifest import manifest_sha256
 from runtime.metrics import STUDY_METRICS
 from runtime.predictor import Predictor
@@ -145,36 +146,44 @@ def test_a_file_that_is_gone_is_made_again(finished: Finished, tmp_path: Path) -
 def test_an_interrupted_study_goes_on_and_finds_the_same(
     finished: Finished, tmp_path: Path
 ) -> None:
-    """Stopped in the middle of each training run, as by Ctrl-C."""
-
-    class StoppedError(Exception):
-        pass
-
+    """Stopped in the middle of each training run and each evaluation, as by Ctrl-C."""
     seen: set[str] = set()
+    stopping: list[str] = []
 
-    def listener(label: str, *_: float) -> None:
-        step = label.split(",")[0] + label.split(",")[1][:9] if "epoch 2" in label else ""
-        if step and step not in seen:
+    def listener(label: str, done: float, _: float) -> None:
+        step = label.split(",")[0]
+        inside = "epoch 2" in label if step.startswith("train") else step.startswith("evaluate ")
+        if inside and step not in seen:
             seen.add(step)
-            raise StoppedError
+            stopping.append(step)
 
     # The ensemble and the grouped split would add time and no other step.
     config = replace(finished.config, networks=finished.config.trained, splits=("original",))
-    stops = 0
+    stops: list[str] = []
     while True:
         try:
             result, _ = run_study(
                 config, tmp_path / "out", cache=tmp_path / "cache", command="seg-study",
-                listener=listener,
+                listener=listener, stop=lambda: bool(stopping),
             )  # fmt: skip
             break
-        except StoppedError:
-            stops += 1
-    assert stops == 2
+        except StoppedError as stop:
+            stops.append(str(stop))
+            stopping.clear()
+    trained, scored = stops[:2], stops[2:4]
+    assert all("stopped after step 2 of 4 in epoch 2" in message for message in trained)
+    assert [message.split(",")[0] for message in scored] == [
+        "stopped at: evaluate scratch", "stopped at: evaluate scratch-augment-dice"
+    ]  # fmt: skip
     (split,) = result.splits
     for network, same in zip(split.networks, finished.result.splits[0].networks, strict=False):
         assert network.evaluation.samples == same.evaluation.samples
         assert network.file.digest == same.file.digest
+
+
+def test_a_folder_serves_one_study_at_a_time(finished: Finished) -> None:
+    with locked(finished.folder), pytest.raises(OutputError, match="expected no other run at work"):
+        again(finished)
 
 
 def test_a_folder_holds_a_study_of_one_data_set(

@@ -1,12 +1,15 @@
 """`seg-study` as a user meets it."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from study_fixture import Finished
 
+import bench.study.networks
 from bench.study.cli import main
 
 
@@ -14,6 +17,17 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(
         main, [str(argument) for argument in arguments], prog_name="seg-study"
     )
+
+
+def as_before(finished: Finished) -> list[object]:
+    """Return the options of a study that was carried out."""
+    small = finished.config
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in small.changes.items()]
+    networks = [f"--network={name}" for name in small.networks]
+    return [
+        "--data", small.data, "--preset", "demo", "--threads", 1, "--cache", finished.cache,
+        *options, *networks,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -66,15 +80,33 @@ def test_a_data_set_without_a_test_split_is_refused(phantom: Path, tmp_path: Pat
     assert "expected a split 'test'" in result.output
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_a_study_after_a_training_step(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / "out")
+    shutil.rmtree(folder / "original" / "unet-scratch-w4")
+    train = vars(bench.study.networks)["train_network"]
+
+    def signalled(*arguments: object, **settings: object) -> object:
+        os.kill(os.getpid(), number)
+        return train(*arguments, **settings)
+
+    monkeypatch.setattr("bench.study.networks.train_network", signalled)
+    # A shell's background, where the tests may run, ignores Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = call(*as_before(finished), "--out", folder)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert result.exit_code == code, result.output
+    assert "unet-scratch-w4: stopped after step 1 of 4 in epoch 1" in result.output
+    assert (folder / "original" / "unet-scratch-w4" / "last.pt").is_file()
+
+
 def test_a_finished_study_is_told_again_at_once(finished: Finished, tmp_path: Path) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "out")
-    small = finished.config
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in small.changes.items()]
-    networks = [f"--network={name}" for name in small.networks]
-    result = call(
-        "--data", small.data, "--preset", "demo", "--threads", 1, "--out", folder,
-        "--cache", finished.cache, *options, *networks,
-    )  # fmt: skip
+    result = call(*as_before(finished), "--out", folder)
     assert result.exit_code == 0, result.output
     assert "of work on this machine" not in result.output
     for network in finished.result.splits[0].networks:

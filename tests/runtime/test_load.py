@@ -1,0 +1,165 @@
+"""Many predictions, many threads, many scans: the same results, and no memory lost.
+
+With `--long` the loads are those that `make load` asks for, on the network in artifacts/.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from memory import Growth
+
+from runtime.coco import Dataset, Split, read_dataset
+from runtime.evaluation import evaluate
+from runtime.phantom import PhantomConfig, make_phantom
+from runtime.predict_files import FoundImage, predict_files
+from runtime.predictor import Predictor
+
+COMMITTED = Path(__file__).resolve().parents[2] / "artifacts" / "unet-scratch-w16.onnx"
+
+
+@pytest.fixture
+def network(model: Path, long: bool) -> Path:
+    return COMMITTED if long else model
+
+
+@pytest.fixture
+def images(phantom_data: Dataset) -> list[Path]:
+    return [sample.path for sample in phantom_data.split("train").samples]
+
+
+def test_sixteen_threads_predict_what_one_does_and_keep_no_memory(
+    network: Path, images: list[Path], long: bool, report: Callable[[str], None]
+) -> None:
+    predictor = Predictor(network, threads=1)
+    expected = [predictor(image).tobytes() for image in images]
+    total, warm = (2000, 400) if long else (1000, 200)
+
+    def same(index: int) -> bool:
+        at = index % len(images)
+        return predictor(images[at]).tobytes() == expected[at]
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(16) as pool, Growth(every=50, after=warm) as growth:
+        for done in range(0, warm + total, 50):
+            assert all(pool.map(same, range(done, done + 50)))
+            growth(done + 50)
+    seconds = time.perf_counter() - start
+    allocated, resident = growth.slopes
+    assert max(allocated, resident) < 1024
+    report(
+        f"one Predictor in 16 threads: {warm + total} predictions in {seconds:.0f} s, each the "
+        f"same to the bit as in one thread; over the last {total} allocated memory grew by "
+        f"{allocated:.1f} bytes a prediction, resident memory by {resident:.1f}"
+    )
+
+
+@pytest.fixture
+def scans(phantom: Path, phantom_data: Dataset, long: bool, tmp_path: Path) -> Dataset:
+    """A test split of many scans: 10000, or the small set's images again and again."""
+    if long:
+        config = PhantomConfig(train=1, valid=1, test=5000, slices=2, size=64)
+        return read_dataset(make_phantom(tmp_path / "many", config))
+    split = phantom_data.split("test")
+    many = replace(split, samples=split.samples * 80)
+    return replace(phantom_data, splits={**phantom_data.splits, "test": many})
+
+
+def test_memory_stays_flat_over_many_scans(
+    network: Path, scans: Dataset, long: bool, tmp_path: Path, report: Callable[[str], None]
+) -> None:
+    split = scans.split("test")
+    count = len(split.samples)
+    predictor = Predictor(network, threads=2, batch_size=4)
+    with Growth(every=count // 40, after=count // 4) as growth:
+        assert len(evaluate(predictor, split, on_image=growth).samples) == count
+    # An image's sums are kept, for the CSV; a probability map of 32x32 would be 4096 bytes.
+    allocated, resident = growth.slopes
+    assert max(allocated, resident) < 2048
+    report(f"evaluate, {count} scans: {allocated:.0f} bytes a scan, resident {resident:.0f}")
+
+    some = split.samples if long else split.samples[:80]
+    found = [FoundImage(sample.path, Path(f"{n % 50}")) for n, sample in enumerate(some)]
+    with Growth(every=len(found) // 40, after=len(found) // 4) as growth:
+        assert len(predict_files(predictor, found, tmp_path / "out", on_image=growth)) == len(found)
+    # Three paths and two numbers are kept.
+    allocated, resident = growth.slopes
+    assert allocated < 4096
+    assert resident < 4096 or not long  # so few images fill no more than the pools
+    report(f"predict_files, {count} scans: {allocated:.0f} bytes a scan, resident {resident:.0f}")
+
+
+def peak_memory(*arguments: object) -> int:
+    """Run a command to its end and return the most memory it held, in bytes."""
+    module, *rest = (str(argument) for argument in arguments)
+    code = f"from {module} import main; main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *rest], stdout=subprocess.DEVNULL, env=environment
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def test_the_commands_hold_as_much_memory_for_ten_thousand_scans_as_for_one_thousand(
+    network: Path, long: bool, tmp_path: Path, report: Callable[[str], None]
+) -> None:
+    if not long:
+        pytest.skip("takes minutes: make load")
+    peaks: dict[str, list[int]] = {"seg-eval": [], "seg-predict": []}
+    counts = 1000, 10000
+    for count in counts:
+        config = PhantomConfig(train=1, valid=1, test=count // 2, slices=2, size=64)
+        folder = make_phantom(tmp_path / str(count), config)
+        out, result = tmp_path / "out", tmp_path / "result.json"
+        peaks["seg-eval"].append(
+            peak_memory("runtime.cli.evaluate", network, "--data", folder, "--json", result)
+        )
+        peaks["seg-predict"].append(
+            peak_memory("runtime.cli.predict", network, folder / "test", "--out", out)
+        )
+    for command, (fewer, more) in peaks.items():
+        slope = (more - fewer) / (counts[1] - counts[0])
+        report(
+            f"{command}: at most {fewer / 1e6:.0f} MB for {counts[0]} scans and {more / 1e6:.0f} "
+            f"MB for {counts[1]}, {slope:.0f} bytes a scan"
+        )
+        assert slope < 8192
+
+
+def test_results_do_not_depend_on_how_many_workers_decode(network: Path, scans: Dataset) -> None:
+    split = scans.split("test")
+    few = Split("test", split.annotation_file, split.samples[:8], None, ())
+    predictor = Predictor(network, threads=1, batch_size=2)
+    alone = [replace(few, samples=(sample,)) for sample in few.samples]
+    expected = tuple(evaluate(predictor, one).samples[0] for one in alone)
+    for workers in (2, 5, 16):
+        predictor.threads = workers  # decodes ahead in as many, and computes as before
+        assert evaluate(predictor, few).samples == expected
+
+
+def test_results_do_not_depend_on_the_batch_or_on_the_threads_that_compute(
+    network: Path, report: Callable[[str], None]
+) -> None:
+    single = Predictor(network, threads=1)
+    rng = np.random.default_rng(0)
+    inputs = rng.random((24, 3, *single.size), dtype=np.float32)
+    expected = np.concatenate([single.run(image[None]) for image in inputs])
+    largest = 0.0
+    for threads in (1, 2, 4):
+        predictor = Predictor(network, threads=threads)
+        for batch in (1, 2, 3, 8, 24):
+            found = [predictor.run(inputs[n : n + batch]) for n in range(0, len(inputs), batch)]
+            largest = max(largest, float(np.abs(np.concatenate(found) - expected).max()))
+    # ONNX Runtime promises no equal bits; where its kernels differ by shape, some may differ.
+    assert largest < 1e-6
+    report(f"1, 2, 4 threads, batches of 1, 2, 3, 8, 24: largest difference {largest:g}")
