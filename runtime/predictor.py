@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import ConfigError, ModelError
 from runtime.images import ImageSource, Scan, Size, load_scan, resize_map, to_input
-from runtime.machine import available_cores
+from runtime.machine import MAX_THREADS, available_cores
 from runtime.metadata import InputSpec, Metadata
 from runtime.onnx_file import OnnxFile, TensorInfo, read_onnx
 from runtime.workers import map_ahead
@@ -48,8 +48,11 @@ class Predictor:
         providers: Sequence[str] = PROVIDERS,
         batch_size: int = 1,
     ) -> None:
-        if batch_size < 1 or (threads is not None and threads < 1):
-            raise ConfigError("expected at least one thread and a batch of at least one image")
+        if batch_size < 1 or (threads is not None and not 1 <= threads <= MAX_THREADS):
+            raise ConfigError(
+                f"expected 1 to {MAX_THREADS} threads and a batch of at least one image, found "
+                f"{threads} and {batch_size}"
+            )
         self.file: OnnxFile = read_onnx(path)
         self.threads = threads or available_cores()
         self.batch_size = batch_size

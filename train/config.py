@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from runtime.errors import ConfigError
+from runtime.machine import MAX_THREADS
 from runtime.samples import MaskKind
 from train.choices import ARCHITECTURES as ARCHITECTURES
 from train.choices import Device as Device
@@ -85,6 +86,8 @@ class TrainConfig:
         for name in ("seed", "threads", "unfreeze_epoch"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: expected 0 or more, found {getattr(self, name)}")
+        if self.threads > MAX_THREADS:
+            raise ConfigError(f"threads: expected up to {MAX_THREADS}, found {self.threads}")
         for name in ("learning_rate", "unfreeze_learning_rate"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: expected more than 0, found {getattr(self, name)}")

@@ -13,6 +13,7 @@ import click
 
 from runtime.cli.signals import Terminated, terminable
 from runtime.errors import MissingExtraError, SegmentationError
+from runtime.machine import MAX_THREADS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -91,7 +92,7 @@ def threads_option(function: Function) -> Function:
     """`--threads N`."""
     return click.option(
         "--threads",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MAX_THREADS),
         metavar="N",
         help="Threads of the computation.  [default: the cores this process may use]",
     )(function)

@@ -173,8 +173,10 @@ def test_an_output_that_is_no_probability_is_refused(
 
 
 def test_settings_out_of_range_are_refused(model: Path) -> None:
-    with pytest.raises(ConfigError, match="at least one thread"):
+    with pytest.raises(ConfigError, match="expected 1 to 256 threads"):
         Predictor(model, threads=0)
+    with pytest.raises(ConfigError, match="found 9999"):
+        Predictor(model, threads=9999)
     with pytest.raises(ConfigError, match="batch of at least one"):
         Predictor(model, batch_size=0)
     with pytest.raises(ConfigError, match=r"providers: .*found NoSuchProvider"):
