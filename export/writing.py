@@ -24,7 +24,7 @@ from export.variants.forms import (
     winograd_variant,
 )
 from runtime.coco import Dataset
-from runtime.errors import ParityError
+from runtime.errors import ConfigError, ParityError
 from runtime.files import ensure_replaceable, write_text
 from runtime.metadata import INPUT_NAME, OUTPUT_NAME, Conversion, Metadata
 from runtime.onnx_file import OnnxFile
@@ -65,10 +65,13 @@ def write_networks(order: Order, target: Path) -> OnnxFile:
     """Write networks as one file, once it has been compared with PyTorch, and its card beside it.
 
     Raises:
-        ParityError: the file would not compute what the networks compute, or a lower precision
-            would cost too much accuracy; none is written.
+        ConfigError: `target` does not end in .onnx, or there is no such form of the networks.
+        ParityError: the file would not compute what the networks compute, would cost too much
+            accuracy, or is meant to be faster and is not; none is written.
         OutputError: the file cannot be written.
     """
+    if target.suffix != ".onnx":  # a checkpoint in its place would be lost
+        raise ConfigError(f"{target}: expected a file name that ends in .onnx")
     ensure_replaceable(target)
     spec, valid = order.metadata.input, order.dataset.split("valid")
     order.on_step("converting")

@@ -19,7 +19,7 @@ from export.description import describe_network
 from export.onnx_export import default_output, export_checkpoint, find_checkpoints
 from export.parity import certify, expect, make_cases
 from runtime.coco import Dataset
-from runtime.errors import CheckpointError, DataError, ParityError
+from runtime.errors import CheckpointError, ConfigError, DataError, ParityError
 from runtime.images import load_scan, to_input
 from runtime.metadata import KEY, InputSpec, Metadata, dump_metadata, parse_metadata
 from runtime.onnx_file import read_onnx
@@ -227,6 +227,14 @@ def test_a_network_that_differs_gets_no_certificate_and_no_file(
         export_checkpoint(run_folder / "best.pt", output, data=phantom)
     assert output.read_text() == "an earlier file"
     assert list(tmp_path.iterdir()) == [output]
+
+
+def test_a_checkpoint_is_not_overwritten(run_folder: Path, phantom: Path) -> None:
+    checkpoint = run_folder / "best.pt"
+    before = checkpoint.read_bytes()
+    with pytest.raises(ConfigError, match=r"best\.pt: expected a file name that ends in \.onnx"):
+        export_checkpoint(checkpoint, checkpoint, data=phantom)
+    assert checkpoint.read_bytes() == before
 
 
 def test_not_a_number_fails_the_gate(run_folder: Path, phantom_data: Dataset) -> None:
