@@ -15,9 +15,11 @@ from no_network import REFUSED
 
 from bench.study.cli import main as seg_study
 from export.cli import main as export_onnx
+from export.inspection.cli import main as seg_inspect
 from runtime.cli.data import main as seg_data
 from runtime.cli.evaluate import main as seg_eval
 from runtime.cli.predict import main as seg_predict
+from runtime.cli.verify import main as seg_verify
 from train.cli import main as train_unet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,8 +27,10 @@ COMMANDS: dict[str, click.Command] = {
     "seg-data": seg_data,
     "seg-predict": seg_predict,
     "seg-eval": seg_eval,
+    "seg-verify": seg_verify,
     "train-unet": train_unet,
     "export-onnx": export_onnx,
+    "seg-inspect": seg_inspect,
     "seg-study": seg_study,
 }
 
@@ -94,6 +98,8 @@ def test_the_runtimes_commands_reach_no_network(model: Path, phantom: Path, tmp_
         ("seg-data", "split", phantom, tmp_path / "split"),
         ("seg-predict", model, phantom / "test", "--out", tmp_path / "maps"),
         ("seg-eval", model, "--data", phantom, "--json", tmp_path / "scores.json"),
+        ("seg-verify", model),
+        ("seg-inspect", model),
     )
 
 
