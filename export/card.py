@@ -4,8 +4,9 @@ Markdown with the front matter that model hubs read (https://huggingface.co/docs
 the scores on the validation split as its `model-index`.
 """
 
+from runtime.checksums import checksums_of, digest_of
 from runtime.metadata import MemberInfo
-from runtime.onnx_file import OnnxFile
+from runtime.onnx_file import OnnxFile, read_parts
 
 METRICS = {"precision": "soft precision", "recall": "soft recall", "iou": "soft IoU"}
 
@@ -34,6 +35,7 @@ def model_card(file: OnnxFile) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701, the card is Markdown
     )
+    contents = digest_of(checksums_of(read_parts(file.path, each_weight=True)))
     return environment.get_template("card.md").render(
-        file=file, about=metadata, members=members, metrics=METRICS
+        file=file, about=metadata, members=members, metrics=METRICS, contents=contents
     )

@@ -49,6 +49,15 @@ def checksums_of(parts: Parts) -> Checksums:
     )
 
 
+def digest_of(checksums: Checksums) -> str:
+    """Return SHA-256 (hexadecimal) over all checksums of a file: over everything in it.
+
+    Of the JSON text with sorted keys and without spaces, for others to compute.
+    """
+    text = json.dumps(to_dict(checksums), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def stated_checksums(parts: Parts, where: str) -> Checksums:
     """Return the checksums that a file states.
 

@@ -93,6 +93,14 @@ def ensure_replaceable(path: str | os.PathLike[str]) -> None:
     temporary.unlink(missing_ok=True)
 
 
+def ensure_apart(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise OutputError where what is to be written would replace one of `inputs`."""
+    target = Path(path)
+    for source in inputs:
+        if target.exists() and Path(source).exists() and target.samefile(source):
+            raise OutputError(f"{path}: expected another file than the input {source}")
+
+
 def ensure_writable(folder: str | os.PathLike[str]) -> None:
     """Make `folder` and raise OutputError where nothing can be written to it."""
     path = Path(folder)

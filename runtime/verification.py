@@ -1,10 +1,17 @@
 """Replaying a file's certificate with the runtime alone: is it what was exported, and runs so?"""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.checksums import Checksums, checksums_of, stated_checksums, weight_changes
-from runtime.errors import SegmentationError
+from runtime.checksums import (
+    Checksums,
+    checksums_of,
+    digest_of,
+    stated_checksums,
+    weight_changes,
+)
+from runtime.errors import ConfigError, SegmentationError
 from runtime.golden import GOLDEN_KEY, Difference, golden_input, parse_golden
 from runtime.images import to_input
 from runtime.machine import installed_versions
@@ -33,6 +40,7 @@ class Verification:
 
     Attributes:
         digest: SHA-256 over graph and weights, as `OnnxFile.digest`.
+        contents: SHA-256 over those, the metadata and the golden pair (`checksums.digest_of`).
         checks: in the order in which they were made.
         difference: to the golden probabilities; None where it was not replayed.
         versions, providers, threads: what replayed it.
@@ -40,6 +48,7 @@ class Verification:
 
     path: str
     digest: str
+    contents: str
     checks: tuple[Check, ...]
     difference: Difference | None
     versions: dict[str, str]
@@ -59,11 +68,15 @@ def verify(
 
     Args:
         threads: of the computation; by default the cores that the process may use.
-        digest: SHA-256 that the file's author publishes, or its beginning; compared where given.
+        digest: SHA-256 of the contents that the file's author publishes, or its first 8 or more
+            digits; compared where given.
 
     Raises:
+        ConfigError: `digest` is none.
         ModelError: the file cannot be read, or was not written by `export-onnx`.
     """
+    if digest is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", digest):
+        raise ConfigError(f"digest: expected 8 to 64 hexadecimal digits, found {digest[:80]!r}")
     file = Path(path)
     parts = read_parts(file, each_weight=True)
     stated, found = stated_checksums(parts, str(file)), checksums_of(parts)
@@ -74,13 +87,15 @@ def verify(
         _weights(stated, found),
         _certificate(parts, str(file)),
     ]
+    contents = digest_of(found)
     if digest is not None:
-        agrees = len(digest) >= 8 and parts.digest.startswith(digest.lower())
-        checks.append(Check("digest", agrees, f"{parts.digest}, expected {digest}"))
+        agrees = contents.startswith(digest.lower())
+        checks.append(Check("digest", agrees, f"{contents}, expected {digest}"))
     replay, difference, predictor = _replay(file, parts, threads)
     return Verification(
         path=str(file),
         digest=parts.digest,
+        contents=contents,
         checks=(*checks, replay),
         difference=difference,
         versions=installed_versions("onnxruntime", "numpy", "pillow"),
@@ -90,12 +105,12 @@ def verify(
 
 
 def _same(name: str, same: bool) -> Check:
-    return Check(name, same, "as exported" if same else "changed since it was exported")
+    return Check(name, same, "fits its checksum" if same else "changed since it was exported")
 
 
 def _weights(stated: Checksums, found: Checksums) -> Check:
     changes = weight_changes(stated.weights, found.weights)
-    return Check("weights", not changes, changes or f"{len(found.weights)} as exported")
+    return Check("weights", not changes, changes or f"{len(found.weights)} fit their checksums")
 
 
 def _certificate(parts: Parts, where: str) -> Check:

@@ -115,9 +115,10 @@ def test_onnx_runtime_is_told_to_send_nothing_before_it_is_loaded(package: str) 
         f"import {package}, onnxruntime\n"
     )
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
-    assert run("-c", code, environment=environment).stdout == "1\n"
+    # Some packages look for it more than once.
+    assert set(run("-c", code, environment=environment).stdout.split()) == {"1"}
     chosen = {**environment, "ORT_DISABLE_TELEMETRY": "0"}
-    assert run("-c", code, environment=chosen).stdout == "0\n"
+    assert set(run("-c", code, environment=chosen).stdout.split()) == {"0"}
 
 
 def test_a_predictor_that_lives_longer_reaches_no_network(model: Path) -> None:

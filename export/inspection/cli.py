@@ -33,10 +33,11 @@ def main(model: Path, size: int | None, json_file: Path | None) -> None:
     """
     require("export", "onnx")
     from export.inspection.file import inspect
-    from runtime.files import ensure_replaceable, write_json
+    from runtime.files import ensure_apart, ensure_replaceable, write_json
     from runtime.schema import to_dict
 
     if json_file is not None:
+        ensure_apart(json_file, [model])
         ensure_replaceable(json_file)
     inspection = inspect(model, size=None if size is None else (size, size))
     click.echo(_render(inspection))

@@ -79,7 +79,7 @@ def main(
     from runtime.comparison import Bootstrap, compare
     from runtime.errors import DataError
     from runtime.evaluation import evaluate
-    from runtime.files import ensure_replaceable
+    from runtime.files import ensure_apart, ensure_replaceable
     from runtime.floors import evaluate_floors
     from runtime.phantom import ensure_phantom
     from runtime.predictor import Predictor
@@ -88,6 +88,8 @@ def main(
     from runtime.results import EvaluationReport, write_report, write_samples
 
     outputs = [file for file in (json_file, csv_file) if file is not None]
+    for output in outputs:
+        ensure_apart(output, models)
     if len(set(outputs)) < len(outputs):
         raise click.UsageError("--json and --csv need two files")
     for file in outputs:

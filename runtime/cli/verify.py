@@ -1,10 +1,14 @@
 """`seg-verify`: replay what exported files say of themselves."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runtime.cli.shell import Command, json_option, table, threads_option
+
+if TYPE_CHECKING:
+    from runtime.verification import Verification
 
 
 @click.command(cls=Command)
@@ -14,8 +18,8 @@ from runtime.cli.shell import Command, json_option, table, threads_option
 @click.option(
     "--digest",
     metavar="SHA256",
-    help="Of graph and weights, as the file's author publishes it (in the model card), or its "
-    "first 8 or more digits; needs a single MODEL.onnx.",
+    help="Of the file's contents, as its author publishes it (in the model card), or its first 8 "
+    "or more digits; needs a single MODEL.onnx.",
 )
 @json_option("the checks")
 @threads_option
@@ -26,21 +30,40 @@ def main(
 
     Its parts are compared with the checksums in it, and its golden pair (a synthetic scan and the
     probabilities for it) is run through this machine's ONNX Runtime. Exit code 1 where a check
-    fails.
+    fails, 2 where a file cannot be read or has no checksums.
     """
-    from runtime.files import write_json
+    from runtime.errors import ModelError
+    from runtime.files import ensure_apart, ensure_replaceable, write_json
     from runtime.schema import to_dict
-    from runtime.verification import verify
+    from runtime.verification import Verification, verify
 
     if digest is not None and len(models) != 1:
         raise click.UsageError("--digest needs a single MODEL.onnx")
-    results = [verify(model, threads=threads, digest=digest) for model in models]
-    for result in results:
-        click.echo(f"{result.path}: {'passed' if result.passed else 'FAILED'}")
-        rows = [(c.name, "passed" if c.passed else "FAILED", c.found) for c in result.checks]
-        click.echo(table(("check", "", "found"), rows))
-        click.echo(f"digest of graph and weights: {result.digest}\n")
     if json_file is not None:
-        write_json(json_file, {"files": [to_dict(r) | {"passed": r.passed} for r in results]})
-    if not all(result.passed for result in results):
-        raise click.exceptions.Exit(1)
+        ensure_apart(json_file, models)
+        ensure_replaceable(json_file)
+    results: list[Verification] = []
+    unreadable: list[str] = []
+    for model in models:
+        try:
+            results.append(verify(model, threads=threads, digest=digest))
+        except ModelError as error:
+            unreadable.append(str(error))
+            continue
+        click.echo(_report(results[-1]))
+    for message in unreadable:
+        click.echo(f"Error: {message}", err=True)
+    if json_file is not None:
+        files = [to_dict(result) | {"passed": result.passed} for result in results]
+        write_json(json_file, {"files": files, "unreadable": unreadable})
+    if unreadable or not all(result.passed for result in results):
+        raise click.exceptions.Exit(2 if unreadable else 1)
+
+
+def _report(result: "Verification") -> str:
+    rows = [(c.name, "passed" if c.passed else "FAILED", c.found) for c in result.checks]
+    return (
+        f"{result.path}: {'passed' if result.passed else 'FAILED'}\n"
+        f"{table(('check', 'outcome', 'found'), rows)}\n"
+        f"digest of the contents: {result.contents}\n"
+    )

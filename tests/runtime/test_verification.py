@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from model_builder import ModelBuilder
 
-from runtime.checksums import CHECKSUMS_KEY
+from runtime.checksums import CHECKSUMS_KEY, dump_checksums
 from runtime.cli.verify import main
 from runtime.errors import ModelError
 from runtime.golden import GOLDEN_KEY, parse_golden
@@ -177,13 +177,49 @@ def test_the_command_tells_each_check_and_fails_where_one_does(model: Path, tmp_
     assert CliRunner().invoke(main, [str(model)]).exit_code == 0
 
 
-def test_a_published_digest_is_compared(model: Path) -> None:
-    digest = read_onnx(model).digest
-    for given, code in ((digest, 0), (digest[:12].upper(), 0), ("0" * 64, 1), (digest[:4], 1)):
+def test_a_published_digest_covers_everything_in_the_file(model: Path, tmp_path: Path) -> None:
+    contents = verify(model).contents
+    for given, code in ((contents, 0), (contents[:12].upper(), 0), ("0" * 64, 1)):
         result = CliRunner().invoke(main, [str(model), "--digest", given])
         assert result.exit_code == code, result.output
-    result = CliRunner().invoke(main, [str(model), str(model), "--digest", digest])
+    forged = tmp_path / "forged.onnx"
+    proto = onnx.load(model)
+    edit(KEY, praise)(proto)
+    forged.write_bytes(proto.SerializeToString())
+    text = dump_checksums(forged)
+    for entry in proto.metadata_props:
+        entry.value = text if entry.key == CHECKSUMS_KEY else entry.value
+    forged.write_bytes(proto.SerializeToString())
+    assert verify(forged).passed
+    failed = [check.name for check in verify(forged, digest=contents).checks if not check.passed]
+    assert failed == ["digest"]
+    assert f"--digest {contents}" in model.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize("digest", ["", "454e3a2", "zzzzzzzz", "0" * 65])
+def test_what_is_no_digest_is_wrong_use(digest: str, model: Path) -> None:
+    result = CliRunner().invoke(main, [str(model), "--digest", digest])
     assert result.exit_code == 2
+    assert "expected 8 to 64 hexadecimal digits" in result.output
+
+
+def test_one_file_that_cannot_be_read_hides_no_other(model: Path, tmp_path: Path) -> None:
+    report = tmp_path / "checks.json"
+    arguments = [str(tmp_path / "gone.onnx"), str(model), "--json", str(report)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert f"{model}: passed" in result.output
+    assert "gone.onnx: expected an ONNX file" in result.output
+    content = json.loads(report.read_text())
+    assert len(content["files"]) == len(content["unreadable"]) == 1
+
+
+def test_a_report_does_not_replace_the_file_that_it_is_about(model: Path) -> None:
+    before = model.read_bytes()
+    result = CliRunner().invoke(main, [str(model), "--json", str(model)])
+    assert result.exit_code == 2
+    assert f"{model}: expected another file than the input {model}" in result.output
+    assert model.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x00" * 100, None])
