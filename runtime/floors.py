@@ -16,6 +16,7 @@ from runtime.images import Size
 from runtime.samples import MaskKind
 from runtime.similarity import thumbnails
 
+_BLOCK = 64
 Outcome = tuple[NDArray[np.float32], Mask]
 
 
@@ -50,6 +51,9 @@ def _mean_mask(train: Split, size: Size, masks: MaskKind) -> NDArray[np.float32]
 
 def _nearest(train: Split, split: Split, size: Size, masks: MaskKind) -> Iterator[Outcome]:
     known = thumbnails(train.samples)
-    for sample, thumbnail in zip(split.samples, thumbnails(split.samples), strict=True):
-        nearest = train.samples[int(np.argmax(known @ thumbnail))]
-        yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)
+    # In blocks, so that the memory does not grow with the split.
+    for start in range(0, len(split.samples), _BLOCK):
+        block = split.samples[start : start + _BLOCK]
+        for sample, thumbnail in zip(block, thumbnails(block), strict=True):
+            nearest = train.samples[int(np.argmax(known @ thumbnail))]
+            yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)
