@@ -11,6 +11,7 @@ images: that another training run of the same network would score otherwise is n
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import Literal
 
@@ -65,11 +66,18 @@ class Bootstrap:
         self._owner = np.unique(np.asarray(owners), return_inverse=True)[1]
         self.groups = int(self._owner.max()) + 1
         self._tail = _tail(level, self.groups)
-        rng = np.random.default_rng(seed)
-        self._draws = np.empty((resamples, self.groups), np.float32)
-        for start in range(0, resamples, _BLOCK):
-            self._draws[start : start + _BLOCK] = _draw(rng, min(_BLOCK, resamples - start),
-                                                        self.groups)  # fmt: skip
+        self._resamples = resamples
+        self._seed = seed
+
+    @cached_property
+    def _draws(self) -> NDArray[np.float32]:
+        """How often each group is drawn, [resamples, groups]: 40 kB a group, made when needed."""
+        rng = np.random.default_rng(self._seed)
+        draws = np.empty((self._resamples, self.groups), np.float32)
+        for start in range(0, self._resamples, _BLOCK):
+            block = draws[start : start + _BLOCK]
+            block[:] = _draw(rng, len(block), self.groups)
+        return draws
 
     def interval(
         self, per_image: Doubles, statistic: Callable[[Doubles], Doubles | float]

@@ -14,9 +14,8 @@ from runtime.coco import Split
 from runtime.evaluation import Evaluation, Mask, score
 from runtime.images import Size
 from runtime.samples import MaskKind
-from runtime.similarity import thumbnails
+from runtime.similarity import each_thumbnail, thumbnails
 
-_BLOCK = 64
 Outcome = tuple[NDArray[np.float32], Mask]
 
 
@@ -51,9 +50,6 @@ def _mean_mask(train: Split, size: Size, masks: MaskKind) -> NDArray[np.float32]
 
 def _nearest(train: Split, split: Split, size: Size, masks: MaskKind) -> Iterator[Outcome]:
     known = thumbnails(train.samples)
-    # In blocks, so that the memory does not grow with the split.
-    for start in range(0, len(split.samples), _BLOCK):
-        block = split.samples[start : start + _BLOCK]
-        for sample, thumbnail in zip(block, thumbnails(block), strict=True):
-            nearest = train.samples[int(np.argmax(known @ thumbnail))]
-            yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)
+    for sample, thumbnail in zip(split.samples, each_thumbnail(split.samples), strict=True):
+        nearest = train.samples[int(np.argmax(known @ thumbnail))]
+        yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)

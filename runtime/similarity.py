@@ -1,5 +1,7 @@
 """How alike two scans look: the correlation of their small grey versions."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,15 @@ THUMBNAIL: Size = (32, 32)
 def thumbnails(samples: tuple[Sample, ...]) -> NDArray[np.float32]:
     """Return float32 [samples, 1024] whose scalar products are correlations, in [-1, 1].
 
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    return np.stack(list(each_thumbnail(samples)))
+
+
+def each_thumbnail(samples: tuple[Sample, ...]) -> Iterator[NDArray[np.float32]]:
+    """Yield the rows of `thumbnails` one by one, so that any number of them takes no memory.
+
     A scan of one grey alone has no correlation with any other; its row is zero.
 
     Raises:
@@ -27,4 +38,4 @@ def thumbnails(samples: tuple[Sample, ...]) -> NDArray[np.float32]:
         return unit
 
     cores = available_cores()
-    return np.stack(list(map_ahead(thumbnail, samples, workers=cores, ahead=8 * cores)))
+    return map_ahead(thumbnail, samples, workers=cores, ahead=8 * cores)
