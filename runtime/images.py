@@ -8,6 +8,7 @@ metadata repeats these choices, because a network only gives its numbers for ima
 
 import io
 import os
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,9 @@ SCALE = np.float32(1.0) / np.float32(255.0)
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+# What Pillow's decoders raise where a damaged file holds a value of another type or range.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError,
+           ArithmeticError, RuntimeError, struct.error, *_BOMBS)  # fmt: skip
 _TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
@@ -63,6 +67,19 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
             time or memory than its size tells (`runtime.image_structure`).
         ConfigError: `size` is not possible.
     """
+    image, original_size = decode_image(source, size)
+    return Scan(resize_image(image, size or original_size), original_size)
+
+
+def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.Image, Size]:
+    """Decode an image, the first half of `load_scan`: a JPEG at the scale that suits `size`.
+
+    Returns:
+        The RGB picture, which is yet to be resized, and the (height, width) that the image has.
+
+    Raises:
+        ImageError, ConfigError: as `load_scan`.
+    """
     name = describe(source)
     if size is not None and not all(0 < side <= MAX_SIDE for side in size):
         raise ConfigError(f"size: expected 1 to {MAX_SIDE} pixels a side, found {size}")
@@ -83,14 +100,18 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
     try:
         if size is not None and image.format == "JPEG" and image is not source:
             image.draft("RGB", (size[1], size[0]))
-        rgb = _to_rgb(image, name)
-        if size is not None and rgb.size != (size[1], size[0]):
-            rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, ValueError, EOFError, *_BOMBS) as fault:
+        return _to_rgb(image, name), (height, width)
+    except _DAMAGE as fault:
         raise ImageError(
             f"{name}: expected a complete image, found a damaged one ({fault})"
         ) from fault
-    return Scan(np.asarray(rgb), (height, width))
+
+
+def resize_image(image: Image.Image, size: Size) -> NDArray[np.uint8]:
+    """Resize an RGB picture, the second half of `load_scan`; return uint8 [height, width, 3]."""
+    if image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image)
 
 
 def to_input(
@@ -130,7 +151,7 @@ def _open(content: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
     except _BOMBS as fault:
         raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found more") from fault
-    except (OSError, SyntaxError, ValueError) as fault:
+    except _DAMAGE as fault:
         found = "an empty file" if not content else "something else"
         raise ImageError(
             f"{name}: expected an image ({', '.join(_FORMATS)}), found {found}"
