@@ -57,6 +57,10 @@ class StoppedError(SegmentationError):
     """A run was asked to stop, and did so; it can go on from there."""
 
 
+class MeasurementError(SegmentationError):
+    """A network could not be measured: it fails, crashes its process, or does not end."""
+
+
 class TrainingError(SegmentationError):
     """Training cannot go on."""
 

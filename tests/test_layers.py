@@ -69,6 +69,7 @@ def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() ->
         "train.cli",
         "export.cli",
         "export.inspection.cli",
+        "bench.cli",
         "bench.study.cli",
     ],
 )
@@ -77,7 +78,16 @@ def test_a_command_loads_nothing_heavy_before_it_runs(module: str) -> None:
     assert not loaded_after(f"import {module}") & heavy
 
 
-@pytest.mark.parametrize("package", ["runtime", "runtime.report", "train", "export"])
+def test_measuring_files_and_showing_what_they_cost_loads_no_torch() -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("matplotlib")
+    modules = "bench.measure.run, bench.measure.worker, bench.frontier.page, export.inspection.file"
+    assert not loaded_after(f"import {modules}") & {"torch", "torchvision"}
+
+
+@pytest.mark.parametrize(
+    "package", ["runtime", "runtime.report", "train", "export", "bench.measure"]
+)
 def test_every_public_name_is_there(package: str) -> None:
     module = importlib.import_module(package)
     modules = {path.stem for path in (ROOT / package.replace(".", "/")).glob("*.py")}

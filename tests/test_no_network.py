@@ -13,6 +13,7 @@ import click
 import pytest
 from no_network import REFUSED
 
+from bench.cli import main as seg_bench
 from bench.study.cli import main as seg_study
 from export.cli import main as export_onnx
 from export.inspection.cli import main as seg_inspect
@@ -32,6 +33,7 @@ COMMANDS: dict[str, click.Command] = {
     "export-onnx": export_onnx,
     "seg-inspect": seg_inspect,
     "seg-study": seg_study,
+    "seg-bench": seg_bench,
 }
 
 
@@ -103,7 +105,16 @@ def test_the_runtimes_commands_reach_no_network(model: Path, phantom: Path, tmp_
     )
 
 
-@pytest.mark.parametrize("package", ["runtime", "train", "export", "bench.study.run"])
+def test_measuring_and_inspecting_reach_no_network(model: Path, tmp_path: Path) -> None:
+    run_offline(
+        ("seg-inspect", model),
+        ("seg-bench", model, "--max-seconds", 0.1, "--threads", 1, "--out", tmp_path / "bench"),
+    )
+
+
+@pytest.mark.parametrize(
+    "package", ["runtime", "train", "export", "bench.study.run", "bench.measure.worker"]
+)
 def test_onnx_runtime_is_told_to_send_nothing_before_it_is_loaded(package: str) -> None:
     """Its telemetry begins with its import, whatever is said to it afterwards."""
     code = (

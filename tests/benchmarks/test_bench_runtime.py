@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.measure.process import Process
 from runtime.coco import read_dataset
 from runtime.images import load_scan, to_input
 from runtime.metrics import CalibrationSums, pixel_sums, thresholded_sums
@@ -48,7 +49,11 @@ def test_prediction(benchmark: BenchmarkFixture, exported: Path, what: str) -> N
         network = file.metadata.network
         benchmark.extra_info.update(parameters=network.parameters, macs=network.macs)
         if file.metadata.training is not None:
-            benchmark.extra_info["valid_iou"] = file.metadata.training.validation["iou"]
+            benchmark.extra_info["accuracy"] = {"valid": file.metadata.training.validation}
+    with Process(predictor.threads, 600.0) as process:
+        request = {"path": str(exported), "size": list(predictor.size)}
+        memory = process.ask("memory", **request, threads=predictor.threads, arena=True)
+        benchmark.extra_info["memory_bytes"] = memory
     if what == "predictor":
         benchmark.pedantic(predictor, (pixels,), rounds=50, warmup_rounds=5)
     else:

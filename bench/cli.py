@@ -1,0 +1,29 @@
+"""`seg-bench`: what files cost beside what they score."""
+
+import click
+
+from bench.measure.cli import measure
+from runtime.cli.shell import Group
+
+DEFAULT = "measure"
+
+
+class _DefaultGroup(Group):
+    """A group that takes what is no command of its own as the arguments of `measure`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_DefaultGroup, subcommand_metavar="[measure] MODEL.onnx... | COMMAND [ARGS]...")
+def main() -> None:
+    """Measure what files cost on this machine, beside what they score.
+
+    `seg-bench artifacts/*.onnx` is short for `seg-bench measure artifacts/*.onnx`, whose options
+    `seg-bench measure --help` shows.
+    """
+
+
+main.add_command(measure)

@@ -1,0 +1,76 @@
+"""A measurement as a page, as Markdown, and as a part of another page."""
+
+from pathlib import Path
+
+from jinja2 import PackageLoader
+
+from bench.frontier import tables
+from bench.frontier.budget import Budget, recommend
+from bench.frontier.figure import frontier_figure
+from bench.measure.result import BenchResult
+from runtime.files import write_bytes, write_text
+from runtime.report.figures import style
+from runtime.report.page import figure_png, figure_uri, render
+
+PAGE, TEXT, PICTURE = "bench.html", "bench.md", "bench.png"
+LOADER = PackageLoader("bench.frontier")
+
+
+def write_pages(result: BenchResult, folder: Path, budget: Budget) -> tuple[Path, ...]:
+    """Write `bench.html`, `bench.md` and its picture; return what was written. Raises OutputError.
+
+    There is no picture where no file has an accuracy.
+    """
+    written = [folder / PAGE, folder / TEXT]
+    context = bench_context(result, budget)
+    with style():
+        figure = frontier_figure(result)
+    if figure is not None:
+        write_bytes(folder / PICTURE, figure_png(figure, 100))
+        written.append(folder / PICTURE)
+    else:
+        (folder / PICTURE).unlink(missing_ok=True)  # of an earlier run
+    text = {**context, "picture": None if figure is None else PICTURE}
+    write_text(folder / PAGE, render("bench_page.html", context, loader=LOADER))
+    write_text(folder / TEXT, render("bench.md", text, loader=LOADER))
+    return tuple(written)
+
+
+def bench_context(
+    result: BenchResult, budget: Budget, *, level: int = 2, prefix: str = ""
+) -> dict[str, object]:
+    """Return what the template `bench.html` needs, under the one name `bench`.
+
+    Args:
+        level: of the part's headings, 2 for <h2>.
+        prefix: put before the ids of its sections.
+    """
+    with style():
+        figure = frontier_figure(result)
+    return {
+        "bench": {
+            "of": result,
+            "level": level,
+            "prefix": prefix,
+            "conditions": tables.conditions(result),
+            "figure": None if figure is None else figure_uri(figure),
+            "recommendation": recommend(result, budget) if budget.is_given else None,
+            "scored_on": _scored_on(result),
+            "frontier": tables.frontier_table(result),
+            "latency": tables.latency_table(result),
+            "memory": tables.memory_table(result),
+            "stages": tables.stages_table(result),
+            "rankings": tables.rankings_table(result),
+            "failures": tables.failures(result),
+        }
+    }
+
+
+def _scored_on(result: BenchResult) -> str | None:
+    for model in result.models:
+        if (found := model.accuracy) is not None:
+            return (
+                f"{found.data}, split {found.split}: {found.images} images in {found.groups} "
+                f"groups, masks from {found.masks}"
+            )
+    return None

@@ -1,0 +1,134 @@
+"""The accuracy that stands beside a cost: measured, or taken from an evaluation file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runtime.comparison import Bootstrap, soft_values
+from runtime.errors import DataError
+from runtime.evaluation import Evaluation
+from runtime.files import read_json
+from runtime.metrics import STUDY_METRICS
+from runtime.schema import from_dict
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Soft metrics of a network on a split, means over images, and IoU's 95 % interval.
+
+    Attributes:
+        size: (height, width) of the network's input.
+        groups: of similar images that the interval's bootstrap drew; as many as images where they
+            are not known, and in what is taken from an evaluation file.
+        iou_low, iou_high: the interval.
+        pooled_iou: over all pixels together.
+        iou_at_half: thresholded at 0.5, mean over images.
+    """
+
+    data: str
+    split: str
+    masks: str
+    size: tuple[int, ...]
+    images: int
+    groups: int
+    accuracy: float
+    recall: float
+    precision: float
+    iou: float
+    iou_low: float
+    iou_high: float
+    pooled_iou: float
+    iou_at_half: float
+
+
+def accuracy_of(
+    evaluation: Evaluation, groups: Sequence[int | None], data: str, split: str, masks: str
+) -> Accuracy:
+    """Return an evaluation in short.
+
+    Args:
+        groups: of the split's images, in their order; used where every image has one.
+    """
+    known = [group for group in groups if group is not None]
+    images = len(evaluation.samples)
+    bootstrap = Bootstrap(images, known if len(known) == images else None)
+    interval = bootstrap.mean(soft_values(evaluation, "iou"))
+    soft = {name: evaluation.soft.per_image[name].mean for name in STUDY_METRICS}
+    return Accuracy(
+        data=data,
+        split=split,
+        masks=masks,
+        size=evaluation.size,
+        images=images,
+        groups=bootstrap.groups,
+        **soft,
+        iou_low=interval.low,
+        iou_high=interval.high,
+        pooled_iou=evaluation.soft.pooled.iou,
+        iou_at_half=evaluation.thresholded.per_image["iou"].mean,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    iou: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Thresholded:
+    per_image: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    digest: str
+    size: tuple[int, ...]
+    per_image: dict[str, float]
+    pooled: dict[str, float]
+    thresholded: _Thresholded
+    samples: tuple[_Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    data: str
+    split: str
+    masks: str
+    models: tuple[_Model, ...]
+
+
+def read_accuracy(path: Path) -> dict[str, Accuracy]:
+    """Return what `seg-eval --json` wrote, by the digest of the network.
+
+    Raises:
+        DataError: the file cannot be read, or is something else.
+    """
+    content = read_json(path, error=DataError)
+    report = from_dict(_Report, content, where=str(path), error=DataError)
+    return {model.digest: _accuracy(model, report, path) for model in report.models}
+
+
+def _accuracy(model: _Model, report: _Report, path: Path) -> Accuracy:
+    missing = [name for name in STUDY_METRICS if name not in model.per_image]
+    if (
+        missing
+        or not model.samples
+        or "iou" not in model.pooled.keys() & model.thresholded.per_image
+    ):
+        raise DataError(f"{path}: expected an evaluation that seg-eval wrote, found another")
+    interval = Bootstrap(len(model.samples)).mean(np.array([s.iou for s in model.samples]))
+    return Accuracy(
+        data=report.data,
+        split=report.split,
+        masks=report.masks,
+        size=model.size,
+        images=len(model.samples),
+        groups=len(model.samples),
+        **{name: model.per_image[name] for name in STUDY_METRICS},
+        iou_low=interval.low,
+        iou_high=interval.high,
+        pooled_iou=model.pooled["iou"],
+        iou_at_half=model.thresholded.per_image["iou"],
+    )

@@ -1,0 +1,211 @@
+"""Measuring real files in real processes: what fails is a row, and the rest is measured."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faulty_files import install
+from model_builder import ModelBuilder
+
+pytest.importorskip("onnx")
+
+from bench.measure.accuracy import accuracy_of, read_accuracy
+from bench.measure.memory import resident_bytes
+from bench.measure.process import Process
+from bench.measure.result import read_result, write_result
+from bench.measure.run import Measurement, Scoring, Settings
+from bench.measure.sampling import StoppingRule
+from bench.measure.stages import STAGES, example_jpeg, time_stages
+from export.inspection.file import inspect
+from runtime.coco import Dataset
+from runtime.errors import DataError, MeasurementError
+from runtime.evaluation import evaluate
+from runtime.predictor import Predictor
+from runtime.results import EvaluationReport, write_report
+
+BRIEF = Settings(
+    threads=1,
+    batch_sizes=(2,),
+    rule=StoppingRule(min_runs=8, max_runs=8),
+    startups=1,
+    stage_runs=2,
+    limit_s=120.0,
+)
+
+
+def test_everything_of_a_file_is_measured(model: Path, phantom: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    settings = replace(BRIEF, scoring=Scoring(str(phantom)))
+    result = Measurement([model], settings, lambda *step: told.append(step)).run()
+    (row,) = result.models
+    counted = inspect(model)
+    assert row.failure is None
+    assert (row.digest, row.file_bytes) == (counted.digest, model.stat().st_size)
+    assert counted.metadata is not None
+    assert counted.metadata.network is not None
+    assert row.parameters == counted.metadata.network.parameters
+    assert row.macs == counted.counts.total.macs == counted.metadata.network.macs
+    assert row.latency_ms is not None
+    assert row.latency_ms.runs == 8
+    assert row.latency_ms.low <= row.latency_ms.p50 <= row.latency_ms.high
+    assert row.throughput_per_s is not None
+    assert row.throughput_per_s["1"] == pytest.approx(1e3 / row.latency_ms.mean)
+    assert row.throughput_per_s["2"] > 0
+    assert row.macs is not None
+    assert row.gmacs_per_s == pytest.approx(row.macs / row.latency_ms.p50 / 1e6)
+    assert row.gmacs_per_s is not None
+    assert result.matmul_gmacs_per_s is not None
+    assert row.matmul_share == pytest.approx(row.gmacs_per_s / result.matmul_gmacs_per_s)
+    assert row.stages_ms is not None
+    assert tuple(row.stages_ms) == STAGES
+    assert row.startup_s is not None
+    assert row.startup_s > row.latency_ms.p50 / 1e3
+    assert row.accuracy is not None
+    assert (row.accuracy.images, row.accuracy.split) == (4, "test")
+    assert row.providers == ("CPUExecutionProvider",)
+    assert all(done <= of for _, done, of in told)
+    assert told[-1][1] <= told[-1][2]
+
+    path = tmp_path / "result.json"
+    write_result(path, result)
+    assert read_result(path) == result
+
+
+def test_what_fails_is_a_row_with_its_reason(
+    model: Path, build_onnx: ModelBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install(tmp_path / "faults")))
+    names = ("crash", "good", "hang", "damaged", "print")
+    crash, good, hang, damaged, printing = (tmp_path / f"{name}.onnx" for name in names)
+    for path in (crash, good, hang, printing):
+        shutil.copy(model, path)
+    damaged.write_bytes(model.read_bytes()[:-100])
+    fixed = build_onnx(tmp_path / "fixed.onnx", shape=(1, 3, 32, 32))
+    files = [crash, good, hang, damaged, printing, fixed]
+    result = Measurement(files, replace(BRIEF, limit_s=15.0)).run()
+    rows = dict(zip(files, result.models, strict=True))
+    assert [Path(row.path) for row in result.models] == files
+    assert result.complete
+    assert rows[crash].failure == "its process ended with SIGABRT (a last word)"
+    assert rows[hang].failure == "gave no answer within 15 s"
+    assert "expected a complete ONNX file" in str(rows[damaged].failure)
+    assert rows[damaged].digest is None
+    for path in (crash, hang, damaged):
+        assert rows[path].latency_ms is None
+    for path in (good, printing):
+        assert rows[path].failure is None
+        assert rows[path].latency_ms is not None
+    # A file that takes one image at a time fails where two are asked of it, and only there.
+    assert "throughput at batch 2: " in str(rows[fixed].failure)
+    assert rows[fixed].latency_ms is not None
+    assert set(rows[fixed].throughput_per_s or {}) == {"1"}
+    assert rows[fixed].parameters == 3
+    pairs = {(Path(r.one), Path(r.other)) for r in result.rankings}
+    assert pairs == {(good, printing), (good, fixed), (printing, fixed)}
+
+
+def test_an_interrupted_run_has_what_was_measured_so_far(model: Path) -> None:
+    def stop(label: str, *_: int) -> None:
+        if label.endswith("round 4"):
+            raise KeyboardInterrupt
+
+    measurement = Measurement([model], BRIEF, stop)
+    with pytest.raises(KeyboardInterrupt):
+        measurement.run()
+    result = measurement.result()
+    (row,) = result.models
+    assert not result.complete
+    assert row.startup_s is not None
+    assert row.latency_ms is not None
+    assert row.latency_ms.runs == 4
+    assert row.stages_ms is None
+
+
+def test_a_worker_that_is_gone_or_asked_nonsense_says_so() -> None:
+    with Process(1, 60.0) as process:
+        with pytest.raises(MeasurementError, match="expected a network to be loaded"):
+            process.ask("run", batch=1, untimed=0)
+        with pytest.raises(MeasurementError, match="unexpected KeyError"):
+            process.ask("nonsense")
+        with pytest.raises(MeasurementError, match="memory is not enough"):
+            process.ask("multiply", side=1 << 24)
+        assert process.ask("multiply", side=8)["seconds"] > 0
+        process._process.kill()
+        process._process.wait()
+        with pytest.raises(MeasurementError, match="ended with SIGKILL, perhaps for lack"):
+            process.ask("multiply", side=8)
+
+
+def test_stages_are_those_of_a_prediction(model: Path) -> None:
+    predictor = Predictor(model)
+    found = time_stages(predictor, example_jpeg())
+    assert tuple(found) == STAGES
+    assert min(found.values()) > 0
+
+
+needs_proc = pytest.mark.skipif(resident_bytes() is None, reason="the system tells no memory")
+
+
+@needs_proc
+def test_memory_grows_by_phase_and_with_the_input(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    path = build_onnx(tmp_path / "any.onnx")
+    found = []
+    for side in (64, 1024):
+        with Process(1, 120.0) as process:
+            request = {"path": str(path), "size": [side, side], "threads": 1}
+            found.append(process.ask("memory", **request, arena=True))
+    for phases in found:
+        assert phases.get("trimmed", 0) <= phases["steady"]
+        assert phases["import"] < phases["session"] <= phases["first_run"] <= phases["peak"]
+        assert phases["steady"] <= phases["peak"]
+    small, large = found
+    # At least the input, float32 [1, 3, 1024, 1024], and the maps before and after the sigmoid.
+    assert large["peak"] - small["peak"] > (3 + 2) * 4 * 1024**2 * 0.9
+
+
+@needs_proc
+def test_the_peak_is_what_gnu_time_sees(model: Path, tmp_path: Path) -> None:
+    time = Path("/usr/bin/time")
+    if not time.is_file():
+        pytest.skip("GNU time is not installed")
+    log = tmp_path / "log"
+    code = (
+        "from bench.measure.memory import memory_by_phase\n"
+        f"print(memory_by_phase({str(model)!r}, (512, 512), 1)['peak'])"
+    )
+    command = [str(time), "-f", "%M", "-o", str(log), sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(ran.stdout) == pytest.approx(1024 * int(log.read_text()), rel=0.03)
+
+
+def test_accuracy_from_an_evaluation_is_the_one_measured(
+    model: Path, phantom: Path, phantom_data: Dataset, tmp_path: Path
+) -> None:
+    predictor = Predictor(model)
+    evaluation = evaluate(predictor, phantom_data.split("test"))
+    scored = ((predictor.file, evaluation),)
+    path = tmp_path / "evaluation.json"
+    write_report(path, EvaluationReport(str(phantom), "test", "boxes", scored, ()))
+    known = read_accuracy(path)
+    measured = accuracy_of(evaluation, [None] * 4, str(phantom), "test", "boxes")
+    assert known == {predictor.file.digest: measured}
+    grouped = accuracy_of(evaluation, [1, 1, 2, 2], str(phantom), "test", "boxes")
+    assert (measured.groups, grouped.groups) == (4, 2)
+    assert np.isclose(grouped.iou, measured.iou)
+
+    (row,) = Measurement([model], replace(BRIEF, known=known)).run().models
+    assert row.accuracy == measured
+    (row,) = Measurement([model], replace(BRIEF, known=known, size=(64, 64))).run().models
+    assert row.accuracy is None, "the evaluation is of another size"
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"data": "d", "split": "s", "masks": "m"}'])
+def test_what_is_no_evaluation_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "evaluation.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"evaluation\.json: expected"):
+        read_accuracy(path)

@@ -1,0 +1,92 @@
+"""Percentiles, the median's interval, the stopping rule, and verdicts that keep their promise."""
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from bench.measure.sampling import (
+    StoppingRule,
+    compare_latency,
+    median_interval,
+    summarise,
+)
+
+SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
+
+
+@given(SECONDS)
+def test_percentiles_are_those_of_the_standard_library(seconds: list[float]) -> None:
+    found = summarise(np.array(seconds))
+    cuts = statistics.quantiles((1e3 * s for s in seconds), n=100, method="inclusive")
+    assert (found.p50, found.p90, found.p99) == pytest.approx((cuts[49], cuts[89], cuts[98]))
+    assert found.mean == pytest.approx(1e3 * statistics.fmean(seconds))
+    assert found.runs == len(seconds)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.99])
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 8, 20, 101, 1000])
+def test_the_ends_are_the_binomial_order_statistics(count: int, level: float) -> None:
+    samples = np.random.default_rng(count).permutation(np.arange(1.0, count + 1))
+    rank = int(binom.ppf((1 - level) / 2, count, 0.5))
+    if rank > 0 and binom.cdf(rank - 1, count, 0.5) > (1 - level) / 2:
+        rank -= 1
+    low, high = median_interval(samples, level)
+    if rank == 0:
+        assert math.isnan(low)
+        assert math.isnan(high)
+    else:
+        assert (low, high) == (rank, count + 1 - rank)
+
+
+@pytest.mark.parametrize("count", [10, 40, 200])
+def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
+    rng = np.random.default_rng(count)
+    held = 0
+    for _ in range(2000):
+        low, high = median_interval(rng.lognormal(0.0, 0.7, count))
+        held += low <= 1.0 <= high
+    # 0.95 at least, and within four standard errors of a simulation of 2000.
+    assert 0.93 <= held / 2000 <= 0.99
+
+
+def test_the_rule_stops_when_the_median_is_sure_or_time_is_up() -> None:
+    rule = StoppingRule(precision=0.01, min_runs=30, max_runs=100, max_seconds=10.0)
+    steady = np.full(100, 0.02)
+    noisy = np.random.default_rng(0).lognormal(-4.0, 1.0, 100)
+    assert not rule.is_met(steady[:29], 1.0)
+    assert rule.is_met(steady[:30], 1.0)
+    assert not rule.is_met(noisy[:99], 9.9)
+    assert rule.is_met(noisy[:100], 9.9)
+    assert rule.is_met(noisy[:3], 10.0)
+
+
+def two_models(rng: np.random.Generator, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two models on a machine that drifts by tens of percent while they take turns."""
+    drift = np.exp(np.cumsum(rng.normal(0.0, 0.05, 60)))
+    noise = rng.lognormal(0.0, 0.05, (2, 60))
+    return 0.01 * ratio * drift * noise[0], 0.01 * drift * noise[1]
+
+
+def test_equal_models_are_hardly_ever_ranked_and_different_ones_are() -> None:
+    rng = np.random.default_rng(0)
+    equal = [compare_latency("a", "b", *two_models(rng, 1.0)).verdict for _ in range(1000)]
+    assert equal.count("not ranked") >= 975
+    faster = [compare_latency("a", "b", *two_models(rng, 0.93)).verdict for _ in range(100)]
+    assert faster.count("faster") >= 95
+    slower = [compare_latency("a", "b", *two_models(rng, 1.08)).verdict for _ in range(100)]
+    assert slower.count("slower") >= 95
+
+
+def test_only_common_rounds_are_compared_and_few_rank_nothing() -> None:
+    one, other = np.full(20, 1.0), np.array([2.0] * 7 + [0.1] * 2)
+    found = compare_latency("a", "b", one, other)
+    assert (found.rounds, found.ratio, found.verdict) == (9, 0.5, "not ranked")
+    few = compare_latency("a", "b", one, other[:7])
+    assert few.verdict == "not ranked"
+    assert math.isnan(few.low)
+    assert compare_latency("a", "b", one, np.full(8, 2.0)).verdict == "faster"
