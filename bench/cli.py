@@ -3,6 +3,7 @@
 import click
 
 from bench.measure.cli import measure
+from bench.peers.cli import peers
 from runtime.cli.shell import Group
 
 DEFAULT = "measure"
@@ -27,3 +28,4 @@ def main() -> None:
 
 
 main.add_command(measure)
+main.add_command(peers)

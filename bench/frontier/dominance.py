@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.measure.result import BenchResult, ModelResult
-from bench.measure.sampling import Verdict
+from bench.medians import Verdict
 
 MEMORY_TOLERANCE = 0.05
 """Share by which two peaks may differ from one process to the next of the same network."""

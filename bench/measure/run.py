@@ -1,4 +1,4 @@
-"""Measuring files: phase after phase, each file in processes of its own.
+"""Measuring files: phase after phase, each file in workers of its own.
 
 Where time is measured, files take turns, in each phase. A file that fails is left out of what
 follows, with the reason; the others are measured all the same.
@@ -19,11 +19,11 @@ import numpy as np
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.draft import Draft, describe
-from bench.measure.process import Process
 from bench.measure.result import BenchResult
 from bench.measure.sampling import StoppingRule, compare_latency
 from bench.measure.stages import example_jpeg
 from bench.measure.turns import Turns
+from bench.workers.process import Worker
 from runtime.errors import MeasurementError
 from runtime.images import Size
 from runtime.machine import describe_machine
@@ -34,6 +34,7 @@ Listener = Callable[[str, int, int], None]
 
 _PRODUCT_SIDE = 1536
 _PHASES = 6
+_MODULE = "bench.measure.worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,13 @@ class Measurement:
         self._done += steps
         self._listener(label, self._done, _PHASES * len(self._drafts))
 
-    def _process(self) -> Process:
-        return Process(self._settings.threads, self._settings.limit_s)
+    def _worker(self) -> Worker:
+        settings = self._settings
+        return Worker(_MODULE, threads=settings.threads, limit_s=settings.limit_s)
 
-    def _load(self, process: Process, draft: Draft) -> dict[str, Any]:
+    def _load(self, worker: Worker, draft: Draft) -> dict[str, Any]:
         size = self._settings.size
-        return process.ask(
+        return worker.ask(
             "load",
             path=str(draft.path),
             size=None if size is None else list(size),
@@ -139,8 +141,8 @@ class Measurement:
         size = self._settings.size
         for draft in self._drafts:
             self._tell(f"{draft.path.name}: inspect")
-            with draft.noting(), self._process() as process:
-                draft.facts = process.ask(
+            with draft.noting(), self._worker() as worker:
+                draft.facts = worker.ask(
                     "inspect", path=str(draft.path), size=None if size is None else list(size)
                 )
             self._done += 1
@@ -152,9 +154,9 @@ class Measurement:
                 self._tell(f"{draft.path.name}: start-up")
                 with draft.noting():
                     start = time.perf_counter()
-                    with self._process() as process:
-                        draft.loaded = self._load(process, draft)
-                        process.ask("predict")
+                    with self._worker() as worker:
+                        draft.loaded = self._load(worker, draft)
+                        worker.ask("predict")
                         elapsed = time.perf_counter() - start
                     if turn:
                         draft.startups.append(elapsed)
@@ -174,8 +176,8 @@ class Measurement:
         self._done += len(self._drafts)
 
     def _phases(self, draft: Draft, *, arena: bool) -> dict[str, int]:
-        with self._process() as process:
-            return process.ask(
+        with self._worker() as worker:
+            return worker.ask(
                 "memory",
                 path=str(draft.path),
                 size=draft.loaded["size"],
@@ -185,26 +187,27 @@ class Measurement:
 
     def _time(self) -> None:
         with ExitStack() as stack:
-            processes: dict[int, Process] = {}
+            workers: dict[int, Worker] = {}
             for number, draft in enumerate(self._drafts):
                 if not draft.is_broken:
                     with draft.noting():
-                        processes[number] = stack.enter_context(self._process())
-                        self._load(processes[number], draft)
-            if not processes:
+                        workers[number] = stack.enter_context(self._worker())
+                        self._load(workers[number], draft)
+                        workers[number].rest()
+            if not workers:
                 return
-            product = stack.enter_context(self._process())
-            self._time_batch(1, processes, product)
-            self._time_stages(processes)
+            product = stack.enter_context(self._worker())
+            self._time_batch(1, workers, product)
+            self._time_stages(workers)
             for batch in self._settings.batch_sizes:
-                self._time_batch(batch, processes)
+                self._time_batch(batch, workers)
 
     def _time_batch(
-        self, batch: int, processes: Mapping[int, Process], product: Process | None = None
+        self, batch: int, workers: Mapping[int, Worker], product: Worker | None = None
     ) -> None:
         """Time a batch in turn, beside the matrix product where there is a process for it."""
-        numbers = [n for n in processes if self._can_run(self._drafts[n])]
-        subjects = [partial(_run_once, processes[number], batch) for number in numbers]
+        numbers = [n for n in workers if self._can_run(self._drafts[n])]
+        subjects = [partial(_run_once, workers[number], batch) for number in numbers]
         rule = self._settings.rule
         if product is not None:
             subjects.append(partial(_multiply_once, product))
@@ -228,18 +231,19 @@ class Measurement:
         """Whether nothing has failed in the process that times a file."""
         return not draft.is_broken and all(t.failure(i) is None for t, i in draft.timed.values())
 
-    def _time_stages(self, processes: Mapping[int, Process]) -> None:
+    def _time_stages(self, workers: Mapping[int, Worker]) -> None:
         with tempfile.TemporaryDirectory(prefix="seg-bench-") as folder:
             image = Path(folder) / "scan.jpg"
             image.write_bytes(example_jpeg())
             for _ in range(self._settings.stage_runs):
-                for number, process in processes.items():
+                for number, worker in workers.items():
                     draft = self._drafts[number]
                     if not draft.is_broken:
                         self._tell(f"{draft.path.name}: stages")
                         with draft.noting():
-                            found = process.ask("stages", image=str(image))
+                            found = worker.ask("stages", image=str(image))
                             draft.stages.append(found["seconds"])
+                            worker.rest()
         self._done += len(self._drafts)
 
     def _score(self) -> None:
@@ -249,24 +253,26 @@ class Measurement:
             if known is not None and list(known.size) == draft.loaded["size"]:
                 draft.accuracy = known
             elif scoring is not None:
-                with draft.noting(), self._process() as process:
-                    self._load(process, draft)
-                    draft.accuracy = self._evaluate(process, draft.path.name, scoring)
+                with draft.noting(), self._worker() as worker:
+                    self._load(worker, draft)
+                    draft.accuracy = self._evaluate(worker, draft.path.name, scoring)
             self._done += 1
 
-    def _evaluate(self, process: Process, name: str, scoring: Scoring) -> Accuracy:
-        answer = process.ask(
-            "evaluate", data=scoring.data, split=scoring.split, masks=scoring.masks
-        )
+    def _evaluate(self, worker: Worker, name: str, scoring: Scoring) -> Accuracy:
+        answer = worker.ask("evaluate", data=scoring.data, split=scoring.split, masks=scoring.masks)
         while "accuracy" not in answer:
             self._tell(f"{name}: accuracy, image {answer['done']} of {answer['of']}")
-            answer = process.next_answer()
+            answer = worker.next_answer()
         return from_dict(Accuracy, answer["accuracy"], where=name, error=MeasurementError)
 
 
-def _run_once(process: Process, batch: int) -> float:
-    return float(process.ask("run", batch=batch, untimed=1)["seconds"])
+def _run_once(worker: Worker, batch: int) -> float:
+    seconds = float(worker.ask("run", batch=batch, untimed=1)["seconds"])
+    worker.rest()
+    return seconds
 
 
-def _multiply_once(process: Process) -> float:
-    return float(process.ask("multiply", side=_PRODUCT_SIDE)["seconds"])
+def _multiply_once(worker: Worker) -> float:
+    seconds = float(worker.ask("multiply", side=_PRODUCT_SIDE)["seconds"])
+    worker.rest()
+    return seconds

@@ -1,23 +1,16 @@
 """What raw samples of a latency tell: percentiles, how sure the median is, and when to stop.
 
-Nothing is left out as an outlier. The interval of a median is that of order statistics, which
-holds whatever the samples' distribution (David, Nagaraja 2003, section 7.1), for samples that are
-independent of each other.
+Nothing is left out as an outlier.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
-Verdict = Literal["faster", "slower", "not ranked"]
+from bench.medians import RANKING_LEVEL, Verdict, median, verdict_of
 
-LEVEL = 0.95
-RANKING_LEVEL = 0.99
-"""Of the intervals by which two models are ranked: surer, since many pairs are looked at."""
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +52,8 @@ class StoppingRule:
             return True
         if len(seconds) < self.min_runs:
             return False
-        low, high = median_interval(seconds)
-        return bool(high - low <= 2.0 * self.precision * np.median(seconds))
+        found = median(seconds)
+        return found.high - found.low <= 2.0 * self.precision * found.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +78,10 @@ class LatencyRatio:
 def summarise(seconds: Doubles) -> Latency:
     """Return percentiles, mean and interval of at least one sample."""
     milliseconds = seconds * 1e3
-    p50, p90, p99 = (float(q) for q in np.quantile(milliseconds, (0.5, 0.9, 0.99)))
-    low, high = median_interval(milliseconds)
-    return Latency(p50, p90, p99, float(milliseconds.mean()), len(seconds), low, high)
-
-
-def median_interval(samples: Doubles, level: float = LEVEL) -> tuple[float, float]:
-    """Return the ends of the median's interval, NaN where there are too few samples for one."""
-    rank = _rank(len(samples), level)
-    if rank == 0:
-        return math.nan, math.nan
-    ordered = np.sort(samples)
-    return float(ordered[rank - 1]), float(ordered[-rank])
+    p90, p99 = (float(q) for q in np.quantile(milliseconds, (0.9, 0.99)))
+    p50 = median(milliseconds)
+    mean = float(milliseconds.mean())
+    return Latency(p50.value, p90, p99, mean, len(seconds), p50.low, p50.high)
 
 
 def compare_latency(one: str, other: str, first: Doubles, second: Doubles) -> LatencyRatio:
@@ -109,25 +94,5 @@ def compare_latency(one: str, other: str, first: Doubles, second: Doubles) -> La
         first, second: seconds of `one` and `other`, from the same first round on.
     """
     rounds = min(len(first), len(second))
-    ratios = first[:rounds] / second[:rounds]
-    low, high = median_interval(ratios, RANKING_LEVEL)
-    ratio = float(np.median(ratios)) if rounds else math.nan
-    verdict: Verdict = "faster" if high < 1.0 else "slower" if low > 1.0 else "not ranked"
-    return LatencyRatio(one, other, ratio, low, high, rounds, verdict)
-
-
-def _rank(samples: int, level: float) -> int:
-    """Return the largest r with P(B < r) <= (1 - level) / 2, B binomial of `samples` and 1/2.
-
-    The r-th smallest and the r-th largest sample are the ends of the interval; 0 for none.
-    """
-    bound = (1.0 - level) / 2.0
-    term, below, rank = 1, 0, 0
-    while rank <= samples // 2:
-        below += term
-        # Integers of any length divide exactly where floats would underflow.
-        if below / (1 << samples) > bound:
-            return rank
-        term = term * (samples - rank) // (rank + 1)
-        rank += 1
-    return rank
+    ratio = median(first[:rounds] / second[:rounds], RANKING_LEVEL)
+    return LatencyRatio(one, other, ratio.value, ratio.low, ratio.high, rounds, verdict_of(ratio))

@@ -1,68 +1,47 @@
 """The process in which one network is measured: `python -m bench.measure.worker`.
 
-Reads a request a line on standard input and answers a line on standard output, both JSON. What a
-library prints goes to standard error. `bench.measure.process` is its other side. Nothing heavy is
-imported before it is asked for, since start-up and memory are measured here.
+`bench.measure.run` asks it.
 """
 
-import json
-import os
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from runtime.errors import ConfigError, SegmentationError
+from bench.workers.service import Answer, Service
+from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from runtime.predictor import Predictor
 
-Answer = dict[str, Any]
-
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    worker = _Worker(answers)
-    for line in sys.stdin:
-        request = json.loads(line)
-        worker.tell(worker.answer(request.pop("do"), request))
+    service = Service()
+    network = _Network(service)
+    service.run(
+        {
+            "inspect": _inspect,
+            "memory": _memory,
+            "load": network.load,
+            "predict": network.predict,
+            "run": network.run,
+            "stages": network.stages,
+            "multiply": network.multiply,
+            "evaluate": network.evaluate,
+        }
+    )
 
 
-class _Worker:
-    def __init__(self, answers: TextIO) -> None:
-        self._answers = answers
+class _Network:
+    """The network that was loaded, and what it is run on."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._predictor: Predictor | None = None
         self._inputs: dict[int, Any] = {}
         self._factors: Any = None
-        self._commands: dict[str, Callable[..., Answer]] = {
-            "inspect": _inspect,
-            "memory": _memory,
-            "load": self._load,
-            "predict": self._predict,
-            "run": self._run,
-            "stages": self._stages,
-            "multiply": self._multiply,
-            "evaluate": self._evaluate,
-        }
 
-    def tell(self, answer: Answer) -> None:
-        print(json.dumps(answer), file=self._answers, flush=True)
-
-    def answer(self, command: str, request: Answer) -> Answer:
-        try:
-            return self._commands[command](**request)
-        except SegmentationError as error:
-            return {"error": str(error)}
-        except MemoryError:
-            return {"error": "the machine's memory is not enough for this"}
-        except Exception as error:  # whatever it is, the other files are measured
-            text = f"unexpected {type(error).__name__}: {error}"
-            return {"error": " ".join(text.split())[:400]}
-
-    def _load(self, path: str, size: list[int] | None, threads: int | None) -> Answer:
+    def load(self, path: str, size: list[int] | None, threads: int | None) -> Answer:
         from runtime.predictor import Predictor
 
         chosen = None if size is None else (size[0], size[1])
@@ -78,7 +57,7 @@ class _Worker:
             raise ConfigError("worker: expected a network to be loaded first, found none")
         return self._predictor
 
-    def _predict(self) -> Answer:
+    def predict(self) -> Answer:
         """Predict one image, which is black, from pixels to map."""
         import numpy as np
 
@@ -86,7 +65,7 @@ class _Worker:
         predictor(np.zeros((*predictor.size, 3), np.uint8))
         return {}
 
-    def _run(self, batch: int, untimed: int) -> Answer:
+    def run(self, batch: int, untimed: int) -> Answer:
         """Run a batch of noise; what goes before untimed fills the caches after other networks."""
         import numpy as np
 
@@ -101,14 +80,14 @@ class _Worker:
         predictor.run(inputs)
         return {"seconds": time.perf_counter() - start}
 
-    def _stages(self, image: str) -> Answer:
+    def stages(self, image: str) -> Answer:
         from bench.measure.stages import time_stages
 
         content = Path(image).read_bytes()
         time_stages(self._loaded(), content)
         return {"seconds": time_stages(self._loaded(), content)}
 
-    def _multiply(self, side: int) -> Answer:
+    def multiply(self, side: int) -> Answer:
         """Multiply two float32 matrices of `side` squared."""
         import numpy as np
 
@@ -122,7 +101,7 @@ class _Worker:
         np.matmul(one, other, out=product)
         return {"seconds": time.perf_counter() - start}
 
-    def _evaluate(self, data: str, split: str, masks: Any) -> Answer:
+    def evaluate(self, data: str, split: str, masks: Any) -> Answer:
         from bench.measure.accuracy import accuracy_of
         from runtime.coco import read_dataset
         from runtime.evaluation import evaluate
@@ -133,7 +112,7 @@ class _Worker:
             self._loaded(),
             chosen,
             masks=masks,
-            on_image=lambda done, total: self.tell({"done": done, "of": total}),
+            on_image=lambda done, total: self._service.tell({"done": done, "of": total}),
         )
         groups = [sample.group for sample in chosen.samples]
         return {"accuracy": to_dict(accuracy_of(evaluation, groups, data, split, masks))}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.measure.process import Process
+from bench.workers.process import Worker
 from runtime.coco import read_dataset
 from runtime.images import load_scan, to_input
 from runtime.metrics import CalibrationSums, pixel_sums, thresholded_sums
@@ -50,9 +50,10 @@ def test_prediction(benchmark: BenchmarkFixture, exported: Path, what: str) -> N
         benchmark.extra_info.update(parameters=network.parameters, macs=network.macs)
         if file.metadata.training is not None:
             benchmark.extra_info["accuracy"] = {"valid": file.metadata.training.validation}
-    with Process(predictor.threads, 600.0) as process:
+    worker = Worker("bench.measure.worker", threads=predictor.threads, limit_s=600.0)
+    with worker:
         request = {"path": str(exported), "size": list(predictor.size)}
-        memory = process.ask("memory", **request, threads=predictor.threads, arena=True)
+        memory = worker.ask("memory", **request, threads=predictor.threads, arena=True)
         benchmark.extra_info["memory_bytes"] = memory
     if what == "predictor":
         benchmark.pedantic(predictor, (pixels,), rounds=50, warmup_rounds=5)

@@ -10,7 +10,8 @@ from bench.frontier.budget import Budget, recommend
 from bench.frontier.dominance import Point, dominates, find_standings, stand
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import BenchResult, ModelResult
-from bench.measure.sampling import Latency, LatencyRatio, StoppingRule, Verdict
+from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
+from bench.medians import Verdict
 from runtime.machine import Machine
 
 # Few values, so that ties are frequent; memory in steps beyond what counts as equal.

@@ -1,6 +1,8 @@
 """Measuring real files in real processes: what fails is a row, and the rest is measured."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,11 +17,11 @@ pytest.importorskip("onnx")
 
 from bench.measure.accuracy import accuracy_of, read_accuracy
 from bench.measure.memory import resident_bytes
-from bench.measure.process import Process
 from bench.measure.result import read_result, write_result
 from bench.measure.run import Measurement, Scoring, Settings
 from bench.measure.sampling import StoppingRule
 from bench.measure.stages import STAGES, example_jpeg, time_stages
+from bench.workers.process import Worker
 from export.inspection.file import inspect
 from runtime.coco import Dataset
 from runtime.errors import DataError, MeasurementError
@@ -126,18 +128,17 @@ def test_an_interrupted_run_has_what_was_measured_so_far(model: Path) -> None:
 
 
 def test_a_worker_that_is_gone_or_asked_nonsense_says_so() -> None:
-    with Process(1, 60.0) as process:
+    with Worker("bench.measure.worker", threads=1, limit_s=60.0) as worker:
         with pytest.raises(MeasurementError, match="expected a network to be loaded"):
-            process.ask("run", batch=1, untimed=0)
+            worker.ask("run", batch=1, untimed=0)
         with pytest.raises(MeasurementError, match="unexpected KeyError"):
-            process.ask("nonsense")
+            worker.ask("nonsense")
         with pytest.raises(MeasurementError, match="memory is not enough"):
-            process.ask("multiply", side=1 << 24)
-        assert process.ask("multiply", side=8)["seconds"] > 0
-        process._process.kill()
-        process._process.wait()
+            worker.ask("multiply", side=1 << 24)
+        assert worker.ask("multiply", side=8)["seconds"] > 0
+        os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(MeasurementError, match="ended with SIGKILL, perhaps for lack"):
-            process.ask("multiply", side=8)
+            worker.ask("multiply", side=8)
 
 
 def test_stages_are_those_of_a_prediction(model: Path) -> None:
@@ -155,9 +156,9 @@ def test_memory_grows_by_phase_and_with_the_input(build_onnx: ModelBuilder, tmp_
     path = build_onnx(tmp_path / "any.onnx")
     found = []
     for side in (64, 1024):
-        with Process(1, 120.0) as process:
+        with Worker("bench.measure.worker", threads=1, limit_s=120.0) as worker:
             request = {"path": str(path), "size": [side, side], "threads": 1}
-            found.append(process.ask("memory", **request, arena=True))
+            found.append(worker.ask("memory", **request, arena=True))
     for phases in found:
         assert phases.get("trimmed", 0) <= phases["steady"]
         assert phases["import"] < phases["session"] <= phases["first_run"] <= phases["peak"]

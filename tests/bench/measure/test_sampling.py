@@ -1,4 +1,4 @@
-"""Percentiles, the median's interval, the stopping rule, and verdicts that keep their promise."""
+"""Percentiles, the stopping rule, and verdicts that keep their promise."""
 
 import math
 import statistics
@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
 
-from bench.measure.sampling import (
-    StoppingRule,
-    compare_latency,
-    median_interval,
-    summarise,
-)
+from bench.measure.sampling import StoppingRule, compare_latency, summarise
 
 SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
 
@@ -26,32 +20,6 @@ def test_percentiles_are_those_of_the_standard_library(seconds: list[float]) -> 
     assert (found.p50, found.p90, found.p99) == pytest.approx((cuts[49], cuts[89], cuts[98]))
     assert found.mean == pytest.approx(1e3 * statistics.fmean(seconds))
     assert found.runs == len(seconds)
-
-
-@pytest.mark.parametrize("level", [0.95, 0.99])
-@pytest.mark.parametrize("count", [1, 5, 6, 7, 8, 20, 101, 1000])
-def test_the_ends_are_the_binomial_order_statistics(count: int, level: float) -> None:
-    samples = np.random.default_rng(count).permutation(np.arange(1.0, count + 1))
-    rank = int(binom.ppf((1 - level) / 2, count, 0.5))
-    if rank > 0 and binom.cdf(rank - 1, count, 0.5) > (1 - level) / 2:
-        rank -= 1
-    low, high = median_interval(samples, level)
-    if rank == 0:
-        assert math.isnan(low)
-        assert math.isnan(high)
-    else:
-        assert (low, high) == (rank, count + 1 - rank)
-
-
-@pytest.mark.parametrize("count", [10, 40, 200])
-def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
-    rng = np.random.default_rng(count)
-    held = 0
-    for _ in range(2000):
-        low, high = median_interval(rng.lognormal(0.0, 0.7, count))
-        held += low <= 1.0 <= high
-    # 0.95 at least, and within four standard errors of a simulation of 2000.
-    assert 0.93 <= held / 2000 <= 0.99
 
 
 def test_the_rule_stops_when_the_median_is_sure_or_time_is_up() -> None:

@@ -1,0 +1,1 @@
+"""The same network in other runtimes, on the same inputs and threads, in turn."""

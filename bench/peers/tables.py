@@ -1,0 +1,64 @@
+"""A comparison of peers as a table, for the terminal and as Markdown."""
+
+import math
+
+from bench.peers.peer import REFERENCE
+from bench.peers.result import PeerResult, PeersResult
+from runtime.comparison import Interval
+from runtime.report.cells import DASH, markdown_table
+
+HEADER = (
+    "peer",
+    "version",
+    "largest difference",
+    "latency, ms (95 %)",
+    f"time / {REFERENCE} (99 %)",
+    "verdict",
+)
+
+
+def peers_rows(result: PeersResult) -> list[list[str]]:
+    """Return a row for each peer: by time, those that have a reason last."""
+
+    def place(peer: PeerResult) -> tuple[bool, float]:
+        return bool(peer.reason), 0.0 if peer.reason else peer.ratio.value
+
+    return [_row(peer) for peer in sorted(result.peers, key=place)]
+
+
+def conditions(result: PeersResult) -> str:
+    """Return what the figures depend on, in a sentence or two."""
+    machine = result.machine
+    until = ", until Ctrl-C" if result.interrupted else ""
+    return (
+        f"Batch 1, {result.height}x{result.width}, threads: {result.threads}, rounds: "
+        f"{result.rounds}{until}. {machine.processor}, {machine.cores} cores of it usable, "
+        f"{machine.system}, Python {machine.versions['python']}. Probabilities may differ by "
+        f"{result.tolerance:g} from those of {REFERENCE} on the same inputs."
+    )
+
+
+def peers_markdown(result: PeersResult) -> str:
+    """Return the comparison as a Markdown page."""
+    title = f"# {result.path.replace(chr(92), '/').rpartition('/')[2]} in several runtimes"
+    digest = f"SHA-256 of the file: `{result.digest}`."
+    table = markdown_table(HEADER, peers_rows(result))
+    return "\n\n".join([title, table, conditions(result), digest]) + "\n"
+
+
+def _row(peer: PeerResult) -> list[str]:
+    return [
+        peer.name,
+        ", ".join(dict.fromkeys(peer.versions.values())) or DASH,
+        DASH if math.isnan(peer.difference) else f"{peer.difference:.1e}".replace("0.0e+00", "0"),
+        _interval(peer.latency_ms, 1),
+        "1" if peer.verdict == "reference" else _interval(peer.ratio, 3),
+        peer.reason or peer.verdict,
+    ]
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    if math.isnan(interval.value):
+        return DASH
+    ends = [f"{end:.{digits}f}" for end in (interval.low, interval.high) if not math.isnan(end)]
+    return f"{interval.value:.{digits}f}" + (f" [{', '.join(ends)}]" if ends else "")

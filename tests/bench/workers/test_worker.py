@@ -1,0 +1,166 @@
+"""Worker processes, peers' among them: the protocol, failures, and that they can be stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.peers.peer import Job
+from bench.workers.process import Worker
+from runtime.errors import MeasurementError
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+MakeWorker = Callable[..., Worker]
+
+
+def make_job(folder: Path, entry: str) -> Job:
+    inputs = folder / "inputs.npy"
+    np.save(inputs, np.random.default_rng(0).random((2, 3, 8, 8), np.float32))
+    return Job(
+        entry=f"fake_peers:{entry}",
+        model="",
+        checkpoint=None,
+        height=8,
+        width=8,
+        threads=3,
+        inputs=str(inputs),
+        outputs=str(folder / "outputs.npy"),
+        folder=str(folder),
+    )
+
+
+def open_job(worker: Worker, folder: Path, entry: str) -> None:
+    worker.ask("open", **asdict(make_job(folder, entry)))
+
+
+def turn(worker: Worker) -> float:
+    return float(worker.ask("turn")["seconds"])
+
+
+@pytest.fixture
+def make_worker(tmp_path: Path) -> Iterator[MakeWorker]:
+    workers = []
+
+    def make(entry: str | None = None, limit_s: float = 120.0) -> Worker:
+        worker = Worker("bench.peers.worker", threads=3, limit_s=limit_s)
+        workers.append(worker)
+        if entry is not None:
+            open_job(worker, tmp_path, entry)
+        return worker
+
+    yield make
+    for worker in workers:
+        worker.close()
+
+
+def state(pid: int) -> str:
+    """Return a process's state as /proc tells it: "T" for stopped, "" where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60.0
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_every_input_is_run_and_kept_and_each_turn_gives_one_time(
+    make_worker: MakeWorker, tmp_path: Path
+) -> None:
+    worker = make_worker("open_slow")
+    inputs = np.load(tmp_path / "inputs.npy")
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "outputs.npy"), inputs.mean(axis=1, keepdims=True)
+    )
+    assert [turn(worker) for _ in range(3)] == pytest.approx([0.020] * 3)
+
+
+def test_what_a_library_prints_is_no_answer(make_worker: MakeWorker) -> None:
+    worker = make_worker("open_talkative")
+    assert turn(worker) == pytest.approx(0.010)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("open_failing", r"^unexpected RuntimeError: no \?\[2J kernel for 8x8$"),
+        ("open_crashing", r"^its process ended with SIGSEGV \(about to crash\)$"),
+        ("open_exiting", "^its process ended with exit code 7$"),
+        ("no_such_entry", "no_such_entry"),
+    ],
+)
+def test_a_failure_is_told_in_words(make_worker: MakeWorker, entry: str, words: str) -> None:
+    with pytest.raises(MeasurementError, match=words):
+        make_worker(entry)
+
+
+def test_a_worker_that_is_gone_is_told_at_its_next_turn(make_worker: MakeWorker) -> None:
+    worker = make_worker("open_mean")
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(MeasurementError, match="SIGKILL, perhaps for lack of memory"):
+        turn(worker)
+
+
+def test_an_answer_has_a_limit(make_worker: MakeWorker, tmp_path: Path) -> None:
+    worker = make_worker(limit_s=0.5)
+    with pytest.raises(MeasurementError, match=r"^gave no answer within 0\.5 s$"):
+        open_job(worker, tmp_path, "open_hanging")
+    worker.close()
+    worker.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker.pid, 0)
+
+
+def test_variables_that_tune_one_peer_s_threads_are_left_out(
+    make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "4000")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(MeasurementError, match=r"^unexpected RuntimeError: OMP_NUM_THREADS=3$"):
+        make_worker("open_environment")
+
+
+@LINUX
+def test_a_worker_that_rests_is_stopped_until_it_is_asked(make_worker: MakeWorker) -> None:
+    worker = make_worker("open_spinning")
+    for _ in range(2):
+        worker.rest()
+        assert wait_for(lambda: state(worker.pid) == "T")
+        assert turn(worker) >= 0.0
+
+
+@LINUX
+def test_a_stopped_worker_does_not_outlive_its_coordinator(tmp_path: Path) -> None:
+    code = """if True:
+        import json, os, signal, sys
+        from pathlib import Path
+        from bench.workers.process import Worker
+        worker = Worker("bench.peers.worker", threads=1, limit_s=120.0)
+        worker.ask("open", **json.loads(sys.argv[1]))
+        worker.rest()
+        print(worker.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    job = json.dumps(asdict(make_job(tmp_path, "open_spinning")))
+    ran = subprocess.run(
+        [sys.executable, "-c", code, job],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()
+    pid = int(ran.stdout)
+    assert wait_for(lambda: state(pid) in ("", "Z"))
