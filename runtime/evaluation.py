@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from runtime.coco import Split
 from runtime.images import Size, load_scan, to_input
+from runtime.machine import available_cores
 from runtime.metrics import (
     METRICS,
     Calibration,
@@ -119,12 +120,24 @@ def score(
         outcomes: a sample's probability map float32 [H, W] in [0, 1] and mask [H, W] of 0 and 1,
             in the samples' order.
     """
-    calibration = CalibrationSums()
-    kept = []
-    for sample, (probability, mask) in zip(samples, outcomes, strict=True):
+
+    def measure(
+        sample: Sample, probability: NDArray[np.float32], mask: Mask
+    ) -> tuple[SampleSums, CalibrationSums]:
+        calibration = CalibrationSums()
         calibration.add(probability, mask)
         sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
-        kept.append(SampleSums(sample.file_name, *sums))
+        return SampleSums(sample.file_name, *sums), calibration
+
+    # In threads, so that the next outcome is computed meanwhile.
+    cores = available_cores()
+    items = ((sample, *outcome) for sample, outcome in zip(samples, outcomes, strict=True))
+    measured = map_ahead(lambda item: measure(*item), items, workers=cores, ahead=cores)
+    calibration = CalibrationSums()
+    kept = []
+    for sums, image in measured:
+        calibration.merge(image)
+        kept.append(sums)
         if on_image is not None:
             on_image(len(kept), len(samples))
     return Evaluation(

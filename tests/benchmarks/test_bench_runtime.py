@@ -58,8 +58,8 @@ def test_prediction(benchmark: BenchmarkFixture, exported: Path, what: str) -> N
     if what == "predictor":
         benchmark.pedantic(predictor, (pixels,), rounds=50, warmup_rounds=5)
     else:
-        inputs = to_input(pixels)[None]
-        benchmark.pedantic(predictor.run, (inputs,), rounds=50, warmup_rounds=5)
+        inputs = {file.inputs[0].name: to_input(pixels)[None]}
+        benchmark.pedantic(predictor._session.run, (None, inputs), rounds=50, warmup_rounds=5)
     note_percentiles(benchmark)
 
 
