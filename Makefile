@@ -25,8 +25,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Two at a time: much of what the tests wait for is one process's start, or a single thread.
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/installed
 	$(BIN)/pytest --benchmark-only
