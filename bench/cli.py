@@ -4,6 +4,7 @@ import click
 
 from bench.measure.cli import measure
 from bench.peers.cli import peers
+from bench.sweep.cli import sweep
 from runtime.cli.shell import Group
 
 DEFAULT = "measure"
@@ -29,3 +30,4 @@ def main() -> None:
 
 main.add_command(measure)
 main.add_command(peers)
+main.add_command(sweep)

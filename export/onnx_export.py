@@ -2,17 +2,17 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.description import describe_network
 from export.variants.forms import Optimisation, Precision, ending
 from export.writing import Order, write_networks
 from runtime.coco import Dataset, read_dataset
-from runtime.errors import CheckpointError, DataError
+from runtime.errors import CheckpointError, DataError, ModelError
 from runtime.machine import available_cores
 from runtime.metadata import Metadata
-from runtime.onnx_file import OnnxFile
+from runtime.onnx_file import OnnxFile, read_onnx
 from train.checkpoint import BEST, Checkpoint, build_network, load_checkpoint
 
 
@@ -105,6 +105,28 @@ def export_checkpoint(
         on_step=on_step,
     )
     return ExportResult((source,), write_networks(order, target))
+
+
+def is_exported(checkpoint: str | Path, output: str | Path) -> bool:
+    """Tell whether `output` is a checkpoint's plain file, as `export_checkpoint` wrote it.
+
+    It is where the file says of its network what the checkpoint says, down to the last digit of the
+    best epoch's validation metrics, and holds the graph and weights that its certificate is about.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded.
+    """
+    source, target = Path(checkpoint), Path(output)
+    loaded = load_checkpoint(source)
+    try:
+        file = read_onnx(target)
+    except ModelError:
+        return False
+    stated = file.metadata
+    if stated is None or stated.parity is None or stated.parity.digest != file.digest:
+        return False
+    described = describe_network(loaded, build_network(loaded, source), target.stem)
+    return replace(stated, parity=None) == described
 
 
 def comparison_data(source: Path, loaded: Checkpoint, data: str | Path | None) -> Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.coco import Split
-from runtime.images import Size, load_scan, to_input
+from runtime.images import Size, check_size, load_scan, resize_map, to_input
 from runtime.machine import available_cores
 from runtime.metrics import (
     METRICS,
@@ -76,24 +76,32 @@ def evaluate(
     split: Split,
     *,
     masks: MaskKind = "boxes",
+    size: Size | None = None,
     on_image: OnImage | None = None,
 ) -> Evaluation:
-    """Score a network on a split, at the size of its input.
+    """Score a network on a split.
 
     Images are decoded and masks drawn ahead in threads; the result does not depend on their
     timing. Beside an image's sums nothing is kept.
 
     Args:
+        size: (height, width) at which masks are drawn and probabilities compared with them, by
+            default that of the network's input; a probability map of another size is resized to it
+            (`runtime.images.resize_map`). Networks of several input sizes are only scored on the
+            same pixels where they are compared at one size.
         on_image: called with the number of images done and of all.
 
     Raises:
+        ConfigError: `size` is not possible.
         ImageError, AnnotationError: a sample cannot be read.
         ModelError: the network's output is not a probability map.
     """
+    compared_at = predictor.size if size is None else size
+    check_size(compared_at)
 
     def load(sample: Sample) -> tuple[NDArray[np.float32], Mask]:
         pixels = load_scan(sample.path, predictor.size).pixels
-        return to_input(pixels), sample.mask(predictor.size, masks)
+        return to_input(pixels), sample.mask(compared_at, masks)
 
     def outcomes() -> Iterator[tuple[NDArray[np.float32], Mask]]:
         loaded = map_ahead(
@@ -101,10 +109,11 @@ def evaluate(
         )
         while batch := list(islice(loaded, predictor.batch_size)):
             inputs = np.stack([image for image, _ in batch])
-            yield from zip(predictor.run(inputs), (mask for _, mask in batch), strict=True)
+            for probability, (_, mask) in zip(predictor.run(inputs), batch, strict=True):
+                yield resize_map(probability, compared_at), mask
 
     name = str(predictor.file.path)
-    return score(name, predictor.size, split.samples, outcomes(), on_image)
+    return score(name, compared_at, split.samples, outcomes(), on_image)
 
 
 def score(

@@ -81,8 +81,8 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
         ImageError, ConfigError: as `load_scan`.
     """
     name = describe(source)
-    if size is not None and not all(0 < side <= MAX_SIDE for side in size):
-        raise ConfigError(f"size: expected 1 to {MAX_SIDE} pixels a side, found {size}")
+    if size is not None:
+        check_size(size)
     if isinstance(source, np.ndarray):
         image = Image.fromarray(_to_uint8(source, name))
     elif isinstance(source, Image.Image):
@@ -105,6 +105,12 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
         raise ImageError(
             f"{name}: expected a complete image, found a damaged one ({fault})"
         ) from fault
+
+
+def check_size(size: Size) -> None:
+    """Raise ConfigError where an image cannot be brought to this (height, width)."""
+    if not all(0 < side <= MAX_SIDE for side in size):
+        raise ConfigError(f"size: expected 1 to {MAX_SIDE} pixels a side, found {size}")
 
 
 def resize_image(image: Image.Image, size: Size) -> NDArray[np.uint8]:

@@ -139,16 +139,25 @@ def go_on(
     return last.history, last.steps
 
 
-def _resumable(
-    path: Path, config: TrainConfig, data: DataFacts, encoder: EncoderWeights | None
-) -> Checkpoint:
-    last = load_checkpoint(path)
+def ensure_same_run(path: Path, last: Checkpoint, config: TrainConfig) -> None:
+    """Raise ConfigError where a run with these settings cannot go on from a checkpoint."""
     changed = same_run(config, last.config)
     if changed is not None:
         raise ConfigError(
             f"{path}: expected a run with {changed} {getattr(config, changed)!r}, found one with "
             f"{getattr(last.config, changed)!r}"
         )
+    if last.begun > config.epochs:
+        raise ConfigError(
+            f"{path}: expected at most {config.epochs} epochs, found {last.begun} trained"
+        )
+
+
+def _resumable(
+    path: Path, config: TrainConfig, data: DataFacts, encoder: EncoderWeights | None
+) -> Checkpoint:
+    last = load_checkpoint(path)
+    ensure_same_run(path, last, config)
     if _identity(encoder) != _identity(last.encoder_weights):
         raise ConfigError(
             f"{path}: expected a run that began with the encoder weights "
@@ -156,10 +165,6 @@ def _resumable(
         )
     if data.sha256 != last.data.sha256:
         raise ConfigError(f"{path}: expected a run on the same data, found one on other data")
-    if last.begun > config.epochs:
-        raise ConfigError(
-            f"{path}: expected at most {config.epochs} epochs, found {last.begun} trained"
-        )
     return last
 
 

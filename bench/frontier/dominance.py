@@ -1,14 +1,21 @@
 """Which files are dominated: another is as good in everything, and better in something.
 
 Looked at are soft IoU, latency, peak memory, multiply-accumulates and the file's size (Pareto's
-order). What a measurement cannot tell apart counts as equal.
+order). What a measurement cannot tell apart counts as equal: a latency that it does not rank, and a
+soft IoU where the 95 % interval of the paired difference holds 0. Where two files were not scored
+on the same images, their soft IoU is compared as it is.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.frontier.differences import iou_differences
 from bench.measure.result import BenchResult, ModelResult
 from bench.medians import Verdict
+from runtime.comparison import Interval
+
+Verdicts = Mapping[tuple[str, str], Verdict]
+Differences = Mapping[tuple[str, str], Interval]
 
 MEMORY_TOLERANCE = 0.05
 """Share by which two peaks may differ from one process to the next of the same network."""
@@ -42,7 +49,8 @@ def find_standings(result: BenchResult) -> dict[str, Standing]:
     """Return the standing of each file that has every figure, by its path."""
     points = [point for model in result.models if (point := as_point(model)) is not None]
     verdicts = {(r.one, r.other): r.verdict for r in result.rankings}
-    return {standing.name: standing for standing in stand(points, verdicts)}
+    differences = iou_differences(result.models)
+    return {standing.name: standing for standing in stand(points, verdicts, differences)}
 
 
 def as_point(model: ModelResult) -> Point | None:
@@ -62,23 +70,28 @@ def as_point(model: ModelResult) -> Point | None:
 
 
 def stand(
-    points: Sequence[Point], verdicts: Mapping[tuple[str, str], Verdict]
+    points: Sequence[Point], verdicts: Verdicts, differences: Differences
 ) -> tuple[Standing, ...]:
     """Return the standing of each point.
 
     Args:
         verdicts: of pairs of names in either order; a pair that is not there cannot be ranked.
+        differences: of soft IoU, likewise, the first name's minus the second's; the points' own
+            values decide about a pair that is not there.
     """
     return tuple(
-        Standing(point.name, tuple(p.name for p in points if dominates(p, point, verdicts)))
+        Standing(
+            point.name,
+            tuple(p.name for p in points if dominates(p, point, verdicts, differences)),
+        )
         for point in points
     )
 
 
-def dominates(one: Point, other: Point, verdicts: Mapping[tuple[str, str], Verdict]) -> bool:
+def dominates(one: Point, other: Point, verdicts: Verdicts, differences: Differences) -> bool:
     """Tell whether `one` is nowhere worse than `other`, and somewhere better."""
     signs = (
-        _sign(one.iou, other.iou),
+        _iou_sign(one, other, differences),
         _latency_sign(one.name, other.name, verdicts),
         _sign(other.memory_bytes, one.memory_bytes, MEMORY_TOLERANCE),
         _sign(other.macs, one.macs),
@@ -94,7 +107,17 @@ def _sign(one: float, other: float, tolerance: float = 0.0) -> int:
     return 1 if one > other else -1
 
 
-def _latency_sign(one: str, other: str, verdicts: Mapping[tuple[str, str], Verdict]) -> int:
+def _iou_sign(one: Point, other: Point, differences: Differences) -> int:
+    """Return 1 where the IoU of `one` is higher, -1 where it is lower, 0 where nobody can tell."""
+    if (one.name, other.name) in differences:
+        found = differences[one.name, other.name]
+        return int(found.low > 0.0) - int(found.high < 0.0)
+    if (other.name, one.name) in differences:
+        return -_iou_sign(other, one, differences)
+    return _sign(one.iou, other.iou)
+
+
+def _latency_sign(one: str, other: str, verdicts: Verdicts) -> int:
     signs = {"faster": 1, "slower": -1, "not ranked": 0}
     if (one, other) in verdicts:
         return signs[verdicts[one, other]]

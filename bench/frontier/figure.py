@@ -14,12 +14,20 @@ from runtime.report.figures import COLOURS, INK, PAPER, new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COSTS: tuple[tuple[str, Callable[[ModelResult], float | None]], ...] = (
-    ("latency, median, ms", lambda m: m.latency_ms.p50 if m.latency_ms else None),
-    ("peak memory, MB", lambda m: _millions((m.memory_bytes or {}).get("peak"))),
-    ("multiply-accumulates, G", lambda m: None if m.macs is None else m.macs / 1e9),
-    ("file, MB", lambda m: _millions(m.file_bytes)),
+Cost = tuple[str, Callable[[ModelResult], float | None]]
+"""What an axis is called, and how a cost is read; None where it was not measured."""
+
+LATENCY: Cost = ("latency, median, ms", lambda m: m.latency_ms.p50 if m.latency_ms else None)
+MEMORY: Cost = ("peak memory, MB", lambda m: _millions((m.memory_bytes or {}).get("peak")))
+MACS: Cost = (
+    "multiply-accumulates, G",
+    lambda m: None if m.macs is None else m.macs / 1e9,
 )
+PARAMETERS: Cost = ("parameters, M", lambda m: _millions(m.parameters))
+FILE: Cost = ("file, MB", lambda m: _millions(m.file_bytes))
+IOU = "soft IoU, mean over images"
+
+_COSTS = (LATENCY, MEMORY, MACS, FILE)
 
 
 def frontier_figure(result: BenchResult) -> Figure | None:
@@ -43,15 +51,20 @@ def frontier_figure(result: BenchResult) -> Figure | None:
                 _draw(axes, model, cost, COLOURS[index % len(COLOURS)], hollow)
                 on_the_right = cost**2 > min(costs) * max(costs)
                 _label(axes, model, cost, names[model.path], to_the_left=on_the_right)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.margins(x=0.1)
-        axes.set_xlabel(label)
+        set_cost_axis(axes, label)
     for axes in grid[:, 0]:
-        axes.set_ylabel("soft IoU, mean over images")
+        axes.set_ylabel(IOU)
     return figure
+
+
+def set_cost_axis(axes: "Axes", label: str) -> None:
+    """Make the horizontal axis one of a cost."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.margins(x=0.1)
+    axes.set_xlabel(label)
 
 
 def _draw(axes: "Axes", model: ModelResult, cost: float, colour: str, hollow: bool) -> None:

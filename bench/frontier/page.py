@@ -69,8 +69,10 @@ def bench_context(
 def _scored_on(result: BenchResult) -> str | None:
     for model in result.models:
         if (found := model.accuracy) is not None:
+            sizes = {model.accuracy.size for model in result.models if model.accuracy}
+            at = "x".join(map(str, found.size)) if len(sizes) == 1 else "the size of each input"
             return (
                 f"{found.data}, split {found.split}: {found.images} images in {found.groups} "
-                f"groups, masks from {found.masks}"
+                f"groups, masks from {found.masks}, compared with the probabilities at {at}"
             )
     return None

@@ -36,12 +36,12 @@ def frontier_table(result: BenchResult) -> Table:
             [
                 names[model.path],
                 "x".join(map(str, model.size)) if model.size else DASH,
-                _iou(model),
+                iou_cell(model),
                 _median(model),
-                _scaled((model.memory_bytes or {}).get("peak"), 1e6, 0),
-                _scaled(model.macs, 1e9, 2),
-                _scaled(model.parameters, 1e6, 2),
-                _scaled(model.file_bytes, 1e6, 1),
+                scaled((model.memory_bytes or {}).get("peak"), 1e6, 0),
+                scaled(model.macs, 1e9, 2),
+                scaled(model.parameters, 1e6, 2),
+                scaled(model.file_bytes, 1e6, 1),
                 _standing(standing.dominated_by if standing else None, names),
             ]
         )
@@ -76,7 +76,7 @@ def memory_table(result: BenchResult) -> Table:
     """Return memory by phase, in MB."""
     header = ("network", *(f"{phase.replace('_', ' ')}, MB" for phase in _PHASES))
     rows: list[list[object]] = [
-        [name, *(_scaled((model.memory_bytes or {}).get(phase), 1e6, 1) for phase in _PHASES)]
+        [name, *(scaled((model.memory_bytes or {}).get(phase), 1e6, 1) for phase in _PHASES)]
         for model, name in _named(result)
     ]
     return header, rows
@@ -136,7 +136,8 @@ def _named(result: BenchResult) -> list[tuple[ModelResult, str]]:
     return [(model, names[model.path]) for model in result.models]
 
 
-def _iou(model: ModelResult) -> Cell:
+def iou_cell(model: ModelResult) -> Cell:
+    """Write soft IoU with its interval."""
     found = model.accuracy
     if found is None:
         return Cell(DASH)
@@ -150,7 +151,8 @@ def _median(model: ModelResult) -> Cell:
     return Cell(f"{found.p50:.2f} [{found.low:.2f}, {found.high:.2f}]", found.p50)
 
 
-def _scaled(value: float | None, unit: float, digits: int) -> Cell:
+def scaled(value: float | None, unit: float, digits: int) -> Cell:
+    """Write a number in units of `unit`."""
     return decimals(None if value is None else value / unit, digits)
 
 

@@ -19,12 +19,15 @@ class Accuracy:
     """Soft metrics of a network on a split, means over images, and IoU's 95 % interval.
 
     Attributes:
-        size: (height, width) of the network's input.
+        size: (height, width) at which masks and probabilities were compared.
         groups: of similar images that the interval's bootstrap drew; as many as images where they
             are not known, and in what is taken from an evaluation file.
         iou_low, iou_high: the interval.
         pooled_iou: over all pixels together.
         iou_at_half: thresholded at 0.5, mean over images.
+        per_image_iou: soft IoU of each image, NaN where it is undefined, so that two networks can
+            be compared image by image; empty in results from before it was kept.
+        image_groups: the group of each image; empty where they are not known.
     """
 
     data: str
@@ -41,6 +44,8 @@ class Accuracy:
     iou_high: float
     pooled_iou: float
     iou_at_half: float
+    per_image_iou: tuple[float, ...] = ()
+    image_groups: tuple[int, ...] = ()
 
 
 def accuracy_of(
@@ -51,10 +56,13 @@ def accuracy_of(
     Args:
         groups: of the split's images, in their order; used where every image has one.
     """
-    known = [group for group in groups if group is not None]
+    known = tuple(group for group in groups if group is not None)
     images = len(evaluation.samples)
-    bootstrap = Bootstrap(images, known if len(known) == images else None)
-    interval = bootstrap.mean(soft_values(evaluation, "iou"))
+    if len(known) < images:
+        known = ()
+    bootstrap = Bootstrap(images, known or None)
+    each = soft_values(evaluation, "iou")
+    interval = bootstrap.mean(each)
     soft = {name: evaluation.soft.per_image[name].mean for name in STUDY_METRICS}
     return Accuracy(
         data=data,
@@ -68,6 +76,8 @@ def accuracy_of(
         iou_high=interval.high,
         pooled_iou=evaluation.soft.pooled.iou,
         iou_at_half=evaluation.thresholded.per_image["iou"].mean,
+        per_image_iou=tuple(float(value) for value in each),
+        image_groups=known,
     )
 
 
@@ -118,17 +128,20 @@ def _accuracy(model: _Model, report: _Report, path: Path) -> Accuracy:
         or "iou" not in model.pooled.keys() & model.thresholded.per_image
     ):
         raise DataError(f"{path}: expected an evaluation that seg-eval wrote, found another")
-    interval = Bootstrap(len(model.samples)).mean(np.array([s.iou for s in model.samples]))
+    each = tuple(sample.iou for sample in model.samples)
+    interval = Bootstrap(len(each)).mean(np.array(each))
     return Accuracy(
         data=report.data,
         split=report.split,
         masks=report.masks,
         size=model.size,
-        images=len(model.samples),
-        groups=len(model.samples),
+        images=len(each),
+        groups=len(each),
         **{name: model.per_image[name] for name in STUDY_METRICS},
         iou_low=interval.low,
         iou_high=interval.high,
         pooled_iou=model.pooled["iou"],
         iou_at_half=model.thresholded.per_image["iou"],
+        per_image_iou=each,
+        image_groups=(),
     )

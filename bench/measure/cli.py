@@ -1,10 +1,7 @@
 """`seg-bench measure`: the cost of files on this machine."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -40,6 +37,13 @@ _OUT = ARTIFACTS / "bench"
     default="boxes",
     show_default=True,
     help="What the target is drawn from.",
+)
+@click.option(
+    "--score-size",
+    type=click.IntRange(1, 8192),
+    metavar="N",
+    help="Compare masks and probabilities at this height and width.  [default: each network's "
+    "input]",
 )
 @click.option(
     "--evaluation",
@@ -97,6 +101,7 @@ def measure(
     data: Path | None,
     split_name: str,
     masks: "MaskKind",
+    score_size: int | None,
     evaluation: Path | None,
     size: int | None,
     batch_sizes: tuple[int, ...],
@@ -122,14 +127,17 @@ def measure(
     from bench.measure.run import Measurement, Settings
     from bench.measure.sampling import StoppingRule
     from runtime.errors import MeasurementError
-    from runtime.files import ensure_replaceable, ensure_writable
+    from runtime.files import ensure_apart, ensure_replaceable, ensure_writable
     from runtime.machine import available_cores
 
     if data is not None and evaluation is not None:
         raise click.UsageError("--data and --evaluation exclude each other")
+    if data is None and score_size is not None:
+        raise click.UsageError("--score-size needs --data")
     budget = Budget(**limits)
     result_file = json_file or out / "bench.json"
     ensure_writable(out)
+    ensure_apart(result_file, models)
     ensure_replaceable(result_file)
     settings = Settings(
         threads=threads or available_cores(),
@@ -137,10 +145,10 @@ def measure(
         batch_sizes=tuple(dict.fromkeys(batch_sizes)),
         rule=StoppingRule(max_seconds=max_seconds),
         limit_s=timeout,
-        scoring=None if data is None else _scoring(data, split_name, masks),
+        scoring=None if data is None else _scoring(data, split_name, masks, score_size),
         known={} if evaluation is None else read_accuracy(evaluation),
     )
-    with progress("Measure") as bar, _terminable():
+    with progress("Measure") as bar:
 
         def listener(label: str, done: int, total: int) -> None:
             bar(done, total, label)
@@ -161,26 +169,12 @@ def measure(
         raise MeasurementError(f"{', '.join(failed)}: could not be measured, or not wholly")
 
 
-def _scoring(data: Path, split: str, masks: "MaskKind") -> "Scoring":
+def _scoring(data: Path, split: str, masks: "MaskKind", size: int | None) -> "Scoring":
     from bench.measure.run import Scoring
     from runtime.coco import read_dataset
 
     read_dataset(data).split(split)  # else the files would be measured for nothing
-    return Scoring(str(data), split, masks)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return Scoring(str(data), split, masks, None if size is None else (size, size))
 
 
 def _render(result: "BenchResult", budget: "Budget") -> str:

@@ -27,7 +27,7 @@ from bench.workers.process import Worker
 from runtime.errors import MeasurementError
 from runtime.images import Size
 from runtime.machine import describe_machine
-from runtime.schema import from_dict
+from runtime.schema import from_dict, to_dict
 
 Listener = Callable[[str, int, int], None]
 """Called with what is being done, and how many steps are done and of how many."""
@@ -39,11 +39,17 @@ _MODULE = "bench.measure.worker"
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """The split that accuracy is measured on."""
+    """The split that accuracy is measured on.
+
+    Attributes:
+        size: (height, width) at which masks and probabilities are compared; by default that of
+            each network's input.
+    """
 
     data: str
     split: str = "test"
     masks: str = "boxes"
+    size: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +265,7 @@ class Measurement:
             self._done += 1
 
     def _evaluate(self, worker: Worker, name: str, scoring: Scoring) -> Accuracy:
-        answer = worker.ask("evaluate", data=scoring.data, split=scoring.split, masks=scoring.masks)
+        answer = worker.ask("evaluate", **to_dict(scoring))
         while "accuracy" not in answer:
             self._tell(f"{name}: accuracy, image {answer['done']} of {answer['of']}")
             answer = worker.next_answer()

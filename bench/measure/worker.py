@@ -101,7 +101,7 @@ class _Network:
         np.matmul(one, other, out=product)
         return {"seconds": time.perf_counter() - start}
 
-    def evaluate(self, data: str, split: str, masks: Any) -> Answer:
+    def evaluate(self, data: str, split: str, masks: Any, size: list[int] | None) -> Answer:
         from bench.measure.accuracy import accuracy_of
         from runtime.coco import read_dataset
         from runtime.evaluation import evaluate
@@ -112,6 +112,7 @@ class _Network:
             self._loaded(),
             chosen,
             masks=masks,
+            size=None if size is None else (size[0], size[1]),
             on_image=lambda done, total: self._service.tell({"done": done, "of": total}),
         )
         groups = [sample.group for sample in chosen.samples]

@@ -6,6 +6,7 @@ import click
 
 from bench.peers.peer import PEERS, REFERENCE
 from runtime.cli.shell import Command, json_option, progress, table, threads_option
+from runtime.cli.signals import stopping
 
 
 @click.command(cls=Command)
@@ -68,31 +69,38 @@ def peers(
 
     Each in a process of its own, on the same inputs and threads, in turn; the others are stopped
     meanwhile. A peer's time counts only when its probabilities are those of ONNX Runtime. One that
-    is not installed or cannot run the network is a row with the reason. Ctrl-C keeps what was
-    measured so far.
+    is not installed or cannot run the network is a row with the reason. Ctrl-C stops after the
+    current round and keeps what was measured so far.
     """
     from bench.peers.measure import compare_peers
     from bench.peers.tables import HEADER, conditions, peers_markdown, peers_rows
-    from runtime.files import write_json, write_text
+    from runtime.errors import StoppedError
+    from runtime.files import ensure_apart, ensure_replaceable, write_json, write_text
     from runtime.schema import to_dict
 
     chosen = [peer for peer in PEERS if not names or peer.name in (*names, REFERENCE)]
-    with progress("Peers") as bar:
-        result = compare_peers(
-            model,
-            checkpoint=checkpoint,
-            size=(size, size) if size else None,
-            threads=threads,
-            peers=chosen,
-            runs=runs,
-            seconds=seconds,
-            listener=bar,
-        )
-    if json_file is not None:
-        write_json(json_file, to_dict(result))
-    if markdown is not None:
-        write_text(markdown, peers_markdown(result))
-    click.echo(table(HEADER, peers_rows(result)))
-    click.echo(conditions(result))
-    if result.interrupted:
-        raise KeyboardInterrupt
+    outputs = [file for file in (json_file, markdown) if file is not None]
+    for file in outputs:
+        ensure_apart(file, [model])
+        ensure_replaceable(file)
+    with stopping() as stop:
+        with progress("Peers") as bar:
+            result = compare_peers(
+                model,
+                checkpoint=checkpoint,
+                size=(size, size) if size else None,
+                threads=threads,
+                peers=chosen,
+                runs=runs,
+                seconds=seconds,
+                listener=bar,
+                stop=stop,
+            )
+        if json_file is not None:
+            write_json(json_file, to_dict(result))
+        if markdown is not None:
+            write_text(markdown, peers_markdown(result))
+        click.echo(table(HEADER, peers_rows(result)))
+        click.echo(conditions(result))
+        if result.interrupted:
+            raise StoppedError(f"stopped after round {result.rounds}")

@@ -56,6 +56,7 @@ def compare_peers(
     tolerance: float = TOLERANCE,
     limit_s: float = LIMIT_S,
     listener: Listener = lambda done, total, note: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> PeersResult:
     """Run the same network in several runtimes, on the same inputs, and time those that agree.
 
@@ -73,6 +74,7 @@ def compare_peers(
         tolerance: the largest absolute difference of a probability with which a time counts.
         limit_s: seconds that a peer may take for an answer.
         listener: told how many rounds are done, of how many, and what is next.
+        stop: asked before each round; where it is True, the result is of those that are done.
 
     Raises:
         ModelError: the file cannot be run, or ONNX Runtime fails on it.
@@ -112,7 +114,7 @@ def compare_peers(
             if reference.reason:
                 raise ModelError(f"{model}: {REFERENCE}: {reference.reason}")
             _check(entrant, np.load(reference.job.outputs), tolerance)
-        rounds, interrupted = _take_turns(entrants, reference, runs, seconds, listener)
+        rounds, interrupted = _take_turns(entrants, reference, runs, seconds, listener, stop)
     return PeersResult(
         path=str(model),
         digest=file.digest,
@@ -180,31 +182,31 @@ def _take_turns(
     runs: int,
     seconds: float,
     listener: Listener,
+    stop: Callable[[], bool],
 ) -> tuple[int, bool]:
     """Fill in the samples of all peers that take part; return the rounds, and if interrupted."""
     rng = np.random.default_rng(0)
     start = time.monotonic()
     rounds = -WARM_UP
-    try:
-        while rounds < 1 or (rounds < runs and time.monotonic() - start < seconds):
-            if reference.worker is None:
-                return max(rounds, 0), False
-            listener(max(rounds, 0), runs, "in turn" if rounds >= 0 else "warm up")
-            for index in rng.permutation(len(entrants)):
-                entrant = entrants[index]
-                if entrant.worker is None:
-                    continue
-                try:
-                    taken = float(entrant.worker.ask("turn")["seconds"])
-                    entrant.worker.rest()
-                except MeasurementError as error:
-                    _leave_out(entrant, entrant.worker, str(error))
-                    continue
-                if rounds >= 0:
-                    entrant.seconds.append(taken)
-            rounds += 1
-    except KeyboardInterrupt:
-        return max(rounds, 0), True
+    while rounds < 1 or (rounds < runs and time.monotonic() - start < seconds):
+        if stop():
+            return max(rounds, 0), True
+        if reference.worker is None:
+            return max(rounds, 0), False
+        listener(max(rounds, 0), runs, "in turn" if rounds >= 0 else "warm up")
+        for index in rng.permutation(len(entrants)):
+            entrant = entrants[index]
+            if entrant.worker is None:
+                continue
+            try:
+                taken = float(entrant.worker.ask("turn")["seconds"])
+                entrant.worker.rest()
+            except MeasurementError as error:
+                _leave_out(entrant, entrant.worker, str(error))
+                continue
+            if rounds >= 0:
+                entrant.seconds.append(taken)
+        rounds += 1
     listener(runs, runs, "done")
     return rounds, False
 

@@ -48,7 +48,7 @@ class PeersResult:
         threads: of each peer.
         tolerance: the largest difference of a probability with which a time counts.
         rounds: in which every peer ran once, after the warm-up.
-        interrupted: by Ctrl-C, before the limits were reached.
+        interrupted: stopped before the limits were reached.
         peers: in the order they were asked for.
     """
 

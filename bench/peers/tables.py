@@ -29,7 +29,7 @@ def peers_rows(result: PeersResult) -> list[list[str]]:
 def conditions(result: PeersResult) -> str:
     """Return what the figures depend on, in a sentence or two."""
     machine = result.machine
-    until = ", until Ctrl-C" if result.interrupted else ""
+    until = ", then stopped" if result.interrupted else ""
     return (
         f"Batch 1, {result.height}x{result.width}, threads: {result.threads}, rounds: "
         f"{result.rounds}{until}. {machine.processor}, {machine.cores} cores of it usable, "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.shell import encoder_weights, encoder_weights_option, work_progress
 from runtime.cli.shell import (
     ARTIFACTS,
     PHANTOM,
@@ -57,13 +58,7 @@ _SPLITS: "dict[str, tuple[SplitKind, ...]]" = {
     show_default=True,
     help="The data set's own, or one that keeps groups of similar images together.",
 )
-@click.option(
-    "--encoder-weights",
-    multiple=True,
-    metavar="[ARCH=]imagenet|none|FILE",
-    help="Of a pretrained encoder; without ARCH= of resnet50. Repeat it.  "
-    "[default: imagenet; demo: none]",
-)
+@encoder_weights_option
 @click.option("--width", type=int, metavar="N", help="Instead of the preset's.")
 @click.option("--size", type=int, metavar="N", help="Instead of the preset's.")
 @click.option("--epochs", type=int, metavar="N", help="Instead of the preset's.")
@@ -86,7 +81,7 @@ def main(
     preset: str | None,
     networks: tuple[str, ...],
     splits: str,
-    encoder_weights: tuple[str, ...],
+    weights: tuple[str, ...],
     threads: int | None,
     out: Path | None,
     cache: Path,
@@ -116,7 +111,7 @@ def main(
         preset=chosen,
         networks=networks or PAIR,
         splits=_SPLITS[splits],
-        encoder_weights=_weights(encoder_weights, chosen),
+        encoder_weights=encoder_weights(weights, demo=chosen == "demo"),
         changes={name: value for name, value in changes.items() if value is not None},
         seed=seed,
         device=device,
@@ -128,44 +123,15 @@ def main(
             ensure_phantom(PHANTOM, on_image=bar)
     folder = out or ARTIFACTS / (f"study-{chosen}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    with stopping() as stop, progress("Study  ") as bar:
-        estimated: list[float] = []
-        told: set[str] = set()
-        in_terminal = sys.stderr.isatty()
-
-        def listener(label: str, done: float, total: float) -> None:
-            if total and not estimated:
-                click.echo(f"About {_duration(total)} of work on this machine, by estimate.")
-                estimated.append(total)
-            step = label.split(", epoch")[0]
-            if not in_terminal and step not in told:
-                click.echo(step, err=True)
-            told.add(step)
-            bar(round(done), max(1, round(total)), label)
-
+    with stopping() as stop, work_progress("Study  ") as listener:
         result, prepared = run_study(
             config, folder, cache=cache, command=command, listener=listener, stop=stop
         )
-        bar(1, 1, "write the report")
+        listener("write the report", 1.0, 1.0)
         page = write_study_report(result, prepared, folder)
     click.echo(_report(result))
     for path in (page, page.with_suffix(".md"), folder / "study.json"):
         click.echo(str(path))
-
-
-def _weights(options: tuple[str, ...], preset: str) -> dict[str, str]:
-    weights = {"resnet50": "none", "resnet34": "none", "swin": "none"} if preset == "demo" else {}
-    for option in options:
-        arch, equals, where = option.partition("=")
-        weights[arch if equals else "resnet50"] = where if equals else option
-    return weights
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{round(seconds)} s"
-    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
 
 
 def _report(result: "StudyResult") -> str:

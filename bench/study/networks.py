@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.study.config import StudyConfig
-from bench.study.estimate import seconds_per_image
 from bench.study.kept import Kept
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
-from bench.study.work import Work
+from bench.training import epochs_done, seconds_per_image, train_as_work
+from bench.work import Work
 from export.ensemble import export_ensemble
 from export.onnx_export import ExportResult, export_checkpoint
 from runtime.evaluation import Evaluation, evaluate
@@ -20,8 +20,6 @@ from runtime.predictor import Predictor
 from runtime.schema import to_dict
 from train.checkpoint import BEST
 from train.config import TrainConfig
-from train.epoch import Progress
-from train.loop import train_network
 
 _EXPORT_IMAGES = 100
 """What a file's comparison with PyTorch costs, in forward passes of one image, roughly."""
@@ -80,7 +78,7 @@ class Networks:
                     each = seconds_per_image(config)
                 images = {name: len(split.samples) for name, split in dataset.splits.items()}
                 epoch = each * (images["train"] + images["valid"] / 3)
-                left = config.epochs - self._epochs_done(kind, config)
+                left = config.epochs - epochs_done(self._folder / kind / config.name)
                 self._work.plan(f"train {network}, {kind}", epoch * left)
                 self._work.plan(f"export {network}, {kind}", each * _EXPORT_IMAGES / 3)
                 self._work.plan(f"evaluate {network}, {kind}", each * images["test"] / 3)
@@ -89,22 +87,10 @@ class Networks:
         """Train a network, or go on where its training was interrupted."""
         config = self._training(network, kind)
         self._work.begin(f"train {network}, {kind}")
-        before = self._epochs_done(kind, config) / config.epochs
-
-        def listener(step: Progress) -> None:
-            if step.phase == "train":
-                note = f"epoch {step.epoch}/{config.epochs}, loss {step.loss:.4f}"
-                self._work.advance((step.done / step.total - before) / (1.0 - before), note)
 
         def make() -> Trained:
-            result = train_network(
-                config,
-                self._folder / kind / config.name,
-                cache=self._cache,
-                resume=True,
-                listener=listener,
-                stop=self._work.stop,
-            )
+            folder = self._folder / kind / config.name
+            result = train_as_work(config, folder, self._cache, self._work)
             return Trained(
                 name=config.name,
                 checkpoint=result.best.relative_to(self._folder).as_posix(),
@@ -191,11 +177,6 @@ class Networks:
 
     def _training(self, network: str, kind: str) -> TrainConfig:
         return self._config.training(network, str(self._data.datasets[kind].root))
-
-    def _epochs_done(self, kind: str, config: TrainConfig) -> int:
-        """Return how many epochs of an interrupted run need not be trained again."""
-        history = self._folder / kind / config.name / "history.csv"
-        return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
 
     def _made_from(self, config: TrainConfig, kind: str) -> object:
         return [{**to_dict(config), "data": ""}, self._data.sha256[kind]]

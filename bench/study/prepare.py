@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.study.config import StudyConfig
 from bench.study.kept import Kept
-from bench.study.work import Work
+from bench.work import Work
 from runtime.audit import audit_dataset
 from runtime.audit_summary import AuditSummary, summarise
 from runtime.coco import Dataset, read_dataset

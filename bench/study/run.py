@@ -12,7 +12,7 @@ from bench.study.kept import Kept
 from bench.study.networks import Networks
 from bench.study.prepare import Prepared, prepare
 from bench.study.result import Exported, Leak, NetworkResult, SplitResult, StudyResult, Trained
-from bench.study.work import Listener, Work
+from bench.work import Listener, Work
 from runtime.comparison import Bootstrap, soft_values
 from runtime.evaluation import Evaluation
 from runtime.files import ensure_writable, write_json

@@ -10,8 +10,8 @@ from typing import Any
 from runtime.errors import StoppedError
 
 
-class Terminated(BaseException):
-    """SIGTERM came; what is open is closed on the way out, as with Ctrl-C."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; what is open is closed and kept on the way out, as with Ctrl-C."""
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 
 from runtime.coco import Dataset, Split
+from runtime.errors import ConfigError
 from runtime.evaluation import Evaluation, evaluate
 from runtime.floors import evaluate_floors
 from runtime.metrics import METRICS, STUDY_METRICS, scores
@@ -50,6 +51,44 @@ def test_it_scores_the_networks_output_against_the_masks(
     assert evaluation.soft.pooled.iou == pytest.approx(overlap / union, abs=1e-6)
     mean = np.mean([o / u for o, u in products])
     assert evaluation.soft.per_image["iou"].mean == pytest.approx(mean, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (48, 64), (16, 24)])
+def test_at_another_size_the_map_is_resized_and_the_mask_drawn_anew(
+    evaluation: Evaluation, model: Path, split: Split, size: tuple[int, int]
+) -> None:
+    predictor = Predictor(model, threads=1, batch_size=3)
+    found = evaluate(predictor, split, size=size)
+    assert found.size == size
+    if size == predictor.size:
+        # A batch of three may round otherwise than single images.
+        for one, two in zip(found.samples, evaluation.samples, strict=True):
+            assert scores(one.soft).iou == pytest.approx(scores(two.soft).iou, abs=1e-6)
+    overlaps = []
+    for sample, sums in zip(split.samples, found.samples, strict=True):
+        picture = Image.open(sample.path).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
+        image = (np.asarray(picture, np.float32) / 255.0).transpose(2, 0, 1)[None]
+        small = Image.fromarray(predictor.run(image)[0])
+        p = np.asarray(small.resize(size[::-1], Image.Resampling.BILINEAR), np.float64)
+        y = sample.mask(size).astype(np.float64)
+        assert sums.soft.pixels == sums.thresholded.pixels == size[0] * size[1]
+        assert scores(sums.soft).accuracy == pytest.approx(1 - np.abs(p - y).mean(), abs=1e-6)
+        assert scores(sums.soft).iou == pytest.approx(
+            np.minimum(p, y).sum() / np.maximum(p, y).sum(), abs=1e-6
+        )
+        decided = jaccard_score(y.ravel() == 1, p.ravel() >= 0.5, zero_division=0.0)
+        assert scores(sums.thresholded).iou == pytest.approx(decided, abs=1e-9)
+        overlaps.append([(y * p).sum(), np.maximum(p, y).sum()])
+    overlap, union = np.sum(overlaps, axis=0)
+    assert found.soft.pooled.iou == pytest.approx(overlap / union, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [(0, 32), (32, 1 << 14)])
+def test_a_size_that_is_not_possible_is_refused(
+    model: Path, split: Split, size: tuple[int, int]
+) -> None:
+    with pytest.raises(ConfigError, match="expected 1 to 8192 pixels a side"):
+        evaluate(Predictor(model, threads=1), split, size=size)
 
 
 def test_it_does_not_depend_on_threads_or_on_the_batch(

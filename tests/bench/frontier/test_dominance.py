@@ -1,18 +1,24 @@
 """Dominance against its definition on whole arrays, and recommendations against every file."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.frontier.budget import Budget, recommend
+from bench.frontier.differences import iou_differences
 from bench.frontier.dominance import Point, dominates, find_standings, stand
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import BenchResult, ModelResult
 from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
 from bench.medians import Verdict
+from runtime.comparison import Bootstrap, Interval, compare, soft_values
+from runtime.evaluation import Evaluation, score
 from runtime.machine import Machine
+from runtime.samples import Sample
 
 # Few values, so that ties are frequent; memory in steps beyond what counts as equal.
 LEVEL = st.integers(1, 3)
@@ -41,7 +47,7 @@ def test_dominated_is_what_another_point_is_nowhere_worse_than_and_somewhere_bet
     figures: list[tuple[int, ...]],
 ) -> None:
     points = points_of(figures)
-    standings = stand(points, verdicts_of(points))
+    standings = stand(points, verdicts_of(points), {})
     table = np.array(figures) * (1, -1, -1, -1, -1)
     for row, standing in zip(table, standings, strict=True):
         better = (table >= row).all(axis=1) & (table > row).any(axis=1)
@@ -55,20 +61,102 @@ def test_no_two_points_dominate_each_other_whatever_the_verdicts(
 ) -> None:
     points = points_of(figures)
     any_verdict: st.SearchStrategy[Verdict] = st.sampled_from(["faster", "slower", "not ranked"])
-    verdicts = {pair: data.draw(any_verdict) for pair in verdicts_of(points)}
+    pairs = list(verdicts_of(points))
+    verdicts = {pair: data.draw(any_verdict) for pair in pairs}
+    end = st.floats(-1.0, 1.0)
+    known = data.draw(st.sets(st.sampled_from(pairs))) if pairs else set()
+    differences = {pair: Interval(0.0, *sorted((data.draw(end), data.draw(end)))) for pair in known}
     for one in points:
-        assert not dominates(one, one, verdicts)
+        assert not dominates(one, one, verdicts, differences)
         for other in points:
-            assert not (dominates(one, other, verdicts) and dominates(other, one, verdicts))
+            either = dominates(one, other, verdicts, differences)
+            assert not (either and dominates(other, one, verdicts, differences))
 
 
 def test_what_cannot_be_told_apart_counts_as_equal() -> None:
     one = Point("one", 0.5, 10.0, 100.0, 5.0, 5.0)
     other = replace(one, name="other", latency_ms=11.0, memory_bytes=104.0)
-    assert not dominates(one, other, {("one", "other"): "not ranked"})
-    assert dominates(one, other, {("one", "other"): "faster"})
-    assert dominates(one, other, {("other", "one"): "slower"})
-    assert dominates(one, replace(other, memory_bytes=106.0), {})
+    assert not dominates(one, other, {("one", "other"): "not ranked"}, {})
+    assert dominates(one, other, {("one", "other"): "faster"}, {})
+    assert dominates(one, other, {("other", "one"): "slower"}, {})
+    assert dominates(one, replace(other, memory_bytes=106.0), {}, {})
+
+
+def test_a_higher_iou_only_counts_where_the_paired_difference_tells() -> None:
+    one = Point("one", 0.5, 10.0, 100.0, 5.0, 5.0)
+    other = replace(one, name="other", iou=0.49)
+    assert dominates(one, other, {}, {})
+    for low, high, dominated in ((-0.01, 0.03, False), (0.0, 0.02, False), (0.005, 0.015, True)):
+        difference = {("one", "other"): Interval(0.01, low, high)}
+        assert dominates(one, other, {}, difference) is dominated
+        mirrored = {("other", "one"): Interval(-0.01, -high, -low)}
+        assert dominates(one, other, {}, mirrored) is dominated
+    # Cheaper in all, and of an IoU that cannot be told from a higher one.
+    cheap = replace(other, name="cheap", macs=4.0)
+    assert dominates(cheap, one, {}, {("one", "cheap"): Interval(0.01, -0.01, 0.03)})
+    assert not dominates(cheap, one, {}, {})
+
+
+def scored(path: str, each: list[float], groups: tuple[int, ...] = ()) -> ModelResult:
+    mean = float(np.nanmean(each))
+    accuracy = Accuracy(
+        "d", "test", "boxes", (8, 8), len(each), len(set(groups)) or len(each),
+        1.0, 1.0, 1.0, mean, 0.0, 1.0, mean, mean, tuple(each), groups,
+    )  # fmt: skip
+    return ModelResult(path=path, accuracy=accuracy)
+
+
+IMAGES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=2, max_size=12)
+
+
+@given(IMAGES, st.booleans())
+def test_the_difference_of_two_files_is_that_of_their_evaluations(
+    images: list[tuple[int, int]], grouped: bool
+) -> None:
+    def evaluation(overlaps: list[int]) -> Evaluation:
+        outcomes = []
+        for overlap in overlaps:
+            mask = np.zeros((1, 20), np.uint8)
+            mask[0, :9] = 1
+            outcomes.append((np.where(np.arange(20) < overlap, 1.0, 0.0)[None], mask))
+        samples = tuple(Sample(Path(str(i)), str(i), 20, 1, (), None) for i in range(len(overlaps)))
+        return score("file", (1, 20), samples, outcomes)
+
+    one, other = (evaluation([pair[i] for pair in images]) for i in (0, 1))
+    groups = tuple(i // 2 for i in range(len(images))) if grouped else ()
+    bootstrap = Bootstrap(len(images), groups or None)
+    expected = compare(other, one, bootstrap).find("iou").difference
+    rows = [
+        scored(name, soft_values(e, "iou").tolist(), groups)
+        for name, e in (("one", one), ("other", other))
+    ]
+    ((pair, found),) = iou_differences(rows).items()
+    assert pair == ("one", "other")
+    for end in ("value", "low", "high"):
+        assert getattr(found, end) == pytest.approx(getattr(expected, end), abs=1e-12)
+
+
+def test_only_files_scored_on_the_same_images_are_paired() -> None:
+    one, other = scored("one", [0.5, 0.25, np.nan]), scored("other", [0.25, 0.25, 0.5])
+    found = iou_differences([one, other])["one", "other"]
+    assert found.value == pytest.approx(0.125)
+    unscored = replace(other, path="unscored", accuracy=None)
+    fewer = scored("fewer", [0.5, 0.25])
+    grouped = scored("grouped", [0.5, 0.25, 0.5], (0, 0, 1))
+    assert other.accuracy is not None
+    others = [
+        replace(other, path=str(number), accuracy=accuracy)
+        for number, accuracy in enumerate(
+            (
+                replace(other.accuracy, data="e"),
+                replace(other.accuracy, split="valid"),
+                replace(other.accuracy, masks="segmentation"),
+            )
+        )
+    ]
+    unknown = replace(other, path="unknown", accuracy=replace(other.accuracy, per_image_iou=()))
+    rows = [one, unscored, fewer, grouped, unknown, *others]
+    assert iou_differences(rows) == {}
 
 
 MODELS = st.lists(

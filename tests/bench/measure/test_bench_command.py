@@ -84,6 +84,7 @@ def test_wrong_use_is_told_before_anything_is_measured(
         ((model, "--data", phantom, "--split", "tset"), "expected a split 'tset'"),
         ((model, "--evaluation", tmp_path / "none.json"), "expected a file"),
         ((model, "--evaluation", "f", "--data", "d"), "exclude each other"),
+        ((model, "--score-size", 64), "--score-size needs --data"),
         ((model, "--json", tmp_path / "folder"), "found a folder or a device"),
         ((model, "--batch-size", 1), "not in the range"),
         (("measure",), "Missing argument"),
@@ -132,8 +133,8 @@ def test_a_stopped_run_leaves_what_was_measured_and_no_process(
         time.sleep(0.1)
     running.send_signal(sent)
     _, errors = running.communicate(timeout=60)
-    assert running.returncode == 130, errors
-    assert "Error: stopped by Ctrl-C" in errors
+    assert running.returncode == 128 + sent, errors
+    assert f"Error: stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}" in errors
     assert "Traceback" not in errors
     content = json.loads(result_file.read_text())
     assert content["complete"] is False

@@ -1,5 +1,6 @@
 """Measuring real files in real processes: what fails is a row, and the rest is measured."""
 
+import json
 import os
 import shutil
 import signal
@@ -23,7 +24,8 @@ from bench.measure.sampling import StoppingRule
 from bench.measure.stages import STAGES, example_jpeg, time_stages
 from bench.workers.process import Worker
 from export.inspection.file import inspect
-from runtime.coco import Dataset
+from runtime.coco import Dataset, read_dataset
+from runtime.comparison import soft_values
 from runtime.errors import DataError, MeasurementError
 from runtime.evaluation import evaluate
 from runtime.predictor import Predictor
@@ -196,12 +198,42 @@ def test_accuracy_from_an_evaluation_is_the_one_measured(
     assert known == {predictor.file.digest: measured}
     grouped = accuracy_of(evaluation, [1, 1, 2, 2], str(phantom), "test", "boxes")
     assert (measured.groups, grouped.groups) == (4, 2)
+    assert (measured.image_groups, grouped.image_groups) == ((), (1, 1, 2, 2))
     assert np.isclose(grouped.iou, measured.iou)
 
     (row,) = Measurement([model], replace(BRIEF, known=known)).run().models
     assert row.accuracy == measured
     (row,) = Measurement([model], replace(BRIEF, known=known, size=(64, 64))).run().models
     assert row.accuracy is None, "the evaluation is of another size"
+
+
+def test_the_score_of_each_image_is_kept_undefined_as_null(
+    model: Path, phantom: Path, tmp_path: Path
+) -> None:
+    scoring = Scoring(str(phantom), size=(48, 48))
+    result = Measurement([model], replace(BRIEF, scoring=scoring)).run()
+    (row,) = result.models
+    assert row.accuracy is not None
+    assert row.accuracy.size == (48, 48)
+    expected = evaluate(Predictor(model), read_dataset(phantom).split("test"), size=(48, 48))
+    assert row.accuracy.per_image_iou == pytest.approx(soft_values(expected, "iou"))
+    assert row.accuracy.iou == pytest.approx(np.mean(row.accuracy.per_image_iou))
+
+    undefined = (*row.accuracy.per_image_iou[1:], float("nan"))
+    changed = replace(row, accuracy=replace(row.accuracy, per_image_iou=undefined))
+    path = tmp_path / "result.json"
+    write_result(path, replace(result, models=(changed,)))
+    content = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert content["models"][0]["accuracy"]["per_image_iou"][-1] is None
+    (read,) = read_result(path).models
+    assert read.accuracy is not None
+    assert read.accuracy.per_image_iou == pytest.approx(undefined, nan_ok=True)
+    # A result from before the scores of each image were kept.
+    for name in ("per_image_iou", "image_groups"):
+        del content["models"][0]["accuracy"][name]
+    path.write_text(json.dumps(content))
+    (old,) = read_result(path).models
+    assert old == replace(row, accuracy=replace(row.accuracy, per_image_iou=(), image_groups=()))
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"data": "d", "split": "s", "masks": "m"}'])

@@ -186,11 +186,8 @@ def test_rounds_end_with_the_time(compare: Compare) -> None:
 
 
 def test_an_interruption_keeps_the_rounds_so_far(compare: Compare) -> None:
-    def press(done: int, total: int, note: str) -> None:
-        if done == 2:
-            raise KeyboardInterrupt
-
-    result = compare(*fakes(slow="open_slow"), runs=8, listener=press)
+    asked = iter([False, False, False, True])
+    result = compare(*fakes(slow="open_slow"), runs=8, stop=lambda: next(asked))
     assert result.interrupted
     assert result.rounds == 2
     assert [len(peer.seconds) for peer in result.peers] == [2, 2]

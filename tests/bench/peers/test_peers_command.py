@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import math
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +92,7 @@ def test_the_page_says_what_its_figures_depend_on(result: PeersResult) -> None:
     assert "Batch 1, 32x48, threads: 2, rounds: 8. Processor, 2 cores" in page
     assert result.digest in page
     stopped = dataclasses.replace(result, interrupted=True)
-    assert "rounds: 8, until Ctrl-C." in peers_markdown(stopped)
+    assert "rounds: 8, then stopped." in peers_markdown(stopped)
 
 
 def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Path) -> None:
@@ -116,17 +119,22 @@ def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Pat
         assert cells[3] in page.read_text()
 
 
-def test_ctrl_c_keeps_what_was_measured(
-    result: PeersResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_was_measured(
+    result: PeersResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:
-    stopped = dataclasses.replace(result, interrupted=True)
-    monkeypatch.setattr(bench.peers.measure, "compare_peers", lambda *_, **__: stopped)
+    def compare_peers(*_: object, stop: Callable[[], bool], **__: object) -> PeersResult:
+        os.kill(os.getpid(), sent)
+        assert stop()
+        return dataclasses.replace(result, interrupted=True)
+
+    monkeypatch.setattr(bench.peers.measure, "compare_peers", compare_peers)
     found = tmp_path / "peers.json"
     ran = call("network.onnx", "--json", found)
-    assert ran.exit_code == 130
+    assert ran.exit_code == 128 + sent
     assert json.loads(found.read_text())["interrupted"] is True
     assert "slow" in ran.output
-    assert ran.output.rstrip().endswith("stopped by Ctrl-C")
+    assert ran.output.rstrip().endswith("stopped after round 8")
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         for name in (
-            "train_network", "export_checkpoint", "export_ensemble", "evaluate", "evaluate_floors",
+            "train_as_work", "export_checkpoint", "export_ensemble", "evaluate", "evaluate_floors",
             "measure_latency", "seconds_per_image",
         ):  # fmt: skip
             patch.setattr(bench.study.networks, name, refuse)
@@ -121,13 +121,13 @@ def test_a_network_that_is_asked_for_later_is_all_that_is_trained(
 ) -> None:
     shutil.copytree(finished.folder, tmp_path / "out")
     trained = []
-    train = vars(bench.study.networks)["train_network"]
+    train = vars(bench.study.networks)["train_as_work"]
 
     def spy(config, *args, **kwargs):  # type: ignore[no-untyped-def]
         trained.append(config.name)
         return train(config, *args, **kwargs)
 
-    monkeypatch.setattr(bench.study.networks, "train_network", spy)
+    monkeypatch.setattr(bench.study.networks, "train_as_work", spy)
     again(
         finished, tmp_path / "out", networks=("scratch", "scratch-bce-dice"), splits=("original",)
     )

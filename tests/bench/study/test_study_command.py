@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from study_fixture import Finished
 
-import bench.study.networks
+import bench.training
 from bench.study.cli import main
 
 
@@ -86,13 +86,13 @@ def test_a_signal_stops_a_study_after_a_training_step(
 ) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "out")
     shutil.rmtree(folder / "original" / "unet-scratch-w4")
-    train = vars(bench.study.networks)["train_network"]
+    train = vars(bench.training)["train_network"]
 
     def signalled(*arguments: object, **settings: object) -> object:
         os.kill(os.getpid(), number)
         return train(*arguments, **settings)
 
-    monkeypatch.setattr("bench.study.networks.train_network", signalled)
+    monkeypatch.setattr("bench.training.train_network", signalled)
     # A shell's background, where the tests may run, ignores Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

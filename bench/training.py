@@ -1,11 +1,16 @@
-"""How long a training run will take, from a few steps of it."""
+"""A training run as a piece of work: how long it will take, and how far it is."""
 
 import time
+from pathlib import Path
 
 import torch
 
+from bench.work import Work
 from train.config import TrainConfig
+from train.epoch import Progress
+from train.loop import TrainResult, train_network
 from train.network import UNet
+from train.run_folder import HISTORY
 from train.setup import begin, choose_device, repeatable
 
 _IMAGES = 4
@@ -28,6 +33,30 @@ def seconds_per_image(config: TrainConfig) -> float:
         if config.channels_last:
             images = images.to(memory_format=torch.channels_last)
         return min(_step(network, images, dtype) for _ in range(_STEPS)) / _IMAGES
+
+
+def epochs_done(folder: Path) -> int:
+    """Return how many epochs of the run in `folder` need not be trained again."""
+    history = folder / HISTORY
+    return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
+
+
+def train_as_work(config: TrainConfig, folder: Path, cache: Path, work: Work) -> TrainResult:
+    """Train a network, or go on where its run in `folder` was interrupted.
+
+    Tells `work` how far its current piece is, and ends where that is to stop. Raises what
+    `train_network` raises.
+    """
+    before = epochs_done(folder) / config.epochs
+
+    def listener(step: Progress) -> None:
+        if step.phase == "train":
+            note = f"epoch {step.epoch}/{config.epochs}, loss {step.loss:.4f}"
+            work.advance((step.done / step.total - before) / (1.0 - before), note)
+
+    return train_network(
+        config, folder, cache=cache, resume=True, listener=listener, stop=work.stop
+    )
 
 
 def _step(network: UNet, images: torch.Tensor, dtype: torch.dtype) -> float:

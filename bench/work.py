@@ -1,4 +1,4 @@
-"""The work that a study has to do, so that it can say how far it is."""
+"""The work that a study or a sweep has to do, so that it can say how far it is."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,15 @@ from runtime.errors import StoppedError
 
 Listener = Callable[[str, float, float], None]
 """Called with what is being done, and the estimated seconds of work done and of all."""
+NOTE = ": "
+"""Between the name of a piece of work and what is told of it."""
 
 
 class Work:
     """Pieces of work with their estimated seconds, done one after the other.
 
     Args:
-        stop: tells whether the study shall stop.
+        stop: tells whether the work shall stop.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Work:
         """End the piece of work before, if there is one, and begin another, planned or not.
 
         Raises:
-            StoppedError: the study shall stop.
+            StoppedError: the work shall stop.
         """
         self.check(name)
         self._done += self._planned.get(self._current or "", 0.0)
@@ -45,7 +47,7 @@ class Work:
         self.advance(0.0)
 
     def check(self, name: str) -> None:
-        """Raise StoppedError if the study shall stop, at the piece of work called `name`."""
+        """Raise StoppedError if the work shall stop, at the piece of it called `name`."""
         if self.stop():
             raise StoppedError(f"stopped at: {name}; the same command goes on there")
 
@@ -53,4 +55,4 @@ class Work:
         """Tell that a share in [0, 1] of the current piece is done."""
         name = self._current or ""
         done = self._done + share * self._planned.get(name, 0.0)
-        self._listener(f"{name}, {note}" if note else name, done, self.total)
+        self._listener(f"{name}{NOTE}{note}" if note else name, done, self.total)

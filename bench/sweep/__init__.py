@@ -1,0 +1,1 @@
+"""Networks of several widths and input sizes: what each costs beside what it scores."""

@@ -1,0 +1,108 @@
+"""The picture of a sweep: what each width scores over what it costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from bench.frontier.figure import IOU, LATENCY, MACS, MEMORY, PARAMETERS, Cost, set_cost_axis
+from bench.measure.accuracy import Accuracy
+from bench.sweep.gains import lines
+from bench.sweep.result import SweepNetwork, SweepResult
+from bench.sweep.tables import by
+from runtime.report.figures import COLOURS, INK, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COSTS = (LATENCY, MACS, PARAMETERS, MEMORY)
+_MARKERS = "os^Dv"
+"""A further one each time that the colours are through."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    cost: float
+    accuracy: Accuracy
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The widths of one encoder at one input size, or a single file that was given."""
+
+    name: str
+    networks: Sequence[SweepNetwork]
+    colour: str
+    marker: str
+    labels_above: bool = False
+
+
+def sweep_figure(result: SweepResult) -> Figure | None:
+    """Draw soft IoU with its interval over each cost, the widths of an encoder joined by a line.
+
+    None where no file has both an accuracy and a latency.
+    """
+    drawn = _lines(result)
+    if not any(_points(line, result, LATENCY) for line in drawn):
+        return None
+    figure = new_figure(11.0, 8.0)
+    grid = figure.subplots(2, 2, sharey=True)
+    for axes, cost in zip(grid.flat, _COSTS, strict=True):
+        for line in drawn:
+            _draw(axes, line, _points(line, result, cost))
+        set_cost_axis(axes, cost[0])
+    for axes in grid[:, 0]:
+        axes.set_ylabel(IOU)
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5))
+    return figure
+
+
+def _lines(result: SweepResult) -> list[_Line]:
+    found = []
+    for index, (arch, size, networks) in enumerate(lines(result.networks)):
+        colour = COLOURS[index % len(COLOURS)]
+        marker = _MARKERS[index // len(COLOURS) % len(_MARKERS)]
+        # Lines of one encoder often lie upon each other where size makes no difference.
+        found.append(_Line(f"{arch}, {by(size)}", networks, colour, marker, bool(index % 2)))
+    for network in result.networks:
+        if network.taken:
+            colour = COLOURS[len(found) % len(COLOURS)]
+            found.append(_Line(Path(network.path).stem, [network], colour, "*"))
+    return found
+
+
+def _points(line: _Line, result: SweepResult, cost: Cost) -> list[_Point]:
+    """Return those of a line's networks of which the cost and the accuracy are known."""
+    points = []
+    for network in line.networks:
+        model = result.figures(network)
+        value = cost[1](model)
+        if value is not None and model.accuracy is not None:
+            label = "" if network.taken else str(network.width)
+            points.append(_Point(value, model.accuracy, label))
+    return points
+
+
+def _draw(axes: "Axes", line: _Line, points: Sequence[_Point]) -> None:
+    if not points:
+        return
+    costs = [point.cost for point in points]
+    axes.plot(costs, [point.accuracy.iou for point in points], color=line.colour, linewidth=1.4,
+              marker=line.marker, markersize=10 if line.marker == "*" else 6,
+              label=line.name)  # fmt: skip
+    for point in points:
+        ends = [point.accuracy.iou_low, point.accuracy.iou_high]
+        axes.plot([point.cost] * 2, ends, color=line.colour, linewidth=1.0, alpha=0.6)
+        axes.annotate(
+            point.label,
+            (point.cost, point.accuracy.iou),
+            xytext=(5, 4 if line.labels_above else -4),
+            textcoords="offset points",
+            va="bottom" if line.labels_above else "top",
+            fontsize=8,
+            color=INK,
+        )
