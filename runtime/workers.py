@@ -16,22 +16,35 @@ def map_ahead(
     """Yield `function(item)` for each item, in the items' order.
 
     At most `ahead` results are computed or waiting at any time, so memory does not grow with the
-    number of items, and the order does not depend on timing. An exception of `function` comes out
-    at its item's place.
+    number of items, and the order does not depend on timing. An exception of `function`, or of
+    `items`, comes out at its item's place.
 
     Raises:
         ValueError: `ahead` or `workers` is less than 1.
     """
     if ahead < 1:
         raise ValueError(f"ahead: expected 1 or more, found {ahead}")
-    source = iter(items)
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="map_ahead")
+
+    def submitted() -> Iterator[Future[Result]]:
+        source = iter(items)
+        while True:
+            try:
+                item = next(source)
+            except StopIteration:
+                return
+            except Exception as error:
+                failed: Future[Result] = Future()
+                failed.set_exception(error)
+                yield failed
+                return
+            yield pool.submit(function, item)
+
+    futures = submitted()
     try:
-        waiting: deque[Future[Result]] = deque(
-            pool.submit(function, item) for item in islice(source, ahead)
-        )
+        waiting = deque(islice(futures, ahead))
         while waiting:
             yield waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(source, 1))
+            waiting.extend(islice(futures, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

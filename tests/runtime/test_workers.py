@@ -121,13 +121,17 @@ def test_a_thread_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch
         next(results)
 
 
-def test_an_exception_of_the_source_comes_out_and_the_threads_end() -> None:
+@pytest.mark.parametrize("ahead", [1, 2, 3, 9])
+def test_an_exception_of_the_source_comes_out_at_its_place(ahead: int) -> None:
     def source() -> Iterator[int]:
-        yield 0
+        yield from range(4)
         raise ValueError("the source broke")
 
+    results = map_ahead(lambda n: n, source(), workers=2, ahead=ahead)
+    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="the source broke"):
-        list(map_ahead(lambda n: n, source(), workers=2, ahead=2))
+        next(results)
+    assert list(results) == []
     assert not threads()
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -63,6 +63,7 @@ class Trainings:
         arguments: Sequence[object],
         *,
         signals: Sequence[tuple[float, int]] = (),
+        signals_from: Path | None = None,
         kill_at: tuple[int, str] | None = None,
         curves: bool = True,
     ) -> tuple[int, str]:
@@ -70,6 +71,7 @@ class Trainings:
 
         Args:
             signals: what to send, and how many seconds after what was sent before.
+            signals_from: the file from whose appearance on the first seconds count.
             kill_at: the process kills itself at its nth write, HALF, BEFORE or AFTER.
             curves: whether the run ends with its picture, which takes longer than all the rest.
 
@@ -81,6 +83,7 @@ class Trainings:
         request = {
             "arguments": [str(argument) for argument in arguments],
             "signals": [[seconds, int(number)] for seconds, number in signals],
+            "signals_from": None if signals_from is None else str(signals_from),
             "kill_at": kill_at,
             "curves": curves,
         }
@@ -108,11 +111,14 @@ def _serve() -> None:
             _train(request)
         os.close(writing)
         status = None
+        if request["signals_from"] is not None:
+            appears = Path(request["signals_from"]).exists
+            status = _end(process, within=60.0, unless=appears)
         for seconds, number in request["signals"]:
-            status = _end(process, within=seconds)
-            if status is not None:
-                break
-            os.kill(process, number)
+            if status is None:
+                status = _end(process, within=seconds)
+            if status is None:
+                os.kill(process, number)
         with os.fdopen(reading, errors="replace") as output:
             text = output.read()
         if status is None:
@@ -120,10 +126,10 @@ def _serve() -> None:
         print(json.dumps([os.waitstatus_to_exitcode(status), text]), flush=True)  # noqa: T201
 
 
-def _end(process: int, within: float) -> int | None:
-    """Return a child's status if it ends within so many seconds."""
+def _end(process: int, within: float, unless: Callable[[], bool] = lambda: False) -> int | None:
+    """Return a child's status if it ends within so many seconds, and before `unless` is True."""
     deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not unless():
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
             return status

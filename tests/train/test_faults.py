@@ -284,7 +284,11 @@ def test_signals_stop_the_command_with_a_checkpoint(
     run = [*arguments, "--cache", tmp_path / "cache", "--out"]
     assert trainings.run([*run, tmp_path / "whole"], curves=False)[0] == 0
     for number, extra in ((signal.SIGTERM, []), (signal.SIGINT, ["--resume"])):
-        code, output = trainings.run([*run, tmp_path / "parts", *extra], signals=[(0.25, number)])
+        code, output = trainings.run(
+            [*run, tmp_path / "parts", *extra],
+            signals=[(0.25, number)],
+            signals_from=tmp_path / "parts" / ".lock",
+        )
         assert code == 128 + number, output
         assert f"Error: {tmp_path / 'parts'}: stopped after step " in output
         assert "Traceback" not in output

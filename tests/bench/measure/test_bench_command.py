@@ -126,6 +126,8 @@ def test_a_stopped_run_leaves_what_was_measured_and_no_process(
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
+        # The tests may run where SIGINT is ignored, as in a script's background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     for _ in range(600):
         if (faults / "hanging").exists() or running.poll() is not None:
