@@ -11,7 +11,7 @@ that `seg-data split` writes.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +48,13 @@ class Dataset:
 
     root: Path
     splits: Mapping[str, Split]
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """The COCO files, and the images that they name."""
+        for split in self.splits.values():
+            yield split.annotation_file
+            yield from (sample.path for sample in split.samples)
 
     @property
     def image_root(self) -> Path:

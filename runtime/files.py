@@ -93,12 +93,24 @@ def ensure_replaceable(path: str | os.PathLike[str]) -> None:
     temporary.unlink(missing_ok=True)
 
 
-def ensure_apart(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise OutputError where what is to be written would replace one of `inputs`."""
-    target = Path(path)
-    for source in inputs:
-        if target.exists() and Path(source).exists() and target.samefile(source):
-            raise OutputError(f"{path}: expected another file than the input {source}")
+def ensure_apart(
+    outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]
+) -> None:
+    """Raise OutputError where one of the files to be written would replace one of `inputs`."""
+    there = {found: path for path in outputs if (found := _identity(path)) is not None}
+    for source in inputs if there else ():
+        found = _identity(source)
+        if found is not None and found in there:
+            raise OutputError(f"{there[found]}: expected another file than the input {source}")
+
+
+def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return what two names of one file have in common; None where there is no file."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def ensure_writable(folder: str | os.PathLike[str]) -> None:

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ImageError, OutputError
+from runtime.files import ensure_apart
 from runtime.images import SUFFIXES, load_scan
 from runtime.metrics import THRESHOLD
 from runtime.overlay import draw_overlay, write_picture, write_probability
 from runtime.predictor import Predictor
+
+_MAP, _OVERLAY = ".probability", ".overlay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class FilePrediction:
 def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
     """Find the images that files, folders (searched to the bottom) and globs name, once each.
 
-    Results of a folder's images keep their place below it.
+    Results of a folder's images keep their place below it. Overlays and maps that lie in a folder
+    beside the image that they are of are no images of it.
 
     Raises:
         ImageError: a pattern names no image.
@@ -66,7 +70,9 @@ def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
 def _matches(pattern: str) -> list[FoundImage]:
     path = Path(pattern)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        files = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+        bases = {p.with_suffix("") for p in files}
+        files = sorted(p for p in files if _result_of(p) not in bases)
         if not files:
             raise ImageError(f"{path}: expected images in this folder, found none")
         return [FoundImage(p, p.relative_to(path).with_suffix("")) for p in files]
@@ -77,6 +83,12 @@ def _matches(pattern: str) -> list[FoundImage]:
     if not files:
         raise ImageError(f"{pattern}: expected an image, a folder or a glob, found nothing")
     return [FoundImage(p, Path(p.stem)) for p in files]
+
+
+def _result_of(path: Path) -> Path | None:
+    """Return the image, without its ending, whose map or overlay a file is by its name."""
+    base = path.with_suffix("")
+    return base.with_suffix("") if base.suffix in (_MAP, _OVERLAY) else None
 
 
 def predict_files(
@@ -98,13 +110,15 @@ def predict_files(
 
     Raises:
         ImageError, ModelError: an image cannot be read, or the network cannot be run on it.
-        OutputError: a result cannot be written.
+        OutputError: a result cannot be written, or would replace one of the images.
     """
+    results = (file for image in images for file in _results(image, Path(out), form))
+    ensure_apart(results, [image.path for image in images])
     written = []
     for index, image in enumerate(images):
         try:
             # Both before anything is written, so that an image has all its results or none.
-            pixels, probability = load_scan(image.path).pixels, predictor(image.path)
+            pixels, probability = _predicted(predictor, image.path)
         except ImageError as error:
             if on_error is None:
                 raise
@@ -116,6 +130,22 @@ def predict_files(
     return tuple(written)
 
 
+def _predicted(predictor: Predictor, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    try:
+        return load_scan(path).pixels, predictor(path)
+    except MemoryError as error:
+        raise ImageError(
+            f"{path}: expected an image for which there is memory, found too large a one"
+        ) from error
+
+
+def _results(image: FoundImage, out: Path, form: str) -> tuple[Path, Path]:
+    """Return the files of an image's map and overlay."""
+    base = out / image.name
+    names = f"{base.name}{_MAP}.{form}", f"{base.name}{_OVERLAY}.png"
+    return base.with_name(names[0]), base.with_name(names[1])
+
+
 def _write(
     image: FoundImage,
     out: Path,
@@ -123,9 +153,7 @@ def _write(
     pixels: NDArray[np.uint8],
     probability: NDArray[np.float32],
 ) -> FilePrediction:
-    base = out / image.name
-    map_file = base.with_name(f"{base.name}.probability.{form}")
-    overlay_file = base.with_name(f"{base.name}.overlay.png")
+    map_file, overlay_file = _results(image, out, form)
     write_probability(map_file, probability)
     write_picture(overlay_file, draw_overlay(pixels, probability))
     share = float((probability >= THRESHOLD).mean())

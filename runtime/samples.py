@@ -13,6 +13,7 @@ from runtime.errors import AnnotationError, DataError
 from runtime.files import confined
 from runtime.images import MAX_PIXELS, Size
 from runtime.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
+from runtime.printable import printable
 
 MaskKind = Literal["boxes", "segmentation"]
 SPECK_SHARE = 1e-4
@@ -93,14 +94,6 @@ def _side(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def _text(value: object, limit: int = 200) -> str:
-    """Return what a file holds as one line of text that any terminal and file can take."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(value)[:limit]
-    )
-
-
 def sound_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the categories of a COCO file that have an id."""
     categories = content.get("categories")
@@ -133,9 +126,11 @@ class SplitReader:
             raise AnnotationError(
                 f"{self.path}: expected a COCO file of up to {MAX_DEFECTS} defects, found more"
             )
-        identity = None if annotation is None else _text(annotation, 40)
+        identity = None if annotation is None else printable(annotation, 40)
         self.defects.append(
-            Defect(self.split, _text(where), identity, _text(found, 400), action, missing)
+            Defect(
+                self.split, printable(where, 200), identity, printable(found, 400), action, missing
+            )
         )
 
     def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
@@ -200,9 +195,11 @@ class SplitReader:
                 self.note(where, "the annotation id is used twice", "used", identity)
             category = entry.get("category_id")
             if type(category) not in (int, str) or category not in known:
-                self.note(where, f"an unknown category {_text(category, 40)}", "used", identity)
+                self.note(where, f"an unknown category {printable(category, 40)}", "used", identity)
             if image is None:
-                self.note(where, f"an unknown image id {_text(owner, 40)}", "left out", identity)
+                self.note(
+                    where, f"an unknown image id {printable(owner, 40)}", "left out", identity
+                )
                 continue
             box = self._box(entry.get("bbox"), image, identity)
             if box is not None:
@@ -213,7 +210,7 @@ class SplitReader:
     def _box(self, value: object, image: Sample, identity: object) -> Box | None:
         numbers = finite_numbers(value)
         if numbers is None or len(numbers) != 4:
-            self.note(image.file_name, f"a box of {_text(value, 80)}", "left out", identity)
+            self.note(image.file_name, f"a box of {printable(value, 80)}", "left out", identity)
             return None
         x, y, width, height = numbers
         inside = (

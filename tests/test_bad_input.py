@@ -18,6 +18,7 @@ from model_builder import ModelBuilder
 from PIL import Image
 from small_disk import small_disk
 
+from bench.cli import main as seg_bench
 from export.cli import main as export_onnx
 from runtime.cli.data import main as seg_data
 from runtime.cli.evaluate import main as seg_eval
@@ -276,6 +277,60 @@ def test_a_folder_without_permission(model: Path, phantom: Path, tmp_path: Path)
         assert ran.returncode == status, ran.stderr
     assert f"{result}: cannot be written, permission denied" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_a_result_does_not_replace_what_it_is_about(model: Path, data: Path) -> None:
+    coco = data / "test" / "_annotations.coco.json"
+    scan = next((data / "train").glob("*.png"))
+    link = data / "link.csv"
+    link.hardlink_to(scan)
+    network = data / "network.onnx"
+    shutil.copy(model, network)
+    evaluation = data / "evaluation.json"
+    assert run(seg_eval, model, "--data", data, "--json", evaluation).exit_code == 0
+    out = "--out", data / "bench"
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    for command, arguments in (
+        (seg_eval, (model, "--data", data, "--json", coco)),
+        (seg_eval, (model, "--data", data, "--csv", link)),
+        (seg_data, ("check", data, "--json", coco)),
+        (seg_data, ("report", data, "--out", scan)),
+        (seg_data, ("audit", data, "--json", scan)),
+        (seg_bench, (network, "--json", network, *out)),
+        (seg_bench, (network, "--data", data, "--json", coco, *out)),
+        (seg_bench, (network, "--evaluation", evaluation, "--json", evaluation, *out)),
+        (seg_bench, ("peers", network, "--json", network)),
+        (seg_bench, ("peers", network, "--markdown", network)),
+        (seg_bench, ("sweep", "--data", data, "--json", scan, *out)),
+    ):
+        assert_one_sentence(run(command, *arguments), "expected another file than the input")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    jpeg(scans / "b\x1b[2J\nError: no.jpg")
+    (scans / "c\x1b[2J\nError: no.jpg").write_bytes(b"no image")
+    ran = run(seg_predict, model, scans, "--on-error", "skip", "--out", tmp_path / "out")
+    assert ran.exit_code == 0, ran.output
+    assert ran.output.count("\\x1b[2J\\nError: no.jpg") >= 2
+    refused = run(seg_predict, model, scans, "--out", tmp_path / "out")
+    assert_one_sentence(refused, "expected an image")
+    for output in (ran.output, refused.output):
+        assert "\x1b" not in output
+        assert "\nError: no" not in output
+
+
+def test_an_evaluation_tells_of_defects_in_the_annotations(model: Path, data: Path) -> None:
+    arguments = (model, "--data", data, "--no-floors")
+    assert "left out of the masks" not in run(seg_eval, *arguments).output
+    edit_coco(data, lambda coco: coco["annotations"][0].update(bbox=[1, 2, float("nan"), 4]))
+    result = data / "result.json"
+    ran = run(seg_eval, *arguments, "--json", result)
+    assert ran.exit_code == 0, ran.output
+    assert "Note: 1 annotation of " in ran.output
+    assert "seg-data check shows them all" in json.loads(result.read_text())["warnings"][0]
 
 
 def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.frontier.differences import iou_differences
 from bench.measure.result import BenchResult, ModelResult
 
 
@@ -40,8 +41,9 @@ class Recommendation:
 
 
 def recommend(result: BenchResult, budget: Budget) -> Recommendation:
-    """Return the file of the highest IoU within the budget, the faster of two equal ones.
+    """Return the file of the highest IoU within the budget, or a faster one that is as good.
 
+    As good is one whose soft IoU the paired bootstrap cannot tell from it (`iou_differences`).
     Where only an IoU is asked for, it is the fastest file that reaches it; where no file's accuracy
     is known, and none is asked for, the fastest within the budget.
     """
@@ -58,8 +60,23 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
         return Recommendation(
             best.path, f"the fastest, {_of(fitting)}{_unsure(result, fitting, best)}"
         )
-    best = max(scored, key=lambda model: (_iou(model), -_latency(model)))
-    return Recommendation(best.path, f"the highest soft IoU, {_iou(best):.3f}, {_of(fitting)}")
+    highest = max(scored, key=lambda model: (_iou(model), -_latency(model)))
+    differences = iou_differences(scored)
+
+    def is_as_good(model: ModelResult) -> bool:
+        for pair in ((model.path, highest.path), (highest.path, model.path)):
+            if pair in differences:
+                return differences[pair].low <= 0.0 <= differences[pair].high
+        return _iou(model) == _iou(highest)
+
+    best = min(filter(is_as_good, scored), key=_latency)
+    if best is highest:
+        return Recommendation(best.path, f"the highest soft IoU, {_iou(best):.3f}, {_of(fitting)}")
+    return Recommendation(
+        best.path,
+        f"the fastest {_of(fitting)} whose soft IoU, {_iou(best):.3f}, the images cannot tell from "
+        f"the highest, {_iou(highest):.3f} ({highest.path})",
+    )
 
 
 def _latency(model: ModelResult) -> float:

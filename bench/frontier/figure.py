@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from bench.frontier.dominance import find_standings
 from bench.frontier.tables import short_names
 from bench.measure.result import BenchResult, ModelResult
-from runtime.report.figures import COLOURS, INK, PAPER, new_figure
+from runtime.report.figures import COLOURS, PAPER, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,8 @@ MACS: Cost = (
 PARAMETERS: Cost = ("parameters, M", lambda m: _millions(m.parameters))
 FILE: Cost = ("file, MB", lambda m: _millions(m.file_bytes))
 IOU = "soft IoU, mean over images"
+MARKERS = ("o", "s", "^", "D")
+"""For when there are more points to tell apart than colours."""
 
 _COSTS = (LATENCY, MEMORY, MACS, FILE)
 
@@ -42,51 +44,41 @@ def frontier_figure(result: BenchResult) -> Figure | None:
     figure = new_figure(11.0, 7.0)
     grid = figure.subplots(2, 2, sharey=True)
     for axes, (label, read) in zip(grid.flat, _COSTS, strict=True):
-        costs = [cost for model in shown if (cost := read(model)) is not None]
         for index, model in enumerate(shown):
-            cost = read(model)
-            if cost is not None:
-                standing = standings.get(model.path)
-                hollow = standing is not None and bool(standing.dominated_by)
-                _draw(axes, model, cost, COLOURS[index % len(COLOURS)], hollow)
-                on_the_right = cost**2 > min(costs) * max(costs)
-                _label(axes, model, cost, names[model.path], to_the_left=on_the_right)
+            standing = standings.get(model.path)
+            hollow = standing is not None and bool(standing.dominated_by)
+            _draw(axes, model, read(model), names[model.path].removesuffix(".onnx"), index, hollow)
         set_cost_axis(axes, label)
     for axes in grid[:, 0]:
         axes.set_ylabel(IOU)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 3))
     return figure
 
 
 def set_cost_axis(axes: "Axes", label: str) -> None:
-    """Make the horizontal axis one of a cost."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    """Make the horizontal axis one of a cost: logarithmic, unless all cost nearly the same."""
+    low, high = axes.dataLim.intervalx
+    if high > 3.0 * low:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(x=0.1)
     axes.set_xlabel(label)
 
 
-def _draw(axes: "Axes", model: ModelResult, cost: float, colour: str, hollow: bool) -> None:
+def _draw(
+    axes: "Axes", model: ModelResult, cost: float | None, name: str, index: int, hollow: bool
+) -> None:
     found = model.accuracy
-    assert found is not None
+    if cost is None or found is None:
+        return
+    colour = COLOURS[index % len(COLOURS)]
     axes.plot([cost, cost], [found.iou_low, found.iou_high], color=colour, linewidth=1.6)
-    axes.plot([cost], [found.iou], "o", markersize=7, markeredgecolor=colour,
-              markerfacecolor=PAPER if hollow else colour)  # fmt: skip
-
-
-def _label(axes: "Axes", model: ModelResult, cost: float, name: str, *, to_the_left: bool) -> None:
-    assert model.accuracy is not None
-    axes.annotate(
-        name.removesuffix(".onnx"),
-        (cost, model.accuracy.iou),
-        xytext=(-7 if to_the_left else 7, 0),
-        textcoords="offset points",
-        ha="right" if to_the_left else "left",
-        va="center",
-        fontsize=8,
-        color=INK,
-    )
+    axes.plot([cost], [found.iou], MARKERS[index // len(COLOURS) % len(MARKERS)], markersize=7,
+              markeredgecolor=colour, markerfacecolor=PAPER if hollow else colour,
+              linestyle="none", label=name)  # fmt: skip
 
 
 def _millions(value: float | None) -> float | None:

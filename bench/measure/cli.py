@@ -19,7 +19,6 @@ from runtime.cli.shell import (
 if TYPE_CHECKING:
     from bench.frontier.budget import Budget
     from bench.measure.result import BenchResult
-    from bench.measure.run import Scoring
     from runtime.samples import MaskKind
 
 _OUT = ARTIFACTS / "bench"
@@ -124,12 +123,14 @@ def measure(
     from bench.frontier.page import write_pages
     from bench.measure.accuracy import read_accuracy
     from bench.measure.result import write_result
-    from bench.measure.run import Measurement, Settings
+    from bench.measure.run import Measurement, Scoring, Settings
     from bench.measure.sampling import StoppingRule
+    from runtime.coco import read_dataset
     from runtime.errors import MeasurementError
     from runtime.files import ensure_apart, ensure_replaceable, ensure_writable
     from runtime.machine import available_cores
 
+    inputs = [*models, *([evaluation] if evaluation else ())]
     if data is not None and evaluation is not None:
         raise click.UsageError("--data and --evaluation exclude each other")
     if data is None and score_size is not None:
@@ -137,7 +138,14 @@ def measure(
     budget = Budget(**limits)
     result_file = json_file or out / "bench.json"
     ensure_writable(out)
-    ensure_apart(result_file, models)
+    ensure_apart([result_file], inputs)
+    scoring = None
+    if data is not None:
+        dataset = read_dataset(data)
+        dataset.split(split_name)  # else the files would be measured for nothing
+        ensure_apart([result_file], dataset.files)
+        side = None if score_size is None else (score_size, score_size)
+        scoring = Scoring(str(data), split_name, masks, side)
     ensure_replaceable(result_file)
     settings = Settings(
         threads=threads or available_cores(),
@@ -145,7 +153,7 @@ def measure(
         batch_sizes=tuple(dict.fromkeys(batch_sizes)),
         rule=StoppingRule(max_seconds=max_seconds),
         limit_s=timeout,
-        scoring=None if data is None else _scoring(data, split_name, masks, score_size),
+        scoring=scoring,
         known={} if evaluation is None else read_accuracy(evaluation),
     )
     with progress("Measure") as bar:
@@ -167,14 +175,6 @@ def measure(
     failed = [model.path for model in result.models if model.failure]
     if failed:
         raise MeasurementError(f"{', '.join(failed)}: could not be measured, or not wholly")
-
-
-def _scoring(data: Path, split: str, masks: "MaskKind", size: int | None) -> "Scoring":
-    from bench.measure.run import Scoring
-    from runtime.coco import read_dataset
-
-    read_dataset(data).split(split)  # else the files would be measured for nothing
-    return Scoring(str(data), split, masks, None if size is None else (size, size))
 
 
 def _render(result: "BenchResult", budget: "Budget") -> str:

@@ -82,7 +82,7 @@ def _open_without_arena(path: str, threads: int) -> Callable[[Any], object]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     options.enable_cpu_mem_arena = False
     session = onnxruntime.InferenceSession(path, options, providers=list(PROVIDERS))
     (name,) = (value.name for value in session.get_inputs())

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from bench.frontier.figure import IOU, LATENCY, MACS, MEMORY, PARAMETERS, Cost, set_cost_axis
+from bench.frontier.figure import (
+    IOU,
+    LATENCY,
+    MACS,
+    MARKERS,
+    MEMORY,
+    PARAMETERS,
+    Cost,
+    set_cost_axis,
+)
 from bench.measure.accuracy import Accuracy
 from bench.sweep.gains import lines
 from bench.sweep.result import SweepNetwork, SweepResult
@@ -18,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COSTS = (LATENCY, MACS, PARAMETERS, MEMORY)
-_MARKERS = "os^Dv"
-"""A further one each time that the colours are through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ def _lines(result: SweepResult) -> list[_Line]:
     found = []
     for index, (arch, size, networks) in enumerate(lines(result.networks)):
         colour = COLOURS[index % len(COLOURS)]
-        marker = _MARKERS[index // len(COLOURS) % len(_MARKERS)]
+        marker = MARKERS[index // len(COLOURS) % len(MARKERS)]
         # Lines of one encoder often lie upon each other where size makes no difference.
         found.append(_Line(f"{arch}, {by(size)}", networks, colour, marker, bool(index % 2)))
     for network in result.networks:

@@ -66,7 +66,7 @@ def run_sweep(
         dataset.split(name)
     taken = [_readable(path) for path in models]
     ensure_writable(out)
-    ensure_apart(result_file, models)
+    ensure_apart([result_file], [*models, *dataset.files])
     ensure_replaceable(result_file)
     with locked(out):
         runs = {out / name_of(run): run for run in config.networks}

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from runtime.errors import MeasurementError
+from runtime.printable import printable
 
 _THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_")
 _COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -139,8 +140,7 @@ class Worker:
 
 def _line(text: str) -> str:
     """Return text as one line that cannot move a terminal's cursor, whatever a file's names are."""
-    one = " ".join(text.split())[:400]
-    return "".join(character if character.isprintable() else "?" for character in one)
+    return printable(" ".join(text.split()), 400)
 
 
 def _environment(threads: int) -> dict[str, str]:

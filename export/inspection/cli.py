@@ -37,7 +37,7 @@ def main(model: Path, size: int | None, json_file: Path | None) -> None:
     from runtime.schema import to_dict
 
     if json_file is not None:
-        ensure_apart(json_file, [model])
+        ensure_apart([json_file], [model])
         ensure_replaceable(json_file)
     inspection = inspect(model, size=None if size is None else (size, size))
     click.echo(_render(inspection))

@@ -52,9 +52,13 @@ def check(folder: Path, json_file: Path | None) -> None:
     Reads each COCO file and decodes each image. Returns 1 where a defect forbids the set's use.
     """
     from runtime.check import check_dataset
-    from runtime.files import write_json
+    from runtime.coco import read_dataset
+    from runtime.files import ensure_apart, ensure_replaceable, write_json
     from runtime.schema import to_dict
 
+    if json_file is not None:
+        ensure_apart([json_file], read_dataset(folder).files)
+        ensure_replaceable(json_file)
     with progress("Check  ") as bar:
         report = check_dataset(folder, on_image=bar)
     if json_file is not None:
@@ -96,7 +100,7 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
     """
     require("report", "jinja2", "matplotlib", "scipy")
     from runtime.coco import read_dataset
-    from runtime.files import ensure_replaceable, write_json, write_text
+    from runtime.files import ensure_apart, ensure_replaceable, write_json, write_text
     from runtime.report.exploration import explore
     from runtime.report.exploration_page import exploration_html
     from runtime.report.exploration_tables import fences_table, summary_table, tests_table
@@ -107,6 +111,7 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
     if len(set(outputs)) < len(outputs):
         raise click.UsageError("--out and --json need two files")
     for file in outputs:
+        ensure_apart([file], dataset.files)
         ensure_replaceable(file)
     with progress("Explore") as bar:
         exploration = explore(dataset, on_image=bar)
@@ -169,14 +174,15 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     from runtime.audit import LinkRule, audit_dataset
     from runtime.audit_summary import summarise
     from runtime.coco import read_dataset
-    from runtime.files import ensure_replaceable, write_json, write_text
+    from runtime.files import ensure_apart, ensure_replaceable, write_json, write_text
     from runtime.report.audit_page import audit_page, exposure_table
     from runtime.schema import to_dict
 
+    dataset = read_dataset(folder)
     for file in (out, json_file):
         if file is not None:
+            ensure_apart([file], dataset.files)
             ensure_replaceable(file)
-    dataset = read_dataset(folder)
     summary = summarise(audit_dataset(dataset, LinkRule(**rule)))
     write_text(out, audit_page(dataset, summary))
     if json_file is not None:

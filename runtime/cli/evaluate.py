@@ -9,6 +9,7 @@ import click
 from runtime.cli.shell import (
     PHANTOM,
     Command,
+    counted,
     data_option,
     json_option,
     on_error_option,
@@ -19,6 +20,7 @@ from runtime.cli.shell import (
 )
 
 if TYPE_CHECKING:
+    from runtime.coco import Split
     from runtime.comparison import Comparison
     from runtime.evaluation import Evaluation
     from runtime.results import EvaluationReport
@@ -88,8 +90,8 @@ def main(
     from runtime.results import EvaluationReport, write_report, write_samples
 
     outputs = [file for file in (json_file, csv_file) if file is not None]
-    for output in outputs:
-        ensure_apart(output, models)
+    for file in outputs:
+        ensure_apart([file], models)
     if len(set(outputs)) < len(outputs):
         raise click.UsageError("--json and --csv need two files")
     for file in outputs:
@@ -99,6 +101,8 @@ def main(
         with progress("Phantom") as bar:
             ensure_phantom(PHANTOM, on_image=bar)
     dataset = read_dataset(data or PHANTOM)
+    for file in outputs:
+        ensure_apart([file], dataset.files)
     skip = on_error == "skip"
     split = dataset.split(split_name, missing=skip)
     side = (size, size) if size else None
@@ -132,6 +136,7 @@ def main(
         if not skip:
             raise
         warnings = (f"Whether these are the images trained on cannot be told: {error}",)
+    warnings = (*_defects(split), *warnings)
     report = EvaluationReport(
         str(dataset.root), split_name, masks, tuple(scored), known, compared, warnings, skipped
     )
@@ -142,6 +147,17 @@ def main(
         write_samples(csv_file, report)
     for file in outputs:
         click.echo(str(file))
+
+
+def _defects(split: "Split") -> tuple[str, ...]:
+    found = [defect for defect in split.defects if defect.action in ("left out", "clipped")]
+    if not found:
+        return ()
+    number = counted(len(found), "annotation")
+    return (
+        f"{number} of {split.annotation_file} left out of the masks, or clipped; the first: "
+        f"{found[0]}; seg-data check shows them all.",
+    )
 
 
 def _render(report: "EvaluationReport") -> str:

@@ -13,6 +13,7 @@ from runtime.cli.shell import (
     skipped_text,
     threads_option,
 )
+from runtime.printable import printable
 
 
 @click.command(cls=Command)
@@ -76,8 +77,8 @@ def main(
         raise ImageError(f"expected images that can be read, found none; the first: {skipped[0]}")
     for one in written:
         click.echo(
-            f"{one.image}: highest probability {one.highest:.3f}, "
-            f"{one.foreground_share:.2%} of the pixels at 0.5 or more -> {one.overlay}"
+            f"{printable(one.image)}: highest probability {one.highest:.3f}, "
+            f"{one.foreground_share:.2%} of the pixels at 0.5 or more -> {printable(one.overlay)}"
         )
     if skipped:
         click.echo(skipped_text(skipped))

@@ -14,6 +14,7 @@ import click
 from runtime.cli.signals import Terminated, terminable
 from runtime.errors import MissingExtraError, SegmentationError
 from runtime.machine import MAX_THREADS
+from runtime.printable import printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -65,11 +66,11 @@ class Group(click.Group):
 
 def _failure(error: Exception) -> "_Failure":
     if isinstance(error, SegmentationError):
-        return _Failure(str(error), error.exit_code)
+        return _Failure(printable(error), error.exit_code)
     if isinstance(error, MemoryError):
         return _Failure("the machine's memory is not enough for this", 1)
     message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-    return _Failure(" ".join(message.split()), 1)
+    return _Failure(printable(" ".join(message.split())), 1)
 
 
 class _Failure(click.ClickException):
@@ -125,7 +126,7 @@ def on_error_option(skipped: str) -> Callable[[Function], Function]:
 
 def skipped_text(reasons: Sequence[str]) -> str:
     """Return lines that tell of images that were skipped."""
-    told = [*reasons[:_TOLD], *(["..."] if len(reasons) > _TOLD else [])]
+    told = [*map(printable, reasons[:_TOLD]), *(["..."] if len(reasons) > _TOLD else [])]
     return "\n  ".join([f"Skipped, because they cannot be read ({len(reasons)}):", *told])
 
 

@@ -40,7 +40,7 @@ def main(
     if digest is not None and len(models) != 1:
         raise click.UsageError("--digest needs a single MODEL.onnx")
     if json_file is not None:
-        ensure_apart(json_file, models)
+        ensure_apart([json_file], models)
         ensure_replaceable(json_file)
     results: list[Verification] = []
     unreadable: list[str] = []

@@ -43,6 +43,45 @@ def test_a_pattern_that_names_nothing_is_refused(folder: Path, tmp_path: Path) -
             find_images([str(pattern)])
 
 
+def test_results_beside_their_images_are_no_images(model: Path, folder: Path) -> None:
+    lone = folder / "lone.overlay.png"
+    lone.write_bytes((folder / "a.png").read_bytes())
+    found = find_images([str(folder)])
+    predict_files(Predictor(model, threads=1), found, folder)
+    assert len(list(folder.rglob("*.png"))) == 3 + 2 * 4
+    assert {image.path for image in find_images([str(folder)])} >= {lone, folder / "a.png"}
+    assert len(find_images([str(folder)])) == len(found) == 4
+
+
+def test_a_result_does_not_replace_an_image(model: Path, folder: Path) -> None:
+    other = folder / "a.overlay.png"
+    other.write_bytes((folder / "a.png").read_bytes())
+    found = find_images([str(other), str(folder / "a.png")])
+    with pytest.raises(OutputError, match=r"a\.overlay\.png: expected another file than the input"):
+        predict_files(Predictor(model, threads=1), found, folder)
+    assert other.read_bytes() == (folder / "a.png").read_bytes()
+    assert not list(folder.glob("*.probability.png"))
+
+
+def test_an_image_for_which_there_is_no_memory_is_named_and_can_be_skipped(
+    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(path: Path) -> object:
+        if path.name == "b.JPG":
+            raise MemoryError
+        return load_scan(path)
+
+    monkeypatch.setattr("runtime.predict_files.load_scan", short)
+    found, told = find_images([str(folder)]), list[str]()
+    predictor = Predictor(model, threads=1)
+    with pytest.raises(ImageError, match=r"b\.JPG: expected an image for which there is memory"):
+        predict_files(predictor, found, tmp_path / "out")
+    written = predict_files(
+        predictor, found, tmp_path / "out", on_error=lambda error: told.append(str(error))
+    )
+    assert (len(written), len(told)) == (2, 1)
+
+
 @pytest.mark.parametrize("form", ["png", "npy"])
 def test_the_written_map_is_the_predicted_one(
     model: Path, folder: Path, tmp_path: Path, form: str

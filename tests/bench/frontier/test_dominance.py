@@ -255,6 +255,25 @@ def test_a_reason_says_what_was_decided_by_and_what_is_unsure() -> None:
     assert "the highest soft IoU is 0.7, asked for is 0.9" in none.reason
 
 
+@pytest.mark.parametrize(("shift", "path"), [(0.0, "0"), (0.5, "1")])
+def test_of_files_that_images_cannot_tell_apart_the_fastest_is_recommended(
+    shift: float, path: str
+) -> None:
+    """The slower file scores higher, on every image alike or on a bare majority of them."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.0, 0.1, 40)
+    result = result_of([(5, 4, 3), (6, 5, 3)])
+    scores = (0.3 + 0.0 * noise, 0.3 + 0.005 + shift + noise - noise.mean())
+    rows = tuple(
+        replace(row, accuracy=replace(row.accuracy, iou=each.mean(), per_image_iou=tuple(each)))
+        for row, each in zip(result.models, scores, strict=True)
+        if row.accuracy is not None
+    )
+    found = recommend(replace(result, models=rows), Budget(max_latency_ms=9))
+    assert found.path == path
+    assert ("cannot tell from the highest" in found.reason) == (path == "0")
+
+
 def test_a_file_without_a_figure_is_not_compared() -> None:
     result = result_of([(5, 4, 3), (None, 1, 1), (6, None, 1), (6, 3, None)])
     assert set(find_standings(result)) == {"0"}

@@ -107,7 +107,7 @@ def test_the_reference_is_opened_first_wherever_it_stands(compare: Compare) -> N
         ("open_wrong", "other numbers: 0.001 allowed"),
         ("open_nan", "other numbers: 0.001 allowed"),
         ("open_other_shape", "expected probabilities [2, 1, 32, 48], found [2, 32, 48]"),
-        ("open_failing", "unexpected RuntimeError: no ?[2J kernel for 32x48"),
+        ("open_failing", "unexpected RuntimeError: no \\x1b[2J kernel for 32x48"),
         ("open_crashing", "its process ended with SIGSEGV (about to crash)"),
     ],
 )

@@ -95,7 +95,7 @@ def test_what_a_library_prints_is_no_answer(make_worker: MakeWorker) -> None:
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ("open_failing", r"^unexpected RuntimeError: no \?\[2J kernel for 8x8$"),
+        ("open_failing", r"^unexpected RuntimeError: no \\x1b\[2J kernel for 8x8$"),
         ("open_crashing", r"^its process ended with SIGSEGV \(about to crash\)$"),
         ("open_exiting", "^its process ended with exit code 7$"),
         ("no_such_entry", "no_such_entry"),
