@@ -8,9 +8,12 @@ from pathlib import Path
 from runtime.coco import Dataset, Split, read_dataset
 from runtime.errors import AnnotationError, ImageError
 from runtime.images import load_scan
+from runtime.masks import pixels_outside
 from runtime.samples import Defect, Sample
 
 _DECODED = (64, 64)
+_ROUNDING = 0.5
+"""In pixels; as with boxes, which Roboflow rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,17 @@ def _image_defects(split: Split, sample: Sample, outlined: bool) -> list[Defect]
         found.append(Defect(split.name, sample.file_name, None, stated, "used, boxes are scaled"))
     if not outlined:
         return found
+    original = (sample.height, sample.width)
     try:
-        sample.mask(_DECODED, "segmentation")
+        sample.mask(original, "segmentation")  # the larger a mask, the longer its polygons
+        outside = pixels_outside((a.segmentation for a in sample.annotations), original)
     except AnnotationError as error:
         action = "refused with --masks segmentation, used with --masks boxes"
         found.append(Defect(split.name, sample.file_name, None, str(error), action))
+    else:
+        if outside > _ROUNDING:
+            text = f"a polygon up to {outside:g} pixels outside the image"
+            found.append(Defect(split.name, sample.file_name, None, text, "clipped"))
     return found
 
 

@@ -1,7 +1,8 @@
 """The exceptions that the toolkit raises on purpose.
 
 Each message is one sentence that names the file, what was expected and what was found. `exit_code`
-is what a command returns: 2 where the use or the input is at fault, 1 where the run itself failed.
+is what a command returns: 2 where the use or the input is at fault, or a result cannot be written,
+1 where the run itself failed.
 """
 
 

@@ -193,22 +193,33 @@ def without_nan(content: object) -> Any:
     return content
 
 
+def found_instead(path: Path) -> str | None:
+    """Return what is at `path` in the place of a regular file, for a message; None for a file."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "no file"
+    except (OSError, ValueError) as error:
+        return _reason(error)
+    if stat.S_ISREG(mode):
+        return None
+    # A pipe may never have anything to read, and a device never end.
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+
+
 def read_bytes(
     path: str | os.PathLike[str], *, limit: int, error: type[SegmentationError]
 ) -> bytes:
     """Return a file's content; raise `error` where it cannot be read or exceeds `limit` bytes."""
     source = Path(path)
     try:
-        status = source.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise error(f"{source}: expected a file, found a folder")
-        # A pipe may never have anything to read, and a device never end.
-        if not stat.S_ISREG(status.st_mode):
-            raise error(f"{source}: expected a file, found a pipe or a device")
-        if status.st_size > limit:
-            raise error(f"{source}: expected at most {limit} bytes, found {status.st_size}")
+        size = source.stat().st_size
+        if (found := found_instead(source)) is not None:
+            raise error(f"{source}: expected a file, found {found}")
+        if size > limit:
+            raise error(f"{source}: expected at most {limit} bytes, found {size}")
         with source.open("rb") as stream:
-            return stream.read(status.st_size)
+            return stream.read(size)
     except FileNotFoundError as fault:
         raise error(f"{source}: expected a file, found nothing of that name") from fault
     except (OSError, ValueError) as fault:
@@ -276,11 +287,16 @@ def confined(folder: Path, name: str) -> Path:
         DataError: `name` is absolute, empty, or leads out of `folder` (through `..` or a link).
     """
     root = folder.resolve()
+    found = repr(name[:200])
     try:
-        resolved = (root / name).resolve()
-        inside = bool(name) and resolved != root and resolved.is_relative_to(root)
+        if _is_below(root, (root / name).resolve()):
+            return folder / name
+        if _is_below(root, Path(os.path.normpath(root / name))):
+            found += ", a link that leads out of it"
     except (OSError, ValueError, RuntimeError):
-        inside = False
-    if not inside:
-        raise DataError(f"{folder}: expected a file name inside this folder, found {name[:200]!r}")
-    return folder / name
+        pass
+    raise DataError(f"{folder}: expected a file name inside this folder, found {found}")
+
+
+def _is_below(root: Path, path: Path) -> bool:
+    return path != root and path.is_relative_to(root)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from runtime.errors import ConfigError, ImageError
 from runtime.files import read_bytes
-from runtime.image_structure import check_structure
+from runtime.image_structure import check_rows, check_structure, unidentified
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
 Size = tuple[int, int]
@@ -26,6 +26,7 @@ Size = tuple[int, int]
 RESIZE_FILTER = "bilinear"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 1 << 26
+"""Of an image; beyond about 2**26.4 Pillow's own limit, `PIL.Image.MAX_IMAGE_PIXELS`, is lower."""
 MAX_SIDE = 8192
 MAX_FILE_BYTES = 1 << 28
 SCALE = np.float32(1.0) / np.float32(255.0)
@@ -81,6 +82,7 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
         ImageError, ConfigError: as `load_scan`.
     """
     name = describe(source)
+    content = None
     if size is not None:
         check_size(size)
     if isinstance(source, np.ndarray):
@@ -88,7 +90,8 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
     elif isinstance(source, Image.Image):
         image = source
     elif isinstance(source, str | os.PathLike | bytes):
-        image = _open(source if isinstance(source, bytes) else _read(source), name)
+        content = source if isinstance(source, bytes) else _read(source)
+        image = _open(content, name)
     else:
         raise ImageError(
             f"{name}: expected a path, an encoded file's bytes, a PIL image or an array, found "
@@ -100,6 +103,8 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
     try:
         if size is not None and image.format == "JPEG" and image is not source:
             image.draft("RGB", (size[1], size[0]))
+        if content is not None and image.format == "PNG":
+            _check_last_row(image, content, name)
         return _to_rgb(image, name), (height, width)
     except _DAMAGE as fault:
         raise ImageError(
@@ -153,16 +158,33 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 def _open(content: bytes, name: str) -> Image.Image:
     check_structure(content, name)
+    formats = ", ".join(_FORMATS)
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
     except _BOMBS as fault:
-        raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found more") from fault
+        limit = min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
+        raise ImageError(f"{name}: expected 1 to {limit} pixels, found more") from fault
+    except UnidentifiedImageError as fault:
+        found = unidentified(content)
+        raise ImageError(f"{name}: expected an image ({formats}), found {found}") from fault
     except _DAMAGE as fault:
-        found = "an empty file" if not content else "something else"
         raise ImageError(
-            f"{name}: expected an image ({', '.join(_FORMATS)}), found {found}"
+            f"{name}: expected an image ({formats}), found one that is damaged or asks for too "
+            f"much ({fault})"
         ) from fault
     return image
+
+
+def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:
+    """Raise ImageError where a PNG lacks its last row.
+
+    To inflate its data a second time takes half as long as to decode it, so that this is left out
+    where the last row holds anything: Pillow leaves the rows that are not there at zero. Those of
+    an interlaced image come in another order.
+    """
+    last = image.crop((0, image.height - 1, *image.size))
+    if image.info.get("interlace") or not np.asarray(last).any():
+        check_rows(content, name)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import runtime.images
 from runtime.errors import AnnotationError
-from runtime.images import MAX_PIXELS, Size
+from runtime.images import Size
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in the pixels of the original image."""
@@ -88,6 +89,17 @@ def mask_from_segmentations(
     return mask
 
 
+def pixels_outside(segmentations: Iterable[Any], original: Size) -> float:
+    """Return how far polygons that can be rasterised lie outside their image at most, in pixels."""
+    limits = (original[1], original[0])
+    outside = 0.0
+    for segmentation in segmentations:
+        for polygon in segmentation if isinstance(segmentation, list) else ():
+            points = np.reshape(np.array(polygon, np.float64), (-1, 2))
+            outside = max(outside, float(-points.min()), float((points - limits).max()))
+    return outside
+
+
 def _from_polygons(
     polygons: list[Any], original: Size, size: Size, where: str
 ) -> NDArray[np.uint8]:
@@ -119,7 +131,7 @@ def _from_polygons(
 
 def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> NDArray[np.uint8]:
     stated = runs.get("size")
-    if stated != list(original) or original[0] * original[1] > MAX_PIXELS:
+    if stated != list(original) or original[0] * original[1] > runtime.images.MAX_PIXELS:
         raise AnnotationError(
             f"{where}: expected a run-length encoding of size {list(original)}, found {stated!r}"
         )
@@ -147,14 +159,13 @@ def _run_lengths(counts: object, where: str) -> NDArray[np.int64]:
     the sixth says that more follow, and from the fourth run on a length is stored as the difference
     to the length two before (`rleFrString` in pycocotools' maskApi.c is the specification).
     """
-    if isinstance(counts, list) and all(
-        type(count) is int and 0 <= count <= MAX_PIXELS for count in counts
-    ):
+    most = runtime.images.MAX_PIXELS
+    if isinstance(counts, list) and all(type(c) is int and 0 <= c <= most for c in counts):
         return np.array(counts, np.int64)
     if not isinstance(counts, str) or len(counts) > MAX_RUN_CHARACTERS or not counts.isascii():
         raise AnnotationError(
-            f"{where}: expected run lengths as a list of integers from 0 to {MAX_PIXELS}, or as an "
-            f"ASCII string of up to {MAX_RUN_CHARACTERS} characters"
+            f"{where}: expected run lengths as a list of integers from 0 to {most}, or as an ASCII "
+            f"string of up to {MAX_RUN_CHARACTERS} characters"
         )
     codes = np.frombuffer(counts.encode("ascii"), np.uint8) - np.uint8(48)
     last = np.flatnonzero(codes & 0x20 == 0)  # of each length, its last character

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtime.errors import ModelError
+from runtime.files import found_instead
 from runtime.metadata import KEY, Metadata, parse_metadata
 from runtime.protobuf import Wire
 
@@ -116,11 +117,12 @@ def read_parts(path: Path, *, each_weight: bool = False) -> Parts:
     """
     try:
         size = path.stat().st_size
-        if path.is_dir():
-            raise ModelError(f"{path}: expected an ONNX file, found a folder")
-        if not path.is_file() or not 0 < size <= MAX_BYTES:
+        found = found_instead(path) or ("an empty file" if size == 0 else None)
+        if found is not None:
+            raise ModelError(f"{path}: expected an ONNX file, found {found}")
+        if size > MAX_BYTES:
             raise ModelError(
-                f"{path}: expected an ONNX file of up to {MAX_BYTES} bytes, found none"
+                f"{path}: expected an ONNX file of up to {MAX_BYTES} bytes, found {size}"
             )
         with path.open("rb") as stream:
             # Not closed by hand: an error's traceback may still hold slices of it.

@@ -1,6 +1,7 @@
 """Predicting image files, with a map and an overlay of each."""
 
 import glob
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,17 @@ def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
     beside the image that they are of are no images of it.
 
     Raises:
-        ImageError: a pattern names no image.
+        ImageError: a pattern names no image, or what cannot be read.
         OutputError: two images would write the same results.
     """
     found: dict[Path, FoundImage] = {}
     for pattern in patterns:
-        for image in _matches(pattern):
+        try:
+            matches = _matches(pattern)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ImageError(f"{error.filename or pattern}: cannot be read, {reason}") from error
+        for image in matches:
             found.setdefault(image.path.resolve(), image)
     owners: dict[Path, Path] = {}
     for image in found.values():
@@ -70,6 +76,8 @@ def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
 def _matches(pattern: str) -> list[FoundImage]:
     path = Path(pattern)
     if path.is_dir():
+        with os.scandir(path):  # what cannot be listed looks empty below
+            pass
         files = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
         bases = {p.with_suffix("") for p in files}
         files = sorted(p for p in files if _result_of(p) not in bases)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+import runtime.images
 from runtime.errors import AnnotationError, DataError
 from runtime.files import confined
-from runtime.images import MAX_PIXELS, Size
+from runtime.images import Size
 from runtime.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
 from runtime.printable import printable
 
@@ -166,9 +167,11 @@ class SplitReader:
 
     def _image(self, entry: dict[str, Any], name: str) -> Sample | None:
         width, height = _side(entry.get("width")), _side(entry.get("height"))
-        if not 0 < width * height <= MAX_PIXELS:
-            stated = f"{str(entry.get('width'))[:40]}x{str(entry.get('height'))[:40]}"
-            self.note(name, f"a stated size of {stated} pixels", "refused")
+        if not 0 < width * height <= runtime.images.MAX_PIXELS:
+            sides = (entry.get("width"), entry.get("height"))
+            stated = "x".join(repr(side)[:40] for side in sides)
+            what = "" if all(type(side) is int for side in sides) else ", not two integers"
+            self.note(name, f"a stated size of {stated} pixels{what}", "refused")
             return None
         try:
             path = confined(self.images, name)

@@ -261,14 +261,20 @@ def test_a_full_disk(
     assert left == {"filler", "earlier.json"}
 
 
+def bound_command(module: str) -> list[str]:
+    """A command in a process that permissions bind, which root has to be bound by."""
+    command = [sys.executable, "-c", f"from {module} import main; main()"]
+    if os.geteuid() != 0:
+        return command
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv, to give up root's right to read and write everywhere")
+    return ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
+
+
 def test_a_folder_without_permission(model: Path, phantom: Path, tmp_path: Path) -> None:
     """As the data's folder, which is fine, and as the results'."""
     closed = Path(shutil.copytree(phantom, tmp_path / "closed"))
-    command = [sys.executable, "-c", "from runtime.cli.evaluate import main; main()"]
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("needs setpriv, to give up root's right to write everywhere")
-        command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
+    command = bound_command("runtime.cli.evaluate")
     closed.chmod(0o555)
     command += [str(model), "--data", str(closed), "--threads", "1"]
     result = closed / "result.json"
@@ -331,6 +337,44 @@ def test_an_evaluation_tells_of_defects_in_the_annotations(model: Path, data: Pa
     assert ran.exit_code == 0, ran.output
     assert "Note: 1 annotation of " in ran.output
     assert "seg-data check shows them all" in json.loads(result.read_text())["warnings"][0]
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o333, 0o444])
+def test_a_folder_of_images_that_cannot_be_read(model: Path, tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    jpeg(folder / "a.jpg")
+    command = [*bound_command("runtime.cli.predict"), str(model), str(folder)]
+    folder.chmod(mode)
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    finally:
+        folder.chmod(0o755)
+    assert ran.returncode == 2
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith(f"Error: {folder}")
+    assert line.endswith(": cannot be read, permission denied")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_on_a_full_disk(phantom: Path, unbuffered: str) -> None:
+    code = "from runtime.cli.data import main; main()"
+    command = [sys.executable, "-c", code, "check", str(phantom)]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == (
+        "Error: standard output: cannot be written, no space left on device"
+    )
+    assert "Exception ignored" not in ran.stderr
 
 
 def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from runtime.errors import CheckpointError
-from runtime.files import write_bytes
+from runtime.files import found_instead, write_bytes
 from runtime.schema import from_dict, to_dict
 from train.config import TrainConfig
 from train.epoch import EpochSteps
@@ -108,8 +108,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         CheckpointError: there is no such file, or it is not a checkpoint of `train-unet`.
     """
     file = Path(path)
-    if not file.is_file():
-        raise CheckpointError(f"{file}: expected a checkpoint, found no file")
+    if (found := found_instead(file)) is not None:
+        raise CheckpointError(f"{file}: expected a checkpoint, found {found}")
     try:
         content = plain_load(file)
     except ValueError as error:

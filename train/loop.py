@@ -71,6 +71,8 @@ def train_network(
     out = Path(folder)
     device, dtype = choose_device(config)
     if (out / LAST).exists() and not (resume or overwrite):
+        with locked(out):  # by another process, it is not this one's to resume or to replace
+            pass
         raise OutputError(
             f"{out}: expected no finished or interrupted run, found one; give --resume, "
             "--overwrite or another --out"

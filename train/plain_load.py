@@ -26,13 +26,16 @@ def plain_load(path: Path) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Raise ValueError where the parts of an archive hold more than the file.
+    """Raise ValueError where the parts of an archive are damaged, or hold more than the file.
 
-    `torch.save` compresses nothing and writes each part once; a zip file could do otherwise.
+    `torch.save` compresses nothing and writes each part once; a zip file could do otherwise. It
+    also writes their checksums (CRC-32), which `torch.load` does not look at.
     """
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         held = sum(part.file_size for part in archive.infolist())
-    if held > path.stat().st_size:
-        raise ValueError(f"expected parts no larger than the file, found {held} bytes of them")
+        if held > path.stat().st_size:
+            raise ValueError(f"expected parts no larger than the file, found {held} bytes of them")
+        if (damaged := archive.testzip()) is not None:  # reads them in pieces
+            raise ValueError(f"expected whole parts, found {damaged} damaged")

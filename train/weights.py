@@ -8,6 +8,7 @@ from urllib.error import URLError
 from torch import Tensor
 
 from runtime.errors import CheckpointError
+from runtime.files import found_instead
 from train.encoders import Encoder, ResNetEncoder, TorchvisionEncoder
 from train.plain_load import plain_load
 
@@ -87,8 +88,8 @@ def _download(model: str) -> tuple[dict[str, Tensor], EncoderWeights]:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], EncoderWeights]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected encoder weights, found no file")
+    if (found := found_instead(path)) is not None:
+        raise CheckpointError(f"{path}: expected encoder weights, found {found}")
     metadata: dict[str, str] = {}
     try:
         if path.suffix == ".safetensors":

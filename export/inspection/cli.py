@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime.cli.shell import Command, counted, json_option, require, table
+from runtime.printable import printable
 
 if TYPE_CHECKING:
     from export.inspection.counts import Counts, Layer
@@ -79,7 +80,7 @@ def _file(inspection: "Inspection") -> str:
 
 def _short(text: str) -> str:
     """Return a name from a file as something to print: no control characters, no book."""
-    text = "".join(character if character.isprintable() else "?" for character in text)
+    text = printable(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
@@ -120,7 +121,7 @@ def _card(metadata: "Metadata") -> str:
             f"seed {training.seed}{', augmented' if training.augmented else ''}",
             f"  validation: {scores}",
         ]
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _layers(counts: "Counts") -> str:
@@ -207,7 +208,7 @@ def _uncounted(counts: "Counts") -> str:
     if not counts.uncounted:
         return ""
     lines = [
-        f"  {_short(entry.name)} ({_short(entry.operator)}): {entry.reason}"
+        f"  {_short(entry.name)} ({_short(entry.operator)}): {printable(entry.reason)}"
         for entry in counts.uncounted
     ]
     return "Not counted:\n" + "\n".join(lines)
@@ -221,7 +222,9 @@ def _certificate(metadata: "Metadata") -> str:
     parts = [("Certificate", metadata.parity), ("Conversion", metadata.conversion)]
     return "\n\n".join(
         f"{title}:\n"
-        + "\n".join(f"  {name}: {_entry(value)}" for name, value in to_dict(part).items())
+        + "\n".join(
+            printable(f"  {name}: {_entry(value)}") for name, value in to_dict(part).items()
+        )
         for title, part in parts
         if part is not None
     )

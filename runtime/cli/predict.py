@@ -55,7 +55,8 @@ def main(
     """Write the probability map and an overlay of each IMAGE: a file, a folder or a glob.
 
     Both have the image's own size. Red grows with the probability, a yellow line goes round what
-    is at least 0.5.
+    is at least 0.5. Of a folder, and of those below it, the regular files are taken that end in
+    .jpg, .jpeg, .png, .bmp, .tif, .tiff or .webp.
     """
     from runtime.errors import ImageError
     from runtime.predict_files import find_images, predict_files

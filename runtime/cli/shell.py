@@ -67,10 +67,25 @@ class Group(click.Group):
 def _failure(error: Exception) -> "_Failure":
     if isinstance(error, SegmentationError):
         return _Failure(printable(error), error.exit_code)
+    if isinstance(error, OSError) and error.filename is None and not _takes_output():
+        reason = (error.strerror or str(error)).lower()
+        return _Failure(f"standard output: cannot be written, {reason}", 1)
     if isinstance(error, MemoryError):
         return _Failure("the machine's memory is not enough for this", 1)
     message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
     return _Failure(printable(" ".join(message.split())), 1)
+
+
+def _takes_output() -> bool:
+    """Tell whether standard output takes the end of a line."""
+    try:
+        click.echo()
+    except OSError:
+        # Else Python tries to write the rest at its end, and changes the exit code.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return False
+    return True
 
 
 class _Failure(click.ClickException):
@@ -225,7 +240,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
 
 
 def counted(number: int, noun: str) -> str:

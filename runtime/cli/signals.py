@@ -1,13 +1,22 @@
 """What Ctrl-C (SIGINT) and SIGTERM do to a command."""
 
 import os
+import select
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from runtime.errors import StoppedError
+
+_REPEATED_S = 0.1
+"""How soon after the first a signal is the same one again, as from `timeout`, which sends it to a
+process and to its group."""
+_GRACE_S = 1.0
+"""How long the main thread has to handle a second signal."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -16,8 +25,11 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM raise Terminated, as SIGINT raises KeyboardInterrupt."""
-    with _handling({signal.SIGTERM: _terminate}):
+    """Let SIGTERM raise Terminated, as SIGINT raises KeyboardInterrupt.
+
+    A second signal ends the process even where neither can be raised (`_watched`).
+    """
+    with _handling({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}):
         yield
 
 
@@ -26,7 +38,7 @@ def stopping() -> Iterator[Callable[[], bool]]:
     """Yield what tells whether the work shall stop, because one of the signals came.
 
     The first leaves it to the work to end with StoppedError, whose exit code becomes 130 or 143; a
-    second one ends the command at once.
+    second one ends the command at once, or where C code is at work after a second (`_watched`).
     """
     received: list[int] = []
 
@@ -52,15 +64,89 @@ def _terminate(*_: object) -> None:
 
 
 @contextmanager
-def _handling(handlers: dict[int, Callable[[int, Any], None]]) -> Iterator[None]:
+def _handling(handlers: dict[int, Callable[[int, Any], Any]]) -> Iterator[None]:
     """Handle signals, but for those that are ignored, as SIGINT is in a script's background."""
-    before = {}
-    if threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handled: list[float] = []
+    with ExitStack() as undo:
         for number, handler in handlers.items():
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, handler)
+            earlier = signal.getsignal(number)
+            if earlier not in (signal.SIG_IGN, None):
+                signal.signal(number, _noting(handled, handler))
+                undo.callback(signal.signal, number, earlier)
+        undo.enter_context(_watched(handlers, handled))
+        yield
+
+
+def _noting(times: list[float], handler: Callable[[int, Any], Any]) -> Callable[[int, Any], Any]:
+    def call(number: int, frame: Any) -> Any:
+        times.append(time.monotonic())
+        return handler(number, frame)
+
+    return call
+
+
+@contextmanager
+def _watched(numbers: Collection[int], handled: list[float]) -> Iterator[None]:
+    """Let a second signal end the process where no handler can run.
+
+    Python's handlers run between two steps of the main thread. While that is in C code, in a graph
+    that never ends for instance, they wait; but each signal's number is written to a pipe at once
+    (`signal.set_wakeup_fd`), from which a thread reads.
+
+    Args:
+        handled: when handlers ran (`time.monotonic`), which they note themselves.
+    """
+    if sys.platform == "win32":  # select() takes no pipes there
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    watch = threading.Thread(target=_watch, args=(reading, numbers, handled), daemon=True)
+    watch.start()
+    earlier = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
         yield
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        signal.set_wakeup_fd(earlier)
+        os.close(writing)  # which ends the thread
+        watch.join()
+        os.close(reading)
+
+
+def _watch(pipe: int, numbers: Collection[int], handled: list[float]) -> None:
+    first = True
+    while received := os.read(pipe, 1):
+        number = received[0]
+        if number not in numbers:
+            continue
+        if first:
+            first = False
+            if not _stays_open(pipe, _REPEATED_S):
+                return
+            continue
+        came = time.monotonic() - _REPEATED_S  # a handler may run before this thread does
+        if not _stays_open(pipe, _GRACE_S):
+            return
+        if not handled or handled[-1] < came:
+            _end(number)
+
+
+def _stays_open(pipe: int, seconds: float) -> bool:
+    """Read for so long whatever comes, and tell whether more can."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        ready, _, _ = select.select([pipe], [], [], left)
+        if ready and not os.read(pipe, 64):
+            return False
+    return True
+
+
+def _end(number: int) -> None:
+    """End the process without closing what is open; what it was writing, it wrote beside."""
+    name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    with suppress(OSError):
+        os.write(2, f"\nError: stopped by {name} in the middle of a computation\n".encode())
+    os._exit(128 + number)

@@ -30,7 +30,7 @@ from export.conversion import convert, count_macs
 from export.inspection.cli import main
 from export.inspection.file import Inspection
 from runtime.errors import ConfigError, ModelError, SegmentationError
-from runtime.metadata import InputSpec
+from runtime.metadata import KEY, InputSpec
 from runtime.onnx_file import read_onnx
 from runtime.schema import to_dict
 from train.network import UNet
@@ -700,9 +700,22 @@ def test_names_from_a_file_do_nothing_to_the_terminal(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(path)])
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.output
-    assert "acme?:Warp" in result.output
+    assert "acme\\n:Warp" in result.output
     assert max(len(line) for line in result.output.splitlines()) < 250
     assert inspect(path).counts.layers[0].name == name
+
+
+def test_metadata_from_a_file_stays_in_its_lines(model: Path, tmp_path: Path) -> None:
+    changed = onnx.load(model)
+    (entry,) = (entry for entry in changed.metadata_props if entry.key == KEY)
+    document = json.loads(entry.value)
+    text = "scans\nError: \x1b[2Jall is well\r"
+    document["training"]["data_name"] = document["parity"]["images_from"] = text
+    entry.value = json.dumps(document)
+    result = CliRunner().invoke(main, [str(saved(changed, tmp_path))])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("scans\\nError: \\x1b[2Jall is well\\r") == 2
+    assert all(line.isprintable() for line in result.output.split("\n"))
 
 
 def test_inspecting_loads_no_pytorch(model: Path) -> None:

@@ -138,22 +138,66 @@ def test_an_image_of_another_size_than_stated_is_used_and_its_boxes_scaled(copy:
     assert check_dataset(copy).usable
 
 
-@pytest.mark.parametrize("segmentation", [None, [[1, 2]], {"size": [64, 64], "counts": [1]}])
-def test_a_bad_segmentation_forbids_only_segmentation_masks(
-    copy: Path, segmentation: object
-) -> None:
-    identity = coco(copy / "train")["images"][0]["id"]
+def outline_the_first(folder: Path, segmentation: object) -> None:
+    """Give the annotations of the first image this segmentation."""
+    identity = coco(folder)["images"][0]["id"]
 
     def change(content: dict[str, Any]) -> None:
         for annotation in content["annotations"]:
             if annotation["image_id"] == identity:
                 annotation["segmentation"] = segmentation
 
-    edit(copy / "train", change)
+    edit(folder, change)
+
+
+@pytest.mark.parametrize("segmentation", [None, [[1, 2]], {"size": [64, 64], "counts": [1]}])
+def test_a_bad_segmentation_forbids_only_segmentation_masks(
+    copy: Path, segmentation: object
+) -> None:
+    outline_the_first(copy / "train", segmentation)
     _, action, fatal = only_defect(copy, "train")
     assert "--masks segmentation" in action
     assert "--masks boxes" in action
     assert not fatal
+
+
+def test_a_polygon_that_is_too_long_for_a_mask_of_the_images_size_is_found(copy: Path) -> None:
+    """At a smaller size, as images are decoded at here, it would be short enough."""
+    image = first_image(copy / "train")
+    Image.open(image).resize((640, 640)).save(image)
+
+    def enlarge(content: dict[str, Any]) -> None:
+        content["images"][0] |= {"width": 640, "height": 640}
+
+    edit(copy / "train", enlarge)
+    outline_the_first(copy / "train", [[0, 0, 640, 640] * 10_000])
+    found, action, _ = only_defect(copy, "train")
+    assert "expected polygons of up to 4194304 pixels round" in found
+    assert "refused with --masks segmentation" in action
+
+
+@pytest.mark.parametrize(
+    ("polygon", "pixels"),
+    [
+        ([0, 0, 1e9, 0, 1e9, 1e9], "1e+09"),
+        ([10, 10, 20, 10, 20, -3], "3"),
+        ([10, 10, 20, 10, 65, 20], "1"),
+        ([10, 10, 20, 10, 20, 66.5], "2.5"),
+    ],
+)
+def test_a_polygon_that_leaves_the_image_is_found(
+    copy: Path, polygon: list[float], pixels: str
+) -> None:
+    outline_the_first(copy / "train", [[1, 1, 5, 1, 5, 5], polygon])
+    found, action, fatal = only_defect(copy, "train")
+    assert found == f"a polygon up to {pixels} pixels outside the image"
+    assert (action, fatal) == ("clipped", False)
+    assert check_dataset(copy).usable
+
+
+def test_a_polygon_that_is_rounded_out_of_the_image_is_no_defect(copy: Path) -> None:
+    outline_the_first(copy / "train", [[-0.5, 0, 64.5, 0, 64, 64.5]])
+    assert check_dataset(copy).defects == ()
 
 
 @pytest.mark.parametrize("segmentation", [None, []])

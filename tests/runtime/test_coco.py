@@ -236,6 +236,11 @@ def test_a_stated_size_that_cannot_be_stops_the_split(
     assert_refused(tmp_path, split, "a stated size")
 
 
+def test_a_stated_size_in_text_is_called_so(tmp_path: Path) -> None:
+    split, _ = defects(tmp_path, image(width="640", height=480))
+    assert_refused(tmp_path, split, "a stated size of '640'x480 pixels, not two integers")
+
+
 def test_an_image_through_a_link_out_of_the_folder_stops_the_split(tmp_path: Path) -> None:
     root = write(tmp_path / "data", content())
     (root / "train" / "a.png").rename(tmp_path / "secret.png")

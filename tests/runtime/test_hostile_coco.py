@@ -9,7 +9,7 @@ import pytest
 from memory_bound import bounded
 from PIL import Image
 
-from runtime import masks, samples
+from runtime import images, masks, samples
 from runtime.audit import LinkRule, audit_dataset
 from runtime.check import check_dataset
 from runtime.coco import read_dataset
@@ -52,6 +52,17 @@ def test_a_file_name_that_leaves_the_folder(tmp_path: Path, way: str) -> None:
     with pytest.raises(AnnotationError, match="expected a file name inside this folder"):
         read_dataset(write_coco(root, content)).split("train")
     assert not check_dataset(root).usable
+
+
+def test_a_stated_size_has_the_limit_of_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = coco(tmp_path)
+    content["images"][0] |= {"width": 16_384, "height": 16_384}
+    with pytest.raises(AnnotationError, match="a stated size of 16384x16384 pixels"):
+        read_dataset(write_coco(tmp_path, content)).split("train")
+    monkeypatch.setattr(images, "MAX_PIXELS", 1 << 28)
+    assert read_dataset(tmp_path).split("train").samples
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])

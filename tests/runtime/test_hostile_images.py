@@ -1,15 +1,18 @@
 """Images that ask for more than they hold."""
 
 import io
+import re
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from memory_bound import bounded
 from PIL import Image
 
-from runtime import image_structure
+from runtime import image_structure, images
 from runtime.errors import ImageError
 from runtime.images import load_scan
 
@@ -28,6 +31,16 @@ def refuse_image(content: bytes, words: str) -> None:
 
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(
+    rows: bytes, size: tuple[int, int], bits: int = 8, colour: int = 0, interlaced: int = 0
+) -> bytes:
+    """A whole PNG of (height, width) in every respect but, it may be, its rows."""
+    header = struct.pack(">IIBBBBB", size[1], size[0], bits, colour, 0, 0, interlaced)
+    palette = chunk(b"PLTE", bytes(12)) if colour == 3 else b""
+    data = chunk(b"IDAT", zlib.compress(rows))
+    return encoded("PNG")[:8] + chunk(b"IHDR", header) + palette + data + chunk(b"IEND", b"")
 
 
 def png_with(*chunks: bytes) -> bytes:
@@ -78,18 +91,104 @@ def test_a_tiff_that_claims_60000x60000() -> None:
 )
 def test_a_png_chunk_that_grows_a_thousandfold(kind: bytes, head: bytes) -> None:
     bomb = png_with(chunk(kind, head + zlib.compress(bytes(100 << 20))))
-    refuse_image(bomb, "expected an image")
+    refuse_image(bomb, "expected an image .* that .* asks for too much .*MAX_TEXT_CHUNK")
 
 
 def test_a_png_with_text_in_many_chunks() -> None:
     packed = zlib.compress(bytes((1 << 20) - 1))
     bomb = png_with(*(chunk(b"zTXt", b"%d\0\0" % n + packed) for n in range(80)))
-    with bounded(100), pytest.raises(ImageError, match="expected an image"):
+    with bounded(100), pytest.raises(ImageError, match=r"asks for too much .*MAX_TEXT_MEMORY"):
         load_scan(bomb)
 
 
 def test_a_png_whose_chunk_is_longer_than_the_file() -> None:
-    refuse_image(png_with(struct.pack(">I", 0x7FFFFFFF) + b"tEXtabc"), "expected an image")
+    refuse_image(png_with(struct.pack(">I", 0x7FFFFFFF) + b"tEXtabc"), "one that is damaged")
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 8), (8, 0)])
+def test_a_png_without_pixels(size: tuple[int, int]) -> None:
+    refuse_image(png(b"", size), f"1 or more pixels a side, found {size[1]}x{size[0]}")
+
+
+def test_a_png_whose_header_is_damaged_is_called_one() -> None:
+    content = encoded("PNG")
+    refuse_image(content[:30] + b"\0" + content[31:], "expected an image .* found a damaged PNG")
+    header = content[8:33]
+    for other in (content[:8] + content[33:], content[:33] + header + content[33:], content[:20]):
+        refuse_image(other, "expected a PNG with one header")
+    assert load_scan(content + header).original_size == (8, 8)
+
+
+ROWS = [(1, 0, 1), (4, 0, 1), (8, 0, 1), (16, 0, 1), (2, 3, 1), (8, 3, 1), (8, 4, 2), (16, 4, 2),
+        (8, 2, 3), (16, 2, 3), (8, 6, 4), (16, 6, 4)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bits", "colour", "channels"), ROWS)
+def test_a_png_whose_data_end_properly_before_its_last_row(
+    bits: int, colour: int, channels: int
+) -> None:
+    """Pillow takes it where they end with a row, and leaves the rest black."""
+    height, width = 11, 13
+    row = b"\0" + b"\1" * -(-width * bits * channels // 8)
+    whole = png(row * height, (height, width), bits, colour)
+    assert load_scan(whole).original_size == (height, width)
+    for rows in (height - 1, height // 2, 1):
+        short = png(row * rows, (height, width), bits, colour)
+        words = f"found {rows * len(row)} bytes of rows where {height * len(row)} make it up"
+        refuse_image(short, f"expected a complete image, {words}")
+    refuse_image(png((row * height)[:-1], (height, width), bits, colour), "a complete image")
+
+
+ADAM7 = """16462646
+77777777
+56565656
+77777777
+36463646
+77777777
+56565656
+77777777"""
+"""Of each pixel of 8x8 its pass, as the specification draws it."""
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (5, 4), (8, 8), (13, 11), (3, 64)])
+def test_an_interlaced_png_whose_last_row_is_missing(size: tuple[int, int]) -> None:
+    height, width = size
+    pixels = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    drawn = np.array([[int(digit) for digit in line] for line in ADAM7.splitlines()])
+    passes = np.tile(drawn, (-(-height // 8), -(-width // 8)))[:height, :width]
+    rows = []
+    for number in range(1, 8):
+        for row, mask in zip(pixels, passes == number, strict=True):
+            if mask.any():
+                rows.append(b"\0" + row[mask].tobytes())
+    whole = load_scan(png(b"".join(rows), size, interlaced=1))
+    np.testing.assert_array_equal(whole.pixels[:, :, 0], pixels)
+    short = png(b"".join(rows[:-1]), size, interlaced=1)
+    refuse_image(short, "expected a complete image")
+
+
+def test_rows_are_counted_in_bounded_memory() -> None:
+    """Of 8192x8192 pixels, in 65 kB; and no longer than the image needs, in one that has more."""
+    short = png(bytes(8193 * 8191), (8192, 8192))
+    with bounded(), pytest.raises(ImageError, match="expected a complete image"):
+        load_scan(short)
+    long = png(bytes(100 << 20), (8, 8))
+    with bounded(32):
+        image_structure.check_rows(long, "a.png")
+
+
+def test_the_example_of_a_higher_limit_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    lie = png(bytes(13_379), (13_378, 13_378))  # beyond twice Pillow's limit
+    refuse_image(lie, "expected 1 to 67108864 pixels, found more")
+    monkeypatch.setattr(images, "MAX_PIXELS", 1 << 28)
+    refuse_image(lie, f"expected 1 to {Image.MAX_IMAGE_PIXELS} pixels, found more")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    text = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(example)
+    with bounded(), pytest.raises(ImageError, match="expected a complete image, found 13379 bytes"):
+        load_scan(lie)
+    refuse_image(png(b"", (16_385, 16_385)), "expected 1 to 268435456 pixels, found")
 
 
 def test_a_png_of_too_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,24 @@ def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, content: bytes) -> N
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
         read_onnx(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="expected an ONNX file"):
+    with pytest.raises(ModelError, match="expected an ONNX file, found a folder"):
         read_onnx(tmp_path)
+
+
+def test_what_cannot_be_an_onnx_file_is_named(tmp_path: Path) -> None:
+    empty, pipe, large = (tmp_path / f"{name}.onnx" for name in ("empty", "pipe", "large"))
+    empty.touch()
+    os.mkfifo(pipe)
+    with large.open("wb") as stream:
+        stream.truncate(3 << 30)  # with no blocks on the disk
+    for path, words in (
+        (empty, "an ONNX file, found an empty file"),
+        (pipe, "an ONNX file, found a pipe or a device"),
+        (Path("/dev/null"), "an ONNX file, found a pipe or a device"),
+        (large, "an ONNX file of up to 2147483648 bytes, found 3221225472"),
+    ):
+        with pytest.raises(ModelError, match=f"{path.name}: expected {words}"):
+            read_onnx(path)
 
 
 @pytest.mark.parametrize(

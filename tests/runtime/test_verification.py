@@ -109,6 +109,20 @@ def test_a_change_is_caught_by_the_name_of_what_was_changed(
     assert any(named in found for found in failed.values())
 
 
+def test_what_a_file_states_stays_in_the_lines_of_a_table(model: Path, tmp_path: Path) -> None:
+    def state(metadata: dict[str, Any]) -> None:
+        metadata["parity"]["digest"] = "0\nError: \x1b[2Jall is well"
+
+    proto = onnx.load(model)
+    edit(KEY, state)(proto)
+    path = tmp_path / "changed.onnx"
+    path.write_bytes(proto.SerializeToString())
+    result = CliRunner().invoke(main, [str(path)])
+    assert result.exit_code == 1
+    assert "for digest 0\\nError: \\x1b[2Jall is well," in result.output
+    assert all(line.isprintable() for line in result.output.split("\n"))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_sound_file_passes(model: Path, threads: int) -> None:
     result = verify(model, threads=threads)

@@ -25,6 +25,7 @@ from small_disk import enlarge, small_disk
 
 from runtime.errors import CheckpointError, OutputError, StoppedError
 from runtime.files import write_bytes
+from runtime.lock import locked
 from train.checkpoint import build_network, checkpoint_bytes, load_checkpoint
 from train.cli import main as train_unet
 from train.config import TrainConfig, study_config
@@ -314,6 +315,17 @@ def test_a_folder_serves_one_run_at_a_time(config: TrainConfig, tmp_path: Path) 
     assert len(refused) == 3
     assert all(message.startswith(words) for message in refused)
     assert not (run / ".lock").exists()
+
+
+def test_a_folder_that_has_a_run_and_one_at_work_names_the_one_at_work(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "last.pt").touch()
+    words = f"expected no other run at work in this folder, found process {os.getpid()} on "
+    with locked(tmp_path), pytest.raises(OutputError, match=words):
+        train_network(config, tmp_path, cache=tmp_path / "cache")
+    with pytest.raises(OutputError, match="give --resume, --overwrite or another --out"):
+        train_network(config, tmp_path, cache=tmp_path / "cache")
 
 
 def test_best_states_the_epochs_that_were_trained_even_where_none_was_better(

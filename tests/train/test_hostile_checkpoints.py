@@ -69,6 +69,33 @@ def test_a_checkpoint_that_is_packed_a_thousandfold(
     refuse_checkpoint(bomb, "damaged")
 
 
+def test_a_bit_that_flips_in_a_tensor(run_folder: Path, tmp_path: Path) -> None:
+    """PyTorch does not look at the checksums of a file that it has written."""
+    path = tmp_path / "flipped.pt"
+    content = bytearray((run_folder / "best.pt").read_bytes())
+    with zipfile.ZipFile(run_folder / "best.pt") as archive:
+        (found,) = (p for p in archive.infolist() if p.filename.endswith("/data/0"))
+        stored = archive.read(found)
+    content[content.index(stored) + len(stored) // 2] ^= 1
+    path.write_bytes(content)
+    refuse_checkpoint(path, "damaged")
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [(os.mkfifo, "a pipe or a device"), (os.mkdir, "a folder"), (lambda path: None, "no file")],
+)
+def test_what_is_no_file_is_named(
+    tmp_path: Path, make: Callable[[Path], object], found: str
+) -> None:
+    path = tmp_path / "best.pt"
+    make(path)
+    refuse_checkpoint(path, f"expected a checkpoint, found {found}")
+    encoder: Any = TinyEncoder()
+    with pytest.raises(CheckpointError, match=f"expected encoder weights, found {found}"):
+        load_encoder_weights(encoder, str(path))
+
+
 def test_a_checkpoint_whose_network_is_larger_than_its_weights(
     tmp_path: Path, content: dict[str, Any]
 ) -> None:
