@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.frontier.dominance import find_standings
+from bench.frontier.dominance import Standing, find_standings
 from bench.measure.result import BenchResult, ModelResult
 from bench.measure.stages import STAGES
 from runtime.report.cells import DASH, Cell, decimals, percent
@@ -31,7 +31,6 @@ def frontier_table(result: BenchResult) -> Table:
     names, standings = short_names(result), find_standings(result)
     rows: list[list[object]] = []
     for model in result.models:
-        standing = standings.get(model.path)
         rows.append(
             [
                 names[model.path],
@@ -42,7 +41,7 @@ def frontier_table(result: BenchResult) -> Table:
                 scaled(model.macs, 1e9, 2),
                 scaled(model.parameters, 1e6, 2),
                 scaled(model.file_bytes, 1e6, 1),
-                _standing(standing.dominated_by if standing else None, names),
+                standing_text(standings.get(model.path), names),
             ]
         )
     return header, rows
@@ -156,9 +155,11 @@ def scaled(value: float | None, unit: float, digits: int) -> Cell:
     return decimals(None if value is None else value / unit, digits)
 
 
-def _standing(dominated_by: Sequence[str] | None, names: Mapping[str, str]) -> str:
-    if dominated_by is None:
+def standing_text(standing: Standing | None, names: Mapping[str, str]) -> str:
+    """Write where a file stands; `names` holds what each is called, by its path."""
+    if standing is None:
         return "not compared"
-    if not dominated_by:
+    if not standing.dominated_by:
         return "on the frontier"
-    return "dominated by " + ", ".join(names[path] for path in dominated_by)
+    first, *others = standing.dominated_by
+    return f"dominated by {names[first]}" + (f" and {len(others)} more" if others else "")

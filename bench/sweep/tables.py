@@ -1,12 +1,12 @@
 """What a sweep found, as a table and in sentences, for the terminal, the Markdown and the page."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from bench.frontier.dominance import Standing, find_standings
-from bench.frontier.tables import iou_cell, scaled, short_names
+from bench.frontier.dominance import find_standings
+from bench.frontier.tables import iou_cell, scaled, short_names, standing_text
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
 from runtime.comparison import Interval
 from runtime.report.cells import DASH, Cell, decimals
@@ -39,7 +39,7 @@ def sweep_table(result: SweepResult) -> Table:
                 scaled(model.file_bytes, 1e6, 2),
                 iou_cell(model),
                 _to_largest(result, network),
-                _standing(standing, names),
+                standing_text(standing, names),
             ]
         )
     return header, rows
@@ -57,15 +57,6 @@ def sentences(result: SweepResult) -> list[str]:
 def by(size: Sequence[int] | None) -> str:
     """Write (height, width)."""
     return "x".join(map(str, size)) if size else DASH
-
-
-def _standing(standing: Standing | None, names: Mapping[str, str]) -> str:
-    if standing is None:
-        return "not compared"
-    if not standing.dominated_by:
-        return "on the frontier"
-    first, *others = standing.dominated_by
-    return f"dominated by {names[first]}" + (f" and {len(others)} more" if others else "")
 
 
 def _step(gain: Gain) -> str:
