@@ -1,10 +1,12 @@
 """One file for a budget."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.frontier.differences import iou_differences
 from bench.measure.result import BenchResult, ModelResult
+from runtime.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,19 @@ class Budget:
     max_latency_ms: float | None = None
     max_memory_mb: float | None = None
     min_iou: float | None = None
+
+    def __post_init__(self) -> None:
+        for limit in (self.max_latency_ms, self.max_memory_mb, self.min_iou):
+            if limit is not None and not 0.0 <= limit < math.inf:
+                raise ConfigError(f"budget: expected limits of 0 or more, found {limit:g}")
+
+    def __str__(self) -> str:
+        limits = (
+            (self.max_latency_ms, "p90 of at most {:g} ms"),
+            (self.max_memory_mb, "a peak of at most {:g} MB"),
+            (self.min_iou, "soft IoU of at least {:g}"),
+        )
+        return ", ".join(text.format(limit) for limit, text in limits if limit is not None)
 
     @property
     def is_given(self) -> bool:
@@ -58,7 +73,7 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
             return Recommendation(None, "no latency was measured")
         best = min(timed, key=_latency)
         return Recommendation(
-            best.path, f"the fastest, {_of(fitting)}{_unsure(result, fitting, best)}"
+            best.path, f"the fastest, {_of(fitting, budget)}{_unsure(result, fitting, best)}"
         )
     highest = max(scored, key=lambda model: (_iou(model), -_latency(model)))
     differences = iou_differences(scored)
@@ -69,13 +84,13 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
                 return differences[pair].low <= 0.0 <= differences[pair].high
         return _iou(model) == _iou(highest)
 
-    best = min(filter(is_as_good, scored), key=_latency)
+    best, among = min(filter(is_as_good, scored), key=_latency), _of(fitting, budget)
     if best is highest:
-        return Recommendation(best.path, f"the highest soft IoU, {_iou(best):.3f}, {_of(fitting)}")
+        return Recommendation(best.path, f"the highest soft IoU, {_iou(best):.3f}, {among}")
     return Recommendation(
         best.path,
-        f"the fastest {_of(fitting)} whose soft IoU, {_iou(best):.3f}, the images cannot tell from "
-        f"the highest, {_iou(highest):.3f} ({highest.path})",
+        f"the fastest {among} whose soft IoU, {_iou(best):.3f}, the images cannot tell from the "
+        f"highest, {_iou(highest):.3f} ({highest.path})",
     )
 
 
@@ -113,8 +128,9 @@ def _fits(model: ModelResult, budget: Budget) -> bool:
     )
 
 
-def _of(fitting: list[ModelResult]) -> str:
-    return "and the only one that fits" if len(fitting) == 1 else f"of the {len(fitting)} that fit"
+def _of(fitting: list[ModelResult], budget: Budget) -> str:
+    fit = "and the only one that fits" if len(fitting) == 1 else f"of the {len(fitting)} that fit"
+    return f"{fit} ({budget})" if budget.is_given else fit
 
 
 def _unsure(result: BenchResult, fitting: list[ModelResult], best: ModelResult) -> str:

@@ -6,11 +6,13 @@ from jinja2 import PackageLoader
 
 from bench.frontier import tables
 from bench.frontier.budget import Budget, recommend
+from bench.frontier.dominance import find_standings
 from bench.frontier.figure import frontier_figure
 from bench.measure.result import BenchResult
 from runtime.files import write_bytes, write_text
 from runtime.report.figures import style
 from runtime.report.page import figure_png, figure_uri, render
+from runtime.schema import to_dict
 
 PAGE, TEXT, PICTURE = "bench.html", "bench.md", "bench.png"
 LOADER = PackageLoader("bench.frontier")
@@ -34,6 +36,23 @@ def write_pages(result: BenchResult, folder: Path, budget: Budget) -> tuple[Path
     write_text(folder / PAGE, render("bench_page.html", context, loader=LOADER))
     write_text(folder / TEXT, render("bench.md", text, loader=LOADER))
     return tuple(written)
+
+
+def conclusions(result: BenchResult, budget: Budget) -> dict[str, object]:
+    """Return what stands beside a result in its JSON file: `frontier` and `recommendation`.
+
+    `frontier` holds for each file the paths of those that dominate it; null where the file lacks a
+    figure. `recommendation` is null without a budget.
+    """
+    found = find_standings(result)
+    standings = [(model.path, found.get(model.path)) for model in result.models]
+    return {
+        "frontier": [
+            {"path": path, "dominated_by": standing and list(standing.dominated_by)}
+            for path, standing in standings
+        ],
+        "recommendation": to_dict(recommend(result, budget)) if budget.is_given else None,
+    }
 
 
 def bench_context(

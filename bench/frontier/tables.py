@@ -52,7 +52,7 @@ def latency_table(result: BenchResult) -> Table:
     batches = sorted({int(b) for model in result.models for b in model.throughput_per_s or {}})
     header = ["network", "p50, ms", "p90, ms", "p99, ms", "mean, ms", "runs"]
     header += [f"images/s, batch {batch}" for batch in batches]
-    header += ["GMAC/s", "of matrix product", "start-up, s"]
+    header += ["GMAC/s", "of float32 matrix product", "start-up, s"]
     rows: list[list[object]] = []
     for model, name in _named(result):
         latency, rates = model.latency_ms, model.throughput_per_s or {}

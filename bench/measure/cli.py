@@ -72,7 +72,7 @@ _OUT = ARTIFACTS / "bench"
     default=30.0,
     show_default=True,
     metavar="S",
-    help="Time a file's latency no longer, however unsure its median still is.",
+    help="Time latency no longer, a file on average, however unsure a median still is.",
 )
 @click.option(
     "--timeout",
@@ -120,7 +120,7 @@ def measure(
     """
     require("bench", "onnx", "jinja2", "matplotlib")
     from bench.frontier.budget import Budget
-    from bench.frontier.page import write_pages
+    from bench.frontier.page import conclusions, write_pages
     from bench.measure.accuracy import read_accuracy
     from bench.measure.result import write_result
     from bench.measure.run import Measurement, Scoring, Settings
@@ -165,9 +165,11 @@ def measure(
         try:
             result = measurement.run()
         except KeyboardInterrupt:
-            write_result(result_file, measurement.result())
+            result = measurement.result()
+            write_result(result_file, result, conclusions(result, budget))
+            write_pages(result, out, budget)  # else those of an earlier run would stand beside it
             raise
-    write_result(result_file, result)
+    write_result(result_file, result, conclusions(result, budget))
     pages = write_pages(result, out, budget)
     click.echo(_render(result, budget))
     for file in (*pages, result_file):

@@ -1,7 +1,9 @@
 """What a measurement found, and its JSON file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
@@ -75,9 +77,15 @@ class BenchResult:
     rankings: tuple[LatencyRatio, ...]
 
 
-def write_result(path: Path, result: BenchResult) -> None:
-    """Write a result as JSON, NaN and infinity as null. Raises OutputError."""
-    write_json(path, to_dict(result))
+def write_result(
+    path: Path, result: BenchResult, conclusions: Mapping[str, object] = MappingProxyType({})
+) -> None:
+    """Write a result as JSON, NaN and infinity as null, and what follows from it beside.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_json(path, {**to_dict(result), **conclusions})
 
 
 def read_result(path: Path) -> BenchResult:

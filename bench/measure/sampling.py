@@ -3,12 +3,14 @@
 Nothing is left out as an outlier.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.medians import RANKING_LEVEL, Verdict, median, verdict_of
+from runtime.errors import ConfigError
 
 Doubles = NDArray[np.float64]
 
@@ -38,7 +40,11 @@ class StoppingRule:
         precision: half the width of the median's interval, as a share of the median, that is sure
             enough.
         min_runs: not before that many, unless time is up.
-        max_seconds: of wall time for one model, untimed runs included.
+        max_seconds: of wall time for one model, untimed runs included; models that are run in turn
+            share theirs.
+
+    Raises:
+        ConfigError: a number is out of its range.
     """
 
     precision: float = 0.01
@@ -46,9 +52,16 @@ class StoppingRule:
     max_runs: int = 1000
     max_seconds: float = 30.0
 
-    def is_met(self, seconds: Doubles, spent: float) -> bool:
-        """Tell whether samples, which took `spent` seconds, are enough."""
-        if len(seconds) >= self.max_runs or spent >= self.max_seconds:
+    def __post_init__(self) -> None:
+        if not (0.0 < self.max_seconds < math.inf and self.precision > 0.0):
+            raise ConfigError(
+                f"expected seconds and a precision above 0, found {self.max_seconds:g} and "
+                f"{self.precision:g}"
+            )
+
+    def is_met(self, seconds: Doubles) -> bool:
+        """Tell whether a model's samples are enough, but for the time they took."""
+        if len(seconds) >= self.max_runs:
             return True
         if len(seconds) < self.min_runs:
             return False

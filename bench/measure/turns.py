@@ -31,7 +31,8 @@ class Turns:
 
     Args:
         subjects: the models. One that raises a SegmentationError is left out from then on.
-        rule: when a model has had enough; the others go on without it.
+        rule: when a model has been run often enough. All go on together until each has, so that
+            all samples are of the same rounds, or until the time of all of them is up.
         warm_up: rounds before the first that counts.
     """
 
@@ -50,7 +51,7 @@ class Turns:
         self._series = [_Series() for _ in subjects]
 
     def run(self, on_round: Callable[[int], None] = lambda _: None) -> None:
-        """Take samples until every model has enough of them.
+        """Take samples until every model has enough of them, or all have had their time.
 
         Args:
             on_round: called with the number of rounds that are done.
@@ -58,8 +59,8 @@ class Turns:
         for _ in range(self._warm_up):
             self._round(range(len(self._subjects)), keep=False)
         rounds = 0
-        while active := [i for i in range(len(self._subjects)) if not self._has_enough(i)]:
-            self._round(active, keep=True)
+        while not self._is_done():
+            self._round(range(len(self._subjects)), keep=True)
             rounds += 1
             on_round(rounds)
 
@@ -71,9 +72,12 @@ class Turns:
         """Return why a model was left out."""
         return self._series[index].failure
 
-    def _has_enough(self, index: int) -> bool:
-        series = self._series[index]
-        return series.failure is not None or self._rule.is_met(self.seconds(index), series.spent)
+    def _is_done(self) -> bool:
+        running = [series for series in self._series if series.failure is None]
+        spent = sum(series.spent for series in running)
+        return spent >= self._rule.max_seconds * len(running) or all(
+            self._rule.is_met(np.array(series.seconds)) for series in running
+        )
 
     def _round(self, active: Sequence[int], *, keep: bool) -> None:
         for index in self._rng.permutation(active):

@@ -74,7 +74,7 @@ _SECONDS, _DEMO_SECONDS = 30.0, 3.0
     "--max-seconds",
     type=click.FloatRange(min=0.0, min_open=True),
     metavar="S",
-    help="Time a file's latency no longer, however unsure its median still is.  "
+    help="Time latency no longer, a file on average, however unsure a median still is.  "
     f"[default: {_SECONDS:g}; demo: {_DEMO_SECONDS:g}]",
 )
 @threads_option

@@ -142,7 +142,9 @@ def test_the_commands_hold_as_much_memory_for_ten_thousand_scans_as_for_one_thou
             f"{command}: at most {fewer / 1e6:.0f} MB for {counts[0]} scans and {more / 1e6:.0f} "
             f"MB for {counts[1]}, {slope:.0f} bytes a scan"
         )
-        assert slope < 8192
+    # No image: what is annotated (polygons in Python's numbers take 6 kB here, reading them more),
+    # four rows of results, and their JSON.
+    assert all(more - fewer < 16384 * (counts[1] - counts[0]) for fewer, more in peaks.values())
 
 
 def test_results_do_not_depend_on_how_many_workers_decode(network: Path, scans: Dataset) -> None:

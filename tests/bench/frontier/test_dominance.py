@@ -245,10 +245,14 @@ def test_what_is_recommended_fits_and_nothing_that_fits_is_better(
 def test_a_reason_says_what_was_decided_by_and_what_is_unsure() -> None:
     result = result_of([(5, 4, 3), (6, 5, 3), (7, 9, 3)])
     best = recommend(result, Budget(max_latency_ms=6))
-    assert (best.path, best.reason) == ("1", "the highest soft IoU, 0.600, of the 2 that fit")
+    assert best.path == "1"
+    assert best.reason == "the highest soft IoU, 0.600, of the 2 that fit (p90 of at most 6 ms)"
     fastest = recommend(result, Budget(min_iou=0.6))
     assert fastest.path == "1"
-    assert fastest.reason == "the fastest, of the 2 that fit, though this run cannot tell it from 2"
+    assert fastest.reason == (
+        "the fastest, of the 2 that fit (soft IoU of at least 0.6), though this run cannot tell it "
+        "from 2"
+    )
     none = recommend(result, Budget(max_latency_ms=3, min_iou=0.9))
     assert none.path is None
     assert "the lowest p90 is 4 ms, asked for is 3 ms" in none.reason

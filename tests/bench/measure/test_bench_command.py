@@ -140,6 +140,8 @@ def test_a_stopped_run_leaves_what_was_measured_and_no_process(
     assert "Traceback" not in errors
     content = json.loads(result_file.read_text())
     assert content["complete"] is False
+    assert [row["path"] for row in content["frontier"]] == [str(model), str(late)]
+    assert late.name in (tmp_path / "out" / "bench.md").read_text()
     first, second = content["models"]
     assert first["startup_s"] > 0
     assert first["digest"] == second["digest"]

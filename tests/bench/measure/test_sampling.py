@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.sampling import StoppingRule, compare_latency, summarise
+from runtime.errors import ConfigError
 
 SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
 
@@ -22,15 +23,20 @@ def test_percentiles_are_those_of_the_standard_library(seconds: list[float]) -> 
     assert found.runs == len(seconds)
 
 
-def test_the_rule_stops_when_the_median_is_sure_or_time_is_up() -> None:
+def test_the_rule_stops_when_the_median_is_sure_or_runs_are_many() -> None:
     rule = StoppingRule(precision=0.01, min_runs=30, max_runs=100, max_seconds=10.0)
     steady = np.full(100, 0.02)
     noisy = np.random.default_rng(0).lognormal(-4.0, 1.0, 100)
-    assert not rule.is_met(steady[:29], 1.0)
-    assert rule.is_met(steady[:30], 1.0)
-    assert not rule.is_met(noisy[:99], 9.9)
-    assert rule.is_met(noisy[:100], 9.9)
-    assert rule.is_met(noisy[:3], 10.0)
+    assert not rule.is_met(steady[:29])
+    assert rule.is_met(steady[:30])
+    assert not rule.is_met(noisy[:99])
+    assert rule.is_met(noisy[:100])
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+def test_seconds_that_are_no_limit_are_refused(seconds: float) -> None:
+    with pytest.raises(ConfigError, match="expected seconds and a precision above 0"):
+        StoppingRule(max_seconds=seconds)
 
 
 def two_models(rng: np.random.Generator, ratio: float) -> tuple[np.ndarray, np.ndarray]:

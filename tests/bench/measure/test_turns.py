@@ -36,15 +36,32 @@ def test_every_round_runs_each_model_once_in_an_order_that_changes() -> None:
     assert len(turns.seconds(0)) == len(turns.seconds(1)) == 40
 
 
-def test_a_model_that_has_enough_stops_and_the_others_go_on() -> None:
+def test_all_go_on_until_each_has_enough() -> None:
     order: list[str] = []
     rng = np.random.default_rng(0)
     turns = Turns([steady("a", order), lambda: float(rng.lognormal())], RULE)
     seen: list[int] = []
     turns.run(seen.append)
-    assert [len(turns.seconds(i)) for i in range(2)] == [10, 40]
-    assert order == ["a"] * (WARM_UP + 10)
+    assert [len(turns.seconds(i)) for i in range(2)] == [40, 40]
+    assert order == ["a"] * (WARM_UP + 40)
     assert seen == list(range(1, 41))
+
+
+def test_the_time_of_all_ends_the_turns_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    rng = np.random.default_rng(0)
+
+    def taking(seconds: float) -> Subject:
+        def run() -> float:
+            now[0] += seconds
+            return float(rng.lognormal())
+
+        return run
+
+    turns = Turns([taking(1.0), taking(3.0)], StoppingRule(max_seconds=10.0))
+    turns.run()
+    assert [len(turns.seconds(i)) for i in range(2)] == [5, 5]
 
 
 def test_a_model_that_fails_is_left_out_with_its_reason() -> None:
