@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.coco import Dataset, Split, read_dataset
+from runtime.coco import Dataset, Split
 from runtime.errors import AnnotationError, ImageError
 from runtime.images import load_scan
 from runtime.masks import pixels_outside
@@ -48,18 +48,13 @@ class CheckReport:
 
 
 def check_dataset(
-    root: str | Path, *, on_image: Callable[[int, int], None] | None = None
+    dataset: Dataset, *, on_image: Callable[[int, int], None] | None = None
 ) -> CheckReport:
-    """Read every COCO file and decode every image of a data set.
+    """Decode every image of a data set and draw its masks.
 
     Args:
         on_image: called with the number of images done and of all.
-
-    Raises:
-        DataError: `root` is not a data set.
-        AnnotationError: a COCO file is not JSON, or lacks `images` or `annotations`.
     """
-    dataset = read_dataset(root)
     total = sum(len(split.samples) for split in dataset.splits.values())
     defects: list[Defect] = []
     done = 0

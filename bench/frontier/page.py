@@ -24,17 +24,22 @@ def write_pages(result: BenchResult, folder: Path, budget: Budget) -> tuple[Path
     There is no picture where no file has an accuracy.
     """
     written = [folder / PAGE, folder / TEXT]
-    context = bench_context(result, budget)
     with style():
         figure = frontier_figure(result)
-    if figure is not None:
-        write_bytes(folder / PICTURE, figure_png(figure, 100))
-        written.append(folder / PICTURE)
-    else:
-        (folder / PICTURE).unlink(missing_ok=True)  # of an earlier run
-    text = {**context, "picture": None if figure is None else PICTURE}
+        if figure is None:
+            (folder / PICTURE).unlink(missing_ok=True)  # of an earlier run
+        else:
+            write_bytes(folder / PICTURE, figure_png(figure, 100))
+            written.append(folder / PICTURE)
+        context = {
+            **details_context(result),
+            "frontier": tables.frontier_table(result),
+            "recommendation": recommend(result, budget) if budget.is_given else None,
+            "figure": None if figure is None else figure_uri(figure),
+            "picture": None if figure is None else PICTURE,
+        }
     write_text(folder / PAGE, render("bench_page.html", context, loader=LOADER))
-    write_text(folder / TEXT, render("bench.md", text, loader=LOADER))
+    write_text(folder / TEXT, render("bench.md", context, loader=LOADER))
     return tuple(written)
 
 
@@ -55,27 +60,13 @@ def conclusions(result: BenchResult, budget: Budget) -> dict[str, object]:
     }
 
 
-def bench_context(
-    result: BenchResult, budget: Budget, *, level: int = 2, prefix: str = ""
-) -> dict[str, object]:
-    """Return what the template `bench.html` needs, under the one name `bench`.
-
-    Args:
-        level: of the part's headings, 2 for <h2>.
-        prefix: put before the ids of its sections.
-    """
-    with style():
-        figure = frontier_figure(result)
+def details_context(result: BenchResult) -> dict[str, object]:
+    """Return what the templates `bench_details.html` and `.md` need, under the one name `bench`."""
     return {
         "bench": {
             "of": result,
-            "level": level,
-            "prefix": prefix,
             "conditions": tables.conditions(result),
-            "figure": None if figure is None else figure_uri(figure),
-            "recommendation": recommend(result, budget) if budget.is_given else None,
             "scored_on": _scored_on(result),
-            "frontier": tables.frontier_table(result),
             "latency": tables.latency_table(result),
             "memory": tables.memory_table(result),
             "stages": tables.stages_table(result),

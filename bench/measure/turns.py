@@ -50,17 +50,25 @@ class Turns:
         self._rng = np.random.default_rng(seed)
         self._series = [_Series() for _ in subjects]
 
-    def run(self, on_round: Callable[[int], None] = lambda _: None) -> None:
+    def run(
+        self,
+        on_round: Callable[[int], None] = lambda _: None,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Take samples until every model has enough of them, or all have had their time.
 
         Args:
             on_round: called with the number of rounds that are done.
+            stop: asked before each round; True ends the turns there.
         """
         for _ in range(self._warm_up):
-            self._round(range(len(self._subjects)), keep=False)
+            if stop():
+                return
+            self._round(keep=False)
         rounds = 0
-        while not self._is_done():
-            self._round(range(len(self._subjects)), keep=True)
+        while not self._is_done() and not stop():
+            self._round(keep=True)
             rounds += 1
             on_round(rounds)
 
@@ -79,8 +87,8 @@ class Turns:
             self._rule.is_met(np.array(series.seconds)) for series in running
         )
 
-    def _round(self, active: Sequence[int], *, keep: bool) -> None:
-        for index in self._rng.permutation(active):
+    def _round(self, *, keep: bool) -> None:
+        for index in self._rng.permutation(len(self._subjects)):
             series = self._series[index]
             if series.failure is not None:
                 continue

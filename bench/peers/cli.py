@@ -80,8 +80,8 @@ def peers(
 
     chosen = [peer for peer in PEERS if not names or peer.name in (*names, REFERENCE)]
     outputs = [file for file in (json_file, markdown) if file is not None]
+    ensure_apart(outputs, [model])
     for file in outputs:
-        ensure_apart([file], [model])
         ensure_replaceable(file)
     with stopping() as stop:
         with progress("Peers") as bar:

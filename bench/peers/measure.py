@@ -2,16 +2,18 @@
 
 import math
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.measure.sampling import Doubles, StoppingRule
+from bench.measure.turns import Turns
 from bench.medians import RANKING_LEVEL, median, verdict_of
 from bench.peers.peer import PEERS, REFERENCE, Job, Peer
 from bench.peers.result import PeerResult, PeersResult, PeerVerdict
@@ -25,8 +27,6 @@ from runtime.schema import to_dict
 
 TOLERANCE = 1e-3
 """Of a probability: a quarter of a grey level of 8 bits."""
-WARM_UP = 1
-"""Rounds that are not kept; each peer has run on every input before, and runs twice in a round."""
 _MODULE = "bench.peers.worker"
 LIMIT_S = 300.0
 """That a peer may take to open a network, conversion included, or for a turn."""
@@ -41,7 +41,7 @@ class _Entrant:
     worker: Worker | None = None
     reason: str = ""
     difference: float = math.nan
-    seconds: list[float] = field(default_factory=list)
+    seconds: Doubles = field(default_factory=lambda: np.empty(0))
 
 
 def compare_peers(
@@ -114,7 +114,9 @@ def compare_peers(
             if reference.reason:
                 raise ModelError(f"{model}: {REFERENCE}: {reference.reason}")
             _check(entrant, np.load(reference.job.outputs), tolerance)
-        rounds, interrupted = _take_turns(entrants, reference, runs, seconds, listener, stop)
+        count = sum(entrant.worker is not None for entrant in entrants)
+        rule = StoppingRule(min_runs=runs, max_runs=runs, max_seconds=seconds / count)
+        rounds, interrupted = _take_turns(entrants, reference, rule, listener, stop)
     return PeersResult(
         path=str(model),
         digest=file.digest,
@@ -179,40 +181,44 @@ def _check(entrant: _Entrant, expected: NDArray[np.float32], tolerance: float) -
 def _take_turns(
     entrants: Sequence[_Entrant],
     reference: _Entrant,
-    runs: int,
-    seconds: float,
+    rule: StoppingRule,
     listener: Listener,
     stop: Callable[[], bool],
 ) -> tuple[int, bool]:
     """Fill in the samples of all peers that take part; return the rounds, and if interrupted."""
-    rng = np.random.default_rng(0)
-    start = time.monotonic()
-    rounds = -WARM_UP
-    while rounds < 1 or (rounds < runs and time.monotonic() - start < seconds):
-        if stop():
-            return max(rounds, 0), True
-        if reference.worker is None:
-            return max(rounds, 0), False
-        listener(max(rounds, 0), runs, "in turn" if rounds >= 0 else "warm up")
-        for index in rng.permutation(len(entrants)):
-            entrant = entrants[index]
-            if entrant.worker is None:
-                continue
-            try:
-                taken = float(entrant.worker.ask("turn")["seconds"])
-                entrant.worker.rest()
-            except MeasurementError as error:
-                _leave_out(entrant, entrant.worker, str(error))
-                continue
-            if rounds >= 0:
-                entrant.seconds.append(taken)
-        rounds += 1
-    listener(runs, runs, "done")
-    return rounds, False
+    taking_part = [(entrant, worker) for entrant in entrants if (worker := entrant.worker)]
+    turns = Turns([partial(_turn, worker) for _, worker in taking_part], rule)
+    at = [entrant is reference for entrant, _ in taking_part].index(True)
+    stopped = False
+
+    def is_over() -> bool:
+        nonlocal stopped
+        stopped = stop()
+        return stopped or turns.failure(at) is not None
+
+    def on_round(rounds: int) -> None:
+        listener(rounds, rule.max_runs, "in turn")
+
+    listener(0, rule.max_runs, "warm up")
+    turns.run(on_round, stop=is_over)
+    for index, (entrant, _) in enumerate(taking_part):
+        entrant.seconds = turns.seconds(index)
+        entrant.reason = turns.failure(index) or ""
+    return max(len(entrant.seconds) for entrant, _ in taking_part), stopped
+
+
+def _turn(worker: Worker) -> float:
+    try:
+        seconds = float(worker.ask("turn")["seconds"])
+    except MeasurementError:
+        worker.close()  # else its threads might go on beside the others
+        raise
+    worker.rest()
+    return seconds
 
 
 def _result(entrant: _Entrant, reference: _Entrant) -> PeerResult:
-    own, other = np.array(entrant.seconds), np.array(reference.seconds)
+    own, other = entrant.seconds, reference.seconds
     rounds = 0 if entrant.reason else min(len(own), len(other))
     ratio = median(own[:rounds] / other[:rounds], RANKING_LEVEL)
     verdict: PeerVerdict = "reference" if entrant is reference else verdict_of(ratio)
@@ -222,7 +228,7 @@ def _result(entrant: _Entrant, reference: _Entrant) -> PeerResult:
         versions={name: versions[name] for name in entrant.peer.distributions if name in versions},
         reason=entrant.reason,
         difference=entrant.difference,
-        seconds=tuple(entrant.seconds),
+        seconds=tuple(entrant.seconds.tolist()),
         latency_ms=median(own[:rounds] * 1e3),
         ratio=ratio,
         verdict=verdict,

@@ -9,7 +9,7 @@ from bench.study.config import StudyConfig
 from bench.study.kept import Kept
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
-from bench.training import epochs_done, seconds_per_image, train_as_work
+from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_as_work
 from bench.work import Work
 from export.ensemble import export_ensemble
 from export.onnx_export import ExportResult, export_checkpoint
@@ -20,9 +20,6 @@ from runtime.predictor import Predictor
 from runtime.schema import to_dict
 from train.checkpoint import BEST
 from train.config import TrainConfig
-
-_EXPORT_IMAGES = 100
-"""What a file's comparison with PyTorch costs, in forward passes of one image, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Networks:
                 epoch = each * (images["train"] + images["valid"] / 3)
                 left = config.epochs - epochs_done(self._folder / kind / config.name)
                 self._work.plan(f"train {network}, {kind}", epoch * left)
-                self._work.plan(f"export {network}, {kind}", each * _EXPORT_IMAGES / 3)
+                self._work.plan(f"export {network}, {kind}", each * EXPORT_IMAGES / 3)
                 self._work.plan(f"evaluate {network}, {kind}", each * images["test"] / 3)
 
     def train(self, network: str, kind: str) -> Trained:

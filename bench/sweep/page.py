@@ -5,7 +5,6 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, PackageLoader
 
 from bench.frontier import page as frontier
-from bench.frontier.budget import Budget
 from bench.sweep.figure import sweep_figure
 from bench.sweep.result import SweepResult
 from bench.sweep.tables import sentences, sweep_table
@@ -31,7 +30,7 @@ def write_sweep_pages(result: SweepResult, folder: Path) -> tuple[Path, ...]:
             write_bytes(folder / PICTURE, figure_png(figure, 100))
             written.append(folder / PICTURE)
         context = {
-            **frontier.bench_context(result.measured, Budget()),
+            **frontier.details_context(result.measured),
             "result": result,
             "trained": [network for network in result.networks if not network.taken],
             "sentences": sentences(result),

@@ -8,7 +8,7 @@ from bench.measure.run import Measurement, Scoring, Settings
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.gains import conclude
 from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
-from bench.training import epochs_done, seconds_per_image, train_as_work
+from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_as_work
 from bench.work import Listener, Work
 from export.onnx_export import export_checkpoint, is_exported
 from runtime.coco import Dataset, read_dataset
@@ -23,8 +23,6 @@ from train.config import TrainConfig
 from train.setup import ensure_same_run
 
 SPLITS = ("train", "valid", "test")
-_EXPORT_IMAGES = 100
-"""What a file's comparison with PyTorch costs, in forward passes of one image, roughly."""
 
 
 def run_sweep(
@@ -121,7 +119,7 @@ def _plan(
         if left > 0:
             each = seconds_per_image(run)
             work.plan(f"train {folder.name}", left * each * (images["train"] + images["valid"] / 3))
-            work.plan(f"export {folder.name}", each * _EXPORT_IMAGES / 3)
+            work.plan(f"export {folder.name}", each * EXPORT_IMAGES / 3)
     work.plan("measure the networks", (len(runs) + taken) * settings.rule.max_seconds)
 
 

@@ -56,11 +56,12 @@ def check(folder: Path, json_file: Path | None) -> None:
     from runtime.files import ensure_apart, ensure_replaceable, write_json
     from runtime.schema import to_dict
 
+    dataset = read_dataset(folder)
     if json_file is not None:
-        ensure_apart([json_file], read_dataset(folder).files)
+        ensure_apart([json_file], dataset.files)
         ensure_replaceable(json_file)
     with progress("Check  ") as bar:
-        report = check_dataset(folder, on_image=bar)
+        report = check_dataset(dataset, on_image=bar)
     if json_file is not None:
         write_json(json_file, {**to_dict(report), "root": str(report.root)})
     header = ("split", "images", "annotations", "foreground", "mean box, pixels")
@@ -110,8 +111,8 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
     outputs = [file for file in (out, json_file) if file is not None]
     if len(set(outputs)) < len(outputs):
         raise click.UsageError("--out and --json need two files")
+    ensure_apart(outputs, dataset.files)
     for file in outputs:
-        ensure_apart([file], dataset.files)
         ensure_replaceable(file)
     with progress("Explore") as bar:
         exploration = explore(dataset, on_image=bar)
@@ -179,10 +180,10 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     from runtime.schema import to_dict
 
     dataset = read_dataset(folder)
-    for file in (out, json_file):
-        if file is not None:
-            ensure_apart([file], dataset.files)
-            ensure_replaceable(file)
+    outputs = [file for file in (out, json_file) if file is not None]
+    ensure_apart(outputs, dataset.files)
+    for file in outputs:
+        ensure_replaceable(file)
     summary = summarise(audit_dataset(dataset, LinkRule(**rule)))
     write_text(out, audit_page(dataset, summary))
     if json_file is not None:
@@ -194,9 +195,8 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
         f"{counted(summary.groups, 'group')}, the largest of {summary.largest}; "
         f"{counted(summary.crossing, 'link')} between two splits."
     )
-    for file in (out, json_file):
-        if file is not None:
-            click.echo(str(file))
+    for file in outputs:
+        click.echo(str(file))
 
 
 @main.command()

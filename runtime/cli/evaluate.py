@@ -90,8 +90,7 @@ def main(
     from runtime.results import EvaluationReport, write_report, write_samples
 
     outputs = [file for file in (json_file, csv_file) if file is not None]
-    for file in outputs:
-        ensure_apart([file], models)
+    ensure_apart(outputs, models)
     if len(set(outputs)) < len(outputs):
         raise click.UsageError("--json and --csv need two files")
     for file in outputs:
@@ -101,8 +100,7 @@ def main(
         with progress("Phantom") as bar:
             ensure_phantom(PHANTOM, on_image=bar)
     dataset = read_dataset(data or PHANTOM)
-    for file in outputs:
-        ensure_apart([file], dataset.files)
+    ensure_apart(outputs, dataset.files)
     skip = on_error == "skip"
     split = dataset.split(split_name, missing=skip)
     side = (size, size) if size else None

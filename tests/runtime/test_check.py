@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from runtime.check import CheckReport, check_dataset
+from runtime.coco import read_dataset
 from runtime.errors import AnnotationError, DataError
 
 COCO = "_annotations.coco.json"
@@ -25,7 +26,7 @@ def copy(phantom: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def real_report(real_root: Path) -> CheckReport:
-    return check_dataset(real_root)
+    return check_dataset(read_dataset(real_root))
 
 
 def coco(folder: Path) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def first_image(folder: Path) -> Path:
 
 
 def test_the_phantom_set_has_no_defect(phantom: Path) -> None:
-    report = check_dataset(phantom)
+    report = check_dataset(read_dataset(phantom))
     assert report.defects == ()
     assert report.usable
     assert report.root == phantom
@@ -84,13 +85,13 @@ def test_the_foreground_share_is_that_of_the_boxes_areas(
 
 def test_every_image_of_every_split_is_counted_once(phantom: Path) -> None:
     calls: list[tuple[int, int]] = []
-    check_dataset(phantom, on_image=lambda done, total: calls.append((done, total)))
+    check_dataset(read_dataset(phantom), on_image=lambda done, total: calls.append((done, total)))
     images = len(list(phantom.glob("*/*.png")))
     assert calls == [(n, images) for n in range(1, images + 1)]
 
 
 def only_defect(root: Path, split: str) -> tuple[str, str, bool]:
-    (defect,) = check_dataset(root).defects
+    (defect,) = check_dataset(read_dataset(root)).defects
     assert defect.split == split
     assert defect.where == first_image(root / split).name
     return defect.found, defect.action, defect.fatal
@@ -116,7 +117,7 @@ def test_an_image_that_cannot_be_decoded_is_refused_by_name(
     found, action, fatal = only_defect(copy, "valid")
     assert first_image(copy / "valid").name in found
     assert (action, fatal) == ("refused", True)
-    assert not check_dataset(copy).usable
+    assert not check_dataset(read_dataset(copy)).usable
 
 
 def test_an_image_that_is_not_there_is_reported_once(copy: Path) -> None:
@@ -124,7 +125,7 @@ def test_an_image_that_is_not_there_is_reported_once(copy: Path) -> None:
     found, action, fatal = only_defect(copy, "test")
     assert "found none" in found
     assert (action, fatal) == ("refused", True)
-    assert not check_dataset(copy).usable
+    assert not check_dataset(read_dataset(copy)).usable
 
 
 def test_an_image_of_another_size_than_stated_is_used_and_its_boxes_scaled(copy: Path) -> None:
@@ -135,7 +136,7 @@ def test_an_image_of_another_size_than_stated_is_used_and_its_boxes_scaled(copy:
     assert "64x64" in found
     assert "scaled" in action
     assert not fatal
-    assert check_dataset(copy).usable
+    assert check_dataset(read_dataset(copy)).usable
 
 
 def outline_the_first(folder: Path, segmentation: object) -> None:
@@ -192,12 +193,12 @@ def test_a_polygon_that_leaves_the_image_is_found(
     found, action, fatal = only_defect(copy, "train")
     assert found == f"a polygon up to {pixels} pixels outside the image"
     assert (action, fatal) == ("clipped", False)
-    assert check_dataset(copy).usable
+    assert check_dataset(read_dataset(copy)).usable
 
 
 def test_a_polygon_that_is_rounded_out_of_the_image_is_no_defect(copy: Path) -> None:
     outline_the_first(copy / "train", [[-0.5, 0, 64.5, 0, 64, 64.5]])
-    assert check_dataset(copy).defects == ()
+    assert check_dataset(read_dataset(copy)).defects == ()
 
 
 @pytest.mark.parametrize("segmentation", [None, []])
@@ -208,12 +209,12 @@ def test_a_data_set_of_boxes_alone_has_no_defect(copy: Path, segmentation: objec
 
     for split in ("train", "valid", "test"):
         edit(copy / split, change)
-    assert check_dataset(copy).defects == ()
+    assert check_dataset(read_dataset(copy)).defects == ()
 
 
 def test_defects_of_the_coco_file_are_in_the_report(copy: Path) -> None:
     edit(copy / "test", lambda content: content["annotations"].clear())
-    report = check_dataset(copy)
+    report = check_dataset(read_dataset(copy))
     assert {(d.split, d.found) for d in report.defects} == {("test", "no annotation")}
     (test,) = (s for s in report.splits if s.name == "test")
     assert test.annotations == 0
@@ -223,7 +224,7 @@ def test_defects_of_the_coco_file_are_in_the_report(copy: Path) -> None:
 
 def test_a_split_without_images_has_no_shares(copy: Path) -> None:
     edit(copy / "test", lambda content: (content["images"].clear(), content["annotations"].clear()))
-    (test,) = (s for s in check_dataset(copy).splits if s.name == "test")
+    (test,) = (s for s in check_dataset(read_dataset(copy)).splits if s.name == "test")
     assert (test.images, test.annotations) == (0, 0)
     assert math.isnan(test.foreground_share)
     assert math.isnan(test.annotated_area)
@@ -239,21 +240,21 @@ def test_overlapping_boxes_are_counted_once_in_the_foreground(copy: Path) -> Non
         ]
 
     edit(copy / "train", change)
-    train = check_dataset(copy).splits[0]
+    train = check_dataset(read_dataset(copy)).splits[0]
     assert train.foreground_share == 0.25
     assert train.annotated_area == 32 * 32
 
 
 def test_what_is_no_data_set_raises(tmp_path: Path) -> None:
     with pytest.raises(DataError):
-        check_dataset(tmp_path)
+        check_dataset(read_dataset(tmp_path))
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / COCO).write_text("{}")
     with pytest.raises(AnnotationError):
-        check_dataset(tmp_path)
+        check_dataset(read_dataset(tmp_path))
 
 
 def test_noise_of_a_scans_kind_is_no_defect(copy: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
     Image.fromarray(pixels).save(first_image(copy / "valid"))
-    assert check_dataset(copy).defects == ()
+    assert check_dataset(read_dataset(copy)).defects == ()

@@ -51,7 +51,7 @@ def test_a_file_name_that_leaves_the_folder(tmp_path: Path, way: str) -> None:
     content["images"][0]["file_name"] = name
     with pytest.raises(AnnotationError, match="expected a file name inside this folder"):
         read_dataset(write_coco(root, content)).split("train")
-    assert not check_dataset(root).usable
+    assert not check_dataset(read_dataset(root)).usable
 
 
 def test_a_stated_size_has_the_limit_of_an_image(

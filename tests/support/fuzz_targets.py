@@ -66,8 +66,8 @@ def _coco(path: Path) -> None:
     from runtime.manifest import manifest_sha256
 
     root = path.parents[1]
-    check_dataset(root)
     dataset = read_dataset(root)
+    check_dataset(dataset)
     for sample in dataset.split("train").samples:
         sample.mask((16, 8))
         with contextlib.suppress(AnnotationError):

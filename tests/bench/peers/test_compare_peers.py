@@ -10,7 +10,8 @@ import pytest
 from model_builder import ModelBuilder
 
 import bench.peers.measure
-from bench.peers.measure import TOLERANCE, WARM_UP, compare_peers
+from bench.measure.turns import WARM_UP
+from bench.peers.measure import TOLERANCE, compare_peers
 from bench.peers.peer import REFERENCE, Peer
 from bench.peers.result import PeerResult, PeersResult
 from bench.workers.process import Worker
