@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from runtime.onnx_file import OnnxFile, TensorInfo, read_onnx
     from runtime.overlay import draw_overlay
     from runtime.phantom import PhantomConfig, ensure_phantom, make_phantom
-    from runtime.predictor import Predictor
+    from runtime.predictor import Predictor, concurrency_for
     from runtime.readable import Skipped, readable_part
     from runtime.results import EvaluationReport, write_report, write_samples
     from runtime.samples import Annotation, Defect, Sample
@@ -112,6 +112,7 @@ __all__ = [
     "audit_dataset",
     "check_dataset",
     "compare",
+    "concurrency_for",
     "draw_overlay",
     "ensure_phantom",
     "evaluate",
@@ -183,7 +184,7 @@ __getattr__ = lazily(
         "runtime.onnx_file": ("OnnxFile", "TensorInfo", "read_onnx"),
         "runtime.overlay": ("draw_overlay",),
         "runtime.phantom": ("PhantomConfig", "ensure_phantom", "make_phantom"),
-        "runtime.predictor": ("Predictor",),
+        "runtime.predictor": ("Predictor", "concurrency_for"),
         "runtime.readable": ("Skipped", "readable_part"),
         "runtime.results": ("EvaluationReport", "write_report", "write_samples"),
         "runtime.verification": ("Check", "Verification", "verify"),

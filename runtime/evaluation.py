@@ -1,15 +1,13 @@
 """Scoring networks, and floors, on a split."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.coco import Split
-from runtime.images import Size, check_size, load_scan, resize_map, to_input
-from runtime.machine import available_cores
+from runtime.images import Size, check_size, load_scan, resize_map
 from runtime.metrics import (
     METRICS,
     Calibration,
@@ -25,7 +23,6 @@ from runtime.metrics import (
 )
 from runtime.predictor import Predictor
 from runtime.samples import MaskKind, Sample
-from runtime.workers import map_ahead
 
 Mask = NDArray[np.uint8]
 OnImage = Callable[[int, int], None]
@@ -81,8 +78,9 @@ def evaluate(
 ) -> Evaluation:
     """Score a network on a split.
 
-    Images are decoded and masks drawn ahead in threads; the result does not depend on their
-    timing. Beside an image's sums nothing is kept.
+    Images are decoded, masks drawn, and batches computed ahead in threads, as the predictor's
+    `concurrency` says; the result does not depend on their timing. Beside an image's sums nothing
+    is kept.
 
     Args:
         size: (height, width) at which masks are drawn and probabilities compared with them, by
@@ -99,21 +97,15 @@ def evaluate(
     compared_at = predictor.size if size is None else size
     check_size(compared_at)
 
-    def load(sample: Sample) -> tuple[NDArray[np.float32], Mask]:
-        pixels = load_scan(sample.path, predictor.size).pixels
-        return to_input(pixels), sample.mask(compared_at, masks)
+    def load(sample: Sample) -> tuple[NDArray[np.uint8], Mask]:
+        return load_scan(sample.path, predictor.size).pixels, sample.mask(compared_at, masks)
 
-    def outcomes() -> Iterator[tuple[NDArray[np.float32], Mask]]:
-        loaded = map_ahead(
-            load, split.samples, workers=predictor.threads, ahead=2 * predictor.batch_size
-        )
-        while batch := list(islice(loaded, predictor.batch_size)):
-            inputs = np.stack([image for image, _ in batch])
-            for probability, (_, mask) in zip(predictor.run(inputs), batch, strict=True):
-                yield resize_map(probability, compared_at), mask
-
+    outcomes = (
+        (resize_map(probability, compared_at), mask)
+        for probability, mask in predictor.run_ahead(split.samples, load)
+    )
     name = str(predictor.file.path)
-    return score(name, compared_at, split.samples, outcomes(), on_image)
+    return score(name, compared_at, split.samples, outcomes, on_image)
 
 
 def score(
@@ -129,24 +121,12 @@ def score(
         outcomes: a sample's probability map float32 [H, W] in [0, 1] and mask [H, W] of 0 and 1,
             in the samples' order.
     """
-
-    def measure(
-        sample: Sample, probability: NDArray[np.float32], mask: Mask
-    ) -> tuple[SampleSums, CalibrationSums]:
-        calibration = CalibrationSums()
-        calibration.add(probability, mask)
-        sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
-        return SampleSums(sample.file_name, *sums), calibration
-
-    # In threads, so that the next outcome is computed meanwhile.
-    cores = available_cores()
-    items = ((sample, *outcome) for sample, outcome in zip(samples, outcomes, strict=True))
-    measured = map_ahead(lambda item: measure(*item), items, workers=cores, ahead=cores)
     calibration = CalibrationSums()
     kept = []
-    for sums, image in measured:
-        calibration.merge(image)
-        kept.append(sums)
+    for sample, (probability, mask) in zip(samples, outcomes, strict=True):
+        calibration.add(probability, mask)
+        sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
+        kept.append(SampleSums(sample.file_name, *sums))
         if on_image is not None:
             on_image(len(kept), len(samples))
     return Evaluation(

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 THRESHOLD = 0.5
 CALIBRATION_BINS = 15
+_BLOCK = 8192
+"""Pixels at once, whose intermediate arrays a core's cache holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +190,19 @@ class CalibrationSums:
         """Add an image: p in [0, 1] and y in {0, 1}; raise ValueError where their shapes differ."""
         if probability.shape != mask.shape:
             raise ValueError(f"expected one shape, found {probability.shape} and {mask.shape}")
-        flat = probability.ravel()
-        target = mask.ravel().astype(bool, copy=False)
-        index = np.minimum((flat * self._bins).astype(np.intp), self._bins - 1)
-        joint = np.bincount(index + self._bins * target, minlength=2 * self._bins)
-        self._counts += joint.reshape(2, self._bins)
-        self._probability += np.bincount(index, flat, self._bins)
-        difference = flat.astype(np.float64) - target
-        self._squared_error += float(np.dot(difference, difference))
+        flat, target = probability.ravel(), mask.ravel().astype(bool, copy=False)
+        for start in range(0, flat.size, _BLOCK):
+            self._add(flat[start : start + _BLOCK], target[start : start + _BLOCK])
+
+    def _add(self, flat: NDArray[np.floating[Any]], target: NDArray[np.bool]) -> None:
+        index = (flat * self._bins).astype(np.intp)
+        np.minimum(index, self._bins - 1, out=index)
+        values = flat.astype(np.float64)
+        self._probability += np.bincount(index, values, self._bins)
+        inside = np.bincount(index[target], minlength=self._bins)
+        self._counts += np.bincount(index, minlength=self._bins) - inside, inside
+        values -= target
+        self._squared_error += float(np.dot(values, values))
 
     def merge(self, other: "CalibrationSums") -> None:
         """Add what another one, of as many bins, has accumulated."""

@@ -13,6 +13,8 @@ HEAT = (255, 48, 32)
 CONTOUR = (255, 224, 64)
 TARGET = (64, 255, 128)
 _OPACITY = 0.55
+_COMPRESSION = 3
+"""Of PNGs: files about as small as by the default, 6, in a third of its time."""
 
 
 def draw_overlay(
@@ -53,7 +55,7 @@ def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     """Write RGB, uint8 [H, W, 3], as PNG. Raises OutputError."""
     with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+        Image.fromarray(picture).save(temporary, format="PNG", compress_level=_COMPRESSION)
 
 
 def write_probability(path: Path, probability: NDArray[np.float32]) -> None:
@@ -70,4 +72,4 @@ def write_probability(path: Path, probability: NDArray[np.float32]) -> None:
                 np.save(stream, probability, allow_pickle=False)
         else:
             levels = np.rint(probability * np.float32(65535.0)).astype(np.uint16)
-            Image.fromarray(levels).save(temporary, format="PNG")
+            Image.fromarray(levels).save(temporary, format="PNG", compress_level=_COMPRESSION)

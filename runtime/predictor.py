@@ -1,24 +1,28 @@
 """Running an exported file: an image goes in, its probability map comes out."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ConfigError, ModelError
-from runtime.images import ImageSource, Scan, Size, load_scan, resize_map, to_input
+from runtime.images import ImageSource, Size, load_scan, resize_map, to_input
 from runtime.machine import MAX_THREADS, available_cores
 from runtime.metadata import InputSpec, Metadata
 from runtime.onnx_file import OnnxFile, TensorInfo, read_onnx
-from runtime.workers import map_ahead
+from runtime.workers import batched, map_ahead
 
 if TYPE_CHECKING:
     import onnxruntime
 
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+
 PROVIDERS = ("CPUExecutionProvider",)
+MAX_CONCURRENCY = 4
+"""Batches that are computed at once; each takes the memory of the network's feature maps."""
 
 
 class Predictor:
@@ -33,10 +37,13 @@ class Predictor:
         threads: of the computation; by default the cores that the process may use.
         providers: ONNX Runtime's execution providers, in order of preference.
         batch_size: images that `stream` and `predict_batch` run together.
+        concurrency: batches that `stream`, `predict_batch` and `evaluate` compute at once, which
+            share the threads. More give more images a second (`concurrency_for`), since threads
+            wait for one another less; 1 gives the lowest latency of a single image.
 
     Raises:
         ModelError: the file cannot be run, or is not a segmentation network.
-        ConfigError: the size, threads, batch size or a provider is not possible.
+        ConfigError: the size, threads, batch size, concurrency or a provider is not possible.
     """
 
     def __init__(
@@ -47,19 +54,28 @@ class Predictor:
         threads: int | None = None,
         providers: Sequence[str] = PROVIDERS,
         batch_size: int = 1,
+        concurrency: int = 1,
     ) -> None:
         if batch_size < 1 or (threads is not None and not 1 <= threads <= MAX_THREADS):
             raise ConfigError(
                 f"expected 1 to {MAX_THREADS} threads and a batch of at least one image, found "
                 f"{threads} and {batch_size}"
             )
-        self.file: OnnxFile = read_onnx(path)
         self.threads = threads or available_cores()
+        if not 1 <= concurrency <= self.threads:
+            raise ConfigError(
+                f"expected a concurrency of 1 to as many as threads, {self.threads}, found "
+                f"{concurrency}"
+            )
+        self.file: OnnxFile = read_onnx(path)
         self.batch_size = batch_size
+        self.concurrency = concurrency
         self._spec, self.size = _input_of(self.file, size)
         self._input_name = self.file.inputs[0].name
         self._output_name = self.file.outputs[0].name
-        self._session = _open_session(self.file.path, self.threads, tuple(providers))
+        # Whoever calls the session computes too, beside the threads that it has of its own.
+        threads_of_a_call = self.threads - concurrency + 1
+        self._session = _open_session(self.file.path, threads_of_a_call, tuple(providers))
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
 
     @property
@@ -77,7 +93,9 @@ class Predictor:
             ImageError: the image cannot be read.
             ModelError: the network's output is not a probability map.
         """
-        return next(self._finish([load_scan(image, self.size)]))
+        scan = load_scan(image, self.size)
+        ((probability, original_size),) = self._run_loaded([(scan.pixels, scan.original_size)])
+        return resize_map(probability, original_size)
 
     def predict_batch(self, images: Sequence[ImageSource]) -> list[NDArray[np.float32]]:
         """Return the probability maps of several images, each at its image's own size.
@@ -90,19 +108,43 @@ class Predictor:
     def stream(self, images: Iterable[ImageSource]) -> Iterator[NDArray[np.float32]]:
         """Yield the probability maps of any number of images, in their order, lazily.
 
-        Images are decoded ahead in threads, at most two batches of them.
+        Images are decoded, and batches computed, ahead in threads; how many are held at any time
+        is bounded by `concurrency` and `batch_size`.
 
         Raises:
             ImageError, ModelError: as for one image, at that image's place.
         """
-        scans = map_ahead(
-            lambda image: load_scan(image, self.size),
-            images,
-            workers=self.threads,
-            ahead=2 * self.batch_size,
-        )
-        while batch := list(islice(scans, self.batch_size)):
-            yield from self._finish(batch)
+
+        def load(image: ImageSource) -> tuple[NDArray[np.uint8], Size]:
+            scan = load_scan(image, self.size)
+            return scan.pixels, scan.original_size
+
+        for probability, original_size in self.run_ahead(images, load):
+            yield resize_map(probability, original_size)
+
+    def run_ahead(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], tuple[NDArray[np.uint8], Loaded]],
+    ) -> Iterator[tuple[NDArray[np.float32], Loaded]]:
+        """Yield each item's probability map, and what else was loaded with its image, in order.
+
+        Args:
+            load: returns an item's image, RGB, uint8 [H, W, 3] of the network's input size, and
+                whatever is wanted beside its map. It is called in threads.
+
+        Returns:
+            Maps float32 [H, W] in [0, 1], at the size of the network's input.
+
+        Raises:
+            ModelError: the network's output is not a probability map.
+            Exception: what `load` raises, at its item's place.
+        """
+        held = self.concurrency + 1
+        loaded = map_ahead(load, items, workers=self.threads, ahead=held * self.batch_size)
+        batches = batched(loaded, self.batch_size)
+        for batch in map_ahead(self._run_loaded, batches, workers=self.concurrency, ahead=held):
+            yield from batch
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network on prepared inputs.
@@ -134,12 +176,13 @@ class Predictor:
             ) from error
         return self._checked(output, len(inputs), size)
 
-    def _finish(self, scans: list[Scan]) -> Iterator[NDArray[np.float32]]:
-        inputs = np.empty((len(scans), 3, *self.size), np.float32)
-        for index, scan in enumerate(scans):
-            to_input(scan.pixels, out=inputs[index])
-        for scan, probability in zip(scans, self.run(inputs), strict=True):
-            yield resize_map(probability, scan.original_size)
+    def _run_loaded(
+        self, batch: Sequence[tuple[NDArray[np.uint8], Loaded]]
+    ) -> list[tuple[NDArray[np.float32], Loaded]]:
+        inputs = np.empty((len(batch), 3, *self.size), np.float32)
+        for (pixels, _), image in zip(batch, inputs, strict=True):
+            to_input(pixels, out=image)
+        return [(p, other) for p, (_, other) in zip(self.run(inputs), batch, strict=True)]
 
     def _checked(self, output: Any, count: int, size: Size) -> NDArray[np.float32]:
         expected = (count, 1, *size)
@@ -154,6 +197,15 @@ class Predictor:
                 "(an output without a sigmoid?)"
             )
         return output[:, 0]
+
+
+def concurrency_for(threads: int | None = None) -> int:
+    """Return the `concurrency` that gives the most images a second: one a thread, up to 4.
+
+    Args:
+        threads: of the computation; by default the cores that the process may use.
+    """
+    return min(threads or available_cores(), MAX_CONCURRENCY)
 
 
 def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:

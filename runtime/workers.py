@@ -1,4 +1,4 @@
-"""Doing work ahead of its use, in threads, in order, and within bounds."""
+"""Doing work ahead of its use, in threads, in order, and within bounds; and in batches."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -48,3 +48,23 @@ def map_ahead(
             waiting.extend(islice(futures, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield the items in lists of `size`, the last of which may be shorter.
+
+    An exception of `items` comes out behind the items before it, be they a whole batch or not.
+    """
+    batch: list[Item] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch

@@ -105,11 +105,19 @@ class _Network:
         from bench.measure.accuracy import accuracy_of
         from runtime.coco import read_dataset
         from runtime.evaluation import evaluate
+        from runtime.predictor import Predictor, concurrency_for
         from runtime.schema import to_dict
 
         chosen = read_dataset(data).split(split)
+        loaded = self._loaded()
+        predictor = Predictor(
+            loaded.file.path,
+            size=loaded.size,
+            threads=loaded.threads,
+            concurrency=concurrency_for(loaded.threads),
+        )
         evaluation = evaluate(
-            self._loaded(),
+            predictor,
             chosen,
             masks=masks,
             size=None if size is None else (size[0], size[1]),

@@ -16,7 +16,7 @@ from export.onnx_export import ExportResult, export_checkpoint
 from runtime.evaluation import Evaluation, evaluate
 from runtime.floors import evaluate_floors
 from runtime.latency import Latency, measure_latency
-from runtime.predictor import Predictor
+from runtime.predictor import Predictor, concurrency_for
 from runtime.schema import to_dict
 from train.checkpoint import BEST
 from train.config import TrainConfig
@@ -140,7 +140,8 @@ class Networks:
             self._work.check(step)
 
         def make() -> Evaluation:
-            found = evaluate(self.predictor(file), split, on_image=on_image)
+            at_once = concurrency_for(self._config.threads or None)
+            found = evaluate(self._predictor(file, at_once), split, on_image=on_image)
             return replace(found, name=network)
 
         made_from = [file.digest, self._data.sha256[kind]]
@@ -163,14 +164,14 @@ class Networks:
         made_from = [[file.digest for file in files], self._config.threads]
 
         def make() -> _Latencies:
-            predictors = [self.predictor(file) for file in files]
+            predictors = [self._predictor(file) for file in files]
             return _Latencies(measure_latency(predictors))
 
         return self._kept.result("latency", made_from, _Latencies, make).networks
 
-    def predictor(self, file: Exported) -> Predictor:
-        """Return what runs an exported file."""
-        return Predictor(self._folder / file.path, threads=self._config.threads or None)
+    def _predictor(self, file: Exported, concurrency: int = 1) -> Predictor:
+        threads = self._config.threads or None
+        return Predictor(self._folder / file.path, threads=threads, concurrency=concurrency)
 
     def _training(self, network: str, kind: str) -> TrainConfig:
         return self._config.training(network, str(self._data.datasets[kind].root))

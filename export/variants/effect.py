@@ -13,7 +13,7 @@ from runtime.latency import measure_latency
 from runtime.machine import describe_machine
 from runtime.metadata import Timing
 from runtime.onnx_file import read_onnx
-from runtime.predictor import Predictor
+from runtime.predictor import Predictor, concurrency_for
 from runtime.samples import MaskKind
 
 _RUNS = 20
@@ -61,15 +61,15 @@ class EffectMeter:
     def measure(self, model: onnx.ModelProto) -> Effect:
         """Score both graphs as the runtime does, and time them in turn."""
         with tempfile.TemporaryDirectory() as folder:
-            before, after = (
-                self._predictor(graph, Path(folder) / name)
-                for graph, name in ((self._plain, "before.onnx"), (model, "after.onnx"))
-            )
+            before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
+            before.write_bytes(self._plain.SerializeToString())
+            after.write_bytes(model.SerializeToString())
             if self._before is None:
                 self._before = self._soft_iou(before)
             soft_iou = self._soft_iou(after)
-            plain, other = measure_latency([before, after], runs=_RUNS)
-            file = read_onnx(before.file.path)
+            timed = [self._predictor(path) for path in (before, after)]
+            plain, other = measure_latency(timed, runs=_RUNS)
+            file = read_onnx(before)
         machine = describe_machine()
         return Effect(
             plain_digest=file.digest,
@@ -86,9 +86,10 @@ class EffectMeter:
             ),
         )
 
-    def _predictor(self, model: onnx.ModelProto, path: Path) -> Predictor:
-        path.write_bytes(model.SerializeToString())
-        return Predictor(path, size=self._size, threads=self._threads)
+    def _predictor(self, path: Path, concurrency: int = 1) -> Predictor:
+        threads = self._threads
+        return Predictor(path, size=self._size, threads=threads, concurrency=concurrency)
 
-    def _soft_iou(self, predictor: Predictor) -> float:
+    def _soft_iou(self, path: Path) -> float:
+        predictor = self._predictor(path, concurrency_for(self._threads))
         return evaluate(predictor, self._split, masks=self._masks).soft.pooled.iou

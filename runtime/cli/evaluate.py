@@ -84,7 +84,7 @@ def main(
     from runtime.files import ensure_apart, ensure_replaceable
     from runtime.floors import evaluate_floors
     from runtime.phantom import ensure_phantom
-    from runtime.predictor import Predictor
+    from runtime.predictor import Predictor, concurrency_for
     from runtime.provenance import foreign_training
     from runtime.readable import Skipped, readable_part
     from runtime.results import EvaluationReport, write_report, write_samples
@@ -104,7 +104,11 @@ def main(
     skip = on_error == "skip"
     split = dataset.split(split_name, missing=skip)
     side = (size, size) if size else None
-    predictors = [Predictor(m, size=side, threads=threads, batch_size=batch_size) for m in models]
+    at_once = concurrency_for(threads)
+    predictors = [
+        Predictor(m, size=side, threads=threads, batch_size=batch_size, concurrency=at_once)
+        for m in models
+    ]
     train = dataset.split("train", missing=skip) if floors and "train" in dataset.splits else None
     skipped: tuple[Skipped, ...] = ()
     if skip:

@@ -1,5 +1,6 @@
 """Scoring a split, beside what the network alone needs for as many images."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from export.conversion import convert
 from runtime.coco import Dataset
 from runtime.evaluation import evaluate
 from runtime.metadata import InputSpec
-from runtime.predictor import Predictor
+from runtime.predictor import Predictor, concurrency_for
 from train.network import UNet
 
 IMAGES = 48
@@ -36,20 +37,23 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.benchmark(group="scoring JPEGs of 640x640 at 256x256")
-@pytest.mark.parametrize("what", ["evaluate", "network alone"])
+@pytest.mark.parametrize("what", ["evaluate", "network alone", "network alone, one at a time"])
 def test_evaluation(benchmark: BenchmarkFixture, network: Path, data: Dataset, what: str) -> None:
-    predictor = Predictor(network, size=(SIZE, SIZE))
+    """Scoring as seg-eval does; and inference alone, as many at once, and one after the other."""
+    concurrency = 1 if "time" in what else concurrency_for()
+    predictor = Predictor(network, size=(SIZE, SIZE), concurrency=concurrency)
     split = data.split("test")
-    image = np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)
-    inputs = {"image": image}
+    inputs = {"image": np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)}
 
     def alone() -> None:
-        for _ in split.samples:
-            predictor._session.run(None, inputs)
+        with ThreadPoolExecutor(concurrency) as pool:
+            runs = [pool.submit(predictor._session.run, None, inputs) for _ in split.samples]
+        for run in runs:
+            run.result()
 
     def scored() -> None:
         evaluate(predictor, split)
 
-    benchmark.extra_info["images"] = len(split.samples)
+    benchmark.extra_info.update(images=len(split.samples), concurrency=concurrency)
     rounds = 10 if network.stem == "w8" else 1
     benchmark.pedantic(scored if what == "evaluate" else alone, rounds=rounds, warmup_rounds=1)

@@ -94,8 +94,11 @@ def test_a_size_that_is_not_possible_is_refused(
 def test_it_does_not_depend_on_threads_or_on_the_batch(
     evaluation: Evaluation, model: Path, split: Split
 ) -> None:
-    for settings in ({"threads": 2, "batch_size": 1}, {"threads": 1, "batch_size": 3}):
-        other = evaluate(Predictor(model, **settings), split)  # type: ignore[arg-type]
+    for threads, batch_size, concurrency in ((2, 1, 1), (1, 3, 1), (2, 1, 2), (5, 2, 4)):
+        predictor = Predictor(
+            model, threads=threads, batch_size=batch_size, concurrency=concurrency
+        )
+        other = evaluate(predictor, split)
         for one, two in zip(evaluation.samples, other.samples, strict=True):
             assert scores(one.soft).iou == pytest.approx(scores(two.soft).iou, abs=1e-6)
 

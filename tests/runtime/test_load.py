@@ -150,7 +150,7 @@ def test_the_commands_hold_as_much_memory_for_ten_thousand_scans_as_for_one_thou
 def test_results_do_not_depend_on_how_many_workers_decode(network: Path, scans: Dataset) -> None:
     split = scans.split("test")
     few = Split("test", split.annotation_file, split.samples[:8], None, ())
-    predictor = Predictor(network, threads=1, batch_size=2)
+    predictor = Predictor(network, threads=2, batch_size=2, concurrency=2)
     alone = [replace(few, samples=(sample,)) for sample in few.samples]
     expected = tuple(evaluate(predictor, one).samples[0] for one in alone)
     for workers in (2, 5, 16):

@@ -1,16 +1,21 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from model_builder import ModelBuilder
+from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.coco import Dataset
 from runtime.errors import ConfigError, ImageError, ModelError
 from runtime.images import load_scan
-from runtime.predictor import Predictor
+from runtime.machine import available_cores
+from runtime.predictor import MAX_CONCURRENCY, Predictor, concurrency_for
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +103,46 @@ def test_an_unreadable_image_fails_at_its_place(
         next(stream)
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_images_before_an_unreadable_one_of_their_batch_come_out(
+    model: Path, scans: list[Path], tmp_path: Path, concurrency: int
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    predictor = Predictor(model, threads=2, batch_size=3, concurrency=concurrency)
+    expected = [predictor(path) for path in scans[:2]]
+    stream = predictor.stream([*scans[:2], broken, scans[0]])
+    for wanted in expected:
+        np.testing.assert_allclose(next(stream), wanted, atol=1e-6)
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        next(stream)
+
+
+def test_as_many_batches_as_asked_are_computed_at_once(
+    model: Path, scans: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(model, threads=3, concurrency=3)
+    together, run = threading.Barrier(3), predictor.run
+
+    def waiting(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        together.wait(timeout=30)  # breaks, and raises, where fewer than three run at once
+        return run(inputs)
+
+    monkeypatch.setattr(predictor, "run", waiting)
+    found = list(predictor.stream((scans * 3)[:6]))
+    monkeypatch.undo()
+    assert len(found) == 6
+    for one, path in zip(found, scans * 3, strict=False):
+        np.testing.assert_array_equal(one, predictor(path))
+
+
+@given(st.none() | st.integers(1, 300))
+def test_concurrency_is_of_the_threads(threads: int | None) -> None:
+    found = concurrency_for(threads)
+    assert 1 <= found <= min(threads or available_cores(), MAX_CONCURRENCY)
+    assert found == concurrency_for(found)
+
+
 @pytest.mark.parametrize("source", [3, None, ["scan.png"], object()])
 def test_what_is_no_image_is_refused(predictor: Predictor, source: Any) -> None:
     words = f"<{type(source).__name__}>: expected a path, an encoded file's bytes, a PIL image or"
@@ -179,5 +224,8 @@ def test_settings_out_of_range_are_refused(model: Path) -> None:
         Predictor(model, threads=9999)
     with pytest.raises(ConfigError, match="batch of at least one"):
         Predictor(model, batch_size=0)
+    for concurrency in (0, 3):
+        with pytest.raises(ConfigError, match=f"as threads, 2, found {concurrency}"):
+            Predictor(model, threads=2, concurrency=concurrency)
     with pytest.raises(ConfigError, match=r"providers: .*found NoSuchProvider"):
         Predictor(model, providers=["NoSuchProvider"])

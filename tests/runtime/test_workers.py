@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.workers import map_ahead
+from runtime.workers import batched, map_ahead
 
 SIZES = st.integers(1, 6)
 
@@ -149,3 +150,23 @@ def test_a_generator_closed_early_takes_no_more_and_ends_its_threads() -> None:
 def test_ahead_of_nothing_is_refused_rather_than_yielding_nothing() -> None:
     with pytest.raises(ValueError, match="ahead"):
         list(map_ahead(lambda n: n, [1, 2, 3], workers=1, ahead=0))
+
+
+@given(st.lists(st.integers()), SIZES)
+def test_batches_are_full_but_for_the_last(items: list[int], size: int) -> None:
+    found = list(batched(items, size))
+    assert [item for batch in found for item in batch] == items
+    assert all(len(batch) == size for batch in found[:-1])
+    assert all(0 < len(batch) <= size for batch in found)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_what_came_before_an_exception_is_a_batch(size: int) -> None:
+    def items() -> Iterator[int]:
+        yield from range(4)
+        raise ValueError("item 4")
+
+    found: list[int] = []
+    with pytest.raises(ValueError, match="item 4"):
+        found.extend(chain.from_iterable(batched(items(), size)))
+    assert found == [0, 1, 2, 3]
