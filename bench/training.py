@@ -9,6 +9,7 @@ from bench.work import Work
 from train.config import TrainConfig
 from train.epoch import Progress
 from train.loop import TrainResult, train_network
+from train.memory import kept_memory
 from train.network import UNet
 from train.run_folder import HISTORY
 from train.setup import begin, choose_device, repeatable
@@ -29,7 +30,7 @@ def seconds_per_image(config: TrainConfig) -> float:
         CheckpointError: the encoder's weights cannot be loaded.
     """
     device, dtype = choose_device(config)
-    with repeatable(config, device):
+    with repeatable(config, device), kept_memory():
         network = begin(config, device).network.train()
         images = torch.rand(_IMAGES, 3, config.size, config.size, device=device)
         if config.channels_last:

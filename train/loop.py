@@ -16,6 +16,7 @@ from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split
 from train.epoch import EpochSteps, Progress, summarise, train_epoch, validate
 from train.history import EpochRow
+from train.memory import kept_memory
 from train.run_folder import RunFolder
 from train.seeds import seed_epoch
 from train.setup import begin, choose_device, go_on, repeatable, unfreeze
@@ -86,7 +87,7 @@ def train_network(
         dataset.licence,
         {split.name: len(split.samples) for split in splits},
     )
-    with locked(out), repeatable(config, device):
+    with locked(out), repeatable(config, device), kept_memory():
         # Before the images are decoded, which takes long, so that what cannot start ends at once.
         state = begin(config, device)
         history: tuple[EpochRow, ...] = ()
