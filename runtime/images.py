@@ -76,7 +76,8 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
     """Decode an image, the first half of `load_scan`: a JPEG at the scale that suits `size`.
 
     Returns:
-        The RGB picture, which is yet to be resized, and the (height, width) that the image has.
+        The picture, RGB or grey (mode L), which is yet to be resized, and the (height, width) that
+        the image has.
 
     Raises:
         ImageError, ConfigError: as `load_scan`.
@@ -105,7 +106,7 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
             image.draft("RGB", (size[1], size[0]))
         if content is not None and image.format == "PNG":
             _check_last_row(image, content, name)
-        return _to_rgb(image, name), (height, width)
+        return _to_8_bits(image, name), (height, width)
     except _DAMAGE as fault:
         raise ImageError(
             f"{name}: expected a complete image, found a damaged one ({fault})"
@@ -119,9 +120,11 @@ def check_size(size: Size) -> None:
 
 
 def resize_image(image: Image.Image, size: Size) -> NDArray[np.uint8]:
-    """Resize an RGB picture, the second half of `load_scan`; return uint8 [height, width, 3]."""
+    """Resize an RGB or grey picture, the second half of `load_scan`; return uint8 [H, W, 3]."""
     if image.size != (size[1], size[0]):
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    if image.mode != "RGB":  # not before: three equal channels would take three times as long
+        image = image.convert("RGB")
     return np.asarray(image)
 
 
@@ -187,15 +190,16 @@ def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:
         check_rows(content, name)
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+def _to_8_bits(image: Image.Image, name: str) -> Image.Image:
+    """Return an image as one of mode RGB or L."""
     if image.mode == "F":
         raise ImageError(f"{name}: expected 8 or 16 bits a channel, found floating point")
     if image.mode.startswith("I"):
-        return Image.fromarray(_to_uint8(_levels(image, name), name)).convert("RGB")
+        return Image.fromarray(_to_uint8(_levels(image, name), name))
     if image.mode in _TRANSPARENT or "transparency" in image.info:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
-    if image.mode == "RGB":
+    if image.mode in ("RGB", "L"):
         image.load()
         return image
     return image.convert("RGB")

@@ -211,6 +211,24 @@ def exported(request: pytest.FixtureRequest) -> Path:
     return path or request.getfixturevalue("model")
 
 
+@pytest.fixture(scope="session", params=[8, 64], ids=lambda width: f"width {width}")
+def random_network(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A file w8.onnx or w64.onnx of the network from scratch, 256x256, with random weights."""
+    torch, onnx = pytest.importorskip("torch"), pytest.importorskip("onnx")
+    from export.conversion import convert
+    from runtime.metadata import InputSpec
+    from train.network import UNet
+
+    path = tmp_path_factory.mktemp("network") / f"w{request.param}.onnx"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet("scratch", request.param).eval()
+    onnx.save(convert([network], InputSpec(256, 256, multiple=16)), path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def full_size_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four images of 640x640 a split, the size of the real scans."""

@@ -4,18 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import torch
 from jpeg_data import make_jpeg_data
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from export.conversion import convert
 from runtime.coco import Dataset
 from runtime.evaluation import evaluate
-from runtime.metadata import InputSpec
 from runtime.predictor import Predictor, concurrency_for
-from train.network import UNet
 
 IMAGES = 48
 SIZE = 256
@@ -26,22 +21,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_jpeg_data(tmp_path_factory.mktemp("jpegs"), IMAGES)
 
 
-@pytest.fixture(scope="module", params=[8, 64], ids=lambda width: f"width {width}")
-def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("network") / f"w{request.param}.onnx"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = UNet("scratch", request.param).eval()
-    onnx.save(convert([network], InputSpec(SIZE, SIZE, multiple=16)), path)
-    return path
-
-
 @pytest.mark.benchmark(group="scoring JPEGs of 640x640 at 256x256")
 @pytest.mark.parametrize("what", ["evaluate", "network alone", "network alone, one at a time"])
-def test_evaluation(benchmark: BenchmarkFixture, network: Path, data: Dataset, what: str) -> None:
+def test_evaluation(
+    benchmark: BenchmarkFixture, random_network: Path, data: Dataset, what: str
+) -> None:
     """Scoring as seg-eval does; and inference alone, as many at once, and one after the other."""
     concurrency = 1 if "time" in what else concurrency_for()
-    predictor = Predictor(network, size=(SIZE, SIZE), concurrency=concurrency)
+    predictor = Predictor(random_network, size=(SIZE, SIZE), concurrency=concurrency)
     split = data.split("test")
     inputs = {"image": np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)}
 
@@ -55,5 +42,5 @@ def test_evaluation(benchmark: BenchmarkFixture, network: Path, data: Dataset, w
         evaluate(predictor, split)
 
     benchmark.extra_info.update(images=len(split.samples), concurrency=concurrency)
-    rounds = 10 if network.stem == "w8" else 1
+    rounds = 10 if random_network.stem == "w8" else 1
     benchmark.pedantic(scored if what == "evaluate" else alone, rounds=rounds, warmup_rounds=1)

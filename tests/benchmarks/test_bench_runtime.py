@@ -63,15 +63,33 @@ def test_prediction(benchmark: BenchmarkFixture, exported: Path, what: str) -> N
     note_percentiles(benchmark)
 
 
+@pytest.mark.benchmark(group="prediction, 256x256")
+@pytest.mark.parametrize("what", ["predictor", "session"])
+def test_prediction_by_width(benchmark: BenchmarkFixture, random_network: Path, what: str) -> None:
+    """The Predictor's own work beside a wide network and a narrow one."""
+    predictor = Predictor(random_network, size=SIZE)
+    pixels = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
+    rounds = 50 if random_network.stem == "w8" else 10
+    if what == "predictor":
+        benchmark.pedantic(predictor, (pixels,), rounds=rounds, warmup_rounds=3)
+    else:
+        inputs = {"image": to_input(pixels)[None]}
+        benchmark.pedantic(predictor._session.run, (None, inputs), rounds=rounds, warmup_rounds=3)
+
+
 @pytest.mark.benchmark(group="decode 640x640 JPEG to 256x256")
-@pytest.mark.parametrize("what", ["toolkit", "plain Pillow"])
+@pytest.mark.parametrize(
+    "what", ["toolkit", "plain Pillow", "plain Pillow, its own choice of filter"]
+)
 def test_decoding(benchmark: BenchmarkFixture, jpeg: Path, what: str) -> None:
     def toolkit() -> NDArray[np.float32]:
         return to_input(load_scan(jpeg, SIZE).pixels)
 
+    filter_ = Image.Resampling.BILINEAR if what == "plain Pillow" else Image.Resampling.BICUBIC
+
     def plain() -> NDArray[np.float32]:
         with Image.open(jpeg) as picture:
-            resized = picture.convert("RGB").resize(SIZE, Image.Resampling.BILINEAR)
+            resized = picture.convert("RGB").resize(SIZE, filter_)
         return np.asarray(resized, np.float32).transpose(2, 0, 1) / np.float32(255.0)
 
     benchmark.pedantic(toolkit if what == "toolkit" else plain, rounds=100, warmup_rounds=5)

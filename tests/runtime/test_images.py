@@ -273,7 +273,7 @@ def test_only_a_jpeg_of_twice_the_size_is_decoded_at_a_fraction(
     assert np.array_equal(load_scan(content, size).pixels, np.asarray(plain)) is whole
 
 
-@pytest.mark.parametrize("side", [64, 128, 256])
+@pytest.mark.parametrize("side", [128, 256])
 def test_scaled_decoding_changes_less_than_another_filter_would(
     real_data: Dataset, side: int
 ) -> None:
@@ -285,7 +285,11 @@ def test_scaled_decoding_changes_less_than_another_filter_would(
             for kind in (BILINEAR, Image.Resampling.LANCZOS)
         )
         scaled = load_scan(sample.path, (side, side)).pixels
-        assert np.abs(scaled - plain).mean() < np.abs(lanczos - plain).mean(), sample.file_name
+        difference = np.abs(scaled - plain)
+        assert difference.mean() < np.abs(lanczos - plain).mean(), sample.file_name
+        # What the README states.
+        assert difference.mean() < 2.0
+        assert np.quantile(difference, 0.99) <= 10.0
 
 
 # Damage
