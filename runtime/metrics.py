@@ -204,12 +204,6 @@ class CalibrationSums:
         values -= target
         self._squared_error += float(np.dot(values, values))
 
-    def merge(self, other: "CalibrationSums") -> None:
-        """Add what another one, of as many bins, has accumulated."""
-        self._counts += other._counts
-        self._probability += other._probability
-        self._squared_error += other._squared_error
-
     def result(self) -> Calibration:
         """Return the calibration of everything added; NaN where nothing was."""
         pixels = self._counts.sum(axis=0)

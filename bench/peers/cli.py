@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bench.peers.peer import PEERS, REFERENCE
+from bench.peers.peer import PEERS, REFERENCE, form
 from runtime.cli.shell import Command, json_option, progress, table, threads_option
 from runtime.cli.signals import stopping
 
@@ -23,6 +23,14 @@ from runtime.cli.signals import stopping
     multiple=True,
     type=click.Choice([peer.name for peer in PEERS]),
     help=f"Repeat it; {REFERENCE} always takes part.  [default: all]",
+)
+@click.option(
+    "--form",
+    "forms",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.onnx",
+    help=f"Another form of MODEL, as export-onnx writes it, for {REFERENCE} too; repeat it.",
 )
 @click.option(
     "--size",
@@ -58,6 +66,7 @@ def peers(
     model: Path,
     checkpoint: Path | None,
     names: tuple[str, ...],
+    forms: tuple[Path, ...],
     size: int | None,
     threads: int | None,
     runs: int,
@@ -79,8 +88,9 @@ def peers(
     from runtime.schema import to_dict
 
     chosen = [peer for peer in PEERS if not names or peer.name in (*names, REFERENCE)]
+    chosen += [form(path) for path in forms]
     outputs = [file for file in (json_file, markdown) if file is not None]
-    ensure_apart(outputs, [model])
+    ensure_apart(outputs, [model, *forms])
     for file in outputs:
         ensure_replaceable(file)
     with stopping() as stop:

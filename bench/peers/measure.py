@@ -22,6 +22,7 @@ from runtime.errors import ConfigError, MeasurementError, ModelError
 from runtime.golden import golden_scan
 from runtime.images import Size, load_scan, to_input
 from runtime.machine import describe_machine, installed_versions
+from runtime.onnx_file import read_onnx
 from runtime.predictor import Predictor
 from runtime.schema import to_dict
 
@@ -77,7 +78,8 @@ def compare_peers(
         stop: asked before each round; where it is True, the result is of those that are done.
 
     Raises:
-        ModelError: the file cannot be run, or ONNX Runtime fails on it.
+        ModelError: the file cannot be run, or ONNX Runtime fails on it, or a peer's own file is
+            none.
         ConfigError: a limit is not above 0, the reference is not among the peers, or as
             `Predictor`.
     """
@@ -85,6 +87,7 @@ def compare_peers(
         raise ConfigError("peers: expected limits above 0")
     if REFERENCE not in [peer.name for peer in peers]:
         raise ConfigError(f"peers: expected {REFERENCE} among them, to compare with")
+    models = [None if peer.model is None else read_onnx(peer.model).path for peer in peers]
     predictor = Predictor(model, size=size, threads=threads)
     file, size, threads = predictor.file, predictor.size, predictor.threads
     del predictor  # its threads and memory are not needed beside the workers'
@@ -92,12 +95,12 @@ def compare_peers(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="peers-")))
         np.save(folder / "inputs.npy", _inputs(size))
         entrants = []
-        for number, peer in enumerate(peers):
+        for number, (peer, other) in enumerate(zip(peers, models, strict=True)):
             own = folder / str(number)
             own.mkdir()
             job = Job(
                 entry=peer.entry,
-                model=str(file.path.resolve()),
+                model=str((other or file.path).resolve()),
                 checkpoint=None if checkpoint is None else str(Path(checkpoint).resolve()),
                 height=size[0],
                 width=size[1],

@@ -1,6 +1,7 @@
 """What a peer is: who opens the network, and what has to be installed for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 REFERENCE = "onnxruntime"
 """The peer that the others are compared with, in numbers and in time."""
@@ -17,6 +18,7 @@ class Peer:
         modules: that have to be installed.
         distributions: whose versions stand beside the figures.
         extra: of this toolkit, which brings them.
+        model: the ONNX file that it opens; None for the one that is compared.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Peer:
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     extra: str = "peers"
+    model: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +91,12 @@ PEERS = (
     ),
     Peer("ncnn", "bench.peers.converters:open_ncnn", ("ncnn", "pnnx"), ("ncnn", "pnnx")),
 )
+
+
+def form(path: Path) -> Peer:
+    """Return another form of the network, as `export-onnx` writes it, in ONNX Runtime called bare.
+
+    Its name is the file's.
+    """
+    (reference,) = (peer for peer in PEERS if peer.name == REFERENCE)
+    return replace(reference, name=path.name, model=path)

@@ -119,6 +119,31 @@ def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Pat
         assert cells[3] in page.read_text()
 
 
+def test_other_forms_of_the_network_take_part_by_their_files_names(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    network = build_onnx(tmp_path / "network.onnx")
+    fixed = build_onnx(tmp_path / "network-fixed.onnx", shape=("batch", 3, 32, 32))
+    build_onnx(tmp_path / "other.onnx", activation="Softsign")
+    small = build_onnx(tmp_path / "small.onnx", shape=("batch", 3, 16, 16))
+    found = tmp_path / "peers.json"
+    forms = [word for file in (fixed, tmp_path / "other.onnx", small) for word in ("--form", file)]
+    ran = call(
+        network, "--size", 32, "--threads", 1, "--runs", 2, "--peer", "onnxruntime", *forms,
+        "--json", found,
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.output
+    _, same, other, unfit = json.loads(found.read_text())["peers"]
+    assert (same["name"], same["reason"], same["difference"]) == ("network-fixed.onnx", "", 0.0)
+    assert len(same["seconds"]) == 2
+    assert (other["name"], other["reason"]) == ("other.onnx", "other numbers: 0.001 allowed")
+    assert unfit["name"] == "small.onnx"
+    assert "INVALID_ARGUMENT" in unfit["reason"]
+    replaced = call(network, "--form", fixed, "--json", fixed)
+    assert replaced.exit_code == 2
+    assert "expected another file than the input" in replaced.output
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_was_measured(
     result: PeersResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
@@ -143,7 +168,8 @@ def test_a_signal_keeps_what_was_measured(
         (["--peer", "tensorflow"], "'tensorflow' is not one of 'onnxruntime', 'predictor'"),
         (["--runs", "0"], "--runs"),
         (["--seconds", "0"], "--seconds"),
-        ([], "expected an ONNX file, found no such file"),
+        ([], "none.onnx: expected an ONNX file, found no such file"),
+        (["--form", "form.onnx"], "form.onnx: expected an ONNX file, found no such file"),
     ],
 )
 def test_wrong_use_ends_with_exit_code_2(tmp_path: Path, options: list[str], words: str) -> None:
