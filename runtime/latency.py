@@ -17,7 +17,7 @@ class Latency:
     """Wall time of single runs at batch 1, in milliseconds; nothing is left out as an outlier.
 
     Attributes:
-        runs: after the warm-up.
+        runs: that were timed.
         threads: of ONNX Runtime.
     """
 
@@ -32,13 +32,16 @@ class Latency:
 def measure_latency(predictors: Sequence[Predictor], *, runs: int = 30) -> tuple[Latency, ...]:
     """Time each network's run on a prepared input, one after the other, `runs` times over.
 
-    Decoding, resizing and what follows the network are not in it.
+    Before each comes a run that is not timed: the threads of the network before it spin for a
+    while, and the caches are full of its weights. Decoding, resizing and what follows the network
+    are not in it.
     """
     rng = np.random.default_rng(0)
     inputs = [rng.random((1, 3, *p.size), np.float32) for p in predictors]
     seconds: NDArray[np.float64] = np.empty((len(predictors), runs))
     for turn in range(-WARM_UP, runs):
         for index, (predictor, image) in enumerate(zip(predictors, inputs, strict=True)):
+            predictor.run(image)
             start = time.perf_counter()
             predictor.run(image)
             elapsed = time.perf_counter() - start
