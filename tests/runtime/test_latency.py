@@ -22,7 +22,9 @@ def stub(name: str, clock: Clock, seconds: list[float], turns: list[str]) -> Any
     def run(image: np.ndarray) -> None:
         assert image.shape == (1, 3, 16, 32)
         turns.append(name)
-        clock.now += seconds[(turns.count(name) - 1) % len(seconds)]
+        ran = turns.count(name) - 1
+        # The first of each two fills the caches: its time is another, and counts for nothing.
+        clock.now += seconds[ran // 2 % len(seconds)] if ran % 2 else 5.0
 
     return SimpleNamespace(size=(16, 32), threads=2, run=run)
 
@@ -41,4 +43,4 @@ def test_percentiles_are_those_of_every_run_after_the_warm_up(
     assert (second.p50_ms, second.p90_ms, second.p99_ms) == pytest.approx(tuple(expected))
     assert second.mean_ms == pytest.approx(10.5)
     assert (second.runs, second.threads) == (20, 2)
-    assert turns == ["a", "b"] * (WARM_UP + 20)
+    assert turns == ["a", "a", "b", "b"] * (WARM_UP + 20)
