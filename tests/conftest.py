@@ -4,6 +4,7 @@ For benchmarks: the machine beside the figures, and the files to measure.
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,14 @@ def model(run_folder: Path, phantom: Path) -> Path:
 
     output = run_folder.parent / "tiny.onnx"
     return export_checkpoint(run_folder / "best.pt", output, data=phantom).file.path
+
+
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    """A shell's background, where the tests may run, ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -144,6 +144,7 @@ def test_other_forms_of_the_network_take_part_by_their_files_names(
     assert "expected another file than the input" in replaced.output
 
 
+@pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_was_measured(
     result: PeersResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals

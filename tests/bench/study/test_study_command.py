@@ -80,6 +80,7 @@ def test_a_data_set_without_a_test_split_is_refused(phantom: Path, tmp_path: Pat
     assert "expected a split 'test'" in result.output
 
 
+@pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_a_study_after_a_training_step(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
@@ -93,12 +94,7 @@ def test_a_signal_stops_a_study_after_a_training_step(
         return train(*arguments, **settings)
 
     monkeypatch.setattr("bench.training.train_network", signalled)
-    # A shell's background, where the tests may run, ignores Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        result = call(*as_before(finished), "--out", folder)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    result = call(*as_before(finished), "--out", folder)
     assert result.exit_code == code, result.output
     assert "unet-scratch-w4: stopped after step 1 of 4 in epoch 1" in result.output
     assert (folder / "original" / "unet-scratch-w4" / "last.pt").is_file()
