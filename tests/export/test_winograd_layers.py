@@ -81,7 +81,8 @@ def test_a_winograd_convolution_of_joined_maps_is_the_direct_one(
     found = run(
         images, lambda b, batch, maps: [layers.winograd(b, batch, maps, weights, bias, plan)]
     )
-    np.testing.assert_allclose(found, convolved(images, weights, bias, padding=1), atol=2e-4)
+    # In F(6x6,3x3) large values cancel: 4.5e-4 off in 400 draws; a wrong pixel changes tenths.
+    np.testing.assert_allclose(found, convolved(images, weights, bias, padding=1), atol=2e-3)
 
 
 @few
