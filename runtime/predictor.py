@@ -200,7 +200,7 @@ class Predictor:
 
 
 def concurrency_for(threads: int | None = None) -> int:
-    """Return the `concurrency` that gives the most images a second: one a thread, up to 4.
+    """Return the `concurrency` for many images: one batch a thread, up to 4 to save memory.
 
     Args:
         threads: of the computation; by default the cores that the process may use.

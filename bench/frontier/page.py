@@ -9,9 +9,9 @@ from bench.frontier.budget import Budget, recommend
 from bench.frontier.dominance import find_standings
 from bench.frontier.figure import frontier_figure
 from bench.measure.result import BenchResult
-from runtime.files import write_bytes, write_text
+from runtime.files import write_text
 from runtime.report.figures import style
-from runtime.report.page import figure_png, figure_uri, render
+from runtime.report.page import place_figure, render
 from runtime.schema import to_dict
 
 PAGE, TEXT, PICTURE = "bench.html", "bench.md", "bench.png"
@@ -23,24 +23,17 @@ def write_pages(result: BenchResult, folder: Path, budget: Budget) -> tuple[Path
 
     There is no picture where no file has an accuracy.
     """
-    written = [folder / PAGE, folder / TEXT]
     with style():
-        figure = frontier_figure(result)
-        if figure is None:
-            (folder / PICTURE).unlink(missing_ok=True)  # of an earlier run
-        else:
-            write_bytes(folder / PICTURE, figure_png(figure, 100))
-            written.append(folder / PICTURE)
-        context = {
-            **details_context(result),
-            "frontier": tables.frontier_table(result),
-            "recommendation": recommend(result, budget) if budget.is_given else None,
-            "figure": None if figure is None else figure_uri(figure),
-            "picture": None if figure is None else PICTURE,
-        }
+        shown = place_figure(frontier_figure(result), folder / PICTURE)
+    context = {
+        **details_context(result),
+        **shown,
+        "frontier": tables.frontier_table(result),
+        "recommendation": recommend(result, budget) if budget.is_given else None,
+    }
     write_text(folder / PAGE, render("bench_page.html", context, loader=LOADER))
     write_text(folder / TEXT, render("bench.md", context, loader=LOADER))
-    return tuple(written)
+    return tuple(folder / name for name in (PAGE, TEXT, shown["picture"]) if name is not None)
 
 
 def conclusions(result: BenchResult, budget: Budget) -> dict[str, object]:

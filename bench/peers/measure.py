@@ -87,7 +87,9 @@ def compare_peers(
         raise ConfigError("peers: expected limits above 0")
     if REFERENCE not in [peer.name for peer in peers]:
         raise ConfigError(f"peers: expected {REFERENCE} among them, to compare with")
-    models = [None if peer.model is None else read_onnx(peer.model).path for peer in peers]
+    for peer in peers:
+        if peer.model is not None:
+            read_onnx(peer.model)  # what is no network, or a hostile one, reaches no worker
     predictor = Predictor(model, size=size, threads=threads)
     file, size, threads = predictor.file, predictor.size, predictor.threads
     del predictor  # its threads and memory are not needed beside the workers'
@@ -95,12 +97,12 @@ def compare_peers(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="peers-")))
         np.save(folder / "inputs.npy", _inputs(size))
         entrants = []
-        for number, (peer, other) in enumerate(zip(peers, models, strict=True)):
+        for number, peer in enumerate(peers):
             own = folder / str(number)
             own.mkdir()
             job = Job(
                 entry=peer.entry,
-                model=str((other or file.path).resolve()),
+                model=str((peer.model or file.path).resolve()),
                 checkpoint=None if checkpoint is None else str(Path(checkpoint).resolve()),
                 height=size[0],
                 width=size[1],

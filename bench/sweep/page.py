@@ -8,9 +8,9 @@ from bench.frontier import page as frontier
 from bench.sweep.figure import sweep_figure
 from bench.sweep.result import SweepResult
 from bench.sweep.tables import sentences, sweep_table
-from runtime.files import write_bytes, write_text
+from runtime.files import write_text
 from runtime.report.figures import style
-from runtime.report.page import figure_png, figure_uri, render
+from runtime.report.page import place_figure, render
 
 PAGE, TEXT, PICTURE = "sweep.html", "sweep.md", "sweep.png"
 _LOADER = ChoiceLoader([PackageLoader("bench.sweep"), frontier.LOADER])
@@ -21,23 +21,16 @@ def write_sweep_pages(result: SweepResult, folder: Path) -> tuple[Path, ...]:
 
     There is no picture where no file has an accuracy.
     """
-    written = [folder / PAGE, folder / TEXT]
     with style():
-        figure = sweep_figure(result)
-        if figure is None:
-            (folder / PICTURE).unlink(missing_ok=True)  # of an earlier run
-        else:
-            write_bytes(folder / PICTURE, figure_png(figure, 100))
-            written.append(folder / PICTURE)
-        context = {
-            **frontier.details_context(result.measured),
-            "result": result,
-            "trained": [network for network in result.networks if not network.taken],
-            "sentences": sentences(result),
-            "table": sweep_table(result),
-            "figure": None if figure is None else figure_uri(figure),
-            "picture": None if figure is None else PICTURE,
-        }
+        shown = place_figure(sweep_figure(result), folder / PICTURE)
+    context = {
+        **frontier.details_context(result.measured),
+        **shown,
+        "result": result,
+        "trained": [network for network in result.networks if not network.taken],
+        "sentences": sentences(result),
+        "table": sweep_table(result),
+    }
     for path, template in ((folder / PAGE, "sweep.html"), (folder / TEXT, "sweep.md")):
         write_text(path, render(template, context, loader=_LOADER))
-    return tuple(written)
+    return tuple(folder / name for name in (PAGE, TEXT, shown["picture"]) if name is not None)

@@ -55,9 +55,9 @@ def choose(shape: Shape) -> Form:
 
     Memory decides where maps are small and channels many: at 16x16 the weights of F(4x4,3x3) are
     2.25 times those of F(2x2,3x3), and what they save in products is lost where they are read from
-    main memory. Full-width networks at 256x256 took the same time with F(2x2,3x3) there, on two
-    cores of a Xeon (AVX-512), and at their peak 608 MB instead of 728 (`scratch`), 757 instead of
-    1031 (`resnet50`).
+    main memory. By this rule full-width networks at 256x256 took 1 % more time (`scratch`) and 2 to
+    5 % (`resnet50`), on two cores of a Xeon (AVX-512), and at their peak 621 MB instead of 747, and
+    817 instead of 1125.
     """
 
     def cost(form: Form) -> float:

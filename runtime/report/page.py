@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from runtime.files import write_bytes
 from runtime.report.cells import as_cell, as_table, decimals, markdown_table, p_value, percent
 
 if TYPE_CHECKING:
@@ -115,6 +117,23 @@ def figure_uri(figure: "Figure") -> str:
     from runtime.report.figures import svg
 
     return _uri("image/svg+xml", svg(figure).encode())
+
+
+def place_figure(figure: "Figure | None", path: Path) -> dict[str, str | None]:
+    """Write a figure as a PNG file beside a page; where there is none, remove an earlier run's.
+
+    Returns:
+        What the page and its Markdown show: `figure`, the data URI of an SVG, and `picture`, the
+        file's name; None where there is no figure.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if figure is None:
+        path.unlink(missing_ok=True)
+        return {"figure": None, "picture": None}
+    write_bytes(path, figure_png(figure, 100))
+    return {"figure": figure_uri(figure), "picture": path.name}
 
 
 def figure_png(figure: "Figure", dpi: int = 150, colours: int | None = None) -> bytes:

@@ -200,6 +200,6 @@ def test_what_is_not_recognised_stays_on_images() -> None:
 def test_many_channels_are_worth_winograd_and_few_are_not() -> None:
     assert choose(Shape(64, 64, (256, 256))).tile >= 4
     assert choose(Shape(512, 512, (32, 32))) is Form.F4
-    assert choose(Shape(1024, 1024, (16, 16))) is Form.F2  # half of the memory, for the same time
+    assert choose(Shape(1024, 1024, (16, 16))) is Form.F2  # less than half of the weights
     assert choose(Shape(3, 64, (256, 256))) is Form.DIRECT
     assert choose(Shape(4, 4, (256, 256))) is Form.DIRECT

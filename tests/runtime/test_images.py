@@ -273,9 +273,11 @@ def test_only_a_jpeg_of_twice_the_size_is_decoded_at_a_fraction(
     assert np.array_equal(load_scan(content, size).pixels, np.asarray(plain)) is whole
 
 
-@pytest.mark.parametrize("side", [128, 256])
+@pytest.mark.parametrize(
+    ("side", "mean", "most"), [(64, 3.0, 15.0), (128, 2.0, 10.0), (256, 2.0, 10.0)]
+)
 def test_scaled_decoding_changes_less_than_another_filter_would(
-    real_data: Dataset, side: int
+    real_data: Dataset, side: int, mean: float, most: float
 ) -> None:
     for sample in real_data.split("valid").samples[::20]:
         with Image.open(sample.path) as opened:
@@ -287,9 +289,9 @@ def test_scaled_decoding_changes_less_than_another_filter_would(
         scaled = load_scan(sample.path, (side, side)).pixels
         difference = np.abs(scaled - plain)
         assert difference.mean() < np.abs(lanczos - plain).mean(), sample.file_name
-        # What the README states.
-        assert difference.mean() < 2.0
-        assert np.quantile(difference, 0.99) <= 10.0
+        # What the README states of 128x128 and 256x256.
+        assert difference.mean() < mean
+        assert np.quantile(difference, 0.99) <= most
 
 
 # Damage
