@@ -162,7 +162,8 @@ def test_memory_grows_by_phase_and_with_the_input(build_onnx: ModelBuilder, tmp_
             request = {"path": str(path), "size": [side, side], "threads": 1}
             found.append(worker.ask("memory", **request, arena=True))
     for phases in found:
-        assert phases.get("trimmed", 0) <= phases["steady"]
+        # Asking for it loads a few pages itself, and the system's count is approximate (proc(5)).
+        assert phases.get("trimmed", 0) <= phases["steady"] + 2**20
         assert phases["import"] < phases["session"] <= phases["first_run"] <= phases["peak"]
         assert phases["steady"] <= phases["peak"]
     small, large = found
