@@ -1,16 +1,18 @@
 """A training run as a piece of work: how long it will take, and how far it is."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from bench.work import Work
 from train.config import TrainConfig
 from train.epoch import Progress
 from train.loop import TrainResult, train_network
 from train.memory import kept_memory
-from train.network import UNet
+from train.objective import Objective, make_objective
 from train.run_folder import HISTORY
 from train.setup import begin, choose_device, repeatable
 
@@ -23,7 +25,8 @@ _STEPS = 2
 def seconds_per_image(config: TrainConfig) -> float:
     """Return the seconds that training takes an image, on this machine, from two small steps.
 
-    The network is built as a run builds it, so that what would stop a run stops it here.
+    The network is built as a run builds it, so that what would stop a run stops it here; but it is
+    not compiled, which may take longer than what is to be estimated.
 
     Raises:
         ConfigError: the device is not there.
@@ -32,10 +35,12 @@ def seconds_per_image(config: TrainConfig) -> float:
     device, dtype = choose_device(config)
     with repeatable(config, device), kept_memory():
         network = begin(config, device).network.train()
+        objective = make_objective(network, replace(config, compile=False), device, dtype)
+        masks = torch.zeros(_IMAGES, 1, config.size, config.size, device=device)
         images = torch.rand(_IMAGES, 3, config.size, config.size, device=device)
         if config.channels_last:
             images = images.to(memory_format=torch.channels_last)
-        return min(_step(network, images, dtype) for _ in range(_STEPS)) / _IMAGES
+        return min(_step(objective, images, masks) for _ in range(_STEPS)) / _IMAGES
 
 
 def epochs_done(folder: Path) -> int:
@@ -62,11 +67,10 @@ def train_as_work(config: TrainConfig, folder: Path, cache: Path, work: Work) ->
     )
 
 
-def _step(network: UNet, images: torch.Tensor, dtype: torch.dtype) -> float:
+def _step(objective: Objective, images: Tensor, masks: Tensor) -> float:
     start = time.perf_counter()
-    with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
-        logits = network(images)
-    logits.float().sum().backward()
+    loss, _ = objective(images, masks)
+    loss.backward()  # type: ignore[no-untyped-call]
     if images.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start

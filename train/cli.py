@@ -111,6 +111,11 @@ if TYPE_CHECKING:
     default=None,
     help="Layout in memory.  [default: channels last]",
 )
+@click.option(
+    "--compile",
+    is_flag=True,
+    help="Compile the network first, with torch.compile: for long runs on a GPU.",
+)
 @threads_option
 @click.option(
     "--out",

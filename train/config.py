@@ -39,6 +39,7 @@ class TrainConfig:
         unfreeze_epoch: from this epoch on (1 is the first) a frozen encoder is trained too; 0 means
             never.
         unfreeze_learning_rate: of the encoder, at that epoch.
+        compile: with `torch.compile`, whose rounding is another; needs a C++ compiler on the CPU.
 
     Raises:
         ConfigError: a setting is out of its range, or settings contradict each other.
@@ -66,6 +67,7 @@ class TrainConfig:
     augment: bool = False
     unfreeze_epoch: int = 0
     unfreeze_learning_rate: float = UNFREEZE_RATE
+    compile: bool = False
 
     def __post_init__(self) -> None:
         choices: dict[str, tuple[str, ...]] = {

@@ -153,7 +153,7 @@ class Batches:
         """
         if not batches:
             return
-        order = torch.from_numpy(np.concatenate(batches)).to(self.device)
+        order = torch.from_numpy(np.concatenate(batches)).to(self.device, non_blocking=True)
         for index in torch.split(order, self.batch_size):
             images = self._images[index].permute(0, 3, 1, 2) * self._scale
             packed = self._masks[index]

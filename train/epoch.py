@@ -16,12 +16,10 @@ from runtime.metrics import PixelSums, scores, spread
 from train.augment import augment
 from train.config import TrainConfig
 from train.data import Batches
-from train.losses import LOSSES
 from train.network import UNet
+from train.objective import Objective
 from train.seeds import random_states
-
-CUDA_CHECK_STEPS = 16
-"""Steps between looks at the loss on a CUDA device, where a look waits for the device."""
+from train.step_losses import StepLosses
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,10 @@ class EpochMeans:
 
 def train_epoch(
     network: UNet,
+    objective: Objective,
     optimiser: torch.optim.Optimizer,
     batches: Batches,
     config: TrainConfig,
-    dtype: torch.dtype,
     epoch: int,
     listener: Callable[[Progress], None],
     *,
@@ -81,59 +79,64 @@ def train_epoch(
 ) -> EpochSteps:
     """Train on every image once, in the order that the config's seed and the epoch give.
 
-    With `config.augment` the loss and the metrics are those of the changed images.
+    With `config.augment` the loss and the metrics are those of the changed images. On a CUDA device
+    the host waits for none of the steps but the last (with `config.augment`, whose draws are made
+    on the CPU, for each); the listener is told of a step when the device is known to be past it.
 
     Args:
-        dtype: of the network's arithmetic; the loss is float32.
+        objective: of `network`, as `make_objective` returns it.
         epoch: 1 for the first.
         begun: steps of this epoch that need not be taken again.
         stop: asked after each step; True ends the epoch there.
 
     Raises:
         NonFiniteLossError: a step's loss is not finite.
+        ConfigError: the network cannot be compiled.
     """
     network.train()
-    compute_loss = LOSSES[config.loss].compute
-    every = CUDA_CHECK_STEPS if batches.device.type == "cuda" else 1
     order = batches.indices(shuffled_by=(config.seed, epoch))
-    losses = torch.zeros(len(order), device=batches.device)
+    where = f"epoch {epoch}"
+    losses = StepLosses(len(order), batches.device)
     sums = [torch.zeros(0, 3, dtype=torch.float64, device=batches.device)]
-    start, done = time.perf_counter(), 0
+    start, told = time.perf_counter(), 0
     if begun is not None:
-        start, done = start - begun.seconds, len(begun.losses)
-        losses[:done] = begun.losses
+        start, told = start - begun.seconds, len(begun.losses)
+        losses.extend(begun.losses)
         sums.append(begun.sums.to(batches.device))
-    for images, masks in batches.load(order[done:]):
+
+    def tell(known: list[float]) -> None:
+        nonlocal told
+        _check_finite(known, order, batches.names, where)
+        if len(known) > told:
+            told = len(known)
+            steps = (epoch - 1) * len(order) + told
+            mean = sum(known) / told
+            listener(Progress("train", steps, config.epochs * len(order), epoch, mean))
+
+    for images, masks in batches.load(order[told:]):
         if config.augment:
             images, masks = augment(images, masks)
-        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
-            logits = network(images)
-        loss = compute_loss(logits.float(), masks)
+        loss, image_sums = objective(images, masks)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        losses[done] = loss.detach()
-        sums.append(_image_sums(logits, masks))
-        done += 1
-        stopped = stop()
-        if stopped or done % every == 0 or done == len(order):
-            seen = losses[:done].tolist()
-            _check_finite(seen, order, batches.names, f"epoch {epoch}")
-            steps = (epoch - 1) * len(order) + done
-            running = sum(seen) / len(seen)
-            listener(Progress("train", steps, config.epochs * len(order), epoch, running))
-        if stopped:
+        losses.extend(loss)
+        sums.append(image_sums)
+        tell(losses.known())
+        if stop():
             break
+    done = losses.all()
+    tell(done.tolist())
     seconds = time.perf_counter() - start
-    return EpochSteps(losses[:done], torch.cat(sums), seconds, random_states(batches.device))
+    return EpochSteps(done, torch.cat(sums), seconds, random_states(batches.device))
 
 
 @torch.no_grad()
 def validate(
     network: UNet,
+    objective: Objective,
     batches: Batches,
     config: TrainConfig,
-    dtype: torch.dtype,
     epoch: int,
     *,
     stop: Callable[[], bool] = lambda: False,
@@ -141,31 +144,26 @@ def validate(
     """Score a network on every image, as it is.
 
     Args:
+        objective: of `network`, as `make_objective` returns it.
         stop: asked after each batch; where it is True, None is returned.
 
     Raises:
         NonFiniteLossError: a batch's loss is not finite.
+        ConfigError: the network cannot be compiled.
     """
     network.eval()
     order = batches.indices()
-    losses = torch.zeros(len(order), device=batches.device)
+    losses: list[Tensor] = []
     sums: list[Tensor] = []
-    for step, (images, masks) in enumerate(batches.load(order)):
-        with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
-            logits = network(images)
-        losses[step] = LOSSES[config.loss].compute(logits.float(), masks)
-        sums.append(_image_sums(logits, masks))
+    for images, masks in batches.load(order):
+        loss, image_sums = objective(images, masks)
+        losses.append(loss)
+        sums.append(image_sums)
         if stop():
             return None
-    _check_finite(losses.tolist(), order, batches.names, f"validation of epoch {epoch}")
-    return summarise(losses, torch.cat(sums), config)
-
-
-def _image_sums(logits: Tensor, masks: Tensor) -> Tensor:
-    """Return sum y, sum p and sum y p of each image, float64 [n, 3], without leaving the device."""
-    probability = logits.detach().float().sigmoid()
-    stacked = torch.stack([masks, probability, masks * probability])
-    return stacked.flatten(2).sum(dim=2, dtype=torch.float64).T
+    done = torch.stack(losses).cpu()
+    _check_finite(done.tolist(), order, batches.names, f"validation of epoch {epoch}")
+    return summarise(done, torch.cat(sums), config)
 
 
 def summarise(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:

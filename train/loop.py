@@ -17,6 +17,7 @@ from train.data import Batches, DecodedSplit, decode_split
 from train.epoch import EpochSteps, Progress, summarise, train_epoch, validate
 from train.history import EpochRow
 from train.memory import kept_memory
+from train.objective import make_objective
 from train.run_folder import RunFolder
 from train.seeds import seed_epoch
 from train.setup import begin, choose_device, go_on, repeatable, unfreeze
@@ -60,8 +61,8 @@ def train_network(
             writes where it is to `last.pt` and ends.
 
     Raises:
-        ConfigError: the device is not there, the run to resume had other settings, or both
-            `resume` and `overwrite` are asked for.
+        ConfigError: the device is not there, the network cannot be compiled on it, the run to
+            resume had other settings, or both `resume` and `overwrite` are asked for.
         DataError, CheckpointError: a file cannot be read or used.
         OutputError: a file cannot be written, or another process trains in `folder`.
         NonFiniteLossError: the loss is not finite.
@@ -102,6 +103,7 @@ def train_network(
         train, valid = (Batches(split, config.batch_size, device) for split in decoded)
 
         network, optimiser = state.network, state.optimiser
+        objective = make_objective(network, config, device, dtype)
 
         def checkpoint(steps: EpochSteps | None = None) -> Checkpoint:
             return Checkpoint(
@@ -123,13 +125,14 @@ def train_network(
                     unfreeze(state, config.unfreeze_learning_rate)
             rate = optimiser.param_groups[0]["lr"]
             steps = train_epoch(
-                network, optimiser, train, config, dtype, epoch, listener, begun=begun, stop=stop
-            )
+                network, objective, optimiser, train, config, epoch, listener,
+                begun=begun, stop=stop,
+            )  # fmt: skip
             begun = None
             start = time.perf_counter()
             valid_pass = None
             if len(steps.losses) == len(train) and not stop():
-                valid_pass = validate(network, valid, config, dtype, epoch, stop=stop)
+                valid_pass = validate(network, objective, valid, config, epoch, stop=stop)
             if valid_pass is None:
                 kept.save(checkpoint(steps))
                 raise StoppedError(

@@ -67,6 +67,12 @@ _SPLITS: "dict[str, tuple[SplitKind, ...]]" = {
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
+@click.option(
+    "--compile",
+    is_flag=True,
+    default=None,
+    help="Compile each network before it is trained, with torch.compile: for a GPU.",
+)
 @threads_option
 @click.option(
     "--out",

@@ -17,6 +17,7 @@ _OPTIONS = {
     "loss": "--loss",
     "unfreeze_epoch": "--unfreeze",
     "augment": "--augment",
+    "compile": "--compile",
 }
 
 

@@ -18,6 +18,7 @@ from train.data import Batches, decode_split
 from train.epoch import train_epoch
 from train.memory import kept_memory
 from train.network import UNet
+from train.objective import make_objective
 
 Example = tuple[torch.Tensor, torch.Tensor]
 _epochs: list[Callable[[], None]] = []
@@ -84,8 +85,9 @@ def _toolkit(data: Dataset, network: UNet, size: int, batch: int) -> Callable[[]
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     decoded = decode_split(data.split("train"), size, "boxes", data.root / "cache")
     batches = Batches(decoded, batch, torch.device("cpu"))
+    objective = make_objective(network, config, batches.device, torch.float32)
 
     def epoch() -> None:
-        train_epoch(network, optimiser, batches, config, torch.float32, 1, lambda _: None)
+        train_epoch(network, objective, optimiser, batches, config, 1, lambda _: None)
 
     return epoch

@@ -171,7 +171,7 @@ def test_an_interrupted_study_goes_on_and_finds_the_same(
             stops.append(str(stop))
             stopping.clear()
     trained, scored = stops[:2], stops[2:4]
-    assert all("stopped after step 2 of 4 in epoch 2" in message for message in trained)
+    assert all("stopped after step 1 of 4 in epoch 2" in message for message in trained)
     assert [message.split(",")[0] for message in scored] == [
         "stopped at: evaluate scratch", "stopped at: evaluate scratch-augment-dice"
     ]  # fmt: skip

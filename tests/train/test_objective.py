@@ -1,0 +1,135 @@
+"""The compiled objective against the plain one, and runs that are trained with it."""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from runtime.errors import ConfigError, StoppedError
+from train.checkpoint import load_checkpoint
+from train.config import TrainConfig, demo_config
+from train.data import Batches, DecodedSplit
+from train.epoch import Progress, train_epoch
+from train.loop import train_network
+from train.network import UNet
+from train.objective import make_objective
+
+CPU = torch.device("cpu")
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="torch.compile needs g++ on the CPU"
+)
+
+
+@pytest.fixture
+def config(phantom: Path) -> TrainConfig:
+    return demo_config(str(phantom), "scratch", width=2, size=16, epochs=2, threads=1, compile=True)
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    torch.compiler.reset()
+
+
+def batch(images: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(images)
+    scans = torch.rand(images, 3, 16, 16, generator=generator)
+    masks = torch.rand(images, 1, 16, 16, generator=generator) > 0.8
+    return scans.to(memory_format=torch.channels_last), masks.float()
+
+
+def step(network: UNet, config: TrainConfig, images: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss, the sums, and all gradients as one vector."""
+    loss, sums = make_objective(network, config, CPU, torch.float32)(*batch(images))
+    loss.backward()  # type: ignore[no-untyped-call]
+    found = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+    return loss.detach(), sums, torch.cat(found)
+
+
+@needs_compiler
+def test_compiled_it_gives_the_same(config: TrainConfig) -> None:
+    torch.manual_seed(0)
+    network = UNet("scratch", config.width).to(memory_format=torch.channels_last)
+    for images in (config.batch_size, config.batch_size - 1):  # the smaller one is not compiled
+        plain = step(copy.deepcopy(network), replace(config, compile=False), images)
+        loss, sums, gradient = step(copy.deepcopy(network), config, images)
+        torch.testing.assert_close(loss, plain[0], rtol=1e-5, atol=0.0)
+        torch.testing.assert_close(sums, plain[1], rtol=1e-5, atol=1e-4)
+        off = float((gradient - plain[2]).norm() / plain[2].norm())
+        assert off < 1e-3
+        assert (off == 0.0) is (images < config.batch_size)
+
+
+@needs_compiler
+def test_a_compiled_run_that_was_stopped_ends_as_one_that_was_not(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    whole, parts, cache = tmp_path / "whole", tmp_path / "parts", tmp_path / "cache"
+    expected = train_network(config, whole, cache=cache)
+    steps: list[Progress] = []
+    with pytest.raises(StoppedError):
+        train_network(
+            config, parts, cache=cache, listener=steps.append,
+            stop=lambda: steps[-1].phase == "train" and steps[-1].done == 2,
+        )  # fmt: skip
+    with pytest.raises(ConfigError, match="expected a run with compile False, found one with True"):
+        train_network(replace(config, compile=False), parts, cache=cache, resume=True)
+    train_network(config, parts, cache=cache, resume=True)
+    first, second = (load_checkpoint(folder / "last.pt") for folder in (whole, parts))
+    assert first.config.compile
+    for name, value in first.weights.items():
+        assert torch.equal(value, second.weights[name]), name
+    assert expected.history[-1].train_loss < expected.history[0].train_loss
+
+
+def test_a_machine_that_cannot_compile_is_told_why(tmp_path: Path, phantom: Path) -> None:
+    command = [sys.executable, "-c", "from train.cli import main; main()", "--compile"]
+    small = ["--data", str(phantom), "--width", "2", "--size", "16", "--batch-size", "8"]
+    places = ["--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    bare = {"PATH": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "compiled")}
+    done = subprocess.run(
+        [*command, *small, *places], capture_output=True, text=True, env={**os.environ, **bare}
+    )
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    words = r"compile: expected a machine where torch\.compile works, found: .*compiler"
+    assert re.search(words, last), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_cuda_device_is_waited_for_at_the_end_of_an_epoch_alone(
+    config: TrainConfig, compiled: bool
+) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    device = torch.device("cuda")
+    config = replace(config, compile=compiled)
+    network = UNet("scratch", config.width).to(device).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters())
+    objective = make_objective(network, config, device, torch.bfloat16)
+    waits = []
+    for steps in (2, 2, 16):  # the first time, kernels are compiled and loaded
+        images = np.zeros((steps * config.batch_size, 16, 16, 3), np.uint8)
+        split = DecodedSplit(("scan",) * len(images), images, images[..., :2, 0].copy())
+        batches = Batches(split, config.batch_size, device)
+        torch.cuda.set_sync_debug_mode("warn")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            train_epoch(network, objective, optimiser, batches, config, 1, lambda _: None)
+        torch.cuda.set_sync_debug_mode("default")
+        waits.append(sum("synchroniz" in str(warning.message) for warning in caught))
+    assert waits[1] == waits[2]
