@@ -39,6 +39,7 @@ Listener = Callable[[int, int, str], object]
 class _Entrant:
     peer: Peer
     job: Job
+    digest: str
     worker: Worker | None = None
     reason: str = ""
     difference: float = math.nan
@@ -87,9 +88,8 @@ def compare_peers(
         raise ConfigError("peers: expected limits above 0")
     if REFERENCE not in [peer.name for peer in peers]:
         raise ConfigError(f"peers: expected {REFERENCE} among them, to compare with")
-    for peer in peers:
-        if peer.model is not None:
-            read_onnx(peer.model)  # what is no network, or a hostile one, reaches no worker
+    # What is no network, or a hostile one, reaches no worker.
+    forms = [None if peer.model is None else read_onnx(peer.model) for peer in peers]
     predictor = Predictor(model, size=size, threads=threads)
     file, size, threads = predictor.file, predictor.size, predictor.threads
     del predictor  # its threads and memory are not needed beside the workers'
@@ -97,12 +97,12 @@ def compare_peers(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="peers-")))
         np.save(folder / "inputs.npy", _inputs(size))
         entrants = []
-        for number, peer in enumerate(peers):
+        for number, (peer, form) in enumerate(zip(peers, forms, strict=True)):
             own = folder / str(number)
             own.mkdir()
             job = Job(
                 entry=peer.entry,
-                model=str((peer.model or file.path).resolve()),
+                model=str((form or file).path.resolve()),
                 checkpoint=None if checkpoint is None else str(Path(checkpoint).resolve()),
                 height=size[0],
                 width=size[1],
@@ -111,7 +111,7 @@ def compare_peers(
                 outputs=str(own / "outputs.npy"),
                 folder=str(own),
             )
-            entrants.append(_Entrant(peer, job))
+            entrants.append(_Entrant(peer, job, (form or file).digest))
         (reference,) = (e for e in entrants if e.peer.name == REFERENCE)
         for entrant in [reference, *(e for e in entrants if e is not reference)]:
             listener(0, runs, f"open {entrant.peer.name}")
@@ -230,6 +230,7 @@ def _result(entrant: _Entrant, reference: _Entrant) -> PeerResult:
     versions = installed_versions(*entrant.peer.distributions)
     return PeerResult(
         name=entrant.peer.name,
+        digest=entrant.digest,
         versions={name: versions[name] for name in entrant.peer.distributions if name in versions},
         reason=entrant.reason,
         difference=entrant.difference,

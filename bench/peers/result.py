@@ -14,6 +14,7 @@ class PeerResult:
     """One peer.
 
     Attributes:
+        digest: SHA-256 of the ONNX file that it was given.
         versions: of the packages behind it, by distribution.
         reason: why it has no place in the comparison, in words; "" where it has one.
         difference: the largest absolute difference of its probabilities to those of ONNX Runtime
@@ -28,6 +29,7 @@ class PeerResult:
     """
 
     name: str
+    digest: str
     versions: dict[str, str]
     reason: str
     difference: float

@@ -41,9 +41,11 @@ def conditions(result: PeersResult) -> str:
 def peers_markdown(result: PeersResult) -> str:
     """Return the comparison as a Markdown page."""
     title = f"# {result.path.replace(chr(92), '/').rpartition('/')[2]} in several runtimes"
-    digest = f"SHA-256 of the file: `{result.digest}`."
     table = markdown_table(HEADER, peers_rows(result))
-    return "\n\n".join([title, table, conditions(result), digest]) + "\n"
+    digests = [f"SHA-256 of the file: `{result.digest}`."]
+    others = (peer for peer in result.peers if peer.digest != result.digest)
+    digests += [f"SHA-256 of {peer.name}: `{peer.digest}`." for peer in others]
+    return "\n\n".join([title, table, conditions(result), *digests]) + "\n"
 
 
 def _row(peer: PeerResult) -> list[str]:

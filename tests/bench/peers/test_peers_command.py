@@ -35,6 +35,7 @@ def call(*arguments: object) -> Result:
 def row(name: str, **values: Any) -> PeerResult:
     settings: dict[str, Any] = {
         "name": name,
+        "digest": "ab" * 32,
         "versions": {name: "1.2"},
         "reason": "",
         "difference": 2.5e-6,
@@ -63,7 +64,7 @@ def result() -> PeersResult:
         machine=machine,
         peers=(
             row("wrong", reason="other numbers: 0.001 allowed", difference=0.2, **absent),
-            row("slow"),
+            row("slow", digest="cd" * 32),
             dataclasses.replace(reference, verdict="reference"),
             row("short", ratio=Interval(0.9, NAN, NAN), verdict="not ranked"),
             row("none", reason="no|pipe", versions={}, difference=NAN, **absent),
@@ -90,7 +91,7 @@ def test_the_page_says_what_its_figures_depend_on(result: PeersResult) -> None:
     assert page.startswith("# network.onnx in several runtimes\n")
     assert "no\\|pipe" in page
     assert "Batch 1, 32x48, threads: 2, rounds: 8. Processor, 2 cores" in page
-    assert result.digest in page
+    assert f"SHA-256 of the file: `{'ab' * 32}`.\n\nSHA-256 of slow: `{'cd' * 32}`.\n" in page
     stopped = dataclasses.replace(result, interrupted=True)
     assert "rounds: 8, then stopped." in peers_markdown(stopped)
 
