@@ -23,9 +23,6 @@ class StepLosses:
         self._added = self._copying = 0
         self._known: list[float] = []
 
-    def __len__(self) -> int:
-        return self._added
-
     def extend(self, losses: Tensor) -> None:
         """Add the losses of some steps, float32 [n] or a scalar, with or without a graph."""
         found = losses.detach().reshape(-1)
