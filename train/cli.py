@@ -171,6 +171,8 @@ def main(
             ensure_phantom(PHANTOM, on_image=bar)
 
     click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
+    if config.compile:
+        click.echo("Before the first step and the first validation the network is compiled.")
     if resume and not (folder / LAST).exists():
         click.echo(f"There is nothing in {folder} to go on after: this is a new run.")
     in_terminal = sys.stderr.isatty()

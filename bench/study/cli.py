@@ -69,8 +69,8 @@ _SPLITS: "dict[str, tuple[SplitKind, ...]]" = {
 )
 @click.option(
     "--compile",
+    "compiled",
     is_flag=True,
-    default=None,
     help="Compile each network before it is trained, with torch.compile: for a GPU.",
 )
 @threads_option
@@ -93,6 +93,7 @@ def main(
     cache: Path,
     seed: int,
     device: Any,
+    compiled: bool,
     **changes: int | None,
 ) -> None:
     """Run the study on a data set, or go on with it, and write its report.
@@ -122,6 +123,7 @@ def main(
         seed=seed,
         device=device,
         threads=threads or 0,
+        compile=compiled,
     )
     if data is None:
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")

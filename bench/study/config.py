@@ -38,6 +38,7 @@ class StudyConfig:
         splits: the data set's own, and the one that keeps groups of similar images together.
         encoder_weights: where each pretrained encoder's weights are, by architecture.
         changes: of the preset's training settings, for all networks.
+        compile: the networks that are trained, as in `TrainConfig`.
 
     Raises:
         ConfigError: a name is unknown or used twice, or an ensemble has fewer than two members.
@@ -52,6 +53,7 @@ class StudyConfig:
     seed: int = 0
     device: Device = "auto"
     threads: int = 0
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name, values in (("networks", self.networks), ("splits", self.splits)):
@@ -97,5 +99,7 @@ class StudyConfig:
             changes["loss"] = match["loss"].replace("-", "+")
         if arch in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[arch]
-        common = {"seed": self.seed, "device": self.device, "threads": self.threads}
-        return study_config(data, arch, **common, **changes)
+        return study_config(
+            data, arch, seed=self.seed, device=self.device, threads=self.threads,
+            compile=self.compile, **changes,
+        )  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 from study_fixture import Finished
 
 import bench.study.networks
+from bench.study.commands import step_by_step
 from bench.study.config import StudyConfig
 from bench.study.readme import read_study
 from bench.study.run import run_study
@@ -235,6 +236,15 @@ def test_a_network_is_told_by_its_name(network: str, expected: dict[str, object]
         == f"unet-{network.replace('-', '-w64-', 1) if '-' in network else network + '-w64'}"
     )
     assert (training.width, training.size, training.epochs) == (64, 256, 25)
+
+
+def test_networks_are_compiled_as_the_study_is_and_its_commands_say_so() -> None:
+    config = StudyConfig(data="d", compile=True)
+    assert all(config.training(network, "d").compile for network in config.trained)
+    trained = [line for line in step_by_step(config, "d") if line.startswith("train-unet ")]
+    assert len(trained) == 2
+    assert all(line.endswith(" --compile") for line in trained)
+    assert "--compile" not in " ".join(step_by_step(replace(config, compile=False), "d"))
 
 
 @pytest.mark.parametrize(
