@@ -43,7 +43,7 @@ load: $(VENV)/installed
 # Readers against changed files, each for FUZZ_SECONDS: all of them, or READERS="image onnx".
 FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/installed
-	PYTHONPATH=$(CURDIR):$(CURDIR)/tests/support $(BIN)/python -m fuzz_run --seconds $(FUZZ_SECONDS) $(READERS)
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.support.fuzz_run --seconds $(FUZZ_SECONDS) $(READERS)
 
 # The same bytes from the same commit, wherever and whenever it is built.
 wheel: $(VENV)/installed

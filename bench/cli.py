@@ -2,8 +2,8 @@
 
 import click
 
+from bench.backends.cli import peers
 from bench.measure.cli import measure
-from bench.peers.cli import peers
 from bench.sweep.cli import sweep
 from runtime.cli.shell import Group
 

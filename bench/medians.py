@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.comparison import Interval
+from runtime.scoring.comparison import Interval
 
 Verdict = Literal["faster", "slower", "not ranked"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from runtime.errors import StoppedError
+from runtime.core.errors import StoppedError
 
 Listener = Callable[[str, float, float], None]
 """Called with what is being done, and the estimated seconds of work done and of all."""

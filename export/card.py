@@ -4,9 +4,9 @@ Markdown with the front matter that model hubs read (https://huggingface.co/docs
 the scores on the validation split as its `model-index`.
 """
 
-from runtime.checksums import checksums_of, digest_of
-from runtime.metadata import MemberInfo
-from runtime.onnx_file import OnnxFile, read_parts
+from runtime.model.checksums import checksums_of, digest_of
+from runtime.model.metadata import MemberInfo
+from runtime.model.onnx_file import OnnxFile, read_parts
 
 METRICS = {"precision": "soft precision", "recall": "soft recall", "iou": "soft IoU"}
 

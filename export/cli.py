@@ -16,7 +16,7 @@ from runtime.cli.shell import (
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportResult
-    from export.variants.forms import Optimisation, Precision
+    from export.variants.variants import Optimisation, Precision
 
 
 @click.command(cls=Command)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from runtime.errors import ParityError
-from runtime.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
+from runtime.core.errors import ParityError
+from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
 from train.network import UNet
 
 OPSET = 20

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from export.conversion import count_macs
-from runtime.metadata import (
+from runtime.model.metadata import (
     EncoderInfo,
     InputSpec,
     MemberInfo,

@@ -8,11 +8,11 @@ import torch
 
 from export.description import describe_ensemble, describe_network
 from export.onnx_export import ExportResult, comparison_data, silent
-from export.variants.forms import Optimisation, Precision, ending
+from export.variants.variants import Optimisation, Precision, ending
 from export.writing import Order, write_networks
-from runtime.errors import ConfigError
-from runtime.machine import available_cores
-from runtime.onnx_file import MAX_BYTES
+from runtime.core.errors import ConfigError
+from runtime.core.machine import available_cores
+from runtime.model.onnx_file import MAX_BYTES
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.network import UNet
 

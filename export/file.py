@@ -6,11 +6,11 @@ from pathlib import Path
 
 import onnx
 
-from runtime.checksums import CHECKSUMS_KEY, dump_checksums
-from runtime.files import replacing
-from runtime.golden import GOLDEN_KEY, Golden, dump_golden
-from runtime.metadata import KEY, Metadata, dump_metadata
-from runtime.onnx_file import OnnxFile, read_onnx, read_parts
+from runtime.core.files import replacing
+from runtime.model.checksums import CHECKSUMS_KEY, dump_checksums
+from runtime.model.golden import GOLDEN_KEY, Golden, dump_golden
+from runtime.model.metadata import KEY, Metadata, dump_metadata
+from runtime.model.onnx_file import OnnxFile, read_onnx, read_parts
 
 
 def write_model(

@@ -8,9 +8,9 @@ import torch
 
 from export.conversion import joined
 from export.sessions import open_session
-from runtime.golden import Difference, Golden, golden_scan, make_golden
-from runtime.images import load_scan, to_input
-from runtime.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
+from runtime.data.images import load_scan, to_input
+from runtime.model.golden import Difference, Golden, golden_scan, make_golden
+from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
 from train.network import UNet
 
 _HEADS = 8

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from export.conversion import LAYER_SEPARATOR, joined
 from export.sessions import open_session
-from runtime.metadata import INPUT_NAME
+from runtime.model.metadata import INPUT_NAME
 from train.network import UNet
 
 _TINY = float(np.finfo(np.float32).tiny)

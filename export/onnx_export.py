@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.description import describe_network
-from export.variants.forms import Optimisation, Precision, ending
+from export.variants.variants import Optimisation, Precision, ending
 from export.writing import Order, write_networks
-from runtime.coco import Dataset, read_dataset
-from runtime.errors import CheckpointError, DataError, ModelError
-from runtime.machine import available_cores
-from runtime.metadata import Metadata
-from runtime.onnx_file import OnnxFile, read_onnx
+from runtime.core.errors import CheckpointError, DataError, ModelError
+from runtime.core.machine import available_cores
+from runtime.data.coco import Dataset, read_dataset
+from runtime.model.metadata import Metadata
+from runtime.model.onnx_file import OnnxFile, read_onnx
 from train.checkpoint import BEST, Checkpoint, build_network, load_checkpoint
 
 

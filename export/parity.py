@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from export.conversion import logit_name, with_logit_outputs
 from export.sessions import open_session
-from runtime.coco import Split
-from runtime.errors import ParityError
-from runtime.images import Size, load_scan, to_input
-from runtime.machine import installed_versions
-from runtime.metadata import INPUT_NAME, OUTPUT_NAME, Parity
+from runtime.core.errors import ParityError
+from runtime.core.machine import installed_versions
+from runtime.data.coco import Split
+from runtime.data.images import Size, load_scan, to_input
+from runtime.data.samples import MaskKind, Sample
 from runtime.metrics import THRESHOLD, pixel_sums, scores
-from runtime.predictor import PROVIDERS
-from runtime.samples import MaskKind, Sample
+from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Parity
+from runtime.model.predictor import PROVIDERS
 from train.network import UNet
 
 Floats = NDArray[np.float32]

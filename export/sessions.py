@@ -2,7 +2,7 @@
 
 import onnxruntime
 
-from runtime.predictor import PROVIDERS
+from runtime.model.predictor import PROVIDERS
 
 
 def open_session(

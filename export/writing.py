@@ -15,7 +15,7 @@ from export.localisation import first_difference
 from export.parity import TOLERANCE, Case, DifferenceError, certify, expect, make_cases
 from export.sessions import open_session
 from export.variants.effect import Effect, EffectMeter
-from export.variants.forms import (
+from export.variants.variants import (
     Optimisation,
     Precision,
     Variant,
@@ -23,12 +23,12 @@ from export.variants.forms import (
     int8_variants,
     winograd_variant,
 )
-from runtime.coco import Dataset
-from runtime.errors import ConfigError, ParityError
-from runtime.files import ensure_replaceable, write_text
-from runtime.metadata import INPUT_NAME, OUTPUT_NAME, Conversion, Metadata
-from runtime.onnx_file import OnnxFile
-from runtime.samples import MaskKind
+from runtime.core.errors import ConfigError, ParityError
+from runtime.core.files import ensure_replaceable, write_text
+from runtime.data.coco import Dataset
+from runtime.data.samples import MaskKind
+from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Conversion, Metadata
+from runtime.model.onnx_file import OnnxFile
 from train.network import UNet
 
 

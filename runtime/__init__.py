@@ -3,19 +3,14 @@
 import os
 from typing import TYPE_CHECKING
 
-from runtime.lazy import lazily
+from runtime.core.lazy import lazily
 
 # ONNX Runtime from 1.29 on tells its maker of each network that it loads, by name and hash. It can
 # be told not to only before it is imported; whoever wants it sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from runtime.audit import Audit, LinkRule, audit_dataset
-    from runtime.audit_summary import AuditSummary, summarise
-    from runtime.check import CheckReport, SplitSummary, check_dataset
-    from runtime.coco import Dataset, Split, read_dataset
-    from runtime.comparison import Bootstrap, Comparison, Difference, Interval, compare
-    from runtime.errors import (
+    from runtime.core.errors import (
         AnnotationError,
         CheckpointError,
         ConfigError,
@@ -32,12 +27,16 @@ if TYPE_CHECKING:
         TrainingError,
         UseError,
     )
-    from runtime.evaluation import Averages, Evaluation, SampleSums, evaluate
-    from runtime.floors import evaluate_floors
-    from runtime.grouped_split import GroupedSplit, split_by_group, write_split
-    from runtime.images import Scan, load_scan, to_input
-    from runtime.manifest import manifest_sha256
-    from runtime.metadata import Metadata, Parity
+    from runtime.data.audit import Audit, LinkRule, audit_dataset
+    from runtime.data.audit_summary import AuditSummary, summarise
+    from runtime.data.check import CheckReport, SplitSummary, check_dataset
+    from runtime.data.coco import Dataset, Split, read_dataset
+    from runtime.data.grouped_split import GroupedSplit, split_by_group, write_split
+    from runtime.data.images import Scan, load_scan, to_input
+    from runtime.data.manifest import manifest_sha256
+    from runtime.data.phantom import PhantomConfig, ensure_phantom, make_phantom
+    from runtime.data.readable import Skipped, readable_part
+    from runtime.data.samples import Annotation, Defect, Sample
     from runtime.metrics import (
         Calibration,
         CalibrationSums,
@@ -50,14 +49,15 @@ if TYPE_CHECKING:
         spread,
         thresholded_sums,
     )
-    from runtime.onnx_file import OnnxFile, TensorInfo, read_onnx
-    from runtime.overlay import draw_overlay
-    from runtime.phantom import PhantomConfig, ensure_phantom, make_phantom
-    from runtime.predictor import Predictor, concurrency_for
-    from runtime.readable import Skipped, readable_part
-    from runtime.results import EvaluationReport, write_report, write_samples
-    from runtime.samples import Annotation, Defect, Sample
-    from runtime.verification import Check, Verification, verify
+    from runtime.model.metadata import Metadata, Parity
+    from runtime.model.onnx_file import OnnxFile, TensorInfo, read_onnx
+    from runtime.model.overlay import draw_overlay
+    from runtime.model.predictor import Predictor, concurrency_for
+    from runtime.model.verification import Check, Verification, verify
+    from runtime.scoring.baselines import evaluate_floors
+    from runtime.scoring.comparison import Bootstrap, Comparison, Difference, Interval, compare
+    from runtime.scoring.evaluation import Averages, Evaluation, SampleSums, evaluate
+    from runtime.scoring.results import EvaluationReport, write_report, write_samples
 
 __all__ = [
     "Annotation",
@@ -140,14 +140,20 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "runtime.audit": ("Audit", "LinkRule", "audit_dataset"),
-        "runtime.audit_summary": ("AuditSummary", "summarise"),
-        "runtime.comparison": ("Bootstrap", "Comparison", "Difference", "Interval", "compare"),
-        "runtime.grouped_split": ("GroupedSplit", "split_by_group", "write_split"),
-        "runtime.check": ("CheckReport", "SplitSummary", "check_dataset"),
-        "runtime.coco": ("Dataset", "Split", "read_dataset"),
-        "runtime.samples": ("Annotation", "Defect", "Sample"),
-        "runtime.errors": (
+        "runtime.data.audit": ("Audit", "LinkRule", "audit_dataset"),
+        "runtime.data.audit_summary": ("AuditSummary", "summarise"),
+        "runtime.scoring.comparison": (
+            "Bootstrap",
+            "Comparison",
+            "Difference",
+            "Interval",
+            "compare",
+        ),
+        "runtime.data.grouped_split": ("GroupedSplit", "split_by_group", "write_split"),
+        "runtime.data.check": ("CheckReport", "SplitSummary", "check_dataset"),
+        "runtime.data.coco": ("Dataset", "Split", "read_dataset"),
+        "runtime.data.samples": ("Annotation", "Defect", "Sample"),
+        "runtime.core.errors": (
             "AnnotationError",
             "CheckpointError",
             "ConfigError",
@@ -164,11 +170,11 @@ __getattr__ = lazily(
             "TrainingError",
             "UseError",
         ),
-        "runtime.evaluation": ("Averages", "Evaluation", "SampleSums", "evaluate"),
-        "runtime.floors": ("evaluate_floors",),
-        "runtime.images": ("Scan", "load_scan", "to_input"),
-        "runtime.manifest": ("manifest_sha256",),
-        "runtime.metadata": ("Metadata", "Parity"),
+        "runtime.scoring.evaluation": ("Averages", "Evaluation", "SampleSums", "evaluate"),
+        "runtime.scoring.baselines": ("evaluate_floors",),
+        "runtime.data.images": ("Scan", "load_scan", "to_input"),
+        "runtime.data.manifest": ("manifest_sha256",),
+        "runtime.model.metadata": ("Metadata", "Parity"),
         "runtime.metrics": (
             "Calibration",
             "CalibrationSums",
@@ -181,12 +187,12 @@ __getattr__ = lazily(
             "spread",
             "thresholded_sums",
         ),
-        "runtime.onnx_file": ("OnnxFile", "TensorInfo", "read_onnx"),
-        "runtime.overlay": ("draw_overlay",),
-        "runtime.phantom": ("PhantomConfig", "ensure_phantom", "make_phantom"),
-        "runtime.predictor": ("Predictor", "concurrency_for"),
-        "runtime.readable": ("Skipped", "readable_part"),
-        "runtime.results": ("EvaluationReport", "write_report", "write_samples"),
-        "runtime.verification": ("Check", "Verification", "verify"),
+        "runtime.model.onnx_file": ("OnnxFile", "TensorInfo", "read_onnx"),
+        "runtime.model.overlay": ("draw_overlay",),
+        "runtime.data.phantom": ("PhantomConfig", "ensure_phantom", "make_phantom"),
+        "runtime.model.predictor": ("Predictor", "concurrency_for"),
+        "runtime.data.readable": ("Skipped", "readable_part"),
+        "runtime.scoring.results": ("EvaluationReport", "write_report", "write_samples"),
+        "runtime.model.verification": ("Check", "Verification", "verify"),
     },
 )

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from browser import Browser, find_chromium
-from model_builder import ModelBuilder
 
-from runtime.coco import Dataset, read_dataset
-from runtime.machine import describe_machine
-from runtime.phantom import PhantomConfig, make_phantom
-from runtime.schema import to_dict
+from runtime.core.machine import describe_machine
+from runtime.core.schema import to_dict
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.phantom import PhantomConfig, make_phantom
+from tests.support.browser import Browser, find_chromium
+from tests.support.model_builder import ModelBuilder
 
 if TYPE_CHECKING:
-    from study_fixture import Finished
+    from tests.support.study_fixture import Finished
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 SHARED = Path(os.environ.get("SEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -107,7 +107,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def finished(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> "Finished":
     """A whole study of the phantom set, as small as one can be, and its report."""
     pytest.importorskip("onnxscript")
-    from study_fixture import make_study
+    from tests.support.study_fixture import make_study
 
     return make_study(phantom, tmp_path_factory.mktemp("study"))
 
@@ -227,7 +227,7 @@ def random_network(
     """A file w8.onnx or w64.onnx of the network from scratch, 256x256, with random weights."""
     torch, onnx = pytest.importorskip("torch"), pytest.importorskip("onnx")
     from export.conversion import convert
-    from runtime.metadata import InputSpec
+    from runtime.model.metadata import InputSpec
     from train.network import UNet
 
     path = tmp_path_factory.mktemp("network") / f"w{request.param}.onnx"

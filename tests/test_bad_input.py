@@ -14,15 +14,15 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from model_builder import ModelBuilder
 from PIL import Image
-from small_disk import small_disk
 
 from bench.cli import main as seg_bench
 from export.cli import main as export_onnx
 from runtime.cli.data import main as seg_data
 from runtime.cli.evaluate import main as seg_eval
 from runtime.cli.predict import main as seg_predict
+from tests.support.model_builder import ModelBuilder
+from tests.support.small_disk import small_disk
 from train.cli import main as train_unet
 
 CocoEdit = Callable[[dict[str, Any]], object]

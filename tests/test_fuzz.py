@@ -7,11 +7,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fuzz_mutations import mutate_bytes, mutate_checkpoint, mutate_json
-from fuzz_run import fuzz
-from fuzz_targets import TARGETS, Target
 
-from runtime.errors import DataError
+from runtime.core.errors import DataError
+from tests.support.fuzz_mutations import mutate_bytes, mutate_checkpoint, mutate_json
+from tests.support.fuzz_run import fuzz
+from tests.support.fuzz_targets import TARGETS, Target
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDS = {"onnx": "onnx", "checkpoint": "torch", "weights": "torch", "safetensors": "safetensors"}
@@ -22,9 +22,9 @@ def test_a_reader_lets_only_the_projects_errors_out(reader: str) -> None:
     """In a process of its own, which bounds its memory and ends where a file takes too long."""
     pytest.importorskip(NEEDS.get(reader, "numpy"))
     run = subprocess.run(
-        [sys.executable, "-m", "fuzz_run", reader],
+        [sys.executable, "-m", "tests.support.fuzz_run", reader],
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}", "OMP_NUM_THREADS": "1"},
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,

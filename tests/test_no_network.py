@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 import pytest
-from no_network import REFUSED
 
 from bench.cli import main as seg_bench
 from bench.study.cli import main as seg_study
@@ -21,6 +20,7 @@ from runtime.cli.data import main as seg_data
 from runtime.cli.evaluate import main as seg_eval
 from runtime.cli.predict import main as seg_predict
 from runtime.cli.verify import main as seg_verify
+from tests.support.no_network import REFUSED
 from train.cli import main as train_unet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +40,7 @@ COMMANDS: dict[str, click.Command] = {
 def run(
     *arguments: str, environment: Mapping[str, str] = os.environ
 ) -> "subprocess.CompletedProcess[str]":
-    path = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'support'}"
+    path = str(ROOT)
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -53,7 +53,7 @@ def run(
 
 def run_offline(*commands: tuple[object, ...]) -> None:
     texts = [[str(part) for part in command] for command in commands]
-    ran = run("-m", "no_network", json.dumps(texts))
+    ran = run("-m", "tests.support.no_network", json.dumps(texts))
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -70,7 +70,10 @@ def run_offline(*commands: tuple[object, ...]) -> None:
 )
 def test_an_attempt_is_seen(attempt: str) -> None:
     """Else the tests below would pass whatever a command does."""
-    ran = run("-c", f"from no_network import refuse_network; refuse_network(); {attempt}; print(1)")
+    ran = run(
+        "-c",
+        f"from tests.support.no_network import refuse_network; refuse_network(); {attempt}; print(1)",
+    )
     if sys.platform != "linux" and "urlopen" not in attempt:
         pytest.skip("only Linux sees what does not go through Python's audit hooks")
     assert ran.returncode in (REFUSED, -signal.SIGSYS, -signal.SIGSYS % 256)
@@ -135,7 +138,7 @@ def test_onnx_runtime_is_told_to_send_nothing_before_it_is_loaded(package: str) 
 def test_a_predictor_that_lives_longer_reaches_no_network(model: Path) -> None:
     """ONNX Runtime's telemetry begins nine seconds after its import, in a thread of its own."""
     code = (
-        "import numpy, time; from no_network import refuse_network; refuse_network()\n"
+        "import numpy, time; from tests.support.no_network import refuse_network; refuse_network()\n"
         "from runtime import Predictor\n"
         f"Predictor({str(model)!r}, threads=1)(numpy.zeros((64, 64, 3), numpy.uint8))\n"
         "time.sleep(12)"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.coco import Dataset
-from runtime.evaluation import evaluate
-from runtime.predictor import Predictor
+from runtime.data.coco import Dataset
+from runtime.model.predictor import Predictor
+from runtime.scoring.evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runtime.errors import CheckpointError
-from runtime.files import found_instead, write_bytes
-from runtime.schema import from_dict, to_dict
+from runtime.core.errors import CheckpointError
+from runtime.core.files import found_instead, write_bytes
+from runtime.core.schema import from_dict, to_dict
 from train.config import TrainConfig
 from train.epoch import EpochSteps
 from train.history import EpochRow

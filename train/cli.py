@@ -152,7 +152,7 @@ def main(
         raise click.UsageError("--resume and --overwrite exclude each other")
     require("train", "torch", "torchvision", "matplotlib", "safetensors")
     share_cores()
-    from runtime.phantom import ensure_phantom
+    from runtime.data.phantom import ensure_phantom
     from train.checkpoint import LAST
     from train.config import demo_config, study_config
     from train.epoch import Progress

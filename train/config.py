@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
-from runtime.errors import ConfigError
-from runtime.machine import MAX_THREADS
-from runtime.samples import MaskKind
+from runtime.core.errors import ConfigError
+from runtime.core.machine import MAX_THREADS
+from runtime.data.samples import MaskKind
 from train.choices import ARCHITECTURES as ARCHITECTURES
 from train.choices import Device as Device
 from train.choices import Loss as Loss

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runtime.coco import Split
-from runtime.errors import ImageError, OutputError
-from runtime.files import replacing_folder
-from runtime.images import SCALE, load_scan
-from runtime.machine import available_cores
-from runtime.samples import MaskKind, Sample
-from runtime.workers import map_ahead
+from runtime.core.errors import ImageError, OutputError
+from runtime.core.files import replacing_folder
+from runtime.core.machine import available_cores
+from runtime.core.workers import map_ahead
+from runtime.data.coco import Split
+from runtime.data.images import SCALE, load_scan
+from runtime.data.samples import MaskKind, Sample
 
 _FORMAT = 1
 

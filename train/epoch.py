@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runtime.errors import NonFiniteLossError
+from runtime.core.errors import NonFiniteLossError
 from runtime.metrics import PixelSums, scores, spread
 from train.augment import augment
 from train.config import TrainConfig

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from runtime.files import replacing, write_text
+from runtime.core.files import replacing, write_text
 
 
 @dataclass(frozen=True, slots=True)

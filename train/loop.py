@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.coco import Split, read_dataset
-from runtime.errors import CheckpointError, ConfigError, OutputError, StoppedError
-from runtime.files import ensure_writable
-from runtime.lock import locked
-from runtime.machine import installed_versions
-from runtime.manifest import manifest_sha256
+from runtime.core.errors import CheckpointError, ConfigError, OutputError, StoppedError
+from runtime.core.files import ensure_writable
+from runtime.core.lock import locked
+from runtime.core.machine import installed_versions
+from runtime.data.coco import Split, read_dataset
+from runtime.data.manifest import manifest_sha256
 from train.checkpoint import BEST, LAST, Checkpoint, DataFacts
 from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split

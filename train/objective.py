@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from runtime.errors import ConfigError
+from runtime.core.errors import ConfigError
 from train.config import TrainConfig
 from train.losses import LOSSES
 from train.network import UNet

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.files import json_text, remove_unfinished, write_all
-from runtime.schema import to_dict
+from runtime.core.files import json_text, remove_unfinished, write_all
+from runtime.core.schema import to_dict
 from train.checkpoint import BEST, LAST, Checkpoint, checkpoint_bytes, load_checkpoint
 from train.config import TrainConfig
 from train.history import EpochRow, best_epoch, draw_curves, write_history
@@ -13,7 +13,7 @@ CONFIG, HISTORY, CURVES = "config.json", "history.csv", "curves.png"
 
 
 class RunFolder:
-    """A folder that a run writes to, and no other run meanwhile (`runtime.lock.locked`).
+    """A folder that a run writes to, and no other run meanwhile (`runtime.core.lock.locked`).
 
     Args:
         new: the run begins anew; what an earlier one left goes as soon as there is something to

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from runtime.errors import CheckpointError, ConfigError
-from runtime.machine import available_cores
+from runtime.core.errors import CheckpointError, ConfigError
+from runtime.core.machine import available_cores
 from train.checkpoint import Checkpoint, DataFacts, load_checkpoint, load_weights
 from train.config import TrainConfig, same_run
 from train.encoders import TorchvisionEncoder

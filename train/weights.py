@@ -7,8 +7,8 @@ from urllib.error import URLError
 
 from torch import Tensor
 
-from runtime.errors import CheckpointError
-from runtime.files import found_instead
+from runtime.core.errors import CheckpointError
+from runtime.core.files import found_instead
 from train.encoders import Encoder, ResNetEncoder, TorchvisionEncoder
 from train.plain_load import plain_load
 

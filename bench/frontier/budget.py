@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.frontier.differences import iou_differences
 from bench.measure.result import BenchResult, ModelResult
-from runtime.errors import ConfigError
+from runtime.core.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

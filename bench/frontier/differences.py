@@ -7,14 +7,14 @@ import numpy as np
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import ModelResult
-from runtime.comparison import Bootstrap, Interval
+from runtime.scoring.comparison import Bootstrap, Interval
 
 
 def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Interval]:
     """Return soft IoU of one file minus that of another, with its paired 95 % interval.
 
     The bootstrap draws images, or groups of similar ones where they are known, and takes both
-    files' scores of what is drawn (`runtime.comparison`).
+    files' scores of what is drawn (`runtime.scoring.comparison`).
 
     Returns:
         By the paths of (one, other), each pair in the order of `models`; pairs that were not scored

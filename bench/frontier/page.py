@@ -9,10 +9,10 @@ from bench.frontier.budget import Budget, recommend
 from bench.frontier.dominance import find_standings
 from bench.frontier.figure import frontier_figure
 from bench.measure.result import BenchResult
-from runtime.files import write_text
+from runtime.core.files import write_text
+from runtime.core.schema import to_dict
 from runtime.report.figures import style
 from runtime.report.page import place_figure, render
-from runtime.schema import to_dict
 
 PAGE, TEXT, PICTURE = "bench.html", "bench.md", "bench.png"
 LOADER = PackageLoader("bench.frontier")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from runtime.lazy import lazily
+from runtime.core.lazy import lazily
 
 if TYPE_CHECKING:
     from bench.measure.accuracy import Accuracy, read_accuracy

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.comparison import Bootstrap, soft_values
-from runtime.errors import DataError
-from runtime.evaluation import Evaluation
-from runtime.files import read_json
+from runtime.core.errors import DataError
+from runtime.core.files import read_json
+from runtime.core.schema import from_dict
 from runtime.metrics import STUDY_METRICS
-from runtime.schema import from_dict
+from runtime.scoring.comparison import Bootstrap, soft_values
+from runtime.scoring.evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True)

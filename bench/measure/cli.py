@@ -19,7 +19,7 @@ from runtime.cli.shell import (
 if TYPE_CHECKING:
     from bench.frontier.budget import Budget
     from bench.measure.result import BenchResult
-    from runtime.samples import MaskKind
+    from runtime.data.samples import MaskKind
 
 _OUT = ARTIFACTS / "bench"
 
@@ -125,10 +125,10 @@ def measure(
     from bench.measure.result import write_result
     from bench.measure.run import Measurement, Scoring, Settings
     from bench.measure.sampling import StoppingRule
-    from runtime.coco import read_dataset
-    from runtime.errors import MeasurementError
-    from runtime.files import ensure_apart, ensure_replaceable, ensure_writable
-    from runtime.machine import available_cores
+    from runtime.core.errors import MeasurementError
+    from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
+    from runtime.core.machine import available_cores
+    from runtime.data.coco import read_dataset
 
     inputs = [*models, *([evaluation] if evaluation else ())]
     if data is not None and evaluation is not None:

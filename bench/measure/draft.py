@@ -12,7 +12,7 @@ from bench.measure.accuracy import Accuracy
 from bench.measure.result import ModelResult
 from bench.measure.sampling import Doubles, summarise
 from bench.measure.turns import Turns
-from runtime.errors import MeasurementError
+from runtime.core.errors import MeasurementError
 
 
 @dataclass(slots=True)

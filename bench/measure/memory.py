@@ -46,7 +46,7 @@ def memory_by_phase(
     import numpy as np
     import onnxruntime  # noqa: F401, loaded before the first phase ends
 
-    from runtime.predictor import Predictor
+    from runtime.model.predictor import Predictor
 
     def note(phase: str) -> None:
         found = resident_bytes("VmHWM" if phase == "peak" else "VmRSS")
@@ -77,7 +77,7 @@ def memory_by_phase(
 def _open_without_arena(path: str, threads: int) -> Callable[[Any], object]:
     import onnxruntime
 
-    from runtime.predictor import PROVIDERS
+    from runtime.model.predictor import PROVIDERS
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

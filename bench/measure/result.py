@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
-from runtime.errors import DataError
-from runtime.files import read_json, write_json
-from runtime.machine import Machine
-from runtime.schema import from_dict, to_dict
+from runtime.core.errors import DataError
+from runtime.core.files import read_json, write_json
+from runtime.core.machine import Machine
+from runtime.core.schema import from_dict, to_dict
 
 
 @dataclass(frozen=True, slots=True)

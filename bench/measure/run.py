@@ -24,10 +24,10 @@ from bench.measure.sampling import StoppingRule, compare_latency
 from bench.measure.stages import example_jpeg
 from bench.measure.turns import Turns
 from bench.workers.process import Worker
-from runtime.errors import MeasurementError
-from runtime.images import Size
-from runtime.machine import describe_machine
-from runtime.schema import from_dict, to_dict
+from runtime.core.errors import MeasurementError
+from runtime.core.machine import describe_machine
+from runtime.core.schema import from_dict, to_dict
+from runtime.data.images import Size
 
 Listener = Callable[[str, int, int], None]
 """Called with what is being done, and how many steps are done and of how many."""

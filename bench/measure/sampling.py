@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.medians import RANKING_LEVEL, Verdict, median, verdict_of
-from runtime.errors import ConfigError
+from runtime.core.errors import ConfigError
 
 Doubles = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ import time
 import numpy as np
 from PIL import Image
 
-from runtime.images import decode_image, resize_image, resize_map, to_input
-from runtime.phantom import draw_scan
-from runtime.predictor import Predictor
+from runtime.data.images import decode_image, resize_image, resize_map, to_input
+from runtime.data.phantom import draw_scan
+from runtime.model.predictor import Predictor
 
 STAGES = ("decode", "resize", "infer", "post_process")
 _SIDE = 640

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.measure.sampling import Doubles, StoppingRule
-from runtime.errors import SegmentationError
+from runtime.core.errors import SegmentationError
 
 Subject = Callable[[], float]
 """Runs a model once and returns how many seconds that took."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.workers.service import Answer, Service
-from runtime.errors import ConfigError
+from runtime.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runtime.predictor import Predictor
+    from runtime.model.predictor import Predictor
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ class _Network:
         self._factors: Any = None
 
     def load(self, path: str, size: list[int] | None, threads: int | None) -> Answer:
-        from runtime.predictor import Predictor
+        from runtime.model.predictor import Predictor
 
         chosen = None if size is None else (size[0], size[1])
         self._predictor = Predictor(path, size=chosen, threads=threads)
@@ -103,10 +103,10 @@ class _Network:
 
     def evaluate(self, data: str, split: str, masks: Any, size: list[int] | None) -> Answer:
         from bench.measure.accuracy import accuracy_of
-        from runtime.coco import read_dataset
-        from runtime.evaluation import evaluate
-        from runtime.predictor import Predictor, concurrency_for
-        from runtime.schema import to_dict
+        from runtime.core.schema import to_dict
+        from runtime.data.coco import read_dataset
+        from runtime.model.predictor import Predictor, concurrency_for
+        from runtime.scoring.evaluation import evaluate
 
         chosen = read_dataset(data).split(split)
         loaded = self._loaded()

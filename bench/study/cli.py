@@ -110,7 +110,7 @@ def main(
     from bench.study.config import PAIR, StudyConfig
     from bench.study.report import write_study_report
     from bench.study.run import run_study
-    from runtime.phantom import ensure_phantom
+    from runtime.data.phantom import ensure_phantom
 
     chosen: Any = preset or ("study" if data else "demo")
     config = StudyConfig(

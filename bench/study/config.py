@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from runtime.errors import ConfigError
+from runtime.core.errors import ConfigError
 from train.config import ARCHITECTURES, DEMO, Device, TrainConfig, study_config
 
 Preset = Literal["study", "small", "demo"]

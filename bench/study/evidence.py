@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from runtime.comparison import Bootstrap, Comparison, Difference, Kind, compare, soft_values
-from runtime.evaluation import Evaluation
 from runtime.metrics import STUDY_METRICS
 from runtime.report.two_sample import holm
+from runtime.scoring.comparison import Bootstrap, Comparison, Difference, Kind, compare, soft_values
+from runtime.scoring.evaluation import Evaluation
 
 Verdict = Literal["supported", "not supported", "undecided"]
 

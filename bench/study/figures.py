@@ -9,10 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.study.gallery import Case, Pictures
 from bench.study.result import SplitResult
-from runtime.comparison import soft_values
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS, THRESHOLD
 from runtime.report.cells import short_name
 from runtime.report.figures import COLOURS, INK, new_figure
+from runtime.scoring.comparison import soft_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

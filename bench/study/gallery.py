@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.coco import Split
-from runtime.evaluation import Evaluation
-from runtime.images import load_scan, to_input
+from runtime.data.coco import Split
+from runtime.data.images import load_scan, to_input
 from runtime.metrics import STUDY_METRICS, Scores, scores
-from runtime.predictor import Predictor
+from runtime.model.predictor import Predictor
+from runtime.scoring.evaluation import Evaluation
 
 Quartile = Literal["lower", "upper"]
 CASES = 2

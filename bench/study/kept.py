@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runtime.errors import DataError
-from runtime.files import read_json, write_text
-from runtime.schema import from_dict, to_dict
+from runtime.core.errors import DataError
+from runtime.core.files import read_json, write_text
+from runtime.core.schema import from_dict, to_dict
 
 Record = TypeVar("Record")
 

@@ -13,11 +13,11 @@ from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_
 from bench.work import Work
 from export.ensemble import export_ensemble
 from export.onnx_export import ExportResult, export_checkpoint
-from runtime.evaluation import Evaluation, evaluate
-from runtime.floors import evaluate_floors
-from runtime.latency import Latency, measure_latency
-from runtime.predictor import Predictor, concurrency_for
-from runtime.schema import to_dict
+from runtime.core.schema import to_dict
+from runtime.model.latency import Latency, measure_latency
+from runtime.model.predictor import Predictor, concurrency_for
+from runtime.scoring.baselines import evaluate_floors
+from runtime.scoring.evaluation import Evaluation, evaluate
 from train.checkpoint import BEST
 from train.config import TrainConfig
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from bench.study.config import StudyConfig
 from bench.study.kept import Kept
 from bench.work import Work
-from runtime.audit import audit_dataset
-from runtime.audit_summary import AuditSummary, summarise
-from runtime.coco import Dataset, read_dataset
-from runtime.errors import ConfigError
-from runtime.files import write_text
-from runtime.grouped_split import GroupedSplit, split_by_group, write_split
-from runtime.manifest import manifest_sha256
+from runtime.core.errors import ConfigError
+from runtime.core.files import write_text
+from runtime.data.audit import audit_dataset
+from runtime.data.audit_summary import AuditSummary, summarise
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.grouped_split import GroupedSplit, split_by_group, write_split
+from runtime.data.manifest import manifest_sha256
 from runtime.report.exploration import Exploration, explore
 
 SPLITS = ("train", "valid", "test")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from bench.study.result import StudyResult
 from bench.study.tables import KINDS, leak_table, readme_table
-from runtime.errors import DataError
-from runtime.files import read_json, write_text
+from runtime.core.errors import DataError
+from runtime.core.files import read_json, write_text
+from runtime.core.schema import from_dict
 from runtime.report.cells import markdown_table
-from runtime.schema import from_dict
 
 BEGIN, END = "<!-- study.json, begin -->", "<!-- study.json, end -->"
 

@@ -29,11 +29,10 @@ from bench.study.tables import (
     scores_table,
     three,
 )
-from runtime.comparison import RESAMPLES
-from runtime.files import write_bytes, write_text
+from runtime.core.files import write_bytes, write_text
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS
-from runtime.overlay import TARGET
-from runtime.predictor import Predictor
+from runtime.model.overlay import TARGET
+from runtime.model.predictor import Predictor
 from runtime.report.audit_page import audit_context, exposure_table
 from runtime.report.cells import short_name
 from runtime.report.exploration_figures import exploration_figures
@@ -42,6 +41,7 @@ from runtime.report.exploration_tables import summary_table
 from runtime.report.figures import style
 from runtime.report.layers import Colour, css_colour, mask_layer, probability_layer
 from runtime.report.page import figure_png, figure_uri, picture_uri, render
+from runtime.scoring.comparison import RESAMPLES
 
 PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"
 _LOADER = PackageLoader("bench.study")

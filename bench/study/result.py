@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from bench.study.config import StudyConfig
 from bench.study.evidence import Evidence, Hypothesis
-from runtime.audit_summary import AuditSummary
-from runtime.comparison import Interval
-from runtime.evaluation import Evaluation
-from runtime.latency import Latency
-from runtime.machine import Machine
+from runtime.core.machine import Machine
+from runtime.data.audit_summary import AuditSummary
+from runtime.model.latency import Latency
+from runtime.scoring.comparison import Interval
+from runtime.scoring.evaluation import Evaluation
 from train.history import EpochRow
 
 

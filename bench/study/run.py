@@ -13,14 +13,14 @@ from bench.study.networks import Networks
 from bench.study.prepare import Prepared, prepare
 from bench.study.result import Exported, Leak, NetworkResult, SplitResult, StudyResult, Trained
 from bench.work import Listener, Work
-from runtime.comparison import Bootstrap, soft_values
-from runtime.evaluation import Evaluation
-from runtime.files import ensure_writable, write_json
-from runtime.latency import Latency
-from runtime.lock import locked
-from runtime.machine import describe_machine
+from runtime.core.files import ensure_writable, write_json
+from runtime.core.lock import locked
+from runtime.core.machine import describe_machine
+from runtime.core.schema import to_dict
 from runtime.metrics import STUDY_METRICS
-from runtime.schema import to_dict
+from runtime.model.latency import Latency
+from runtime.scoring.comparison import Bootstrap, soft_values
+from runtime.scoring.evaluation import Evaluation
 
 STUDY_FILE = "study.json"
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from bench.study.figures import LABELS
 from bench.study.result import Exported, SplitResult, StudyResult
-from runtime.comparison import Interval, Kind
-from runtime.evaluation import Evaluation
 from runtime.metrics import STUDY_METRICS
 from runtime.report.cells import DASH, Cell, decimals, p_value
+from runtime.scoring.comparison import Interval, Kind
+from runtime.scoring.evaluation import Evaluation
 
 Table = tuple[Sequence[str], list[list[object]]]
 

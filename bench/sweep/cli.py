@@ -123,9 +123,9 @@ def sweep(
     from bench.sweep.config import DEMO_SIZES, DEMO_WIDTHS, SIZES, WIDTHS, SweepConfig
     from bench.sweep.page import write_sweep_pages
     from bench.sweep.run import run_sweep
-    from runtime.errors import MeasurementError
-    from runtime.machine import available_cores
-    from runtime.phantom import ensure_phantom
+    from runtime.core.errors import MeasurementError
+    from runtime.core.machine import available_cores
+    from runtime.data.phantom import ensure_phantom
 
     demo = data is None
     config = SweepConfig(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from runtime.errors import ConfigError
+from runtime.core.errors import ConfigError
 from train.config import ARCHITECTURES, DEMO, Device, TrainConfig, study_config
 
 WIDTHS, SIZES = (4, 8, 16), (64, 128)

@@ -8,7 +8,7 @@ from bench.frontier import page as frontier
 from bench.sweep.figure import sweep_figure
 from bench.sweep.result import SweepResult
 from bench.sweep.tables import sentences, sweep_table
-from runtime.files import write_text
+from runtime.core.files import write_text
 from runtime.report.figures import style
 from runtime.report.page import place_figure, render
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure.result import BenchResult, ModelResult
-from runtime.comparison import Interval
-from runtime.errors import DataError
-from runtime.files import read_json, write_json
-from runtime.schema import from_dict, to_dict
+from runtime.core.errors import DataError
+from runtime.core.files import read_json, write_json
+from runtime.core.schema import from_dict, to_dict
+from runtime.scoring.comparison import Interval
 
 
 @dataclass(frozen=True, slots=True)

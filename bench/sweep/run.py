@@ -11,13 +11,13 @@ from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
 from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_as_work
 from bench.work import Listener, Work
 from export.onnx_export import export_checkpoint, is_exported
-from runtime.coco import Dataset, read_dataset
-from runtime.errors import ModelError
-from runtime.files import ensure_apart, ensure_replaceable, ensure_writable
-from runtime.lock import locked
-from runtime.onnx_file import OnnxFile, read_onnx
-from runtime.predictor import Predictor
-from runtime.provenance import foreign_training
+from runtime.core.errors import ModelError
+from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
+from runtime.core.lock import locked
+from runtime.data.coco import Dataset, read_dataset
+from runtime.model.onnx_file import OnnxFile, read_onnx
+from runtime.model.predictor import Predictor
+from runtime.scoring.provenance import foreign_training
 from train.checkpoint import LAST, load_checkpoint
 from train.config import TrainConfig
 from train.setup import ensure_same_run

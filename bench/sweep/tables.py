@@ -8,8 +8,8 @@ from pathlib import Path
 from bench.frontier.dominance import find_standings
 from bench.frontier.tables import iou_cell, scaled, short_names, standing_text
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
-from runtime.comparison import Interval
 from runtime.report.cells import DASH, Cell, decimals
+from runtime.scoring.comparison import Interval
 
 Table = tuple[Sequence[str], list[list[object]]]
 

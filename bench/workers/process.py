@@ -13,8 +13,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
-from runtime.errors import MeasurementError
-from runtime.printable import printable
+from runtime.core.errors import MeasurementError
+from runtime.core.printable import printable
 
 _THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_")
 _COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

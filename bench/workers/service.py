@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from runtime.errors import SegmentationError
+from runtime.core.errors import SegmentationError
 
 Answer = dict[str, Any]
 _SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)

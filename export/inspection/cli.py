@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime.cli.shell import Command, counted, json_option, require, table
-from runtime.printable import printable
+from runtime.core.printable import printable
 
 if TYPE_CHECKING:
     from export.inspection.counts import Counts, Layer
     from export.inspection.file import Inspection, ValueInfo
-    from runtime.metadata import Metadata
+    from runtime.model.metadata import Metadata
 
 _BOUND = "at least "
 _LONGEST = 80
@@ -34,8 +34,8 @@ def main(model: Path, size: int | None, json_file: Path | None) -> None:
     """
     require("export", "onnx")
     from export.inspection.file import inspect
-    from runtime.files import ensure_apart, ensure_replaceable, write_json
-    from runtime.schema import to_dict
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_json
+    from runtime.core.schema import to_dict
 
     if json_file is not None:
         ensure_apart([json_file], [model])
@@ -97,7 +97,7 @@ def _side(side: int | str | None) -> str:
 
 
 def _card(metadata: "Metadata") -> str:
-    from runtime.metadata import MemberInfo
+    from runtime.model.metadata import MemberInfo
 
     lines = []
     if metadata.members:
@@ -215,7 +215,7 @@ def _uncounted(counts: "Counts") -> str:
 
 
 def _certificate(metadata: "Metadata") -> str:
-    from runtime.schema import to_dict
+    from runtime.core.schema import to_dict
 
     if metadata.parity is None:
         return "No certificate."

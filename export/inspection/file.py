@@ -10,10 +10,10 @@ from google.protobuf.message import DecodeError
 from export.inspection.counting import count_graph
 from export.inspection.counts import Counts
 from export.inspection.graph_values import kind_name
-from runtime.errors import ConfigError, ModelError
-from runtime.images import MAX_SIDE, Size
-from runtime.metadata import InputSpec, Metadata
-from runtime.onnx_file import OnnxFile, read_onnx
+from runtime.core.errors import ConfigError, ModelError
+from runtime.data.images import MAX_SIDE, Size
+from runtime.model.metadata import InputSpec, Metadata
+from runtime.model.onnx_file import OnnxFile, read_onnx
 
 _IMAGE_AXES = 4
 

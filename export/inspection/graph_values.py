@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from runtime.errors import ModelError
+from runtime.core.errors import ModelError
 
 Shape = tuple[int, ...]
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import onnx
 
-from runtime.coco import Split
-from runtime.evaluation import evaluate
-from runtime.images import Size
-from runtime.latency import measure_latency
-from runtime.machine import describe_machine
-from runtime.metadata import Timing
-from runtime.onnx_file import read_onnx
-from runtime.predictor import Predictor, concurrency_for
-from runtime.samples import MaskKind
+from runtime.core.machine import describe_machine
+from runtime.data.coco import Split
+from runtime.data.images import Size
+from runtime.data.samples import MaskKind
+from runtime.model.latency import measure_latency
+from runtime.model.metadata import Timing
+from runtime.model.onnx_file import read_onnx
+from runtime.model.predictor import Predictor, concurrency_for
+from runtime.scoring.evaluation import evaluate
 
 _RUNS = 20
 

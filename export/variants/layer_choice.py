@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from export.sessions import open_session
 from export.variants.layer_speed import measure_layers
 from export.variants.quantisation import Quantiser
-from runtime.images import Size, load_scan, to_input
-from runtime.metadata import INPUT_NAME, KeptLayer
-from runtime.samples import Sample
+from runtime.data.images import Size, load_scan, to_input
+from runtime.data.samples import Sample
+from runtime.model.metadata import INPUT_NAME, KeptLayer
 
 Floats = NDArray[np.float32]
 

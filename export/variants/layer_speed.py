@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.conversion import OPSET
 from export.sessions import open_session
-from runtime.images import Size
+from runtime.data.images import Size
 
 _WARM_UP, _RUNS = 2, 8
 

@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 
 from export.conversion import final_sigmoids
-from runtime.metadata import INPUT_NAME
+from runtime.model.metadata import INPUT_NAME
 
 METHOD = (
     "INT8: static quantisation by ONNX Runtime as QDQ pairs, weights int8 in 7 bits with a scale a "

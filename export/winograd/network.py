@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 
 from export.winograd.pixel_order import Size
-from runtime.errors import ConfigError, ParityError
-from runtime.metadata import INPUT_NAME, OUTPUT_NAME
+from runtime.core.errors import ConfigError, ParityError
+from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 
 
 @dataclass(frozen=True, slots=True, eq=False)

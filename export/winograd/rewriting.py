@@ -11,8 +11,8 @@ from export.winograd.cost import Form, Shape, choose, plan
 from export.winograd.network import Convolution, Network
 from export.winograd.pixel_order import Size
 from export.winograd.rows import Rows, from_image, to_image
-from runtime.errors import ConfigError
-from runtime.metadata import INPUT_NAME, OUTPUT_NAME
+from runtime.core.errors import ConfigError
+from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 
 Choice = Callable[[Shape], Form]
 _PREFIX = "rows/"

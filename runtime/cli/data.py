@@ -51,10 +51,10 @@ def check(folder: Path, json_file: Path | None) -> None:
 
     Reads each COCO file and decodes each image. Returns 1 where a defect forbids the set's use.
     """
-    from runtime.check import check_dataset
-    from runtime.coco import read_dataset
-    from runtime.files import ensure_apart, ensure_replaceable, write_json
-    from runtime.schema import to_dict
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_json
+    from runtime.core.schema import to_dict
+    from runtime.data.check import check_dataset
+    from runtime.data.coco import read_dataset
 
     dataset = read_dataset(folder)
     if json_file is not None:
@@ -100,12 +100,12 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
     Writes one HTML page that opens from disk.
     """
     require("report", "jinja2", "matplotlib", "scipy")
-    from runtime.coco import read_dataset
-    from runtime.files import ensure_apart, ensure_replaceable, write_json, write_text
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_json, write_text
+    from runtime.core.schema import to_dict
+    from runtime.data.coco import read_dataset
     from runtime.report.exploration import explore
     from runtime.report.exploration_page import exploration_html
     from runtime.report.exploration_tables import fences_table, summary_table, tests_table
-    from runtime.schema import to_dict
 
     dataset = read_dataset(folder)
     outputs = [file for file in (out, json_file) if file is not None]
@@ -145,7 +145,7 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Same seed, same pixels.")
 def phantom(folder: Path, **settings: int) -> None:
     """Draw synthetic head scans with one lesion each into DIR, as a COCO data set."""
-    from runtime.phantom import PhantomConfig, make_phantom
+    from runtime.data.phantom import PhantomConfig, make_phantom
 
     config = PhantomConfig(**{field.name: settings[field.name] for field in fields(PhantomConfig)})
     with progress("Phantom") as bar:
@@ -172,12 +172,12 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     Writes a page that shows pairs across splits, the strongest and those at the rule's limits.
     """
     require("report", "jinja2", "matplotlib", "scipy")
-    from runtime.audit import LinkRule, audit_dataset
-    from runtime.audit_summary import summarise
-    from runtime.coco import read_dataset
-    from runtime.files import ensure_apart, ensure_replaceable, write_json, write_text
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_json, write_text
+    from runtime.core.schema import to_dict
+    from runtime.data.audit import LinkRule, audit_dataset
+    from runtime.data.audit_summary import summarise
+    from runtime.data.coco import read_dataset
     from runtime.report.audit_page import audit_page, exposure_table
-    from runtime.schema import to_dict
 
     dataset = read_dataset(folder)
     outputs = [file for file in (out, json_file) if file is not None]
@@ -210,9 +210,9 @@ def split(folder: Path, target: Path, seed: int, **rule: Any) -> None:
     Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. The splits keep
     their sizes and the distribution of tumour sizes, as far as whole groups allow.
     """
-    from runtime.audit import LinkRule, audit_dataset
-    from runtime.coco import read_dataset
-    from runtime.grouped_split import split_by_group, write_split
+    from runtime.data.audit import LinkRule, audit_dataset
+    from runtime.data.coco import read_dataset
+    from runtime.data.grouped_split import split_by_group, write_split
 
     dataset = read_dataset(folder)
     found = audit_dataset(dataset, LinkRule(**rule))

@@ -20,11 +20,11 @@ from runtime.cli.shell import (
 )
 
 if TYPE_CHECKING:
-    from runtime.coco import Split
-    from runtime.comparison import Comparison
-    from runtime.evaluation import Evaluation
-    from runtime.results import EvaluationReport
-    from runtime.samples import MaskKind
+    from runtime.data.coco import Split
+    from runtime.data.samples import MaskKind
+    from runtime.scoring.comparison import Comparison
+    from runtime.scoring.evaluation import Evaluation
+    from runtime.scoring.results import EvaluationReport
 
 
 @click.command(cls=Command)
@@ -77,17 +77,17 @@ def main(
     csv_file: Path | None,
 ) -> None:
     """Score MODELs on a split with the study's soft metrics, beside thresholded ones and floors."""
-    from runtime.coco import read_dataset
-    from runtime.comparison import Bootstrap, compare
-    from runtime.errors import DataError
-    from runtime.evaluation import evaluate
-    from runtime.files import ensure_apart, ensure_replaceable
-    from runtime.floors import evaluate_floors
-    from runtime.phantom import ensure_phantom
-    from runtime.predictor import Predictor, concurrency_for
-    from runtime.provenance import foreign_training
-    from runtime.readable import Skipped, readable_part
-    from runtime.results import EvaluationReport, write_report, write_samples
+    from runtime.core.errors import DataError
+    from runtime.core.files import ensure_apart, ensure_replaceable
+    from runtime.data.coco import read_dataset
+    from runtime.data.phantom import ensure_phantom
+    from runtime.data.readable import Skipped, readable_part
+    from runtime.model.predictor import Predictor, concurrency_for
+    from runtime.scoring.baselines import evaluate_floors
+    from runtime.scoring.comparison import Bootstrap, compare
+    from runtime.scoring.evaluation import evaluate
+    from runtime.scoring.provenance import foreign_training
+    from runtime.scoring.results import EvaluationReport, write_report, write_samples
 
     outputs = [file for file in (json_file, csv_file) if file is not None]
     ensure_apart(outputs, models)

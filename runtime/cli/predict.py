@@ -13,7 +13,7 @@ from runtime.cli.shell import (
     skipped_text,
     threads_option,
 )
-from runtime.printable import printable
+from runtime.core.printable import printable
 
 
 @click.command(cls=Command)
@@ -58,9 +58,9 @@ def main(
     is at least 0.5. Of a folder, and of those below it, the regular files are taken that end in
     .jpg, .jpeg, .png, .bmp, .tif, .tiff or .webp.
     """
-    from runtime.errors import ImageError
-    from runtime.predict_files import find_images, predict_files
-    from runtime.predictor import Predictor
+    from runtime.core.errors import ImageError
+    from runtime.model.predict_files import find_images, predict_files
+    from runtime.model.predictor import Predictor
 
     found = find_images(images)
     predictor = Predictor(model, size=(size, size) if size else None, threads=threads)

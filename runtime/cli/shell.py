@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import click
 
 from runtime.cli.signals import Terminated, terminable
-from runtime.errors import MissingExtraError, SegmentationError
-from runtime.machine import MAX_THREADS
-from runtime.printable import printable
+from runtime.core.errors import MissingExtraError, SegmentationError
+from runtime.core.machine import MAX_THREADS
+from runtime.core.printable import printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

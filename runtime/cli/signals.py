@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from runtime.errors import StoppedError
+from runtime.core.errors import StoppedError
 
 _REPEATED_S = 0.1
 """How soon after the first a signal is the same one again, as from `timeout`, which sends it to a

@@ -8,7 +8,7 @@ import click
 from runtime.cli.shell import Command, json_option, table, threads_option
 
 if TYPE_CHECKING:
-    from runtime.verification import Verification
+    from runtime.model.verification import Verification
 
 
 @click.command(cls=Command)
@@ -32,10 +32,10 @@ def main(
     probabilities for it) is run through this machine's ONNX Runtime. Exit code 1 where a check
     fails, 2 where a file cannot be read or has no checksums.
     """
-    from runtime.errors import ModelError
-    from runtime.files import ensure_apart, ensure_replaceable, write_json
-    from runtime.schema import to_dict
-    from runtime.verification import Verification, verify
+    from runtime.core.errors import ModelError
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_json
+    from runtime.core.schema import to_dict
+    from runtime.model.verification import Verification, verify
 
     if digest is not None and len(models) != 1:
         raise click.UsageError("--digest needs a single MODEL.onnx")

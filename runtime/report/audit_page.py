@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from runtime.audit_summary import AuditSummary, LinkedPair
-from runtime.coco import Dataset
-from runtime.images import load_scan
+from runtime.data.audit_summary import AuditSummary, LinkedPair
+from runtime.data.coco import Dataset
+from runtime.data.images import load_scan
 from runtime.report.cells import decimals, percent, short_name
 from runtime.report.page import picture_uri, render
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.coco import Dataset, Split
-from runtime.images import Size, load_scan
-from runtime.machine import available_cores
+from runtime.core.machine import available_cores
+from runtime.core.workers import map_ahead
+from runtime.data.coco import Dataset, Split
+from runtime.data.images import Size, load_scan
+from runtime.data.samples import Sample
 from runtime.metrics import Spread, spread
 from runtime.report.outliers import Fences, Outlier, distance_beyond, tukey_fences
 from runtime.report.two_sample import TwoSampleTest, compare_splits
-from runtime.samples import Sample
-from runtime.workers import map_ahead
 
 PIXEL_BINS = 64
 CENTRE_BINS = 32

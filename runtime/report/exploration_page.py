@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from runtime.coco import Dataset
-from runtime.images import load_scan
-from runtime.overlay import TARGET
+from runtime.data.coco import Dataset
+from runtime.data.images import load_scan
+from runtime.data.samples import Sample
+from runtime.model.overlay import TARGET
 from runtime.report.cells import p_value
 from runtime.report.exploration import Exploration
 from runtime.report.exploration_figures import exploration_figures
@@ -16,7 +17,6 @@ from runtime.report.exploration_tables import (
 from runtime.report.layers import boxes_svg, css_colour
 from runtime.report.outliers import Outlier
 from runtime.report.page import figure_uri, picture_uri, render, svg_uri
-from runtime.samples import Sample
 
 SHOWN = 12
 """At most so many cards of a kind of outlier."""

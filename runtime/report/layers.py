@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.images import Size
-from runtime.masks import Box
+from runtime.data.images import Size
+from runtime.data.masks import Box
 from runtime.metrics import THRESHOLD
-from runtime.overlay import HEAT, TARGET
+from runtime.model.overlay import HEAT, TARGET
 
 Colour = tuple[int, int, int]
 

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.files import write_bytes
+from runtime.core.files import write_bytes
 from runtime.report.cells import as_cell, as_table, decimals, markdown_table, p_value, percent
 
 if TYPE_CHECKING:

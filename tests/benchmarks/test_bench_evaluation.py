@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jpeg_data import make_jpeg_data
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from runtime.coco import Dataset
-from runtime.evaluation import evaluate
-from runtime.predictor import Predictor, concurrency_for
+from runtime.data.coco import Dataset
+from runtime.model.predictor import Predictor, concurrency_for
+from runtime.scoring.evaluation import evaluate
+from tests.support.jpeg_data import make_jpeg_data
 
 IMAGES = 48
 SIZE = 256

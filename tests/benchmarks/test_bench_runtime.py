@@ -10,10 +10,10 @@ from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workers.process import Worker
-from runtime.coco import read_dataset
-from runtime.images import load_scan, to_input
+from runtime.data.coco import read_dataset
+from runtime.data.images import load_scan, to_input
 from runtime.metrics import CalibrationSums, pixel_sums, thresholded_sums
-from runtime.predictor import Predictor
+from runtime.model.predictor import Predictor
 
 SIZE = (256, 256)
 

@@ -5,9 +5,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-import training_epochs
-from jpeg_data import make_jpeg_data
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from tests.support import training_epochs
+from tests.support.jpeg_data import make_jpeg_data
 
 WORKERS = {"toolkit": None, "plain, no workers": 0, "plain, 2 workers": 2}
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from export.card import METRICS, model_card
-from runtime.metadata import MemberInfo
-from runtime.onnx_file import OnnxFile, read_onnx
+from runtime.model.metadata import MemberInfo
+from runtime.model.onnx_file import OnnxFile, read_onnx
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from export.description import describe_ensemble, describe_network
 from export.ensemble import export_ensemble
 from export.parity import certify, expect, make_cases
 from runtime.cli.evaluate import main as seg_eval
-from runtime.coco import Dataset
-from runtime.errors import ConfigError, ParityError
-from runtime.metadata import InputSpec, Metadata
-from runtime.onnx_file import read_onnx
-from runtime.predictor import Predictor
+from runtime.core.errors import ConfigError, ParityError
+from runtime.data.coco import Dataset
+from runtime.model.metadata import InputSpec, Metadata
+from runtime.model.onnx_file import read_onnx
+from runtime.model.predictor import Predictor
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
 

@@ -10,7 +10,6 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
-from small_backbones import use_small_backbones
 from torchvision.models import get_model_weights
 
 from export.cli import main
@@ -18,11 +17,12 @@ from export.conversion import convert, count_macs, with_logit_outputs
 from export.description import describe_network
 from export.onnx_export import default_output, export_checkpoint, find_checkpoints
 from export.parity import certify, expect, make_cases
-from runtime.coco import Dataset
-from runtime.errors import CheckpointError, ConfigError, DataError, ParityError
-from runtime.images import load_scan, to_input
-from runtime.metadata import KEY, InputSpec, Metadata, dump_metadata, parse_metadata
-from runtime.onnx_file import read_onnx
+from runtime.core.errors import CheckpointError, ConfigError, DataError, ParityError
+from runtime.data.coco import Dataset
+from runtime.data.images import load_scan, to_input
+from runtime.model.metadata import KEY, InputSpec, Metadata, dump_metadata, parse_metadata
+from runtime.model.onnx_file import read_onnx
+from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
 from train.weights import EncoderWeights

@@ -17,11 +17,9 @@ import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_builder import ModelBuilder
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnxruntime import quantization
-from small_backbones import use_small_backbones
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -29,10 +27,12 @@ from export import inspect
 from export.conversion import convert, count_macs
 from export.inspection.cli import main
 from export.inspection.file import Inspection
-from runtime.errors import ConfigError, ModelError, SegmentationError
-from runtime.metadata import KEY, InputSpec
-from runtime.onnx_file import read_onnx
-from runtime.schema import to_dict
+from runtime.core.errors import ConfigError, ModelError, SegmentationError
+from runtime.core.schema import to_dict
+from runtime.model.metadata import KEY, InputSpec
+from runtime.model.onnx_file import read_onnx
+from tests.support.model_builder import ModelBuilder
+from tests.support.small_backbones import use_small_backbones
 from train.network import UNet
 
 FLOAT = onnx.TensorProto.FLOAT

@@ -8,13 +8,13 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
-from small_backbones import use_small_backbones
 
 from export.conversion import convert
 from export.localisation import first_difference
 from export.onnx_export import export_checkpoint
-from runtime.errors import ParityError
-from runtime.metadata import InputSpec
+from runtime.core.errors import ParityError
+from runtime.model.metadata import InputSpec
+from tests.support.small_backbones import use_small_backbones
 from train.network import UNet
 
 IMAGES = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)

@@ -27,13 +27,13 @@ from export.variants.layer_choice import LayerChoice
 from export.variants.layer_speed import LayerSpeed, measure_layers
 from export.variants.pixel_shuffle import shuffle_pixels
 from export.variants.quantisation import Quantiser
-from runtime.coco import Dataset
-from runtime.errors import ParityError
-from runtime.images import load_scan, to_input
-from runtime.metadata import InputSpec
-from runtime.onnx_file import read_onnx
-from runtime.predictor import Predictor
-from runtime.verification import verify
+from runtime.core.errors import ParityError
+from runtime.data.coco import Dataset
+from runtime.data.images import load_scan, to_input
+from runtime.model.metadata import InputSpec
+from runtime.model.onnx_file import read_onnx
+from runtime.model.predictor import Predictor
+from runtime.model.verification import verify
 from train.checkpoint import build_network, load_checkpoint
 from train.network import UNet
 
@@ -317,7 +317,7 @@ def test_a_form_that_costs_too_much_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("export.variants.forms.ALLOWED_FALL", -1.0)
+    monkeypatch.setattr("export.variants.variants.ALLOWED_FALL", -1.0)
     monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast(set()))
     with pytest.raises(ParityError, match=rf"export, {precision}: .* fall by at most -1, found"):
         export_checkpoint(

@@ -13,11 +13,11 @@ from export.cli import main
 from export.inspection.file import inspect
 from export.onnx_export import export_checkpoint
 from export.winograd import Form, rewrite
-from runtime.errors import ConfigError, ParityError
-from runtime.latency import Latency
-from runtime.onnx_file import read_onnx
-from runtime.predictor import Predictor
-from runtime.verification import verify
+from runtime.core.errors import ConfigError, ParityError
+from runtime.model.latency import Latency
+from runtime.model.onnx_file import read_onnx
+from runtime.model.predictor import Predictor
+from runtime.model.verification import verify
 
 
 def taking(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
@@ -32,7 +32,7 @@ def taking(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
 
     chosen = partial(rewrite, choose=lambda shape: Form.F4 if shape.inputs > 3 else Form.DIRECT)
     monkeypatch.setattr("export.variants.effect.measure_latency", measure)
-    monkeypatch.setattr("export.variants.forms.rewrite", chosen)
+    monkeypatch.setattr("export.variants.variants.rewrite", chosen)
 
 
 def test_a_rewritten_file_is_certified_and_tells_what_it_is(

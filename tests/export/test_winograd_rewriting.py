@@ -8,8 +8,8 @@ import torch
 
 from export.conversion import convert
 from export.winograd import Form, Shape, choose, rewrite
-from runtime.errors import ConfigError, ParityError
-from runtime.metadata import InputSpec
+from runtime.core.errors import ConfigError, ParityError
+from runtime.model.metadata import InputSpec
 from train.network import UNet
 
 FORMS = tuple(Form)

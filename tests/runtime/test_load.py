@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memory import Growth
 
-from runtime.coco import Dataset, Split, read_dataset
-from runtime.evaluation import evaluate
-from runtime.phantom import PhantomConfig, make_phantom
-from runtime.predict_files import FoundImage, predict_files
-from runtime.predictor import Predictor
+from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.phantom import PhantomConfig, make_phantom
+from runtime.model.predict_files import FoundImage, predict_files
+from runtime.model.predictor import Predictor
+from runtime.scoring.evaluation import evaluate
+from tests.support.memory import Growth
 
 COMMITTED = Path(__file__).resolve().parents[2] / "artifacts" / "unet-scratch-w16.onnx"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 _SOURCE = """
 import os, sys, time
 if "bench.measure.worker" in sys.orig_argv:
-    import runtime.predictor as home
+    import runtime.model.predictor as home
     load = home.Predictor.__init__
     def init(self, path, **settings):
         name, folder = os.path.basename(path), os.path.dirname(__file__)

@@ -13,10 +13,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from fuzz_run import CORPUS, HANG_SECONDS, MEMORY_MIB
-from fuzz_targets import TARGETS
-
-from runtime.errors import SegmentationError
+from runtime.core.errors import SegmentationError
+from tests.support.fuzz_run import CORPUS, HANG_SECONDS, MEMORY_MIB
+from tests.support.fuzz_targets import TARGETS
 
 _LOOKED_AT = ("runtime", "train", "bench")
 

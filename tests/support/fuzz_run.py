@@ -1,4 +1,4 @@
-"""Fuzzing the readers: `python -m fuzz_run [READER ...] --seconds 600`, which is `make fuzz`.
+"""Fuzzing the readers: `python -m tests.support.fuzz_run [READER ...]`, which is `make fuzz`.
 
 Each reader runs in a process of its own, which may take MEMORY_MIB more memory than it has when it
 begins, and HANG_SECONDS for a file. A file that breaks a rule is kept in tests/corpus/READER; all
@@ -22,9 +22,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz_targets import TARGETS, Target
-
-from runtime.errors import SegmentationError
+from runtime.core.errors import SegmentationError
+from tests.support.fuzz_targets import TARGETS, Target
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 MEMORY_MIB = 2048
@@ -177,7 +176,15 @@ def main() -> int:
             if (value := getattr(arguments, option)) is not None
         ]
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "fuzz_run", "--here", folder, *bounds, name]
+            command = [
+                sys.executable,
+                "-m",
+                "tests.support.fuzz_run",
+                "--here",
+                folder,
+                *bounds,
+                name,
+            ]
             code = subprocess.run(command, check=False).returncode
             if code not in (0, 1):
                 kept = keep(name, (Path(folder) / TARGETS[name].file).read_bytes())

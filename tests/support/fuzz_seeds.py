@@ -92,7 +92,7 @@ def coco() -> list[bytes]:
 
 def metadata() -> list[bytes]:
     """Documents as an exported file has them."""
-    from runtime.metadata import (
+    from runtime.model.metadata import (
         InputSpec,
         MemberInfo,
         Metadata,
@@ -116,7 +116,7 @@ def metadata() -> list[bytes]:
 
 def golden_pairs() -> list[bytes]:
     """Golden pairs as an exported file has them."""
-    from runtime.golden import Difference, dump_golden, golden_scan, make_golden
+    from runtime.model.golden import Difference, dump_golden, golden_scan, make_golden
 
     output = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
     scan = golden_scan((SIDE, SIDE), 0)
@@ -130,9 +130,9 @@ def onnx_files() -> list[bytes]:
     import onnx
     from onnx import TensorProto, helper
 
-    from runtime.checksums import CHECKSUMS_KEY, Checksums
-    from runtime.metadata import KEY
-    from runtime.schema import to_dict
+    from runtime.core.schema import to_dict
+    from runtime.model.checksums import CHECKSUMS_KEY, Checksums
+    from runtime.model.metadata import KEY
 
     def network(*tensors: TensorProto, nodes: tuple[Any, ...] = ()) -> Any:
         sides = ("batch", 1, SIDE, "width")
@@ -161,7 +161,7 @@ def onnx_files() -> list[bytes]:
 
 def configs() -> list[bytes]:
     """Training settings."""
-    from runtime.schema import to_dict
+    from runtime.core.schema import to_dict
     from train.config import demo_config, study_config
 
     changed = study_config("set", "resnet50", unfreeze_epoch=3, loss="dice", augment=True)
@@ -172,7 +172,7 @@ def checkpoints() -> list[bytes]:
     """A whole checkpoint, and one kept for export, in both forms of `torch.save`."""
     import torch
 
-    from runtime.schema import to_dict
+    from runtime.core.schema import to_dict
     from train.config import demo_config
     from train.history import EpochRow
     from train.network import UNet

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-import fuzz_seeds
-from fuzz_mutations import Mutation, mutate_bytes, mutate_checkpoint, mutate_json
 from PIL import Image
 
-from runtime.errors import AnnotationError, ConfigError, ModelError
+from runtime.core.errors import AnnotationError, ConfigError, ModelError
+from tests.support import fuzz_seeds
+from tests.support.fuzz_mutations import Mutation, mutate_bytes, mutate_checkpoint, mutate_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Target:
 
 
 def _image(path: Path) -> None:
-    from runtime.images import load_scan
+    from runtime.data.images import load_scan
 
     for size in ((16, 8), None):
         scan = load_scan(path, size)
@@ -59,11 +59,11 @@ def _coco_folder(folder: Path) -> None:
 
 
 def _coco(path: Path) -> None:
-    from runtime.audit import LinkRule, audit_dataset
-    from runtime.check import check_dataset
-    from runtime.coco import read_dataset
-    from runtime.grouped_split import split_by_group, write_split
-    from runtime.manifest import manifest_sha256
+    from runtime.data.audit import LinkRule, audit_dataset
+    from runtime.data.check import check_dataset
+    from runtime.data.coco import read_dataset
+    from runtime.data.grouped_split import split_by_group, write_split
+    from runtime.data.manifest import manifest_sha256
 
     root = path.parents[1]
     dataset = read_dataset(root)
@@ -81,8 +81,8 @@ def _coco(path: Path) -> None:
 
 
 def _masks(path: Path) -> None:
-    from runtime.files import read_json
-    from runtime.masks import mask_from_segmentations
+    from runtime.core.files import read_json
+    from runtime.data.masks import mask_from_segmentations
 
     content = read_json(path, error=AnnotationError)
     for segmentation in content if isinstance(content, list) else [content]:
@@ -92,7 +92,7 @@ def _masks(path: Path) -> None:
 
 
 def _metadata(path: Path) -> None:
-    from runtime.metadata import dump_metadata, parse_metadata
+    from runtime.model.metadata import dump_metadata, parse_metadata
 
     metadata = parse_metadata(path.read_text("utf-8", "replace"), "fuzz")
     with contextlib.suppress(ValueError):  # NaN, which was null
@@ -100,7 +100,7 @@ def _metadata(path: Path) -> None:
 
 
 def _golden(path: Path) -> None:
-    from runtime.golden import dump_golden, golden_input, parse_golden
+    from runtime.model.golden import dump_golden, golden_input, parse_golden
 
     golden = parse_golden(path.read_text("utf-8", "replace"), "fuzz")
     golden_input(golden, (fuzz_seeds.SIDE, fuzz_seeds.SIDE))
@@ -108,8 +108,8 @@ def _golden(path: Path) -> None:
 
 
 def _onnx(path: Path) -> None:
-    from runtime.checksums import checksums_of, stated_checksums
-    from runtime.onnx_file import read_onnx, read_parts
+    from runtime.model.checksums import checksums_of, stated_checksums
+    from runtime.model.onnx_file import read_onnx, read_parts
 
     read_onnx(path)
     parts = read_parts(path, each_weight=True)
@@ -119,8 +119,8 @@ def _onnx(path: Path) -> None:
 
 
 def _config(path: Path) -> None:
-    from runtime.files import read_json
-    from runtime.schema import from_dict
+    from runtime.core.files import read_json
+    from runtime.core.schema import from_dict
     from train.config import TrainConfig
 
     content = read_json(path, error=ConfigError)

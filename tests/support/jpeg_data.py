@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from runtime.coco import Dataset, read_dataset
-from runtime.phantom import PhantomConfig, make_phantom
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.phantom import PhantomConfig, make_phantom
 
 
 def make_jpeg_data(folder: Path, images: int) -> Dataset:

@@ -10,9 +10,9 @@ from PIL import Image
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 
-from runtime.coco import Dataset, read_dataset
-from runtime.machine import available_cores
-from runtime.samples import Sample
+from runtime.core.machine import available_cores
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.samples import Sample
 from train.config import study_config
 from train.data import Batches, decode_split
 from train.epoch import train_epoch

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runtime.errors import CheckpointError
+from runtime.core.errors import CheckpointError
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.weights import EncoderWeights
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import ConfigError
-from runtime.schema import from_dict, to_dict
+from runtime.core.errors import ConfigError
+from runtime.core.schema import from_dict, to_dict
 from train.config import TrainConfig, demo_config, same_run, study_config
 
 

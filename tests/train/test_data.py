@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import train.data
-from runtime.coco import Dataset, read_dataset
-from runtime.errors import ImageError, OutputError
-from runtime.images import load_scan, to_input
+from runtime.core.errors import ImageError, OutputError
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.images import load_scan, to_input
 from train.data import Batches, DecodedSplit, decode_split
 
 

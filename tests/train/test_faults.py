@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from forked_training import AFTER, BEFORE, HALF, Trainings
-from small_backbones import use_small_backbones
-from small_disk import enlarge, small_disk
 
-from runtime.errors import CheckpointError, OutputError, StoppedError
-from runtime.files import write_bytes
-from runtime.lock import locked
+from runtime.core.errors import CheckpointError, OutputError, StoppedError
+from runtime.core.files import write_bytes
+from runtime.core.lock import locked
+from tests.support.forked_training import AFTER, BEFORE, HALF, Trainings
+from tests.support.small_backbones import use_small_backbones
+from tests.support.small_disk import enlarge, small_disk
 from train.checkpoint import build_network, checkpoint_bytes, load_checkpoint
 from train.cli import main as train_unet
 from train.config import TrainConfig, study_config

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
-from fuzz_targets import TinyEncoder
-from memory_bound import bounded
 
-from runtime.errors import CheckpointError
+from runtime.core.errors import CheckpointError
+from tests.support.fuzz_targets import TinyEncoder
+from tests.support.memory_bound import bounded
 from train.checkpoint import build_network, load_checkpoint
 from train.weights import load_encoder_weights
 

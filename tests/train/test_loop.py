@@ -12,11 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from small_backbones import use_small_backbones
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from runtime.coco import Dataset
-from runtime.errors import CheckpointError, ConfigError, NonFiniteLossError, OutputError
+from runtime.core.errors import CheckpointError, ConfigError, NonFiniteLossError, OutputError
+from runtime.data.coco import Dataset
+from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.data import Batches, decode_split

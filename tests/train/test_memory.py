@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import page_faults
 import pytest
-from page_faults import SIZES, step
 
+from tests.support import page_faults
+from tests.support.page_faults import SIZES, step
 from train.memory import kept_memory
 
 pytestmark = pytest.mark.skipif(

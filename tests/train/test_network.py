@@ -2,10 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from small_backbones import use_small_backbones
 from torch import nn
 from torchvision.models import get_model, get_model_weights, resnet50
 
+from tests.support.small_backbones import use_small_backbones
 from train.config import ARCHITECTURES, TrainConfig
 from train.encoders import (
     ENCODERS,

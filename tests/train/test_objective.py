@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from runtime.errors import ConfigError, StoppedError
+from runtime.core.errors import ConfigError, StoppedError
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.data import Batches, DecodedSplit

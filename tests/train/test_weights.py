@@ -5,10 +5,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from small_backbones import use_small_backbones
 from torchvision.models import WeightsEnum, get_model, resnet50
 
-from runtime.errors import CheckpointError
+from runtime.core.errors import CheckpointError
+from tests.support.small_backbones import use_small_backbones
 from train.encoders import ENCODERS, ResNetEncoder, TorchvisionEncoder
 from train.weights import load_encoder_weights
 

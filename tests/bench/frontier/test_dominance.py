@@ -15,10 +15,10 @@ from bench.measure.accuracy import Accuracy
 from bench.measure.result import BenchResult, ModelResult
 from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
 from bench.medians import Verdict
-from runtime.comparison import Bootstrap, Interval, compare, soft_values
-from runtime.evaluation import Evaluation, score
-from runtime.machine import Machine
-from runtime.samples import Sample
+from runtime.core.machine import Machine
+from runtime.data.samples import Sample
+from runtime.scoring.comparison import Bootstrap, Interval, compare, soft_values
+from runtime.scoring.evaluation import Evaluation, score
 
 # Few values, so that ties are frequent; memory in steps beyond what counts as equal.
 LEVEL = st.integers(1, 3)

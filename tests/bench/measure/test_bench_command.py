@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from faulty_files import install
-from self_contained import external_references, handlers
+
+from tests.support.faulty_files import install
+from tests.support.self_contained import external_references, handlers
 
 pytest.importorskip("onnx")
 pytest.importorskip("matplotlib")

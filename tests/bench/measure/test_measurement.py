@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faulty_files import install
-from model_builder import ModelBuilder
+
+from tests.support.faulty_files import install
+from tests.support.model_builder import ModelBuilder
 
 pytest.importorskip("onnx")
 
@@ -24,12 +25,12 @@ from bench.measure.sampling import StoppingRule
 from bench.measure.stages import STAGES, example_jpeg, time_stages
 from bench.workers.process import Worker
 from export.inspection.file import inspect
-from runtime.coco import Dataset, read_dataset
-from runtime.comparison import soft_values
-from runtime.errors import DataError, MeasurementError
-from runtime.evaluation import evaluate
-from runtime.predictor import Predictor
-from runtime.results import EvaluationReport, write_report
+from runtime.core.errors import DataError, MeasurementError
+from runtime.data.coco import Dataset, read_dataset
+from runtime.model.predictor import Predictor
+from runtime.scoring.comparison import soft_values
+from runtime.scoring.evaluation import evaluate
+from runtime.scoring.results import EvaluationReport, write_report
 
 BRIEF = Settings(
     threads=1,

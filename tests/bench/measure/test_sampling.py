@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.sampling import StoppingRule, compare_latency, summarise
-from runtime.errors import ConfigError
+from runtime.core.errors import ConfigError
 
 SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench.measure.sampling import StoppingRule, summarise
 from bench.measure.turns import WARM_UP, Subject, Turns
-from runtime.errors import MeasurementError
+from runtime.core.errors import MeasurementError
 
 RULE = StoppingRule(min_runs=10, max_runs=40)
 

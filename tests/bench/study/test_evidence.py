@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
 from bench.study.evidence import better, gather, judge, narrower, valuable
-from runtime.comparison import Bootstrap, Difference, Interval
-from runtime.evaluation import Evaluation, score
+from runtime.data.samples import Sample
 from runtime.metrics import STUDY_METRICS, scores
-from runtime.samples import Sample
+from runtime.scoring.comparison import Bootstrap, Difference, Interval
+from runtime.scoring.evaluation import Evaluation, score
 
 COUNT = 40
 SIZE = (8, 8)

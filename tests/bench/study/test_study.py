@@ -10,21 +10,21 @@ from pathlib import Path
 
 import onnx
 import pytest
-from study_fixture import Finished
 
 import bench.study.networks
 from bench.study.commands import step_by_step
 from bench.study.config import StudyConfig
 from bench.study.readme import read_study
 from bench.study.run import run_study
-from runtime.coco import read_dataset
-from runtime.errors import ConfigError, DataError, OutputError, StoppedError
-from runtime.evaluation import evaluate
-from runtime.lock import locked
-from runtime.manifest import manifest_sha256
+from runtime.core.errors import ConfigError, DataError, OutputError, StoppedError
+from runtime.core.lock import locked
+from runtime.core.schema import to_dict
+from runtime.data.coco import read_dataset
+from runtime.data.manifest import manifest_sha256
 from runtime.metrics import STUDY_METRICS
-from runtime.predictor import Predictor
-from runtime.schema import to_dict
+from runtime.model.predictor import Predictor
+from runtime.scoring.evaluation import evaluate
+from tests.support.study_fixture import Finished
 
 
 def again(study: Finished, folder: Path | None = None, **changes: object) -> object:

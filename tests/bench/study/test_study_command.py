@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from study_fixture import Finished
 
 import bench.training
 from bench.study.cli import main
+from tests.support.study_fixture import Finished
 
 
 def call(*arguments: object) -> Result:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.study.gallery import choose_cases
-from runtime.comparison import soft_values
-from runtime.evaluation import Evaluation, score
+from runtime.data.samples import Sample
 from runtime.metrics import STUDY_METRICS
-from runtime.samples import Sample
+from runtime.scoring.comparison import soft_values
+from runtime.scoring.evaluation import Evaluation, score
 
 MASK = np.zeros((4, 4), np.uint8)
 MASK[1:3, 1:3] = 1

@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import Browser
-from self_contained import external_references
-from study_fixture import Finished
 
 from bench.study.readme import BEGIN, END, readme_block, with_block
 from bench.study.report import write_study_report
-from runtime.errors import DataError
+from runtime.core.errors import DataError
+from tests.support.browser import Browser
+from tests.support.self_contained import external_references
+from tests.support.study_fixture import Finished
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("matplotlib")
 
 from click.testing import CliRunner
-from self_contained import external_references, handlers
 
 import bench.training
 from bench.cli import main as seg_bench
@@ -27,12 +26,13 @@ from bench.sweep.result import Gain, SweepResult, read_sweep
 from bench.sweep.run import run_sweep
 from bench.sweep.tables import sentences, sweep_table
 from export.onnx_export import is_exported
-from runtime.coco import Dataset
-from runtime.comparison import Interval
-from runtime.errors import ConfigError, ModelError, StoppedError
-from runtime.evaluation import evaluate
-from runtime.predictor import Predictor
+from runtime.core.errors import ConfigError, ModelError, StoppedError
+from runtime.data.coco import Dataset
+from runtime.model.predictor import Predictor
 from runtime.report.cells import as_table
+from runtime.scoring.comparison import Interval
+from runtime.scoring.evaluation import evaluate
+from tests.support.self_contained import external_references, handlers
 
 BRIEF = Settings(
     threads=1,

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from model_builder import ModelBuilder
+
+from tests.support.model_builder import ModelBuilder
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("matplotlib")

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.peers.peer import Job
+from bench.backends.backend import Job
 from bench.workers.process import Worker
-from runtime.errors import MeasurementError
+from runtime.core.errors import MeasurementError
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MakeWorker = Callable[..., Worker]
@@ -25,7 +25,7 @@ def make_job(folder: Path, entry: str) -> Job:
     inputs = folder / "inputs.npy"
     np.save(inputs, np.random.default_rng(0).random((2, 3, 8, 8), np.float32))
     return Job(
-        entry=f"fake_peers:{entry}",
+        entry=f"tests.support.fake_backends:{entry}",
         model="",
         checkpoint=None,
         height=8,
@@ -50,7 +50,7 @@ def make_worker(tmp_path: Path) -> Iterator[MakeWorker]:
     workers = []
 
     def make(entry: str | None = None, limit_s: float = 120.0) -> Worker:
-        worker = Worker("bench.peers.worker", threads=3, limit_s=limit_s)
+        worker = Worker("bench.backends.worker", threads=3, limit_s=limit_s)
         workers.append(worker)
         if entry is not None:
             open_job(worker, tmp_path, entry)
@@ -148,7 +148,7 @@ def test_a_stopped_worker_does_not_outlive_its_coordinator(tmp_path: Path) -> No
         import json, os, signal, sys
         from pathlib import Path
         from bench.workers.process import Worker
-        worker = Worker("bench.peers.worker", threads=1, limit_s=120.0)
+        worker = Worker("bench.backends.worker", threads=1, limit_s=120.0)
         worker.ask("open", **json.loads(sys.argv[1]))
         worker.rest()
         print(worker.pid, flush=True)

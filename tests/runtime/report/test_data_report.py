@@ -8,16 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser import Browser
 from click.testing import CliRunner, Result
 from PIL import Image
-from self_contained import external_references, handlers, pictures
 
 from runtime.cli.data import main
-from runtime.coco import read_dataset
+from runtime.data.coco import read_dataset
 from runtime.report.exploration import explore
 from runtime.report.exploration_page import SHOWN, exploration_context, exploration_html
 from runtime.report.page import render
+from tests.support.browser import Browser
+from tests.support.self_contained import external_references, handlers, pictures
 
 COCO = "_annotations.coco.json"
 

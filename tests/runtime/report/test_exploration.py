@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from scipy.stats import ks_2samp
 
-from runtime.coco import Dataset, read_dataset
-from runtime.errors import DataError
-from runtime.files import write_json
+from runtime.core.errors import DataError
+from runtime.core.files import write_json
+from runtime.core.schema import from_dict, to_dict
+from runtime.data.coco import Dataset, read_dataset
 from runtime.report import exploration_tables
 from runtime.report.exploration import Exploration, SplitExploration, explore
 from runtime.report.exploration_tables import fences_table, summary_table
-from runtime.schema import from_dict, to_dict
 
 COCO = "_annotations.coco.json"
 

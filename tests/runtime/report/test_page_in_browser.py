@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Browser
 from jinja2 import DictLoader
 from PIL import Image
 
 from runtime.report.figures import INK, new_figure, style
 from runtime.report.layers import mask_layer, probability_layer
 from runtime.report.page import figure_uri, picture_uri, render
+from tests.support.browser import Browser
 
 SOURCE = """
 {% extends "base.html" %}

@@ -10,10 +10,10 @@ from jinja2 import DictLoader, TemplateNotFound, UndefinedError
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
-from self_contained import external_references, handlers, pictures
 
 from runtime.report.figures import INK, new_figure, style
 from runtime.report.page import figure_png, figure_uri, picture_uri, render
+from tests.support.self_contained import external_references, handlers, pictures
 
 PAGE = """
 {% extends "base.html" %}

@@ -1,0 +1,66 @@
+"""What a comparison of peers found."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runtime.core.machine import Machine
+from runtime.scoring.comparison import Interval
+
+PeerVerdict = Literal["reference", "faster", "slower", "not ranked"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerResult:
+    """One peer.
+
+    Attributes:
+        digest: SHA-256 of the ONNX file that it was given.
+        versions: of the packages behind it, by distribution.
+        reason: why it has no place in the comparison, in words; "" where it has one.
+        difference: the largest absolute difference of its probabilities to those of ONNX Runtime
+            on the same inputs; NaN where it gave none.
+        seconds: raw samples, one a round from the first on, until it failed if it did. None are
+            taken of a peer whose difference is beyond the tolerance.
+        latency_ms: median and its 95 % interval.
+        ratio: median over rounds of its time divided by that of ONNX Runtime in the same round,
+            with its 99 % interval; below 1 is faster.
+        verdict: "not ranked" where the run is too noisy, or too short, to tell, and where there is
+            a reason.
+    """
+
+    name: str
+    digest: str
+    versions: dict[str, str]
+    reason: str
+    difference: float
+    seconds: tuple[float, ...]
+    latency_ms: Interval
+    ratio: Interval
+    verdict: PeerVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class PeersResult:
+    """Peers of one network, timed in turn at batch 1.
+
+    Attributes:
+        path: the ONNX file's.
+        digest: SHA-256 of the file.
+        height, width: of the input.
+        threads: of each peer.
+        tolerance: the largest difference of a probability with which a time counts.
+        rounds: in which every peer ran once, after the warm-up.
+        interrupted: stopped before the limits were reached.
+        peers: in the order they were asked for.
+    """
+
+    path: str
+    digest: str
+    height: int
+    width: int
+    threads: int
+    tolerance: float
+    rounds: int
+    interrupted: bool
+    machine: Machine
+    peers: tuple[PeerResult, ...]

@@ -1,0 +1,99 @@
+"""Frozen dataclasses to JSON and back, strictly: what a file holds is checked against the types."""
+
+import dataclasses
+import math
+import reprlib
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from runtime.core.errors import ConfigError, SegmentationError
+
+Record = TypeVar("Record")
+
+
+def to_dict(record: object) -> dict[str, Any]:
+    """Return a dataclass as a dictionary that JSON can hold (tuples become lists)."""
+    if not dataclasses.is_dataclass(record) or isinstance(record, type):
+        raise TypeError(f"expected a dataclass instance, found {type(record).__name__}")
+    return {f.name: _plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_dict(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def from_dict(
+    kind: type[Record], content: object, *, where: str, error: type[SegmentationError]
+) -> Record:
+    """Build the dataclass `kind` from what JSON gave.
+
+    Unknown keys are left aside, so that a later minor version may add some. A field without a
+    default must be there. A value must have its field's type; an int may stand for a float, and
+    null for one that is NaN (as `runtime.core.files.write_json` writes it).
+
+    Args:
+        where: the name of what is read, for the message ("model.onnx: metadata").
+
+    Raises:
+        error: a field is missing, has another type, or is out of the range that `kind` allows.
+    """
+    if not isinstance(content, dict):
+        raise error(f"{where}: expected an object, found {_name(content)}")
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if field.name in content:
+            values[field.name] = _convert(
+                hints[field.name], content[field.name], f"{where}.{field.name}", error
+            )
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise error(f"{where}: expected the field {field.name!r}, found none")
+    try:
+        return kind(**values)
+    except ConfigError as fault:
+        raise error(f"{where}: {fault}") from fault
+
+
+def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        (hint,) = (argument for argument in arguments if argument is not type(None))
+        return _convert(hint, value, where, error)
+    if origin is Literal:
+        if value not in arguments:
+            raise error(f"{where}: expected one of {', '.join(arguments)}, found {_name(value)}")
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_dict(hint, value, where=where, error=error)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_convert(arguments[0], item, where, error) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {str(k): _convert(arguments[1], item, where, error) for k, item in value.items()}
+    if hint is float and value is None:
+        return math.nan
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError as fault:
+            raise error(f"{where}: expected float, found an integer beyond its range") from fault
+    expected = origin or hint
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise error(f"{where}: expected {expected.__name__}, found {_name(value)}")
+    return value
+
+
+def _name(value: object) -> str:
+    if value is None:
+        return "null"
+    # A pickle's list may hold itself many times over: written out, it would have no end.
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    return f"{type(value).__name__} {text[:40]!r}"

@@ -1,0 +1,1 @@
+"""Images, masks and data sets: reading, checking, auditing and splitting them."""

@@ -1,0 +1,178 @@
+"""Reading a COCO data set: which images a split has, and what is annotated on them.
+
+Two layouts are read: Roboflow's (`train/_annotations.coco.json` beside the images) and the plain
+one (`annotations/instances_train.json`, images in `train/`, `images/train/` or `images/`). The
+format is that of https://cocodataset.org/#format-data. Every annotation is foreground, whatever
+its category.
+
+Images may also lie in another data set's folder, which `info.image_root` names, as in the files
+that `seg-data split` writes.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from runtime.core.errors import AnnotationError, DataError
+from runtime.core.files import read_json
+from runtime.data.samples import Defect, Sample, SplitReader
+
+ROBOFLOW_FILE = "_annotations.coco.json"
+IMAGE_ROOT = "image_root"
+_SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The images of one split, in the order of its COCO file, and what was wrong with it.
+
+    Attributes:
+        image_root: the other data set's folder where the images lie; None where they lie in this.
+    """
+
+    name: str
+    annotation_file: Path
+    samples: tuple[Sample, ...]
+    licence: str | None
+    defects: tuple[Defect, ...]
+    image_root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set's splits by name ("train", "valid", "test", or as the files are called)."""
+
+    root: Path
+    splits: Mapping[str, Split]
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """The COCO files, and the images that they name."""
+        for split in self.splits.values():
+            yield split.annotation_file
+            yield from (sample.path for sample in split.samples)
+
+    @property
+    def image_root(self) -> Path:
+        """The folder below which all images lie: `root`, or the one that the COCO files name."""
+        return next((s.image_root for s in self.splits.values() if s.image_root), self.root)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.root.resolve().name
+
+    @property
+    def licence(self) -> str | None:
+        """The first licence that a COCO file names."""
+        return next((s.licence for s in self.splits.values() if s.licence), None)
+
+    def split(self, name: str, *, missing: bool = False) -> Split:
+        """Return a split that can be used.
+
+        Args:
+            missing: whether images may be missing (`runtime.readable_part` leaves them out).
+
+        Raises:
+            DataError: there is no such split, it has no images, or a defect forbids its use.
+        """
+        if name not in self.splits:
+            raise DataError(
+                f"{self.root}: expected a split {name!r}, found {', '.join(self.splits)}"
+            )
+        split = self.splits[name]
+        for defect in split.defects:
+            if defect.fatal and not (missing and defect.missing):
+                raise AnnotationError(f"{split.annotation_file}: {defect}")
+        if not split.samples:
+            raise DataError(f"{split.annotation_file}: expected images, found none")
+        return split
+
+
+def read_dataset(root: str | Path) -> Dataset:
+    """Read the COCO files of a data set; images are not opened.
+
+    Raises:
+        DataError: `root` is not a folder in one of the two layouts.
+        AnnotationError: a COCO file is not JSON, or lacks `images` or `annotations`.
+    """
+    folder = Path(root)
+    if not os.path.isdir(folder):  # noqa: PTH112, is_dir() raises on a name that is too long
+        raise DataError(f"{folder}: expected the folder of a data set, found none")
+    places = _roboflow_places(folder) or _plain_places(folder)
+    if not places:
+        raise DataError(
+            f"{folder}: expected train|valid|test/{ROBOFLOW_FILE} or annotations/*.json, "
+            "found neither"
+        )
+    splits = {name: _read_split(name, *place) for name, place in places.items()}
+    return Dataset(folder, MappingProxyType(splits))
+
+
+def _roboflow_places(folder: Path) -> dict[str, tuple[Path, Path]]:
+    found = {path.parent.name: path for path in sorted(folder.glob(f"*/{ROBOFLOW_FILE}"))}
+    order = [name for name in _SPLITS if name in found] + [n for n in found if n not in _SPLITS]
+    return {name: (found[name], found[name].parent) for name in order}
+
+
+def _plain_places(folder: Path) -> dict[str, tuple[Path, Path]]:
+    places = {}
+    for path in sorted((folder / "annotations").glob("*.json")):
+        stem = re.sub(r"^(instances|annotations)_", "", path.stem)
+        candidates = (folder / stem, folder / "images" / stem, folder / "images", folder)
+        images = next(candidate for candidate in candidates if candidate.is_dir())
+        places[_split_name(stem)] = (path, images)
+    return {n: places[n] for n in sorted(places, key=lambda n: (*_SPLITS, n).index(n))}
+
+
+def _split_name(stem: str) -> str:
+    for prefix, name in (("train", "train"), ("val", "valid"), ("test", "test")):
+        if stem.startswith(prefix):
+            return name
+    return stem
+
+
+def _read_split(name: str, path: Path, images: Path) -> Split:
+    content = read_json(path, error=AnnotationError)
+    for key in ("images", "annotations"):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise AnnotationError(f"{path}: expected a COCO file with a list {key!r}, found none")
+        if not all(isinstance(entry, dict) for entry in content[key]):
+            raise AnnotationError(f"{path}: expected objects in the list {key!r}, found others")
+    elsewhere = _image_root(path, content)
+    reader = SplitReader(name, path, elsewhere or images)
+    samples = reader.read(content)
+    return Split(name, path, samples, _licence(content), tuple(reader.defects), elsewhere)
+
+
+def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
+    """Return the folder that a COCO file names for its images, if it names one.
+
+    A file of unknown origin could name any folder, so only a data set's is taken.
+    """
+    info = content.get("info")
+    name = info.get(IMAGE_ROOT) if isinstance(info, dict) else None
+    if name is None:
+        return None
+    folder = Path(os.path.normpath(path.parent / name)) if isinstance(name, str) else None
+    try:
+        known = folder is not None and bool(_roboflow_places(folder) or _plain_places(folder))
+    except (OSError, ValueError):
+        known = False
+    if folder is None or not known:
+        raise AnnotationError(
+            f"{path}: expected {IMAGE_ROOT} to name the folder of a data set, found "
+            f"{str(name)[:200]!r}"
+        )
+    return folder
+
+
+def _licence(content: dict[str, Any]) -> str | None:
+    licences = content.get("licenses")
+    first = licences[0] if isinstance(licences, list) and licences else None
+    name = first.get("name") if isinstance(first, dict) else None
+    return name if isinstance(name, str) and name else None

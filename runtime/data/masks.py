@@ -1,0 +1,186 @@
+"""Masks from annotations, rasterised straight at the asked size."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import runtime.data.images
+from runtime.core.errors import AnnotationError
+from runtime.data.images import Size
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height in the pixels of the original image."""
+
+MAX_POLYGON_NUMBERS = 200_000
+"""Of all polygons of an annotation."""
+MAX_PERIMETER = 1 << 22
+"""Of all polygons of an annotation, in the mask's pixels; pycocotools takes 80 bytes for each."""
+MAX_RUN_CHARACTERS = 1 << 24
+"""Of a run-length encoding's string."""
+_FAR = 8.0
+
+
+def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray[np.uint8]:
+    """Rasterise the union of boxes.
+
+    A pixel is foreground when its centre, scaled to the original image, lies in
+    [x, x + width) x [y, y + height).
+
+    Returns:
+        uint8 [height, width] of 0 and 1.
+    """
+    mask = np.zeros(size, np.uint8)
+    for x, y, width, height in boxes:
+        rows = _interval(y, height, original[0], size[0])
+        columns = _interval(x, width, original[1], size[1])
+        mask[rows, columns] = 1
+    return mask
+
+
+def _interval(start: float, length: float, original: int, size: int) -> slice:
+    # Multiplied before it is divided: a centre on an edge then falls on the right side.
+    limits = (-1.0, original + 1.0)
+    first, last = (
+        math.ceil(min(max(edge, limits[0]), limits[1]) * size / original - 0.5)
+        for edge in (start, start + length)
+    )
+    return slice(min(max(first, 0), size), min(max(last, 0), size))
+
+
+def finite_numbers(value: object) -> list[float] | None:
+    """Return a list of numbers from JSON as floats; None for anything else, NaN and infinity."""
+    if not isinstance(value, list) or any(type(item) not in (int, float) for item in value):
+        return None
+    try:
+        numbers = [float(item) for item in value]
+    except OverflowError:
+        return None
+    return numbers if all(math.isfinite(number) for number in numbers) else None
+
+
+def mask_from_segmentations(
+    segmentations: Iterable[Any], original: Size, size: Size, *, where: str
+) -> NDArray[np.uint8]:
+    """Rasterise the union of COCO segmentations: lists of polygons, or run-length encodings.
+
+    Polygons are scaled, then filled by pycocotools; a run-length encoding is decoded at its own
+    size and sampled at the pixels' centres.
+
+    Args:
+        where: what the segmentations belong to, for the message.
+
+    Returns:
+        uint8 [height, width] of 0 and 1.
+
+    Raises:
+        AnnotationError: a segmentation is neither, is not finite, or asks for too much memory.
+    """
+    mask = np.zeros(size, np.uint8)
+    for segmentation in segmentations:
+        if isinstance(segmentation, dict):
+            mask |= _from_runs(segmentation, original, size, where)
+        elif isinstance(segmentation, list) and segmentation:
+            mask |= _from_polygons(segmentation, original, size, where)
+        else:
+            raise AnnotationError(f"{where}: expected polygons or a run-length encoding")
+    return mask
+
+
+def pixels_outside(segmentations: Iterable[Any], original: Size) -> float:
+    """Return how far polygons that can be rasterised lie outside their image at most, in pixels."""
+    limits = (original[1], original[0])
+    outside = 0.0
+    for segmentation in segmentations:
+        for polygon in segmentation if isinstance(segmentation, list) else ():
+            points = np.reshape(np.array(polygon, np.float64), (-1, 2))
+            outside = max(outside, float(-points.min()), float((points - limits).max()))
+    return outside
+
+
+def _from_polygons(
+    polygons: list[Any], original: Size, size: Size, where: str
+) -> NDArray[np.uint8]:
+    from pycocotools import mask as coco_mask
+
+    limits = np.array([size[1], size[0]], np.float64)
+    scale = limits / (original[1], original[0])
+    scaled = []
+    numbers_left, perimeter = MAX_POLYGON_NUMBERS, 0.0
+    for polygon in polygons:
+        numbers = finite_numbers(polygon)
+        if numbers is None or len(numbers) % 2 or not 6 <= len(numbers) <= numbers_left:
+            raise AnnotationError(
+                f"{where}: expected polygons of 6 or more finite numbers, x and y in turn, and up "
+                f"to {MAX_POLYGON_NUMBERS} in all"
+            )
+        numbers_left -= len(numbers)
+        # pycocotools walks along every edge: far outside, a vertex would only cost time and memory.
+        points = np.clip(np.reshape(numbers, (-1, 2)) * scale, -_FAR * limits, _FAR * limits)
+        perimeter += float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+        scaled.append(points.ravel().tolist())
+    if perimeter > MAX_PERIMETER:
+        raise AnnotationError(
+            f"{where}: expected polygons of up to {MAX_PERIMETER} pixels round, found {perimeter:g}"
+        )
+    runs = coco_mask.merge(coco_mask.frPyObjects(scaled, size[0], size[1]))
+    return _expand(_run_lengths(runs["counts"].decode("ascii"), where), size)
+
+
+def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> NDArray[np.uint8]:
+    stated = runs.get("size")
+    if stated != list(original) or original[0] * original[1] > runtime.data.images.MAX_PIXELS:
+        raise AnnotationError(
+            f"{where}: expected a run-length encoding of size {list(original)}, found {stated!r}"
+        )
+    lengths = _run_lengths(runs.get("counts"), where)
+    if lengths.min(initial=0) < 0 or lengths.sum() != original[0] * original[1]:
+        raise AnnotationError(
+            f"{where}: expected run lengths that sum to {original[0] * original[1]}, found others"
+        )
+    full = _expand(lengths, original)
+    rows = ((np.arange(size[0]) + 0.5) * original[0] / size[0]).astype(np.intp)
+    columns = ((np.arange(size[1]) + 0.5) * original[1] / size[1]).astype(np.intp)
+    return full[np.ix_(rows, columns)]
+
+
+def _expand(lengths: NDArray[np.int64], size: Size) -> NDArray[np.uint8]:
+    """Turn run lengths, of 0 and 1 in turn down the columns, into a mask."""
+    values = np.arange(len(lengths), dtype=np.uint8) % 2
+    return np.repeat(values, lengths).reshape(size, order="F")
+
+
+def _run_lengths(counts: object, where: str) -> NDArray[np.int64]:
+    """Return the run lengths of COCO's uncompressed list, or of its compressed string.
+
+    The string is read here and not by pycocotools, whose C code trusts it: five bits a character,
+    the sixth says that more follow, and from the fourth run on a length is stored as the difference
+    to the length two before (`rleFrString` in pycocotools' maskApi.c is the specification).
+    """
+    most = runtime.data.images.MAX_PIXELS
+    if isinstance(counts, list) and all(type(c) is int and 0 <= c <= most for c in counts):
+        return np.array(counts, np.int64)
+    if not isinstance(counts, str) or len(counts) > MAX_RUN_CHARACTERS or not counts.isascii():
+        raise AnnotationError(
+            f"{where}: expected run lengths as a list of integers from 0 to {most}, or as an ASCII "
+            f"string of up to {MAX_RUN_CHARACTERS} characters"
+        )
+    codes = np.frombuffer(counts.encode("ascii"), np.uint8) - np.uint8(48)
+    last = np.flatnonzero(codes & 0x20 == 0)  # of each length, its last character
+    first = np.concatenate([[0], last[:-1] + 1]) if last.size else last
+    sizes = last - first + 1
+    if codes.size and (
+        codes.max() > 63 or not last.size or last[-1] != codes.size - 1 or sizes.max() > 7
+    ):
+        raise AnnotationError(
+            f"{where}: expected a COCO run-length string, found {counts[:40]!r} or what follows it"
+        )
+    digits = np.arange(codes.size) - np.repeat(first, sizes)
+    values = (codes & 0x1F).astype(np.int64) << 5 * digits
+    lengths = np.add.reduceat(values, first) if first.size else np.zeros(0, np.int64)
+    lengths -= np.where(codes[last] & 0x10, np.int64(1) << 5 * sizes, 0)
+    for chain in (lengths[1::2], lengths[2::2]):
+        np.cumsum(chain, out=chain)
+    return lengths

@@ -1,0 +1,1 @@
+"""An ONNX file: reading its metadata, verifying it, and predicting with it."""

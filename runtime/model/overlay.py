@@ -1,0 +1,75 @@
+"""Probability maps as pictures."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from runtime.core.files import replacing
+from runtime.metrics import THRESHOLD
+
+HEAT = (255, 48, 32)
+CONTOUR = (255, 224, 64)
+TARGET = (64, 255, 128)
+_OPACITY = 0.55
+_COMPRESSION = 3
+"""Of PNGs: files about as small as by the default, 6, in a third of its time."""
+
+
+def draw_overlay(
+    pixels: NDArray[np.uint8],
+    probability: NDArray[np.float32],
+    mask: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Lay a probability map over a scan.
+
+    Red grows with the probability; a yellow line goes round what is at least 0.5, a green one
+    round the mask.
+
+    Args:
+        pixels: RGB, uint8 [H, W, 3].
+        probability: float32 [H, W] in [0, 1].
+        mask: uint8 [H, W] of 0 and 1.
+
+    Returns:
+        RGB, uint8 [H, W, 3].
+    """
+    share = (_OPACITY * probability)[..., None]
+    blend = pixels * (1.0 - share) + np.asarray(HEAT, np.float32) * share
+    picture: NDArray[np.uint8] = np.rint(blend).astype(np.uint8)
+    picture[_outline(probability >= THRESHOLD)] = CONTOUR
+    if mask is not None:
+        picture[_outline(mask.astype(bool))] = TARGET
+    return picture
+
+
+def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels of a region that touch its outside, or the image's edge."""
+    padded = np.pad(region, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    outline: NDArray[np.bool_] = region & ~inner
+    return outline
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write RGB, uint8 [H, W, 3], as PNG. Raises OutputError."""
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG", compress_level=_COMPRESSION)
+
+
+def write_probability(path: Path, probability: NDArray[np.float32]) -> None:
+    """Write a map, float32 [H, W] in [0, 1]: as it is where `path` ends in .npy, else 16-bit PNG.
+
+    In the PNG a level is the probability times 65535, rounded.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        if path.suffix == ".npy":
+            with temporary.open("wb") as stream:
+                np.save(stream, probability, allow_pickle=False)
+        else:
+            levels = np.rint(probability * np.float32(65535.0)).astype(np.uint16)
+            Image.fromarray(levels).save(temporary, format="PNG", compress_level=_COMPRESSION)

@@ -1,0 +1,266 @@
+"""Running an exported file: an image goes in, its probability map comes out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.core.errors import ConfigError, ModelError
+from runtime.core.machine import MAX_THREADS, available_cores
+from runtime.core.workers import batched, map_ahead
+from runtime.data.images import ImageSource, Size, load_scan, resize_map, to_input
+from runtime.model.metadata import InputSpec, Metadata
+from runtime.model.onnx_file import OnnxFile, TensorInfo, read_onnx
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+
+PROVIDERS = ("CPUExecutionProvider",)
+MAX_CONCURRENCY = 4
+"""Batches that are computed at once; each takes the memory of the network's feature maps."""
+
+
+class Predictor:
+    """A segmentation network in an ONNX file, ready to run.
+
+    It may be used from several threads.
+
+    Args:
+        path: the ONNX file.
+        size: (height, width) of the network's input. By default what the file states; a file of
+            another origin, without this toolkit's metadata and with dynamic sides, needs it.
+        threads: of the computation; by default the cores that the process may use.
+        providers: ONNX Runtime's execution providers, in order of preference.
+        batch_size: images that `stream` and `predict_batch` run together.
+        concurrency: batches that `stream`, `predict_batch` and `evaluate` compute at once, which
+            share the threads. More give more images a second (`concurrency_for`), since threads
+            wait for one another less; 1 gives the lowest latency of a single image.
+
+    Raises:
+        ModelError: the file cannot be run, or is not a segmentation network.
+        ConfigError: the size, threads, batch size, concurrency or a provider is not possible.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        size: Size | None = None,
+        threads: int | None = None,
+        providers: Sequence[str] = PROVIDERS,
+        batch_size: int = 1,
+        concurrency: int = 1,
+    ) -> None:
+        if batch_size < 1 or (threads is not None and not 1 <= threads <= MAX_THREADS):
+            raise ConfigError(
+                f"expected 1 to {MAX_THREADS} threads and a batch of at least one image, found "
+                f"{threads} and {batch_size}"
+            )
+        self.threads = threads or available_cores()
+        if not 1 <= concurrency <= self.threads:
+            raise ConfigError(
+                f"expected a concurrency of 1 to as many as threads, {self.threads}, found "
+                f"{concurrency}"
+            )
+        self.file: OnnxFile = read_onnx(path)
+        self.batch_size = batch_size
+        self.concurrency = concurrency
+        self._spec, self.size = _input_of(self.file, size)
+        self._input_name = self.file.inputs[0].name
+        self._output_name = self.file.outputs[0].name
+        # Whoever calls the session computes too, beside the threads that it has of its own.
+        threads_of_a_call = self.threads - concurrency + 1
+        self._session = _open_session(self.file.path, threads_of_a_call, tuple(providers))
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+
+    @property
+    def metadata(self) -> Metadata | None:
+        """What the file says about itself; None for a file of another origin."""
+        return self.file.metadata
+
+    def __call__(self, image: ImageSource) -> NDArray[np.float32]:
+        """Return an image's probability map, float32 [H, W] in [0, 1], at the image's own size.
+
+        Args:
+            image: whatever `runtime.load_scan` takes.
+
+        Raises:
+            ImageError: the image cannot be read.
+            ModelError: the network's output is not a probability map.
+        """
+        scan = load_scan(image, self.size)
+        ((probability, original_size),) = self._run_loaded([(scan.pixels, scan.original_size)])
+        return resize_map(probability, original_size)
+
+    def predict_batch(self, images: Sequence[ImageSource]) -> list[NDArray[np.float32]]:
+        """Return the probability maps of several images, each at its image's own size.
+
+        Raises:
+            ImageError, ModelError: as for one image.
+        """
+        return list(self.stream(images))
+
+    def stream(self, images: Iterable[ImageSource]) -> Iterator[NDArray[np.float32]]:
+        """Yield the probability maps of any number of images, in their order, lazily.
+
+        Images are decoded, and batches computed, ahead in threads; how many are held at any time
+        is bounded by `concurrency` and `batch_size`.
+
+        Raises:
+            ImageError, ModelError: as for one image, at that image's place.
+        """
+
+        def load(image: ImageSource) -> tuple[NDArray[np.uint8], Size]:
+            scan = load_scan(image, self.size)
+            return scan.pixels, scan.original_size
+
+        for probability, original_size in self.run_ahead(images, load):
+            yield resize_map(probability, original_size)
+
+    def run_ahead(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], tuple[NDArray[np.uint8], Loaded]],
+    ) -> Iterator[tuple[NDArray[np.float32], Loaded]]:
+        """Yield each item's probability map, and what else was loaded with its image, in order.
+
+        Args:
+            load: returns an item's image, RGB, uint8 [H, W, 3] of the network's input size, and
+                whatever is wanted beside its map. It is called in threads.
+
+        Returns:
+            Maps float32 [H, W] in [0, 1], at the size of the network's input.
+
+        Raises:
+            ModelError: the network's output is not a probability map.
+            Exception: what `load` raises, at its item's place.
+        """
+        held = self.concurrency + 1
+        loaded = map_ahead(load, items, workers=self.threads, ahead=held * self.batch_size)
+        batches = batched(loaded, self.batch_size)
+        for batch in map_ahead(self._run_loaded, batches, workers=self.concurrency, ahead=held):
+            yield from batch
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network on prepared inputs.
+
+        Args:
+            inputs: float32 [N, 3, H, W], RGB in [0, 1], of a size that the network takes.
+
+        Returns:
+            Probabilities, float32 [N, H, W] in [0, 1].
+
+        Raises:
+            ConfigError: the inputs have another type, shape or size.
+            ModelError: the network's output is not a probability map.
+        """
+        name = str(self.file.path)
+        if inputs.dtype != np.float32 or inputs.ndim != 4 or inputs.shape[1] != 3:
+            raise ConfigError(
+                f"{name}: expected inputs float32 [N, 3, H, W], found {inputs.dtype} "
+                f"{list(inputs.shape)}"
+            )
+        size = (inputs.shape[2], inputs.shape[3])
+        if size != self.size:
+            self._spec.check_size(size, name)
+        try:
+            output = self._session.run([self._output_name], {self._input_name: inputs})[0]
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise ModelError(
+                f"{name}: expected the network to run, found {_first_line(error)}"
+            ) from error
+        return self._checked(output, len(inputs), size)
+
+    def _run_loaded(
+        self, batch: Sequence[tuple[NDArray[np.uint8], Loaded]]
+    ) -> list[tuple[NDArray[np.float32], Loaded]]:
+        inputs = np.empty((len(batch), 3, *self.size), np.float32)
+        for (pixels, _), image in zip(batch, inputs, strict=True):
+            to_input(pixels, out=image)
+        return [(p, other) for p, (_, other) in zip(self.run(inputs), batch, strict=True)]
+
+    def _checked(self, output: Any, count: int, size: Size) -> NDArray[np.float32]:
+        expected = (count, 1, *size)
+        if not isinstance(output, np.ndarray) or output.shape != expected:
+            found = list(output.shape) if isinstance(output, np.ndarray) else type(output).__name__
+            raise ModelError(
+                f"{self.file.path}: expected an output of {list(expected)}, found {found}"
+            )
+        if not (output.min(initial=0.0) >= 0.0 and output.max(initial=0.0) <= 1.0):
+            raise ModelError(
+                f"{self.file.path}: expected probabilities in [0, 1], found values outside them "
+                "(an output without a sigmoid?)"
+            )
+        return output[:, 0]
+
+
+def concurrency_for(threads: int | None = None) -> int:
+    """Return the `concurrency` for many images: one batch a thread, up to 4 to save memory.
+
+    Args:
+        threads: of the computation; by default the cores that the process may use.
+    """
+    return min(threads or available_cores(), MAX_CONCURRENCY)
+
+
+def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
+    for kind, infos, channels in (("input", file.inputs, 3), ("output", file.outputs, 1)):
+        if len(infos) != 1 or not _is_image(infos[0], channels):
+            found = ", ".join(str(info) for info in infos) or "none"
+            raise ModelError(
+                f"{file.path}: expected one {kind} float32 [batch, {channels}, height, width], "
+                f"found {found}"
+            )
+    fixed = file.inputs[0].shape[2:]
+    if file.metadata is not None:
+        spec = file.metadata.input
+    else:
+        sides = size or (fixed[0] or 0, fixed[1] or 0)
+        if 0 in sides:
+            raise ModelError(
+                f"{file.path}: expected the input's size, found no metadata that states it; give "
+                "--size (in Python size=(height, width))"
+            )
+        spec = InputSpec(*sides, multiple=0 if any(fixed) else 1)
+    chosen = size or (spec.height, spec.width)
+    spec.check_size(chosen, str(file.path))
+    if any(side not in (None, wanted) for side, wanted in zip(fixed, chosen, strict=True)):
+        raise ConfigError(
+            f"{file.path}: expected an input of {fixed[0]}x{fixed[1]}, "
+            f"found {chosen[0]}x{chosen[1]}"
+        )
+    return spec, chosen
+
+
+def _is_image(info: TensorInfo, channels: int) -> bool:
+    return info.element_type == 1 and len(info.shape) == 4 and info.shape[1] in (channels, None)
+
+
+def _open_session(
+    path: Path, threads: int, providers: tuple[str, ...]
+) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    unknown = [name for name in providers if name not in onnxruntime.get_available_providers()]
+    if unknown or not providers:
+        available = ", ".join(onnxruntime.get_available_providers())
+        raise ConfigError(f"providers: expected some of {available}, found {', '.join(unknown)}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # its errors are raised, and a file's names are in them
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        raise ModelError(
+            f"{path}: expected a file that ONNX Runtime can load, found {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

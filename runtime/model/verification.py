@@ -1,0 +1,154 @@
+"""Replaying a file's certificate with the runtime alone: is it what was exported, and runs so?"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.core.errors import ConfigError, SegmentationError
+from runtime.core.machine import installed_versions
+from runtime.data.images import to_input
+from runtime.model.checksums import (
+    Checksums,
+    checksums_of,
+    digest_of,
+    stated_checksums,
+    weight_changes,
+)
+from runtime.model.golden import GOLDEN_KEY, Difference, golden_input, parse_golden
+from runtime.model.metadata import KEY, parse_metadata
+from runtime.model.onnx_file import Parts, read_parts
+from runtime.model.predictor import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: "metadata", "golden pair", "graph", "weights", "certificate", "digest" or "replay".
+        found: in words.
+    """
+
+    name: str
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What became of a file's checks.
+
+    Attributes:
+        digest: SHA-256 over graph and weights, as `OnnxFile.digest`.
+        contents: SHA-256 over those, the metadata and the golden pair (`checksums.digest_of`).
+        checks: in the order in which they were made.
+        difference: to the golden probabilities; None where it was not replayed.
+        versions, providers, threads: what replayed it.
+    """
+
+    path: str
+    digest: str
+    contents: str
+    checks: tuple[Check, ...]
+    difference: Difference | None
+    versions: dict[str, str]
+    providers: tuple[str, ...]
+    threads: int | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+def verify(
+    path: str | Path, *, threads: int | None = None, digest: str | None = None
+) -> Verification:
+    """Compare a file with its own checksums and certificate, and replay its golden pair.
+
+    Args:
+        threads: of the computation; by default the cores that the process may use.
+        digest: SHA-256 of the contents that the file's author publishes, or its first 8 or more
+            digits; compared where given.
+
+    Raises:
+        ConfigError: `digest` is none.
+        ModelError: the file cannot be read, or was not written by `export-onnx`.
+    """
+    if digest is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", digest):
+        raise ConfigError(f"digest: expected 8 to 64 hexadecimal digits, found {digest[:80]!r}")
+    file = Path(path)
+    parts = read_parts(file, each_weight=True)
+    stated, found = stated_checksums(parts, str(file)), checksums_of(parts)
+    checks = [
+        _same("metadata", stated.metadata == found.metadata),
+        _same("golden pair", stated.golden == found.golden),
+        _same("graph", stated.structure == found.structure),
+        _weights(stated, found),
+        _certificate(parts, str(file)),
+    ]
+    contents = digest_of(found)
+    if digest is not None:
+        agrees = contents.startswith(digest.lower())
+        checks.append(Check("digest", agrees, f"{contents}, expected {digest}"))
+    replay, difference, predictor = _replay(file, parts, threads)
+    return Verification(
+        path=str(file),
+        digest=parts.digest,
+        contents=contents,
+        checks=(*checks, replay),
+        difference=difference,
+        versions=installed_versions("onnxruntime", "numpy", "pillow"),
+        providers=() if predictor is None else predictor.providers,
+        threads=None if predictor is None else predictor.threads,
+    )
+
+
+def _same(name: str, same: bool) -> Check:
+    return Check(name, same, "fits its checksum" if same else "changed since it was exported")
+
+
+def _weights(stated: Checksums, found: Checksums) -> Check:
+    changes = weight_changes(stated.weights, found.weights)
+    return Check("weights", not changes, changes or f"{len(found.weights)} fit their checksums")
+
+
+def _certificate(parts: Parts, where: str) -> Check:
+    try:
+        parity = parse_metadata(parts.properties.get(KEY, ""), where).parity
+    except SegmentationError as error:
+        return Check("certificate", False, str(error))
+    if parity is None:
+        return Check("certificate", False, "none in the metadata")
+    same = parity.digest == parts.digest
+    return Check(
+        "certificate",
+        same,
+        "given for this graph and these weights"
+        if same
+        else f"given for digest {parity.digest or 'unknown'}, the file's is {parts.digest}",
+    )
+
+
+def _replay(
+    file: Path, parts: Parts, threads: int | None
+) -> tuple[Check, Difference | None, Predictor | None]:
+    try:
+        golden = parse_golden(parts.properties.get(GOLDEN_KEY, ""), str(file))
+        predictor = Predictor(file, threads=threads)
+        pixels = golden_input(golden, predictor.size)
+        output = predictor.run(to_input(pixels)[None])[0]
+    except SegmentationError as error:
+        return Check("replay", False, str(error)), None, None
+    difference = golden.difference(output)
+    return (
+        Check(
+            "replay",
+            golden.passes(difference),
+            f"largest difference {difference.largest:.1e}, mean {difference.mean:.1e}, to "
+            f"{golden.reference}; {golden.tolerance.largest:.1e} and {golden.tolerance.mean:.1e} "
+            "allowed",
+        ),
+        difference,
+        predictor,
+    )

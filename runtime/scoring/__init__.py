@@ -1,0 +1,1 @@
+"""Scores of networks and baselines on a split, and their comparison."""

@@ -1,0 +1,55 @@
+"""What a score is worth without a network: three predictions that know next to nothing.
+
+* all background: probability 0 everywhere;
+* mean training mask: the share of training images in which a pixel is foreground;
+* nearest training image: the mask of the training image whose 32x32 grey version correlates best.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.data.coco import Split
+from runtime.data.images import Size
+from runtime.data.samples import MaskKind
+from runtime.data.similarity import each_thumbnail, thumbnails
+from runtime.scoring.evaluation import Evaluation, Mask, score
+
+Outcome = tuple[NDArray[np.float32], Mask]
+
+
+def evaluate_floors(
+    train: Split, split: Split, size: Size, *, masks: MaskKind = "boxes"
+) -> tuple[Evaluation, ...]:
+    """Score the three floors on a split, at (height, width) `size`.
+
+    Raises:
+        ImageError, AnnotationError: a sample of either split cannot be read.
+    """
+    samples = split.samples
+    background = np.zeros(size, np.float32)
+    mean = _mean_mask(train, size, masks)
+
+    def constant(probability: NDArray[np.float32]) -> Iterator[Outcome]:
+        return ((probability, sample.mask(size, masks)) for sample in samples)
+
+    return (
+        score("all background", size, samples, constant(background)),
+        score("mean training mask", size, samples, constant(mean)),
+        score("nearest training image", size, samples, _nearest(train, split, size, masks)),
+    )
+
+
+def _mean_mask(train: Split, size: Size, masks: MaskKind) -> NDArray[np.float32]:
+    total = np.zeros(size, np.int64)
+    for sample in train.samples:
+        total += sample.mask(size, masks)
+    return (total / len(train.samples)).astype(np.float32)
+
+
+def _nearest(train: Split, split: Split, size: Size, masks: MaskKind) -> Iterator[Outcome]:
+    known = thumbnails(train.samples)
+    for sample, thumbnail in zip(split.samples, each_thumbnail(split.samples), strict=True):
+        nearest = train.samples[int(np.argmax(known @ thumbnail))]
+        yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)

@@ -1,0 +1,37 @@
+"""Whether a network was trained on the data set that it is scored on."""
+
+from collections.abc import Sequence
+
+from runtime.data.coco import Dataset
+from runtime.data.manifest import manifest_sha256
+from runtime.model.metadata import Metadata
+from runtime.model.onnx_file import OnnxFile
+
+_TRAINED_ON = ("train", "valid")
+
+
+def foreign_training(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, ...]:
+    """Return a sentence for each file that was trained on other images than this data set's.
+
+    Its training images may then be among those that it is scored on, as when a data set is split
+    again. Files that do not say what they were trained on are passed over.
+
+    Raises:
+        AnnotationError, ImageError: a file of the data set cannot be read.
+    """
+    told = [(file, _training(file.metadata)) for file in files if file.metadata is not None]
+    if not any(known for _, known in told) or not set(_TRAINED_ON) <= dataset.splits.keys():
+        return ()
+    here = manifest_sha256(dataset.split(name) for name in _TRAINED_ON)
+    return tuple(
+        f"{file.path.name} was trained on {' and '.join(sorted(set(known.values())))}, not on the "
+        "train and valid splits beside this one: its training images may be among those scored."
+        for file, known in told
+        if known.keys() - {here}
+    )
+
+
+def _training(metadata: Metadata) -> dict[str, str]:
+    """Return the fingerprints of what a network, or an ensemble's members, were trained on."""
+    found = [metadata.training, *(member.training for member in metadata.members)]
+    return {training.data_sha256: training.data_name for training in found if training is not None}

@@ -1,0 +1,224 @@
+"""Numbers before time, peers in turn, and a reason for each that has no place."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench.backends.measure
+from bench.backends.backend import REFERENCE, Peer
+from bench.backends.measure import TOLERANCE, compare_peers
+from bench.backends.result import PeerResult, PeersResult
+from bench.measure.turns import WARM_UP
+from bench.workers.process import Worker
+from runtime.core.errors import ConfigError, ModelError, SegmentationError
+from tests.support.model_builder import ModelBuilder
+
+SIZE = (32, 48)
+Compare = Callable[..., PeersResult]
+
+
+def fakes(**entries: str) -> list[Peer]:
+    """Return peers of `fake_backends`, the reference among them."""
+    entries = {REFERENCE: "open_mean", **entries}
+    return [Peer(name, f"tests.support.fake_backends:{entry}") for name, entry in entries.items()]
+
+
+@pytest.fixture(scope="module")
+def network(build_onnx: ModelBuilder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_onnx(tmp_path_factory.mktemp("network") / "network.onnx")
+
+
+@pytest.fixture
+def compare(network: Path) -> Compare:
+    def call(*peers: Peer, **options: Any) -> PeersResult:
+        settings: dict[str, Any] = {"size": SIZE, "threads": 1, "runs": 1, **options}
+        return compare_peers(network, peers=peers, **settings)
+
+    return call
+
+
+def find(result: PeersResult, name: str) -> PeerResult:
+    (peer,) = (peer for peer in result.peers if peer.name == name)
+    return peer
+
+
+def test_times_are_compared_round_by_round(compare: Compare) -> None:
+    result = compare(*fakes(slow="open_slow", fast="open_fast", uneven="open_uneven"), runs=8)
+    assert result.rounds == 8
+    assert not result.interrupted
+    assert (result.height, result.width, result.threads) == (*SIZE, 1)
+    assert [peer.name for peer in result.peers] == [REFERENCE, "slow", "fast", "uneven"]
+    for name, seconds, verdict in (
+        (REFERENCE, 0.010, "reference"),
+        ("slow", 0.020, "slower"),
+        ("fast", 0.004, "faster"),
+    ):
+        peer = find(result, name)
+        assert peer.seconds == pytest.approx([seconds] * 8)
+        assert peer.latency_ms.value == pytest.approx(1e3 * seconds)
+        assert peer.latency_ms.low == pytest.approx(1e3 * seconds)
+        assert peer.verdict == verdict
+        assert peer.ratio.value == pytest.approx(seconds / 0.010)
+        assert peer.reason == ""
+    uneven = find(result, "uneven")
+    assert sorted(set(np.round(uneven.seconds, 6))) == [0.009, 0.011]
+    assert (uneven.ratio.low, uneven.ratio.high) == pytest.approx((0.9, 1.1))
+    assert uneven.verdict == "not ranked"
+
+
+def test_too_few_rounds_rank_nobody(compare: Compare) -> None:
+    peer = find(compare(*fakes(slow="open_slow"), runs=7), "slow")
+    assert peer.ratio.value == pytest.approx(2.0)
+    assert math.isnan(peer.ratio.low)
+    assert peer.verdict == "not ranked"
+
+
+def test_peers_run_in_turn_in_an_order_that_changes(
+    compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.txt"
+    monkeypatch.setenv("FAKE_PEERS_LOG", str(log))
+    compare(*fakes(a="open_mean", b="open_mean"), runs=8)
+    lines = log.read_text().splitlines()
+    assert lines[1::2] == [line.replace("begin", "end") for line in lines[::2]], "runs overlap"
+    runs = [line.split()[0] for line in lines[::2]]
+    opened, turns = runs[:6], runs[6:]
+    assert opened == ["0", "0", "1", "1", "2", "2"]
+    assert turns[::2] == turns[1::2], "a turn is a run to warm up and one that counts"
+    rounds = [tuple(turns[start : start + 6 : 2]) for start in range(0, len(turns), 6)]
+    assert len(rounds) == WARM_UP + 8
+    assert all(sorted(order) == ["0", "1", "2"] for order in rounds)
+    assert len(set(rounds)) > 1
+
+
+def test_the_reference_is_opened_first_wherever_it_stands(compare: Compare) -> None:
+    wrong, reference = Peer("wrong", "tests.support.fake_backends:open_wrong"), *fakes()
+    result = compare(wrong, reference)
+    assert find(result, "wrong").difference == pytest.approx(0.01, rel=1e-3)
+    assert find(result, REFERENCE).difference == 0.0
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("open_wrong", "other numbers: 0.001 allowed"),
+        ("open_nan", "other numbers: 0.001 allowed"),
+        ("open_other_shape", "expected probabilities [2, 1, 32, 48], found [2, 32, 48]"),
+        ("open_failing", "unexpected RuntimeError: no \\x1b[2J kernel for 32x48"),
+        ("open_crashing", "its process ended with SIGSEGV (about to crash)"),
+    ],
+)
+def test_a_peer_without_the_right_numbers_is_not_timed(
+    compare: Compare, entry: str, reason: str
+) -> None:
+    result = compare(*fakes(odd=entry, slow="open_slow"))
+    odd = find(result, "odd")
+    assert odd.reason == reason
+    assert odd.seconds == ()
+    assert odd.verdict == "not ranked"
+    assert math.isnan(odd.latency_ms.value)
+    assert math.isnan(odd.ratio.value)
+    assert find(result, "slow").seconds == pytest.approx([0.020])
+
+
+def test_the_tolerance_decides(compare: Compare) -> None:
+    near = find(compare(*fakes(near="open_near")), "near")
+    assert near.difference == pytest.approx(1e-4, rel=1e-2)
+    assert near.difference < TOLERANCE
+    assert near.reason == ""
+    refused = find(compare(*fakes(near="open_near"), tolerance=5e-5), "near")
+    assert refused.reason == "other numbers: 5e-05 allowed"
+
+
+def test_a_peer_that_is_not_installed_is_a_row(compare: Compare) -> None:
+    absent = Peer(
+        "absent",
+        "tests.support.fake_backends:open_mean",
+        ("json", "no_such_module"),
+        ("no-such-dist",),
+    )
+    peer = find(compare(*fakes(), absent), "absent")
+    assert peer.reason == "no_such_module is not installed (the extra [peers] brings it)"
+    assert peer.versions == {}
+    assert math.isnan(peer.difference)
+
+
+def test_a_peer_that_crashes_in_a_round_keeps_its_samples_and_loses_its_place(
+    compare: Compare,
+) -> None:
+    result = compare(*fakes(breaks="open_crashing_later", slow="open_slow"), runs=8)
+    breaks = find(result, "breaks")
+    assert "SIGABRT" in breaks.reason
+    assert breaks.seconds == pytest.approx([0.010] * 2)
+    assert math.isnan(breaks.ratio.value)
+    assert math.isnan(breaks.latency_ms.value)
+    assert len(find(result, "slow").seconds) == 8
+
+
+def test_a_peer_that_hangs_is_ended_and_the_others_go_on(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Impatient(Worker):
+        def ask(self, command: str, **request: Any) -> dict[str, Any]:
+            if "hanging" in request.get("entry", ""):
+                self._limit_s = 0.5
+            return super().ask(command, **request)
+
+    monkeypatch.setattr(bench.backends.measure, "Worker", Impatient)
+    result = compare(*fakes(hangs="open_hanging", slow="open_slow"))
+    assert find(result, "hangs").reason == "gave no answer within 0.5 s"
+    assert len(find(result, "slow").seconds) == 1
+
+
+def test_without_the_reference_there_is_nothing_to_compare_with(compare: Compare) -> None:
+    with pytest.raises(ModelError, match="onnxruntime: unexpected RuntimeError: no "):
+        compare(Peer(REFERENCE, "tests.support.fake_backends:open_failing"))
+    result = compare(
+        Peer(REFERENCE, "tests.support.fake_backends:open_crashing_later"),
+        *fakes(slow="open_slow")[1:],
+        runs=8,
+    )
+    assert result.rounds == 3
+    assert "SIGABRT" in find(result, REFERENCE).reason
+    assert find(result, "slow").ratio.value == pytest.approx(2.0)
+
+
+def test_rounds_end_with_the_time(compare: Compare) -> None:
+    result = compare(*fakes(slow="open_slow"), runs=1000, seconds=1e-6)
+    assert result.rounds == 1
+    assert [len(peer.seconds) for peer in result.peers] == [1, 1]
+
+
+def test_an_interruption_keeps_the_rounds_so_far(compare: Compare) -> None:
+    asked = iter([False, False, False, True])
+    result = compare(*fakes(slow="open_slow"), runs=8, stop=lambda: next(asked))
+    assert result.interrupted
+    assert result.rounds == 2
+    assert [len(peer.seconds) for peer in result.peers] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"runs": 0}, "limits above 0"),
+        ({"seconds": 0.0}, "limits above 0"),
+        ({"tolerance": math.nan}, "limits above 0"),
+        ({"limit_s": -1.0}, "limits above 0"),
+        ({"size": None}, "the input's size"),
+        ({"threads": 0}, "expected 1 to 256 threads"),
+    ],
+)
+def test_settings_out_of_range_are_refused(
+    compare: Compare, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SegmentationError, match=words):
+        compare(*fakes(), **options)
+
+
+def test_the_reference_has_to_take_part(compare: Compare) -> None:
+    with pytest.raises(ConfigError, match="expected onnxruntime among them"):
+        compare(Peer("slow", "tests.support.fake_backends:open_slow"))

@@ -1,0 +1,85 @@
+"""What the process may use."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from runtime.core import machine
+from runtime.core.machine import available_cores, installed_versions
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def eight_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine that lets the process use eight cores; its cgroup files would lie here."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(machine, "_CGROUP_V2", tmp_path / "cpu.max")
+    monkeypatch.setattr(machine, "_CGROUP_V1", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"),
+    [
+        ("max 100000", 8),
+        ("200000 100000", 2),
+        ("350000 100000", 3),
+        ("50000 100000", 1),
+        ("6400000 100000", 8),
+        ("25000 50000", 1),
+        ("", 8),
+        ("many", 8),
+        ("100000 0", 8),
+        ("1 2 3", 8),
+    ],
+)
+def test_the_quota_of_cgroup_v2_cuts_the_cores(eight_cores: Path, limit: str, cores: int) -> None:
+    (eight_cores / "cpu.max").write_text(f"{limit}\n")
+    assert available_cores() == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("-1", 8), ("300000", 3), ("1000", 1), ("x", 8)])
+def test_the_quota_of_cgroup_v1_cuts_the_cores(eight_cores: Path, quota: str, cores: int) -> None:
+    (eight_cores / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (eight_cores / "cpu.cfs_period_us").write_text("100000\n")
+    assert available_cores() == cores
+
+
+def test_without_a_cgroup_the_affinity_counts(eight_cores: Path) -> None:
+    assert list(eight_cores.iterdir()) == []
+    assert available_cores() == 8
+
+
+@pytest.mark.usefixtures("eight_cores")
+@pytest.mark.parametrize(("count", "cores"), [(6, 6), (None, 1)])
+def test_a_system_without_affinity_counts_its_cores(
+    monkeypatch: pytest.MonkeyPatch, count: int | None, cores: int
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert available_cores() == cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_a_process_bound_to_one_core_may_use_one() -> None:
+    code = (
+        "import os; from runtime.core.machine import available_cores;"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(available_cores())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.strip() == "1"
+
+
+def test_versions_are_those_installed_and_absent_ones_are_left_out() -> None:
+    assert installed_versions("numpy", "no-such-distribution") == {
+        "python": platform.python_version(),
+        "numpy": metadata.version("numpy"),
+    }

@@ -1,0 +1,174 @@
+"""The leak audit, against all pairs one by one and against what is known of the real data."""
+
+import json
+import shutil
+from itertools import combinations
+from pathlib import Path
+
+import networkx
+import numpy as np
+import pytest
+from PIL import Image
+
+import runtime.data.audit
+from runtime.core.errors import ConfigError, DataError
+from runtime.data.audit import LinkRule, audit_dataset, slice_number
+from runtime.data.audit_summary import summarise
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.images import load_scan
+
+
+def make_data(folder: Path, splits: dict[str, dict[str, np.ndarray]]) -> Dataset:
+    """Write a data set of named grey images, each with one box."""
+    for name, images in splits.items():
+        (folder / name).mkdir(parents=True)
+        entries, boxes = [], []
+        for index, (file, pixels) in enumerate(images.items()):
+            Image.fromarray(pixels).save(folder / name / file)
+            height, width = pixels.shape
+            entries.append({"id": index, "file_name": file, "width": width, "height": height})
+            box = [2, 2, 4 + index % 5, 4]
+            boxes.append({"id": index, "image_id": index, "category_id": 1, "bbox": box})
+        content = {"images": entries, "annotations": boxes, "categories": [{"id": 1, "name": "t"}]}
+        (folder / name / "_annotations.coco.json").write_text(json.dumps(content))
+    return read_dataset(folder)
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (48, 48), np.uint8)
+
+
+def mixed(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    return np.rint(share * one + (1 - share) * other).astype(np.uint8)
+
+
+def correlation(one: Path, other: Path) -> float:
+    first, second = (load_scan(p, (32, 32)).pixels[..., 0].ravel() for p in (one, other))
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("2369_jpg.rf.8b8afa9d2c.jpg", ("", 2369)),
+        ("train/2369_jpg.rf.8b8afa9d2c.jpg", ("", 2369)),
+        ("images/valid/7.png", ("", 7)),
+        ("patient3/7.png", ("patient3/", 7)),
+        ("person01_slice3.png", ("person01_slice", 3)),
+        ("TCGA_CS_4941_19960909_12.tif", ("TCGA_CS_4941_19960909_", 12)),
+        ("007.png", ("", 7)),
+        ("brain.png", ("brain", None)),
+        ("12", ("", 12)),
+        ("slice4b.png", ("slice", 4)),
+    ],
+)
+def test_a_slice_number_is_the_last_number_of_the_name(
+    name: str, expected: tuple[str, int | None]
+) -> None:
+    assert slice_number(name) == expected
+
+
+@pytest.mark.parametrize("block", [3, 1024])
+def test_links_and_groups_are_those_of_all_pairs_and_networkx(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.data.audit, "_BLOCK", block)
+    rng = np.random.default_rng(1)
+    images = [noise(seed) for seed in range(6)]
+    images += [
+        mixed(images[i % 6], noise(50 + i), float(rng.uniform(0.5, 0.95))) for i in range(14)
+    ]
+    names = [f"p{i % 2}_{i // 2}.png" for i in range(20)]
+    placed = {
+        split: {names[i]: images[i] for i in range(20) if i % 3 == part}
+        for part, split in enumerate(("train", "valid", "test"))
+    }
+    rule = LinkRule(correlation=0.9, slices=2, slice_correlation=0.4)
+    audit = audit_dataset(make_data(tmp_path / "data", placed), rule)
+
+    expected = set()
+    for one, other in combinations(range(20), 2):
+        first, second = (audit.images[i].sample for i in (one, other))
+        value = correlation(first.path, second.path)
+        (a, m), (b, n) = (
+            i.removesuffix(".png").split("_") for i in (first.file_name, second.file_name)
+        )
+        near = a == b and abs(int(m) - int(n)) <= 2
+        if value >= 0.9 or (near and value >= 0.4):
+            expected.add((one, other))
+    assert {(link.one, link.other) for link in audit.links} == expected
+    assert len(expected) > 5
+    for link in audit.links:
+        paths = (audit.images[i].sample.path for i in (link.one, link.other))
+        assert link.correlation == pytest.approx(correlation(*paths), abs=1e-5)
+
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(20))
+    graph.add_edges_from(expected)
+    found: dict[int, set[int]] = {}
+    for index, image in enumerate(audit.images):
+        found.setdefault(image.group, set()).add(index)
+    components = {frozenset(c) for c in networkx.connected_components(graph)}
+    assert {frozenset(group) for group in found.values()} == components
+    assert audit.groups == len(components)
+    sizes = [len(found[number]) for number in sorted(found)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_exposure_counts_what_another_split_knows(tmp_path: Path) -> None:
+    same = noise(0)
+    data = make_data(
+        tmp_path / "data",
+        {
+            "train": {"a_1.png": same, "b_7.png": noise(1)},
+            "test": {"c_1.png": same, "b_8.png": noise(2), "b_20.png": noise(3)},
+        },
+    )
+    audit = audit_dataset(data)
+    first, second = audit.exposures
+    assert (first.split, first.other) == ("train", "test")
+    assert (first.images, first.linked, first.grouped, first.next_slices) == (2, 1, 1, 1)
+    assert (second.images, second.linked, second.grouped, second.next_slices) == (3, 1, 1, 1)
+    (link,) = audit.crossing()
+    assert link.correlation == pytest.approx(1.0, abs=1e-6)
+    assert link.slices_apart is None
+    summary = summarise(audit)
+    assert (summary.links, summary.crossing, summary.groups, summary.largest) == (1, 1, 4, 2)
+    assert [pair.other_file for pair in summary.pairs] == ["c_1.png"]
+
+
+def test_an_image_of_one_grey_is_like_no_other(tmp_path: Path) -> None:
+    flat = np.full((48, 48), 90, np.uint8)
+    data = make_data(tmp_path / "data", {"train": {"a.png": flat}, "test": {"b.png": flat}})
+    assert audit_dataset(data).links == ()
+
+
+def test_too_many_links_are_refused_before_memory_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.data.audit, "MAX_LINKS", 5)
+    same = {f"{letter}.png": noise(0) for letter in "abcde"}
+    with pytest.raises(DataError, match="at most 5 pairs"):
+        audit_dataset(make_data(tmp_path / "data", {"train": same}))
+
+
+@pytest.mark.parametrize(
+    "setting", [{"correlation": 0.0}, {"slice_correlation": 1.5}, {"slices": -1}]
+)
+def test_an_impossible_rule_is_refused(setting: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        LinkRule(**setting)  # type: ignore[arg-type]
+
+
+def test_the_neighbours_in_the_real_data_are_those_that_were_counted(real_data: Dataset) -> None:
+    by_split = {(e.split, e.other): e for e in audit_dataset(real_data).exposures}
+    assert by_split["valid", "train"].next_slices == 395
+    assert by_split["test", "train"].next_slices == 197
+    assert by_split["test", "train"].images == 215
+
+
+def test_a_missing_image_is_told_by_name(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data", {"train": {"a.png": noise(0)}, "test": {"b.png": noise(1)}})
+    shutil.move(tmp_path / "data" / "test" / "b.png", tmp_path / "c.png")
+    with pytest.raises(DataError, match=r"b\.png"):
+        audit_dataset(data)

@@ -1,0 +1,260 @@
+"""Examining data sets: what they hold, and what is wrong with them."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.core.errors import AnnotationError, DataError
+from runtime.data.check import CheckReport, check_dataset
+from runtime.data.coco import read_dataset
+
+COCO = "_annotations.coco.json"
+
+
+@pytest.fixture
+def copy(phantom: Path, tmp_path: Path) -> Path:
+    """A copy of the phantom set, to be damaged."""
+    return Path(shutil.copytree(phantom, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def real_report(real_root: Path) -> CheckReport:
+    return check_dataset(read_dataset(real_root))
+
+
+def coco(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / COCO).read_text())
+    return content
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = coco(folder)
+    change(content)
+    (folder / COCO).write_text(json.dumps(content))
+
+
+def first_image(folder: Path) -> Path:
+    return folder / str(coco(folder)["images"][0]["file_name"])
+
+
+def test_the_phantom_set_has_no_defect(phantom: Path) -> None:
+    report = check_dataset(read_dataset(phantom))
+    assert report.defects == ()
+    assert report.usable
+    assert report.root == phantom
+
+
+def test_the_real_sets_two_defects_are_found_and_nothing_else(real_report: CheckReport) -> None:
+    speck, empty = sorted(real_report.defects, key=lambda defect: defect.where)
+    assert empty.split == speck.split == "train"
+    assert empty.where.startswith("2369_jpg.rf.8b8afa9d")
+    assert (empty.found, empty.action) == ("no annotation", "used, with an empty mask")
+    assert speck.where.startswith("176_jpg.rf.23ef40c3")
+    assert "speck" in speck.found
+    assert speck.action == "used"
+    assert real_report.usable
+
+
+def test_the_real_sets_summaries_are_those_measured(real_report: CheckReport) -> None:
+    assert [(s.name, s.images, s.annotations) for s in real_report.splits] == [
+        ("train", 1502, 1502),
+        ("valid", 429, 429),
+        ("test", 215, 215),
+    ]
+    assert [round(s.annotated_area) for s in real_report.splits] == [14965, 15015, 14969]
+
+
+def test_the_foreground_share_is_that_of_the_boxes_areas(
+    real_root: Path, real_report: CheckReport
+) -> None:
+    for summary in real_report.splits:
+        boxes = [a["bbox"] for a in coco(real_root / summary.name)["annotations"]]
+        pixels = summary.images * 640 * 640
+        area = sum(w * h for _, _, w, h in boxes)
+        # pixels are whole: each side of a mask differs from its box's by less than one
+        rounding = sum(w + h + 1 for _, _, w, h in boxes)
+        assert abs(summary.foreground_share - area / pixels) < rounding / pixels
+
+
+def test_every_image_of_every_split_is_counted_once(phantom: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    check_dataset(read_dataset(phantom), on_image=lambda done, total: calls.append((done, total)))
+    images = len(list(phantom.glob("*/*.png")))
+    assert calls == [(n, images) for n in range(1, images + 1)]
+
+
+def only_defect(root: Path, split: str) -> tuple[str, str, bool]:
+    (defect,) = check_dataset(read_dataset(root)).defects
+    assert defect.split == split
+    assert defect.where == first_image(root / split).name
+    return defect.found, defect.action, defect.fatal
+
+
+def truncate(image: Path) -> None:
+    image.write_bytes(image.read_bytes()[:-200])
+
+
+def put_text(image: Path) -> None:
+    image.write_text("no image")
+
+
+def put_a_hole(image: Path) -> None:
+    image.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncate, put_text, put_a_hole])
+def test_an_image_that_cannot_be_decoded_is_refused_by_name(
+    copy: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(first_image(copy / "valid"))
+    found, action, fatal = only_defect(copy, "valid")
+    assert first_image(copy / "valid").name in found
+    assert (action, fatal) == ("refused", True)
+    assert not check_dataset(read_dataset(copy)).usable
+
+
+def test_an_image_that_is_not_there_is_reported_once(copy: Path) -> None:
+    first_image(copy / "test").unlink()
+    found, action, fatal = only_defect(copy, "test")
+    assert "found none" in found
+    assert (action, fatal) == ("refused", True)
+    assert not check_dataset(read_dataset(copy)).usable
+
+
+def test_an_image_of_another_size_than_stated_is_used_and_its_boxes_scaled(copy: Path) -> None:
+    image = first_image(copy / "train")
+    Image.open(image).resize((80, 48)).save(image)
+    found, action, fatal = only_defect(copy, "train")
+    assert "80x48" in found
+    assert "64x64" in found
+    assert "scaled" in action
+    assert not fatal
+    assert check_dataset(read_dataset(copy)).usable
+
+
+def outline_the_first(folder: Path, segmentation: object) -> None:
+    """Give the annotations of the first image this segmentation."""
+    identity = coco(folder)["images"][0]["id"]
+
+    def change(content: dict[str, Any]) -> None:
+        for annotation in content["annotations"]:
+            if annotation["image_id"] == identity:
+                annotation["segmentation"] = segmentation
+
+    edit(folder, change)
+
+
+@pytest.mark.parametrize("segmentation", [None, [[1, 2]], {"size": [64, 64], "counts": [1]}])
+def test_a_bad_segmentation_forbids_only_segmentation_masks(
+    copy: Path, segmentation: object
+) -> None:
+    outline_the_first(copy / "train", segmentation)
+    _, action, fatal = only_defect(copy, "train")
+    assert "--masks segmentation" in action
+    assert "--masks boxes" in action
+    assert not fatal
+
+
+def test_a_polygon_that_is_too_long_for_a_mask_of_the_images_size_is_found(copy: Path) -> None:
+    """At a smaller size, as images are decoded at here, it would be short enough."""
+    image = first_image(copy / "train")
+    Image.open(image).resize((640, 640)).save(image)
+
+    def enlarge(content: dict[str, Any]) -> None:
+        content["images"][0] |= {"width": 640, "height": 640}
+
+    edit(copy / "train", enlarge)
+    outline_the_first(copy / "train", [[0, 0, 640, 640] * 10_000])
+    found, action, _ = only_defect(copy, "train")
+    assert "expected polygons of up to 4194304 pixels round" in found
+    assert "refused with --masks segmentation" in action
+
+
+@pytest.mark.parametrize(
+    ("polygon", "pixels"),
+    [
+        ([0, 0, 1e9, 0, 1e9, 1e9], "1e+09"),
+        ([10, 10, 20, 10, 20, -3], "3"),
+        ([10, 10, 20, 10, 65, 20], "1"),
+        ([10, 10, 20, 10, 20, 66.5], "2.5"),
+    ],
+)
+def test_a_polygon_that_leaves_the_image_is_found(
+    copy: Path, polygon: list[float], pixels: str
+) -> None:
+    outline_the_first(copy / "train", [[1, 1, 5, 1, 5, 5], polygon])
+    found, action, fatal = only_defect(copy, "train")
+    assert found == f"a polygon up to {pixels} pixels outside the image"
+    assert (action, fatal) == ("clipped", False)
+    assert check_dataset(read_dataset(copy)).usable
+
+
+def test_a_polygon_that_is_rounded_out_of_the_image_is_no_defect(copy: Path) -> None:
+    outline_the_first(copy / "train", [[-0.5, 0, 64.5, 0, 64, 64.5]])
+    assert check_dataset(read_dataset(copy)).defects == ()
+
+
+@pytest.mark.parametrize("segmentation", [None, []])
+def test_a_data_set_of_boxes_alone_has_no_defect(copy: Path, segmentation: object) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for annotation in content["annotations"]:
+            annotation["segmentation"] = segmentation
+
+    for split in ("train", "valid", "test"):
+        edit(copy / split, change)
+    assert check_dataset(read_dataset(copy)).defects == ()
+
+
+def test_defects_of_the_coco_file_are_in_the_report(copy: Path) -> None:
+    edit(copy / "test", lambda content: content["annotations"].clear())
+    report = check_dataset(read_dataset(copy))
+    assert {(d.split, d.found) for d in report.defects} == {("test", "no annotation")}
+    (test,) = (s for s in report.splits if s.name == "test")
+    assert test.annotations == 0
+    assert test.foreground_share == 0.0
+    assert math.isnan(test.annotated_area)
+
+
+def test_a_split_without_images_has_no_shares(copy: Path) -> None:
+    edit(copy / "test", lambda content: (content["images"].clear(), content["annotations"].clear()))
+    (test,) = (s for s in check_dataset(read_dataset(copy)).splits if s.name == "test")
+    assert (test.images, test.annotations) == (0, 0)
+    assert math.isnan(test.foreground_share)
+    assert math.isnan(test.annotated_area)
+
+
+def test_overlapping_boxes_are_counted_once_in_the_foreground(copy: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        (first, *_) = content["images"]
+        content["images"] = [first]
+        content["annotations"] = [
+            {"id": n, "image_id": first["id"], "category_id": 1, "bbox": [0, 0, 32, 32]}
+            for n in range(2)
+        ]
+
+    edit(copy / "train", change)
+    train = check_dataset(read_dataset(copy)).splits[0]
+    assert train.foreground_share == 0.25
+    assert train.annotated_area == 32 * 32
+
+
+def test_what_is_no_data_set_raises(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        check_dataset(read_dataset(tmp_path))
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / COCO).write_text("{}")
+    with pytest.raises(AnnotationError):
+        check_dataset(read_dataset(tmp_path))
+
+
+def test_noise_of_a_scans_kind_is_no_defect(copy: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    Image.fromarray(pixels).save(first_image(copy / "valid"))
+    assert check_dataset(read_dataset(copy)).defects == ()

@@ -1,0 +1,170 @@
+"""The grouped split: no group in two splits, sizes kept, files that other readers take."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from scipy.stats import ks_2samp
+
+from runtime.core.errors import AnnotationError, DataError, OutputError
+from runtime.data.audit import audit_dataset
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.grouped_split import split_by_group, write_split
+from runtime.data.manifest import manifest_sha256
+from runtime.scoring.baselines import evaluate_floors
+from runtime.scoring.evaluation import Evaluation
+
+COCO_FILE = "_annotations.coco.json"
+
+
+@pytest.fixture(scope="module")
+def grouped_real(real_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("split") / "grouped"
+    audit = audit_dataset(real_data)
+    write_split(real_data, split_by_group(real_data, audit), folder)
+    return read_dataset(folder)
+
+
+def test_every_image_keeps_its_pixels_its_annotations_and_its_group(
+    phantom_data: Dataset, tmp_path: Path
+) -> None:
+    audit = audit_dataset(phantom_data)
+    split = split_by_group(phantom_data, audit, seed=3)
+    write_split(phantom_data, split, tmp_path / "out")
+    again = read_dataset(tmp_path / "out")
+    before = {s.path.resolve(): s for d in phantom_data.splits.values() for s in d.samples}
+    after = {s.path.resolve(): s for d in again.splits.values() for s in d.samples}
+    assert before.keys() == after.keys()
+    for path, sample in after.items():
+        assert (sample.mask((64, 64)) == before[path].mask((64, 64))).all()
+    groups = {image.sample.path.resolve(): image.group for image in audit.images}
+    assert all(sample.group == groups[path] for path, sample in after.items())
+    owners: dict[int | None, set[str]] = {}
+    for name, part in again.splits.items():
+        for sample in part.samples:
+            owners.setdefault(sample.group, set()).add(name)
+    assert all(len(names) == 1 for names in owners.values())
+    assert not any(defect.fatal for part in again.splits.values() for defect in part.defects)
+
+
+def test_pycocotools_reads_what_was_written(phantom_data: Dataset, tmp_path: Path) -> None:
+    write_split(
+        phantom_data, split_by_group(phantom_data, audit_dataset(phantom_data)), tmp_path / "o"
+    )
+    names = set()
+    for split in ("train", "valid", "test"):
+        coco = COCO(str(tmp_path / "o" / split / COCO_FILE))
+        for image in coco.loadImgs(coco.getImgIds()):
+            names.add(image["file_name"])
+            assert (phantom_data.root / image["file_name"]).is_file()
+            assert len(coco.getAnnIds(imgIds=image["id"])) == 1
+    assert len(names) == sum(len(s.samples) for s in phantom_data.splits.values())
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another(phantom_data: Dataset) -> None:
+    audit = audit_dataset(phantom_data)
+    first, again, other = (split_by_group(phantom_data, audit, seed=s) for s in (0, 0, 1))
+    assert first.assigned == again.assigned != other.assigned
+
+
+def test_the_fingerprint_does_not_depend_on_where_the_split_lies(
+    phantom_data: Dataset, tmp_path: Path
+) -> None:
+    split = split_by_group(phantom_data, audit_dataset(phantom_data))
+    sums = set()
+    for place in (tmp_path / "a", tmp_path / "deeper" / "b"):
+        write_split(phantom_data, split, place)
+        sums.add(manifest_sha256(read_dataset(place).splits.values()))
+    assert len(sums) == 1
+
+
+def test_a_split_of_a_split_refers_to_the_first_images(
+    phantom_data: Dataset, tmp_path: Path
+) -> None:
+    write_split(
+        phantom_data, split_by_group(phantom_data, audit_dataset(phantom_data)), tmp_path / "a"
+    )
+    first = read_dataset(tmp_path / "a")
+    write_split(first, split_by_group(first, audit_dataset(first), seed=1), tmp_path / "b")
+    second = read_dataset(tmp_path / "b")
+    assert second.image_root.resolve() == phantom_data.root.resolve()
+
+
+def test_nothing_is_written_over(phantom_data: Dataset, tmp_path: Path) -> None:
+    split = split_by_group(phantom_data, audit_dataset(phantom_data))
+    (tmp_path / "there").write_text("mine")
+    with pytest.raises(OutputError):
+        write_split(phantom_data, split, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]
+
+
+@pytest.mark.parametrize("root", ["/etc", "..", "nowhere", "\0", 7, ""])
+def test_only_a_data_set_s_folder_is_taken_for_images(
+    phantom_data: Dataset, tmp_path: Path, root: object
+) -> None:
+    write_split(
+        phantom_data, split_by_group(phantom_data, audit_dataset(phantom_data)), tmp_path / "o"
+    )
+    path = tmp_path / "o" / "train" / COCO_FILE
+    content = json.loads(path.read_text())
+    content["info"]["image_root"] = root
+    path.write_text(json.dumps(content))
+    if root == "..":  # the folder above is the new split's own, which is a data set without images
+        assert any(d.fatal for d in read_dataset(tmp_path / "o").splits["train"].defects)
+        return
+    with pytest.raises(AnnotationError, match="image_root"):
+        read_dataset(tmp_path / "o")
+
+
+def test_a_name_cannot_leave_the_image_root(phantom_data: Dataset, tmp_path: Path) -> None:
+    write_split(
+        phantom_data, split_by_group(phantom_data, audit_dataset(phantom_data)), tmp_path / "o"
+    )
+    path = tmp_path / "o" / "train" / COCO_FILE
+    content = json.loads(path.read_text())
+    content["images"][0]["file_name"] = "../secret.png"
+    path.write_text(json.dumps(content))
+    with pytest.raises(AnnotationError, match="inside this folder"):
+        read_dataset(tmp_path / "o").split("train")
+
+
+def test_one_split_alone_cannot_be_split_again(phantom: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "train").symlink_to(phantom / "train")
+    data = read_dataset(tmp_path / "one")
+    with pytest.raises(DataError, match="at least 2 splits"):
+        split_by_group(data, audit_dataset(data))
+
+
+def test_the_real_split_keeps_sizes_and_tumour_sizes_and_has_no_link_across(
+    real_data: Dataset, grouped_real: Dataset
+) -> None:
+    def shares(data: Dataset, name: str) -> list[float]:
+        return [
+            sum(a.box[2] * a.box[3] for a in s.annotations) / (s.width * s.height)
+            for s in data.split(name).samples
+        ]
+
+    for name in ("train", "valid", "test"):
+        before, after = len(real_data.split(name).samples), len(grouped_real.split(name).samples)
+        assert after == pytest.approx(before, abs=5)
+        assert ks_2samp(shares(real_data, name), shares(grouped_real, name)).pvalue > 0.2
+        assert np.mean(shares(grouped_real, name)) == pytest.approx(0.0365, abs=0.003)
+    assert audit_dataset(grouped_real).crossing() == ()
+    assert grouped_real.licence == real_data.licence
+    count = Counter(s.path.resolve() for d in grouped_real.splits.values() for s in d.samples)
+    assert len(count) == 2146
+    assert set(count.values()) == {1}
+
+
+def test_the_nearest_image_tells_much_less_across_groups(
+    real_data: Dataset, grouped_real: Dataset
+) -> None:
+    def nearest(data: Dataset) -> Evaluation:
+        return evaluate_floors(data.split("train"), data.split("test"), (128, 128))[2]
+
+    assert nearest(real_data).soft.pooled.iou == pytest.approx(0.535, abs=0.005)
+    assert nearest(grouped_real).soft.pooled.iou < 0.25

@@ -1,0 +1,377 @@
+"""Rasterising boxes, polygons and run lengths, against a plain rule and pycocotools."""
+
+import contextlib
+import io
+import tracemalloc
+import warnings
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from runtime.core.errors import AnnotationError
+from runtime.data.coco import Dataset
+from runtime.data.masks import mask_from_boxes, mask_from_segmentations
+
+Mask = NDArray[np.uint8]
+Size = tuple[int, int]
+SIDES = st.integers(1, 14)
+SIZES = st.tuples(SIDES, SIDES)
+EIGHTHS = st.integers(-40, 160).map(lambda n: n / 8)  # exact, so that the rule below is too
+LENGTHS = st.integers(1, 160).map(lambda n: n / 8)
+Box = tuple[float, float, float, float]
+BOXES = st.lists(st.tuples(EIGHTHS, EIGHTHS, LENGTHS, LENGTHS), max_size=3)
+
+
+def decoded(runs: Any) -> Mask:
+    """What pycocotools makes of compressed runs; it uses numpy in a way that numpy deprecates."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return np.asarray(coco_mask.decode(runs), np.uint8)
+
+
+# Boxes
+
+
+def centre_inside(index: int, sides: tuple[int, int], start: float, length: float) -> bool:
+    """Whether a pixel's centre, scaled to the original, lies in [start, start + length)."""
+    original, side = sides
+    centre = (index + Fraction(1, 2)) * original / side
+    return Fraction(start) <= centre < Fraction(start) + Fraction(length)
+
+
+def by_the_centre_rule(boxes: list[Box], original: Size, size: Size) -> Mask:
+    mask = np.zeros(size, np.uint8)
+    for x, y, width, height in boxes:
+        rows = [centre_inside(i, (original[0], size[0]), y, height) for i in range(size[0])]
+        columns = [centre_inside(i, (original[1], size[1]), x, width) for i in range(size[1])]
+        mask[np.ix_(rows, columns)] = 1
+    return mask
+
+
+@given(BOXES, SIZES, SIZES)
+@settings(max_examples=150, deadline=None)
+def test_a_pixel_is_foreground_where_its_centre_lies_in_a_box(
+    boxes: list[Box], original: Size, size: Size
+) -> None:
+    mask = mask_from_boxes(boxes, original, size)
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, by_the_centre_rule(boxes, original, size))
+
+
+@pytest.mark.parametrize("side", [224, 256])
+@pytest.mark.parametrize("original", [640, 768, 800])
+def test_a_centre_on_a_boxes_edge_belongs_to_the_box_that_begins_there(
+    original: int, side: int
+) -> None:
+    for index in range(side):
+        edge = (index + Fraction(1, 2)) * original / side
+        if Fraction(float(edge)) == edge:
+            begins = mask_from_boxes([(float(edge), 0, original, 1)], (1, original), (1, side))
+            ends = mask_from_boxes([(0, 0, float(edge), 1)], (1, original), (1, side))
+            assert (begins[0, index], ends[0, index]) == (1, 0), f"centre {index} at {edge}"
+
+
+@given(BOXES, SIZES, SIZES)
+@settings(max_examples=50, deadline=None)
+def test_the_mask_of_boxes_is_the_union_of_their_masks(
+    boxes: list[Box], original: Size, size: Size
+) -> None:
+    union = np.zeros(size, np.uint8)
+    for box in boxes:
+        union |= mask_from_boxes([box], original, size)
+    np.testing.assert_array_equal(mask_from_boxes(boxes, original, size), union)
+
+
+@given(st.floats(0, 10), st.floats(0, 10), st.floats(0.5, 10), st.floats(0.5, 10))
+@settings(max_examples=60, deadline=None)
+def test_boxes_that_share_an_edge_share_no_pixel(x: float, y: float, w: float, h: float) -> None:
+    size = (20, 20)
+    left = mask_from_boxes([(x, y, w, h)], size, size)
+    right = mask_from_boxes([(x + w, y, 3.0, h)], size, size)
+    assert not (left & right).any()
+
+
+@pytest.mark.parametrize(
+    "box", [(-1e300, 0.0, 1e300, 1.0), (1e300, 0.0, 1.0, 1.0), (0.0, 1e308, 1.0, 1e308)]
+)
+def test_a_box_far_outside_marks_nothing(box: Box) -> None:
+    assert not mask_from_boxes([box], (4, 4), (8, 8)).any()
+
+
+def test_a_box_around_everything_marks_everything() -> None:
+    assert mask_from_boxes([(-1e300, -1e300, 2e300, 2e300)], (4, 4), (8, 8)).all()
+
+
+def read_coco(path: Any) -> Any:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(path))
+
+
+def union_by_pycocotools(coco: Any, file_name: str, identities: dict[str, int]) -> Mask:
+    found = coco.loadAnns(coco.getAnnIds(identities[file_name]))
+    image = coco.imgs[identities[file_name]]
+    mask = np.zeros((image["height"], image["width"]), np.uint8)
+    for annotation in found:
+        mask |= decoded(coco.annToRLE(annotation))  # annToMask, with its warning kept quiet
+    return mask
+
+
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_real_masks_at_full_size_are_those_of_pycocotools(real_data: Dataset, name: str) -> None:
+    split = real_data.split(name)
+    coco = read_coco(split.annotation_file)
+    identities = {image["file_name"]: image["id"] for image in coco.dataset["images"]}
+    for sample in split.samples[::2]:
+        expected = union_by_pycocotools(coco, sample.file_name, identities)
+        size = (sample.height, sample.width)
+        polygons, boxes = sample.mask(size, "segmentation"), sample.mask(size, "boxes")
+        np.testing.assert_array_equal(polygons, expected)
+        # bbox and polygon differ by up to half a pixel, so at most at the edge
+        perimeter = sum(2 * (a.box[2] + a.box[3]) for a in sample.annotations)
+        assert np.count_nonzero(boxes != expected) <= perimeter
+        assert np.count_nonzero(boxes & expected) > 0
+
+
+# Polygons
+
+
+def segmented(segmentation: object, original: Size, size: Size | None = None) -> Mask:
+    return mask_from_segmentations([segmentation], original, size or original, where="a.png")
+
+
+def filled(polygons: list[list[float]], size: Size) -> Mask:
+    return decoded(coco_mask.merge(coco_mask.frPyObjects(polygons, *size)))
+
+
+def polygons_of(low: float, high: float) -> st.SearchStrategy[list[list[float]]]:
+    point = st.tuples(st.floats(low, high), st.floats(low, high))
+    polygon = st.lists(point, min_size=3, max_size=6).map(lambda ps: [v for p in ps for v in p])
+    return st.lists(polygon, min_size=1, max_size=3)
+
+
+@given(polygons_of(0, 20))
+@settings(max_examples=60, deadline=None)
+def test_polygons_at_full_size_are_those_of_pycocotools(polygons: list[list[float]]) -> None:
+    mask = segmented(polygons, (20, 20))
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, filled(polygons, (20, 20)))
+
+
+@given(polygons_of(0, 20), SIZES)
+@settings(max_examples=40, deadline=None)
+def test_a_polygon_in_half_pixels_is_the_same_polygon(
+    polygons: list[list[float]], size: Size
+) -> None:
+    doubled = [[2 * value for value in polygon] for polygon in polygons]
+    np.testing.assert_array_equal(
+        segmented(doubled, (40, 40), size), segmented(polygons, (20, 20), size)
+    )
+
+
+def test_a_polygon_is_scaled_along_each_axis_by_its_own_factor() -> None:
+    rectangle = [[4, 2, 12, 2, 12, 6, 4, 6]]
+    expected = np.zeros((16, 8), np.uint8)
+    expected[4:12, 2:6] = 1
+    np.testing.assert_array_equal(segmented(rectangle, (8, 16), (16, 8)), expected)
+
+
+def test_a_polygon_partly_outside_is_cut_off_at_the_edge_not_bent() -> None:
+    triangle = [[-10.0, 10.0, 10.0, 0.0, 10.0, 20.0]]
+    np.testing.assert_array_equal(segmented(triangle, (20, 20)), filled(triangle, (20, 20)))
+
+
+@pytest.mark.parametrize("far", [1e9, 1e300])
+def test_far_coordinates_take_no_memory(far: float) -> None:
+    tracemalloc.start()
+    mask = segmented([[0.0, 0.0, far, 0.0, far, far, 0.0, far]], (20, 20))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert mask.all()
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "polygons",
+    [
+        [],
+        [[]],
+        [[1, 1, 5, 1]],
+        [[1, 1, 5, 1, 5, 5, 1]],
+        [[1, 1, 5, 1, 5, float("nan")]],
+        [[1, 1, 5, 1, 5, float("inf")]],
+        [[1, 1, 5, 1, 5, 10**400]],
+        [[1, 1, 5, 1, 5, None]],
+        [[1, 1, 5, 1, 5, "5"]],
+        [["1", "1", "5", "1", "5", "5"]],
+        [[True, False, True, True, False, False]],
+        [[[1, 1], [5, 1], [5, 5]]],
+        [[1, 1, 5, 1, 5, 5], None],
+        [1, 1, 5, 1, 5, 5],
+        [{"x": 1}],
+        [[1.0] * 200_002],
+    ],
+    ids=lambda p: str(p)[:40],
+)
+def test_a_bad_polygon_is_refused_by_name(polygons: object) -> None:
+    with pytest.raises(AnnotationError, match=r"a\.png"):
+        segmented(polygons, (8, 8))
+
+
+@pytest.mark.parametrize("segmentation", [None, "polygon", 3, True, (1, 2)])
+def test_what_is_no_segmentation_is_refused_by_name(segmentation: object) -> None:
+    with pytest.raises(AnnotationError, match=r"a\.png: expected polygons or a run-length"):
+        segmented(segmentation, (8, 8))
+
+
+# Run lengths
+
+
+MASKS = hnp.arrays(
+    np.uint8,
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=40),
+    elements=st.integers(0, 1),
+    fill=st.integers(0, 1),
+)
+
+
+def runs_of(mask: Mask) -> list[int]:
+    """COCO's uncompressed lengths: column by column, from a run of zeros that may be empty."""
+    flat = mask.ravel(order="F").tolist()
+    lengths = [len(list(group)) for _, group in groupby(flat)]
+    return lengths if flat[0] == 0 else [0, *lengths]
+
+
+def compressed(mask: Mask) -> dict[str, Any]:
+    runs = coco_mask.encode(np.asfortranarray(mask))
+    return {"size": list(runs["size"]), "counts": runs["counts"].decode()}
+
+
+def size_of(mask: Mask) -> Size:
+    return (mask.shape[0], mask.shape[1])
+
+
+@given(MASKS)
+@settings(max_examples=80, deadline=None)
+def test_run_lengths_in_both_forms_give_the_mask_back(mask: Mask) -> None:
+    uncompressed = {"size": list(mask.shape), "counts": runs_of(mask)}
+    for runs in (uncompressed, compressed(mask)):
+        np.testing.assert_array_equal(segmented(runs, size_of(mask)), mask)
+
+
+@pytest.mark.parametrize("side", [1, 31, 33, 1000, 1100])
+def test_long_runs_survive_compression(side: int) -> None:
+    mask = np.zeros((side, side), np.uint8)
+    mask[:, side // 3 : side // 2 + 1] = 1
+    mask[side // 2] = 0
+    assert compressed(mask)["size"] == [side, side]
+    np.testing.assert_array_equal(segmented(compressed(mask), (side, side)), mask)
+
+
+@given(MASKS, SIZES)
+@settings(max_examples=50, deadline=None)
+def test_run_lengths_are_sampled_at_the_pixels_centres(mask: Mask, size: Size) -> None:
+    def nearest(index: int, axis: int) -> int:
+        return int((index + Fraction(1, 2)) * mask.shape[axis] / size[axis])
+
+    expected = [
+        [mask[nearest(i, 0), nearest(j, 1)] for j in range(size[1])] for i in range(size[0])
+    ]
+    np.testing.assert_array_equal(segmented(compressed(mask), size_of(mask), size), expected)
+
+
+def test_segmentations_of_both_kinds_are_united() -> None:
+    first, second = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
+    first[1:3, 1:3] = 1
+    second[5:7, 4:8] = 1
+    polygon = [[4, 5, 8, 5, 8, 7, 4, 7]]
+    mask = mask_from_segmentations([compressed(first), polygon], (8, 8), (8, 8), where="a.png")
+    np.testing.assert_array_equal(mask, first | second)
+    assert not mask_from_segmentations([], (8, 8), (8, 8), where="a.png").any()
+
+
+FAR_TOO_LONG = 9 * 10**4299
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        None,
+        64,
+        [],
+        "",
+        [63],
+        [65],
+        [-1, 65],
+        [60, -4, 8],
+        [2**70, 64 - 2**70],
+        [10**12],
+        [FAR_TOO_LONG, FAR_TOO_LONG],
+        [32.0, 32.0],
+        [True, 63],
+        ["64"],
+        [None],
+        {"0": 64},
+        "02",
+        "P2P",
+        "\x00",
+        "0\u00e9",
+        "ooooooo0",
+        "PR" + "P" * 10 + "0",  # 64, but with more characters than a length has
+        "o" * 100_000,
+    ],
+    ids=lambda c: str(c)[:30] if not isinstance(c, list) or FAR_TOO_LONG not in c else "endless",
+)
+def test_bad_run_lengths_are_refused_by_name(counts: object) -> None:
+    with pytest.raises(AnnotationError, match=r"a\.png"):
+        segmented({"size": [8, 8], "counts": counts}, (8, 8))
+
+
+@given(st.text(st.characters(min_codepoint=40, max_codepoint=120), max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_any_string_is_a_mask_or_an_annotation_error(counts: str) -> None:
+    with contextlib.suppress(AnnotationError):
+        mask = segmented({"size": [8, 8], "counts": counts}, (8, 8))
+        assert set(np.unique(mask)) <= {0, 1}
+        reference = decoded({"size": [8, 8], "counts": counts.encode()})
+        np.testing.assert_array_equal(mask, reference)
+
+
+def test_every_cut_of_a_string_is_refused() -> None:
+    mask = np.random.default_rng(0).integers(0, 2, (40, 40), np.uint8)
+    counts = compressed(mask)["counts"]
+    for end in range(0, len(counts), 7):
+        with pytest.raises(AnnotationError):
+            segmented({"size": [40, 40], "counts": counts[:end]}, (40, 40))
+
+
+@pytest.mark.parametrize(
+    "size", [None, [], [8], [8, 9], [9, 8], [8, 8, 1], "8x8", ["8", "8"], {"h": 8}, [-8, -8]]
+)
+def test_run_lengths_of_another_size_than_the_image_are_refused(size: object) -> None:
+    with pytest.raises(AnnotationError, match=r"a\.png.*size \[8, 8\]"):
+        segmented({"size": size, "counts": [64]}, (8, 8))
+
+
+@pytest.mark.parametrize(
+    ("original", "counts"),
+    [((10**6, 10**6), [10**12]), ((8, 8), [0, 10**12]), ((8, 8), [10**12] * 1000)],
+)
+def test_run_lengths_that_ask_for_much_memory_are_refused_before_it_is_taken(
+    original: Size, counts: list[int]
+) -> None:
+    runs = {"size": list(original), "counts": counts}
+    tracemalloc.start()
+    with pytest.raises(AnnotationError):
+        segmented(runs, original, (8, 8))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20

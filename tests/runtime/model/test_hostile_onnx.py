@@ -1,0 +1,154 @@
+"""ONNX files that ask for more than they hold, or for what is not theirs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.core.errors import ModelError
+from runtime.model import protobuf
+from runtime.model.onnx_file import read_onnx
+from runtime.model.predictor import Predictor
+from tests.support.memory_bound import bounded
+
+onnx: Any = pytest.importorskip("onnx")
+
+
+def network(*, nodes: tuple[Any, ...] = (), last: str = "h", domain: str = "", **more: Any) -> Any:
+    """A 1x1 convolution and a sigmoid, with `nodes` between that end in `last`."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weights = onnx.numpy_helper.from_array(np.zeros((1, 3, 1, 1), np.float32), "w")
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["h"]),
+            *nodes,
+            helper.make_node("Sigmoid", [last], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", kind, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", kind, more.get("output", ["n", 1, "h", "w"]))],
+        [weights],
+    )
+    opsets = [helper.make_opsetid("", 20)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+def outside(name: str = "secret") -> Any:
+    """A weight that lies in the file secret.bin."""
+    tensor = onnx.TensorProto(name=name, data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="secret.bin")
+    return tensor
+
+
+def varint(value: int) -> bytes:
+    low, rest = value & 127, value >> 7
+    return bytes([low | 128]) + varint(rest) if rest else bytes([low])
+
+
+def field(number: int, content: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def added(*, nodes: tuple[Any, ...] = ()) -> Any:
+    """A network that adds the value `secret` to its logits."""
+    add = onnx.helper.make_node("Add", ["h", "secret"], ["h2"])
+    return network(nodes=(*nodes, add), last="h2")
+
+
+def an_initializer() -> bytes:
+    proto = added()
+    proto.graph.initializer.append(outside())
+    return bytes(proto.SerializeToString())
+
+
+def a_sparse_attribute() -> bytes:
+    sparse = onnx.SparseTensorProto(dims=[1])
+    sparse.values.CopyFrom(outside())
+    sparse.indices.CopyFrom(onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0]))
+    constant = onnx.helper.make_node("Constant", [], ["secret"])
+    attribute = constant.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
+    attribute.sparse_tensor.CopyFrom(sparse)
+    return bytes(added(nodes=(constant,)).SerializeToString())
+
+
+def a_graph_in_two_parts() -> bytes:
+    """Parsers of protobuf merge the two; a reader that takes the last does not see the weight."""
+    first = onnx.ModelProto()
+    first.graph.name = "g"
+    first.graph.initializer.append(outside())
+    return bytes(first.SerializeToString() + added().SerializeToString())
+
+
+def an_overlong_tag() -> bytes:
+    """Field 13 in five bytes, of whose 35 bits protobuf's parsers drop the upper three."""
+    proto = added()
+    entry = outside().external_data[0].SerializeToString()
+    tags = [bytes([number << 3 & 127 | wire | 128, 128, 128, 128, 0x70]) for number, wire in
+            ((13, 2), (14, 0))]  # fmt: skip
+    weight = onnx.TensorProto(name="secret", data_type=1, dims=[1]).SerializeToString()
+    weight += tags[0] + varint(len(entry)) + entry + tags[1] + b"\x01"
+    graph = proto.graph.SerializeToString() + field(5, weight)
+    proto.ClearField("graph")
+    return bytes(proto.SerializeToString() + field(7, graph))
+
+
+@pytest.mark.parametrize(
+    "hide", [an_initializer, a_sparse_attribute, a_graph_in_two_parts, an_overlong_tag]
+)
+def test_weights_in_another_file_are_found_wherever_they_hide(
+    tmp_path: Path, hide: Callable[[], bytes]
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(hide())
+    (tmp_path / "secret.bin").write_bytes(np.full(1, 0.75, np.float32).tobytes())
+    import onnxruntime
+
+    # That this is worth a guard: ONNX Runtime would read the file beside.
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (output,) = session.run(None, {"x": np.zeros((1, 3, 1, 1), np.float32)})
+    assert float(output[0, 0, 0, 0]) == pytest.approx(1 / (1 + np.exp(-0.75)))
+    with pytest.raises(ModelError, match=r"m\.onnx: expected a"):
+        Predictor(path, size=(8, 8), threads=1)
+
+
+def test_a_graph_of_ten_million_nodes(tmp_path: Path) -> None:
+    proto = network()
+    graph = proto.graph.SerializeToString() + b"\x0a\x00" * 10_000_000
+    proto.ClearField("graph")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(proto.SerializeToString() + field(7, graph))
+    with bounded(), pytest.raises(ModelError, match=r"m\.onnx: .* more than 262144 fields"):
+        read_onnx(path)
+
+
+def test_metadata_and_names_beyond_their_bound(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    plain = network().SerializeToString()
+    entry = field(1, b"segmentation") + field(2, b"[" + b"[]," * (1 << 20) + b"1]")
+    path.write_bytes(plain + field(14, entry))
+    with bounded(), pytest.raises(ModelError, match=r"found a text of 3145731 bytes"):
+        read_onnx(path)
+    other = field(1, b"notes") + field(2, bytes(protobuf.MAX_TEXT_BYTES + 1))
+    path.write_bytes(plain + field(14, other))
+    assert read_onnx(path).metadata is None
+
+
+@pytest.mark.parametrize("domain", ["", "elsewhere"])
+def test_a_custom_operator(tmp_path: Path, domain: str) -> None:
+    node = onnx.helper.make_node("Own", ["h"], ["h2"], domain=domain)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(network(nodes=(node,), last="h2", domain=domain).SerializeToString())
+    with pytest.raises(ModelError, match=r"m\.onnx: expected a file that ONNX Runtime can load"):
+        Predictor(path, size=(8, 8), threads=1)
+
+
+def test_an_output_of_another_size_than_stated(tmp_path: Path) -> None:
+    pool = onnx.helper.make_node("AveragePool", ["h"], ["h2"], kernel_shape=[2, 2], strides=[2, 2])
+    path = tmp_path / "m.onnx"
+    path.write_bytes(network(nodes=(pool,), last="h2").SerializeToString())
+    predictor = Predictor(path, size=(8, 8), threads=1)
+    message = r"m\.onnx: expected an output of \[1, 1, 8, 8\], found \[1, 1, 4, 4\]"
+    with pytest.raises(ModelError, match=message):
+        predictor(np.zeros((8, 8, 3), np.uint8))

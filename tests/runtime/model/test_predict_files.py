@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.core.errors import ImageError, OutputError
+from runtime.data.images import load_scan
+from runtime.model.overlay import CONTOUR, TARGET, draw_overlay
+from runtime.model.predict_files import find_images, predict_files
+from runtime.model.predictor import Predictor
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.JPG", "deep/a.png"):
+        path = tmp_path / "scans" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (40, 30, 3), np.uint8)).save(path)
+    (tmp_path / "scans" / "notes.txt").write_text("not an image")
+    return tmp_path / "scans"
+
+
+def test_a_folder_is_searched_to_the_bottom(folder: Path) -> None:
+    assert [str(image.name) for image in find_images([str(folder)])] == ["a", "b", "deep/a"]
+
+
+def test_a_glob_a_file_and_repetitions_give_each_image_once(folder: Path) -> None:
+    found = find_images([str(folder / "*.png"), str(folder / "a.png"), str(folder / "b.JPG")])
+    assert [image.path.name for image in found] == ["a.png", "b.JPG"]
+
+
+def test_names_that_would_collide_are_refused(folder: Path) -> None:
+    with pytest.raises(OutputError, match=r"deep/a\.png: .*scans/a\.png too"):
+        find_images([str(folder / "a.png"), str(folder / "deep" / "a.png")])
+
+
+def test_a_pattern_that_names_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for pattern in (folder / "*.gif", folder / "none.png", tmp_path / "empty"):
+        with pytest.raises(ImageError, match=f"{pattern.name.replace('*', '.')}: expected"):
+            find_images([str(pattern)])
+
+
+def test_results_beside_their_images_are_no_images(model: Path, folder: Path) -> None:
+    lone = folder / "lone.overlay.png"
+    lone.write_bytes((folder / "a.png").read_bytes())
+    found = find_images([str(folder)])
+    predict_files(Predictor(model, threads=1), found, folder)
+    assert len(list(folder.rglob("*.png"))) == 3 + 2 * 4
+    assert {image.path for image in find_images([str(folder)])} >= {lone, folder / "a.png"}
+    assert len(find_images([str(folder)])) == len(found) == 4
+
+
+def test_a_result_does_not_replace_an_image(model: Path, folder: Path) -> None:
+    other = folder / "a.overlay.png"
+    other.write_bytes((folder / "a.png").read_bytes())
+    found = find_images([str(other), str(folder / "a.png")])
+    with pytest.raises(OutputError, match=r"a\.overlay\.png: expected another file than the input"):
+        predict_files(Predictor(model, threads=1), found, folder)
+    assert other.read_bytes() == (folder / "a.png").read_bytes()
+    assert not list(folder.glob("*.probability.png"))
+
+
+def test_an_image_for_which_there_is_no_memory_is_named_and_can_be_skipped(
+    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(path: Path) -> object:
+        if path.name == "b.JPG":
+            raise MemoryError
+        return load_scan(path)
+
+    monkeypatch.setattr("runtime.model.predict_files.load_scan", short)
+    found, told = find_images([str(folder)]), list[str]()
+    predictor = Predictor(model, threads=1)
+    with pytest.raises(ImageError, match=r"b\.JPG: expected an image for which there is memory"):
+        predict_files(predictor, found, tmp_path / "out")
+    written = predict_files(
+        predictor, found, tmp_path / "out", on_error=lambda error: told.append(str(error))
+    )
+    assert (len(written), len(told)) == (2, 1)
+
+
+@pytest.mark.parametrize("form", ["png", "npy"])
+def test_the_written_map_is_the_predicted_one(
+    model: Path, folder: Path, tmp_path: Path, form: str
+) -> None:
+    predictor = Predictor(model, threads=1)
+    out = tmp_path / "out"
+    written = predict_files(predictor, find_images([str(folder)]), out, form=form)
+    assert len(written) == 3
+    for one in written:
+        expected = predictor(one.image)
+        if form == "npy":
+            np.testing.assert_array_equal(np.load(one.probability), expected)
+        else:
+            levels = np.asarray(Image.open(one.probability))
+            np.testing.assert_allclose(levels / 65535.0, expected, atol=0.5 / 65535 + 1e-7)
+        assert load_scan(one.overlay).original_size == (40, 30)
+        assert one.highest == expected.max()
+        assert one.foreground_share == (expected >= 0.5).mean()
+    assert written[2].overlay == out / "deep" / "a.overlay.png"
+
+
+def test_an_overlay_marks_what_is_predicted_and_what_is_annotated() -> None:
+    pixels = np.full((20, 20, 3), 100, np.uint8)
+    probability = np.zeros((20, 20), np.float32)
+    probability[4:10, 4:10] = 1.0
+    mask = np.zeros((20, 20), np.uint8)
+    mask[12:18, 12:18] = 1
+    picture = draw_overlay(pixels, probability, mask)
+    assert (picture[0, 0] == 100).all()
+    assert (picture[4, 4:10] == CONTOUR).all()
+    assert (picture[12:18, 17] == TARGET).all()
+    inside = picture[6, 6].astype(int)
+    assert inside[0] > 100 > inside[1]
+    assert (picture[14, 14] == 100).all()

@@ -1,0 +1,231 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from runtime.core.errors import ConfigError, ImageError, ModelError
+from runtime.core.machine import available_cores
+from runtime.data.coco import Dataset
+from runtime.data.images import load_scan
+from runtime.model.predictor import MAX_CONCURRENCY, Predictor, concurrency_for
+from tests.support.model_builder import ModelBuilder
+
+
+@pytest.fixture(scope="module")
+def predictor(model: Path) -> Predictor:
+    return Predictor(model, threads=1)
+
+
+@pytest.fixture(scope="module")
+def scans(phantom_data: Dataset) -> list[Path]:
+    return [sample.path for sample in phantom_data.split("test").samples]
+
+
+def test_a_map_has_the_images_own_size_and_lies_in_0_to_1(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70), np.uint8)).save(path)
+    probability = predictor(path)
+    assert probability.shape == (50, 70)
+    assert probability.dtype == np.float32
+    assert probability.min() >= 0.0
+    assert probability.max() <= 1.0
+
+
+def test_it_computes_what_pytorch_computes(
+    predictor: Predictor, run_folder: Path, scans: list[Path]
+) -> None:
+    torch = pytest.importorskip("torch")
+    from train.checkpoint import build_network, load_checkpoint
+
+    network = build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+    for path in scans:
+        pixels = np.asarray(
+            Image.open(path).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
+        )
+        image = torch.from_numpy(pixels.astype(np.float32) / 255.0).permute(2, 0, 1)[None]
+        with torch.no_grad():
+            small = torch.sigmoid(network(image))[0, 0].numpy()
+        expected = np.asarray(Image.fromarray(small).resize((64, 64), Image.Resampling.BILINEAR))
+        np.testing.assert_allclose(predictor(path), expected, atol=1e-5)
+
+
+def test_path_bytes_picture_and_array_give_the_same(
+    predictor: Predictor, scans: list[Path]
+) -> None:
+    path = scans[0]
+    expected = predictor(path)
+    pixels = load_scan(path).pixels
+    for source in (str(path), path.read_bytes(), Image.open(path), pixels):
+        np.testing.assert_array_equal(predictor(source), expected)
+
+
+def test_stream_and_batch_give_what_single_calls_give(model: Path, scans: list[Path]) -> None:
+    batched = Predictor(model, threads=1, batch_size=3)
+    single = Predictor(model, threads=1)
+    expected = [single(path) for path in scans]
+    for results in (list(batched.stream(iter(scans))), batched.predict_batch(scans)):
+        assert len(results) == len(scans)
+        for found, wanted in zip(results, expected, strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_stream_is_lazy(predictor: Predictor, scans: list[Path]) -> None:
+    taken = []
+
+    def endless() -> "object":
+        while True:
+            taken.append(1)
+            yield scans[0]
+
+    stream = predictor.stream(endless())  # type: ignore[arg-type]
+    next(stream)
+    assert len(taken) <= 4
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_an_unreadable_image_fails_at_its_place(
+    predictor: Predictor, scans: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    stream = predictor.stream([scans[0], broken])
+    next(stream)
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        next(stream)
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_images_before_an_unreadable_one_of_their_batch_come_out(
+    model: Path, scans: list[Path], tmp_path: Path, concurrency: int
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    predictor = Predictor(model, threads=2, batch_size=3, concurrency=concurrency)
+    expected = [predictor(path) for path in scans[:2]]
+    stream = predictor.stream([*scans[:2], broken, scans[0]])
+    for wanted in expected:
+        np.testing.assert_allclose(next(stream), wanted, atol=1e-6)
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        next(stream)
+
+
+def test_as_many_batches_as_asked_are_computed_at_once(
+    model: Path, scans: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(model, threads=3, concurrency=3)
+    together, run = threading.Barrier(3), predictor.run
+
+    def waiting(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        together.wait(timeout=30)  # breaks, and raises, where fewer than three run at once
+        return run(inputs)
+
+    monkeypatch.setattr(predictor, "run", waiting)
+    found = list(predictor.stream((scans * 3)[:6]))
+    monkeypatch.undo()
+    assert len(found) == 6
+    for one, path in zip(found, scans * 3, strict=False):
+        np.testing.assert_array_equal(one, predictor(path))
+
+
+@given(st.none() | st.integers(1, 300))
+def test_concurrency_is_of_the_threads(threads: int | None) -> None:
+    found = concurrency_for(threads)
+    assert 1 <= found <= min(threads or available_cores(), MAX_CONCURRENCY)
+    assert found == concurrency_for(found)
+
+
+@pytest.mark.parametrize("source", [3, None, ["scan.png"], object()])
+def test_what_is_no_image_is_refused(predictor: Predictor, source: Any) -> None:
+    words = f"<{type(source).__name__}>: expected a path, an encoded file's bytes, a PIL image or"
+    for call in (predictor, lambda one: predictor.predict_batch([one]), load_scan):
+        with pytest.raises(ImageError, match=words):
+            call(source)
+
+
+def test_one_predictor_serves_many_threads(predictor: Predictor, scans: list[Path]) -> None:
+    expected = [predictor(path) for path in scans]
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(predictor, scans * 20))
+    for found, wanted in zip(results, expected * 20, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_other_sizes_in_its_multiples_work_and_others_are_refused(model: Path) -> None:
+    larger = Predictor(model, size=(48, 64), threads=1)
+    assert larger(np.zeros((10, 10), np.uint8)).shape == (10, 10)
+    with pytest.raises(ConfigError, match=r"tiny\.onnx: .*multiples of 16 .*found 40x32"):
+        Predictor(model, size=(40, 32))
+    with pytest.raises(ConfigError, match=r"tiny\.onnx: .*multiples of 16 .*found 20x32"):
+        larger.run(np.zeros((1, 3, 20, 32), np.float32))
+    with pytest.raises(ConfigError, match=r"inputs float32 \[N, 3, H, W\], found float64"):
+        larger.run(np.zeros((1, 3, 32, 32)))  # type: ignore[arg-type]
+
+
+def test_a_file_of_another_origin_runs_with_a_size(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    path = build_onnx(tmp_path / "foreign.onnx")
+    with pytest.raises(ModelError, match=r"foreign\.onnx: expected the input's size.*--size"):
+        Predictor(path)
+    assert Predictor(path, size=(20, 30), threads=1)(np.zeros((5, 6, 3), np.uint8)).shape == (5, 6)
+
+
+def test_a_fixed_size_needs_no_metadata_and_allows_no_other(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    path = build_onnx(tmp_path / "fixed.onnx", shape=(1, 3, 16, 24))
+    assert Predictor(path, threads=1).size == (16, 24)
+    with pytest.raises(ConfigError, match=r"fixed\.onnx: expected an input of 16x24, found 32x32"):
+        Predictor(path, size=(32, 32))
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "message"),
+    [
+        (("batch", 1, "height", "width"), 1, "one input"),
+        (("batch", 3), 1, "one input"),
+        (("batch", 3, "height", "width"), 2, "one output"),
+    ],
+)
+def test_another_input_or_output_is_refused(
+    build_onnx: ModelBuilder,
+    tmp_path: Path,
+    shape: tuple[int | str, ...],
+    channels: int,
+    message: str,
+) -> None:
+    path = build_onnx(tmp_path / "m.onnx", shape=shape, channels=channels)
+    with pytest.raises(ModelError, match=rf"m\.onnx: expected {message} float32 \[batch, "):
+        Predictor(path, size=(32, 32))
+
+
+def test_an_output_that_is_no_probability_is_refused(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    path = build_onnx(tmp_path / "logits.onnx", activation="Identity")
+    predictor = Predictor(path, size=(8, 8), threads=1)
+    with pytest.raises(ModelError, match=r"logits\.onnx: expected probabilities in \[0, 1\]"):
+        predictor(np.full((8, 8, 3), [0, 255, 0], np.uint8))
+
+
+def test_settings_out_of_range_are_refused(model: Path) -> None:
+    with pytest.raises(ConfigError, match="expected 1 to 256 threads"):
+        Predictor(model, threads=0)
+    with pytest.raises(ConfigError, match="found 9999"):
+        Predictor(model, threads=9999)
+    with pytest.raises(ConfigError, match="batch of at least one"):
+        Predictor(model, batch_size=0)
+    for concurrency in (0, 3):
+        with pytest.raises(ConfigError, match=f"as threads, 2, found {concurrency}"):
+            Predictor(model, threads=2, concurrency=concurrency)
+    with pytest.raises(ConfigError, match=r"providers: .*found NoSuchProvider"):
+        Predictor(model, providers=["NoSuchProvider"])
