@@ -2,7 +2,7 @@
 
 import click
 
-from bench.backends.cli import peers
+from bench.backends.cli import backends
 from bench.measure.cli import measure
 from bench.sweep.cli import sweep
 from runtime.cli.shell import Group
@@ -29,5 +29,5 @@ def main() -> None:
 
 
 main.add_command(measure)
-main.add_command(peers)
+main.add_command(backends)
 main.add_command(sweep)

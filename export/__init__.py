@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from export.conversion import convert, count_macs
     from export.ensemble import export_ensemble
     from export.inspection.file import Inspection, inspect
-    from export.localisation import LayerDifference, first_difference
+    from export.localization import LayerDifference, first_difference
     from export.onnx_export import ExportResult, export_checkpoint, find_checkpoints
     from export.parity import Case, Expected, certify, expect, make_cases
 
@@ -36,7 +36,7 @@ __getattr__ = lazily(
         "export.conversion": ("convert", "count_macs"),
         "export.ensemble": ("export_ensemble",),
         "export.inspection.file": ("Inspection", "inspect"),
-        "export.localisation": ("LayerDifference", "first_difference"),
+        "export.localization": ("LayerDifference", "first_difference"),
         "export.onnx_export": ("ExportResult", "export_checkpoint", "find_checkpoints"),
         "export.parity": ("Case", "Expected", "certify", "expect", "make_cases"),
     },

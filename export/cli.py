@@ -16,7 +16,7 @@ from runtime.cli.shell import (
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportResult
-    from export.variants.variants import Optimisation, Precision
+    from export.variants.variants import Optimization, Precision
 
 
 @click.command(cls=Command)
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--optimize",
-    "optimisation",
+    "optimization",
     type=click.Choice(["winograd"]),
     help="winograd: 3x3 convolutions by minimal filtering, for the one size that the network was "
     "trained at. Only where that is faster on this machine.",
@@ -54,7 +54,7 @@ def main(
     out: Path | None,
     ensemble: bool,
     precision: "Precision",
-    optimisation: "Optimisation | None",
+    optimization: "Optimization | None",
     data: Path | None,
     threads: int | None,
 ) -> None:
@@ -71,8 +71,8 @@ def main(
     from export.onnx_export import default_output, export_checkpoint, find_checkpoints
     from train.checkpoint import BEST
 
-    if optimisation is not None and precision != "fp32":
-        raise click.UsageError(f"--optimize {optimisation} needs --precision fp32")
+    if optimization is not None and precision != "fp32":
+        raise click.UsageError(f"--optimize {optimization} needs --precision fp32")
     chosen = [path / BEST if path.is_dir() else path for path in checkpoints]
     if ensemble:
         if out is None:
@@ -82,7 +82,7 @@ def main(
             out,
             data=data,
             precision=precision,
-            optimisation=optimisation,
+            optimization=optimization,
             threads=threads,
             on_step=_tell,
         )
@@ -91,13 +91,13 @@ def main(
     if out is not None and len(chosen) != 1:
         raise click.UsageError("--out needs a single CHECKPOINT, or --ensemble")
     for checkpoint in chosen or find_checkpoints(ARTIFACTS):
-        output = out or default_output(checkpoint, precision, optimisation)
+        output = out or default_output(checkpoint, precision, optimization)
         result = export_checkpoint(
             checkpoint,
             output,
             data=data,
             precision=precision,
-            optimisation=optimisation,
+            optimization=optimization,
             threads=threads,
             on_step=_tell,
         )
@@ -122,7 +122,9 @@ def _report(result: "ExportResult") -> str:
     if conversion is None:
         return lines
     timing = conversion.timing
-    kept = "".join(f"\n  as it was: {layer.name}, {layer.reason}" for layer in conversion.kept)
+    kept = "".join(
+        f"\n  as it was: {layer.name}, {layer.reason}" for layer in conversion.unconverted
+    )
     return (
         f"{lines}\n  {conversion.method}: "
         f"{result.file.file_bytes / conversion.plain_bytes:.1%} of the float32 file's size, "

@@ -124,7 +124,7 @@ def count_macs(network: nn.Module, size: int) -> int:
     """Return the multiply-accumulate operations of one image of `size` x `size`.
 
     Counted by PyTorch (`torch.utils.flop_counter`, two operations each): convolutions and matrix
-    products alone, as normalisation, activations and pooling come to well under one per cent.
+    products alone, as normalization, activations and pooling come to well under one per cent.
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, size, size))
@@ -135,7 +135,7 @@ def _name_nodes(model: onnx.ModelProto) -> None:
     """Name each node LAYER/OPERATOR, numbered from the second of a name on.
 
     The layer is what PyTorch's exporter notes: the path of the innermost module; a batch
-    normalisation that was folded into a convolution gives its name to the convolution.
+    normalization that was folded into a convolution gives its name to the convolution.
     """
     seen: dict[str, int] = {}
     for node in model.graph.node:

@@ -39,7 +39,7 @@ def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metada
         training=TrainingInfo(
             data_name=checkpoint.data.name,
             data_sha256=checkpoint.data.sha256,
-            data_licence=checkpoint.data.licence,
+            data_license=checkpoint.data.license,
             images=checkpoint.data.images,
             masks=config.masks,
             epochs=config.epochs,
@@ -47,7 +47,7 @@ def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metada
             batch_size=config.batch_size,
             learning_rate=config.learning_rate,
             seed=config.seed,
-            optimiser="Adam",
+            optimizer="Adam",
             loss=LOSSES[config.loss].title,
             validation={
                 "loss": row.valid_loss,
@@ -63,7 +63,7 @@ def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metada
         else EncoderInfo(
             weights.source,
             weights.sha256,
-            weights.licence,
+            weights.license,
             frozen=config.freeze_encoder and not unfrozen,
         ),
     )

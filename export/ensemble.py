@@ -8,7 +8,7 @@ import torch
 
 from export.description import describe_ensemble, describe_network
 from export.onnx_export import ExportResult, comparison_data, silent
-from export.variants.variants import Optimisation, Precision, ending
+from export.variants.variants import Optimization, Precision, ending
 from export.writing import Order, write_networks
 from runtime.core.errors import ConfigError
 from runtime.core.machine import available_cores
@@ -23,7 +23,7 @@ def export_ensemble(
     *,
     data: str | Path | None = None,
     precision: Precision = "fp32",
-    optimisation: Optimisation | None = None,
+    optimization: Optimization | None = None,
     threads: int | None = None,
     on_step: Callable[[str], None] = silent,
 ) -> ExportResult:
@@ -33,13 +33,13 @@ def export_ensemble(
         checkpoints: at least two, of different networks that were trained at one size, with masks
             of one kind.
         data: by default what the first network was trained on.
-        data, precision, optimisation, threads, on_step: as for one checkpoint.
+        data, precision, optimization, threads, on_step: as for one checkpoint.
 
     Raises:
         ConfigError: the networks do not belong into one file.
         CheckpointError, DataError, ParityError, OutputError: as for one checkpoint.
     """
-    ending(precision, optimisation)
+    ending(precision, optimization)
     sources, target = [Path(checkpoint) for checkpoint in checkpoints], Path(output)
     if len(sources) < 2:
         raise ConfigError(f"{target}: expected at least two networks, found {len(sources)}")
@@ -64,7 +64,7 @@ def export_ensemble(
         dataset=comparison_data(sources[0], loaded[0], data),
         masks=loaded[0].config.masks,
         precision=precision,
-        optimisation=optimisation,
+        optimization=optimization,
         threads=threads or available_cores(),
         on_step=on_step,
     )

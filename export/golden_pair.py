@@ -16,7 +16,7 @@ from train.network import UNet
 _HEADS = 8
 _LEAST_TOLERANCE = 1e-5
 _MARGIN = 4.0
-"""Times the difference between optimised and not: other processors round at other places."""
+"""Times the difference between optimized and not: other processors round at other places."""
 
 
 def choose_scan(model: onnx.ModelProto, spec: InputSpec, threads: int) -> bytes:
@@ -53,16 +53,16 @@ def own_pair(scan: bytes, model: onnx.ModelProto, spec: InputSpec, *, threads: i
     """Return the pair of a scan and what a graph gives for it, computed node by node as it stands.
 
     For graphs that are not meant to give their networks' own numbers. The tolerance is four times
-    the differences that ONNX Runtime's optimisations make here, and at least 1e-5: where 8 bits
+    the differences that ONNX Runtime's optimizations make here, and at least 1e-5: where 8 bits
     round to the one side or the other, single pixels may change much, their mean does not.
     """
     inputs = {INPUT_NAME: to_input(load_scan(scan, (spec.height, spec.width)).pixels)[None]}
     content = model.SerializeToString()
-    (plain,), (optimised,) = (
-        open_session(content, threads, optimised=optimised).run([OUTPUT_NAME], inputs)
-        for optimised in (False, True)
+    (plain,), (optimized,) = (
+        open_session(content, threads, optimized=optimized).run([OUTPUT_NAME], inputs)
+        for optimized in (False, True)
     )
-    differences = np.abs(plain.astype(np.float64) - optimised)
+    differences = np.abs(plain.astype(np.float64) - optimized)
     largest, mean = (
         max(_LEAST_TOLERANCE, _MARGIN * float(value))
         for value in (differences.max(), differences.mean())
@@ -71,5 +71,5 @@ def own_pair(scan: bytes, model: onnx.ModelProto, spec: InputSpec, *, threads: i
         scan,
         plain[0, 0],
         tolerance=Difference(largest, mean),
-        reference="ONNX Runtime without optimisations",
+        reference="ONNX Runtime without optimizations",
     )

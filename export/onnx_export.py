@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.description import describe_network
-from export.variants.variants import Optimisation, Precision, ending
+from export.variants.variants import Optimization, Precision, ending
 from export.writing import Order, write_networks
 from runtime.core.errors import CheckpointError, DataError, ModelError
 from runtime.core.machine import available_cores
@@ -45,14 +45,14 @@ def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
 
 
 def default_output(
-    checkpoint: Path, precision: Precision = "fp32", optimisation: Optimisation | None = None
+    checkpoint: Path, precision: Precision = "fp32", optimization: Optimization | None = None
 ) -> Path:
     """Return the file that a checkpoint is exported to: RUN.onnx beside the folder RUN.
 
     Other forms are RUN-fp16.onnx, RUN-int8.onnx and RUN-winograd.onnx. Raises ConfigError where
     there is no such form.
     """
-    name = f"{checkpoint.resolve().parent.name}{ending(precision, optimisation)}.onnx"
+    name = f"{checkpoint.resolve().parent.name}{ending(precision, optimization)}.onnx"
     return checkpoint.parent.parent / name
 
 
@@ -66,7 +66,7 @@ def export_checkpoint(
     *,
     data: str | Path | None = None,
     precision: Precision = "fp32",
-    optimisation: Optimisation | None = None,
+    optimization: Optimization | None = None,
     threads: int | None = None,
     on_step: Callable[[str], None] = silent,
 ) -> ExportResult:
@@ -77,7 +77,7 @@ def export_checkpoint(
             train split calibrates INT8; by default what the network was trained on.
         precision: of the weights; "int8" is that of the activations too. Lower ones than float32
             are judged by pooled soft IoU on the valid split.
-        optimisation: "winograd" computes 3x3 convolutions by minimal filtering, for the one size
+        optimization: "winograd" computes 3x3 convolutions by minimal filtering, for the one size
             that the network was trained at, where that is faster on this machine; fp32 alone.
         threads: of ONNX Runtime in the comparison.
         on_step: told what is being done.
@@ -87,10 +87,10 @@ def export_checkpoint(
         ConfigError: there is no such form of it.
         DataError: the data set cannot be read.
         ParityError: the file would not compute what the network computes, would cost too much
-            accuracy, or an optimisation would not be faster; none is written.
+            accuracy, or an optimization would not be faster; none is written.
         OutputError: the file cannot be written.
     """
-    ending(precision, optimisation)
+    ending(precision, optimization)
     source, target = Path(checkpoint), Path(output)
     loaded = load_checkpoint(source)
     network = build_network(loaded, source)
@@ -100,7 +100,7 @@ def export_checkpoint(
         dataset=comparison_data(source, loaded, data),
         masks=loaded.config.masks,
         precision=precision,
-        optimisation=optimisation,
+        optimization=optimization,
         threads=threads or available_cores(),
         on_step=on_step,
     )

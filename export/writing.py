@@ -11,12 +11,12 @@ from export.card import model_card
 from export.conversion import convert
 from export.file import write_model
 from export.golden_pair import choose_scan, exact_pair, own_pair
-from export.localisation import first_difference
+from export.localization import first_difference
 from export.parity import TOLERANCE, Case, DifferenceError, certify, expect, make_cases
 from export.sessions import open_session
 from export.variants.effect import Effect, EffectMeter
 from export.variants.variants import (
-    Optimisation,
+    Optimization,
     Precision,
     Variant,
     half_variant,
@@ -51,7 +51,7 @@ class Order:
     dataset: Dataset
     masks: MaskKind
     precision: Precision
-    optimisation: Optimisation | None
+    optimization: Optimization | None
     threads: int
     on_step: Callable[[str], None]
 
@@ -85,7 +85,7 @@ def write_networks(order: Order, target: Path) -> OnnxFile:
     except DifferenceError as error:
         raise ParityError(f"{error}{_where(order, plain, error)}; no file was written") from error
     scan = choose_scan(plain, spec, order.threads)
-    if order.precision == "fp32" and order.optimisation is None:
+    if order.precision == "fp32" and order.optimization is None:
         golden = exact_pair(scan, order.networks, spec, tolerance=TOLERANCE)
         file = write_model(target, plain, replace(order.metadata, parity=parity), golden)
         write_text(card_path(target), model_card(file))
@@ -140,7 +140,7 @@ def _where(order: Order, plain: onnx.ModelProto, error: DifferenceError) -> str:
 
 def _variants(order: Order, plain: onnx.ModelProto) -> Iterator[Variant]:
     spec = order.metadata.input
-    if order.optimisation == "winograd":
+    if order.optimization == "winograd":
         yield winograd_variant(plain, spec)
     elif order.precision == "fp16":
         yield half_variant(plain, spec)
@@ -160,7 +160,7 @@ def _judged(order: Order, plain: onnx.ModelProto) -> tuple[Variant, Effect]:
     Raises:
         ParityError: none does, or one that is there for its speed is not faster.
     """
-    spec, form = order.metadata.input, order.optimisation or order.precision
+    spec, form = order.metadata.input, order.optimization or order.precision
     valid = order.dataset.split("valid")
     meter = EffectMeter(plain, valid, (spec.height, spec.width), order.masks, order.threads)
     found = "no layer that is worth it"
@@ -194,7 +194,7 @@ def _conversion(
         plain_digest=effect.plain_digest,
         plain_bytes=effect.plain_bytes,
         calibration=variant.calibration,
-        kept=variant.kept,
+        unconverted=variant.kept,
         max_difference=_largest_difference(plain, variant.model, cases, order.threads),
         judged_on=f"{len(valid.samples)} images of {order.dataset.name}, valid",
         soft_iou_before=effect.soft_iou_before,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UseError,
     )
     from runtime.data.audit import Audit, LinkRule, audit_dataset
-    from runtime.data.audit_summary import AuditSummary, summarise
+    from runtime.data.audit_summary import AuditSummary, summarize
     from runtime.data.check import CheckReport, SplitSummary, check_dataset
     from runtime.data.coco import Dataset, Split, read_dataset
     from runtime.data.grouped_split import GroupedSplit, split_by_group, write_split
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from runtime.model.overlay import draw_overlay
     from runtime.model.predictor import Predictor, concurrency_for
     from runtime.model.verification import Check, Verification, verify
-    from runtime.scoring.baselines import evaluate_floors
+    from runtime.scoring.baselines import evaluate_baselines
     from runtime.scoring.comparison import Bootstrap, Comparison, Difference, Interval, compare
     from runtime.scoring.evaluation import Averages, Evaluation, SampleSums, evaluate
     from runtime.scoring.results import EvaluationReport, write_report, write_samples
@@ -116,7 +116,7 @@ __all__ = [
     "draw_overlay",
     "ensure_phantom",
     "evaluate",
-    "evaluate_floors",
+    "evaluate_baselines",
     "load_scan",
     "make_phantom",
     "manifest_sha256",
@@ -128,7 +128,7 @@ __all__ = [
     "scores",
     "split_by_group",
     "spread",
-    "summarise",
+    "summarize",
     "thresholded_sums",
     "to_input",
     "verify",
@@ -141,7 +141,7 @@ __getattr__ = lazily(
     __name__,
     {
         "runtime.data.audit": ("Audit", "LinkRule", "audit_dataset"),
-        "runtime.data.audit_summary": ("AuditSummary", "summarise"),
+        "runtime.data.audit_summary": ("AuditSummary", "summarize"),
         "runtime.scoring.comparison": (
             "Bootstrap",
             "Comparison",
@@ -171,7 +171,7 @@ __getattr__ = lazily(
             "UseError",
         ),
         "runtime.scoring.evaluation": ("Averages", "Evaluation", "SampleSums", "evaluate"),
-        "runtime.scoring.baselines": ("evaluate_floors",),
+        "runtime.scoring.baselines": ("evaluate_baselines",),
         "runtime.data.images": ("Scan", "load_scan", "to_input"),
         "runtime.data.manifest": ("manifest_sha256",),
         "runtime.model.metadata": ("Metadata", "Parity"),

@@ -148,7 +148,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Summarise one metric over images."""
+    """Summarize one metric over images."""
     array = np.asarray(values, np.float64)
     valid = array[~np.isnan(array)]
     if valid.size == 0:

@@ -80,10 +80,10 @@ def test_an_image_that_cannot_be_read(model: Path, tmp_path: Path, name: str) ->
 
 
 def picture_of(kind: str) -> Image.Image:
-    grey = np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8)
-    rgb = Image.fromarray(np.stack([grey, 255 - grey, grey // 2], axis=2))
+    gray = np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8)
+    rgb = Image.fromarray(np.stack([gray, 255 - gray, gray // 2], axis=2))
     pictures = {
-        "16-bit": lambda: Image.fromarray(grey.astype(np.uint16) * 257),
+        "16-bit": lambda: Image.fromarray(gray.astype(np.uint16) * 257),
         "palette": lambda: rgb.quantize(64),
         "RGBA": lambda: Image.merge("RGBA", (*rgb.split(), Image.new("L", rgb.size, 255))),
         "1x1": lambda: rgb.resize((1, 1)),
@@ -182,12 +182,12 @@ def test_onnx_files_that_cannot_be_run(
 ) -> None:
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(model.read_bytes()[:-100])
-    grey = build_onnx(tmp_path / "grey.onnx", shape=("batch", 1, "height", "width"))
+    gray = build_onnx(tmp_path / "gray.onnx", shape=("batch", 1, "height", "width"))
     classes = build_onnx(tmp_path / "classes.onnx", channels=5)
     external = build_onnx(tmp_path / "external.onnx", external=True)
     for path, words in (
         (cut, "expected a complete ONNX file"),
-        (grey, "expected one input float32 [batch, 3, height, width]"),
+        (gray, "expected one input float32 [batch, 3, height, width]"),
         (classes, "expected one output float32 [batch, 1, height, width]"),
         (external, "points to external data"),
         (tmp_path / "none.onnx", "no such file"),
@@ -305,8 +305,8 @@ def test_a_result_does_not_replace_what_it_is_about(model: Path, data: Path) -> 
         (seg_bench, (network, "--json", network, *out)),
         (seg_bench, (network, "--data", data, "--json", coco, *out)),
         (seg_bench, (network, "--evaluation", evaluation, "--json", evaluation, *out)),
-        (seg_bench, ("peers", network, "--json", network)),
-        (seg_bench, ("peers", network, "--markdown", network)),
+        (seg_bench, ("backends", network, "--json", network)),
+        (seg_bench, ("backends", network, "--markdown", network)),
         (seg_bench, ("sweep", "--data", data, "--json", scan, *out)),
     ):
         assert_one_sentence(run(command, *arguments), "expected another file than the input")
@@ -329,7 +329,7 @@ def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) 
 
 
 def test_an_evaluation_tells_of_defects_in_the_annotations(model: Path, data: Path) -> None:
-    arguments = (model, "--data", data, "--no-floors")
+    arguments = (model, "--data", data, "--no-baselines")
     assert "left out of the masks" not in run(seg_eval, *arguments).output
     edit_coco(data, lambda coco: coco["annotations"][0].update(bbox=[1, 2, float("nan"), 4]))
     result = data / "result.json"

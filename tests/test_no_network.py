@@ -72,7 +72,8 @@ def test_an_attempt_is_seen(attempt: str) -> None:
     """Else the tests below would pass whatever a command does."""
     ran = run(
         "-c",
-        f"from tests.support.no_network import refuse_network; refuse_network(); {attempt}; print(1)",
+        "from tests.support.no_network import refuse_network; refuse_network()\n"
+        f"{attempt}\nprint(1)",
     )
     if sys.platform != "linux" and "urlopen" not in attempt:
         pytest.skip("only Linux sees what does not go through Python's audit hooks")
@@ -138,7 +139,8 @@ def test_onnx_runtime_is_told_to_send_nothing_before_it_is_loaded(package: str) 
 def test_a_predictor_that_lives_longer_reaches_no_network(model: Path) -> None:
     """ONNX Runtime's telemetry begins nine seconds after its import, in a thread of its own."""
     code = (
-        "import numpy, time; from tests.support.no_network import refuse_network; refuse_network()\n"
+        "import numpy, time\n"
+        "from tests.support.no_network import refuse_network; refuse_network()\n"
         "from runtime import Predictor\n"
         f"Predictor({str(model)!r}, threads=1)(numpy.zeros((64, 64, 3), numpy.uint8))\n"
         "time.sleep(12)"

@@ -30,13 +30,13 @@ class DataFacts:
     Attributes:
         name: of the data set's folder.
         sha256: of its manifest, train and valid (`runtime.manifest_sha256`).
-        licence: as the COCO file states it.
+        license: as the COCO file states it.
         images: images a split.
     """
 
     name: str
     sha256: str
-    licence: str | None
+    license: str | None
     images: dict[str, int]
 
 
@@ -47,9 +47,9 @@ class Checkpoint:
     Attributes:
         history: a row for each epoch that led here.
         weights: the network's state dictionary.
-        optimiser, scheduler: their state dictionaries; None in a checkpoint kept for export.
+        optimizer, scheduler: their state dictionaries; None in a checkpoint kept for export.
         steps: of the epoch after those in `history`, where the run was stopped in the middle of it;
-            the weights, the optimiser and the scheduler are those after these steps.
+            the weights, the optimizer and the scheduler are those after these steps.
     """
 
     config: TrainConfig
@@ -58,7 +58,7 @@ class Checkpoint:
     versions: dict[str, str]
     history: tuple[EpochRow, ...]
     weights: dict[str, Tensor]
-    optimiser: dict[str, Any] | None
+    optimizer: dict[str, Any] | None
     scheduler: dict[str, Any] | None
     steps: EpochSteps | None = None
 
@@ -90,7 +90,7 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> memoryview:
         "versions": dict(checkpoint.versions),
         "history": [to_dict(row) for row in checkpoint.history],
         "weights": checkpoint.weights,
-        "optimiser": checkpoint.optimiser,
+        "optimizer": checkpoint.optimizer,
         "scheduler": checkpoint.scheduler,
         "steps": None
         if steps is None
@@ -131,9 +131,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
-    history, weights, versions, encoder, optimiser, scheduler = (
+    history, weights, versions, encoder, optimizer, scheduler = (
         content.get(name)
-        for name in ("history", "weights", "versions", "encoder_weights", "optimiser", "scheduler")
+        for name in ("history", "weights", "versions", "encoder_weights", "optimizer", "scheduler")
     )
     if not isinstance(history, list) or not isinstance(weights, dict):
         raise CheckpointError(f"{where}: expected a history and weights, found neither or one")
@@ -143,8 +143,8 @@ def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
         isinstance(text, str) for pair in versions.items() for text in pair
     ):
         raise CheckpointError(f"{where}: expected versions by name, found something else")
-    if not all(isinstance(state, dict | None) for state in (optimiser, scheduler)):
-        raise CheckpointError(f"{where}: expected states of the optimiser, found something else")
+    if not all(isinstance(state, dict | None) for state in (optimizer, scheduler)):
+        raise CheckpointError(f"{where}: expected states of the optimizer, found something else")
 
     def record(kind: Any, value: object, name: str) -> Any:
         return from_dict(kind, value, where=f"{where}: {name}", error=CheckpointError)
@@ -158,7 +158,7 @@ def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
         versions=versions,
         history=tuple(record(EpochRow, row, "history") for row in history),
         weights=weights,
-        optimiser=optimiser,
+        optimizer=optimizer,
         scheduler=scheduler,
         steps=_steps(content.get("steps"), where),
     )

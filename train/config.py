@@ -29,7 +29,7 @@ class TrainConfig:
         patience: epochs without a lower validation loss after which the learning rate is
             multiplied by `decay`.
         encoder_weights: for a pretrained encoder: "imagenet", "none", or a path.
-        freeze_encoder: the encoder takes no gradient and keeps its batch normalisation, up to
+        freeze_encoder: the encoder takes no gradient and keeps its batch normalization, up to
             `unfreeze_epoch`.
         precision: "auto" is bf16 on a CUDA device that has it, else float32.
         channels_last: keep tensors as [N, H, W, C] in memory.

@@ -14,10 +14,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class DoubleConv(nn.Sequential):
-    """Two 3x3 convolutions, each followed by batch normalisation and ReLU; the size stays."""
+    """Two 3x3 convolutions, each followed by batch normalization and ReLU; the size stays."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        # The convolutions carry no bias: batch normalisation would subtract it again.
+        # The convolutions carry no bias: batch normalization would subtract it again.
         super().__init__(
             nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
@@ -28,7 +28,7 @@ class DoubleConv(nn.Sequential):
         )
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """(x - mean) / std per channel, so that nothing outside the network has to know of it."""
 
     mean: Tensor
@@ -40,7 +40,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalise [N, C, H, W]."""
+        """Normalize [N, C, H, W]."""
         return (images - self.mean) / self.std
 
 
@@ -101,7 +101,7 @@ class TorchvisionEncoder(Encoder):
 
         super().__init__()
         self.model = model
-        self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
+        self.normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
         self.backbone = get_model(model, weights=None)
 
 
@@ -124,7 +124,7 @@ class ResNetEncoder(TorchvisionEncoder):
     def forward(self, images: Tensor) -> list[Tensor]:
         """See `Encoder`."""
         net = self.backbone
-        stem = net.relu(net.bn1(net.conv1(self.normalise(images))))
+        stem = net.relu(net.bn1(net.conv1(self.normalize(images))))
         features = [stem, net.layer1(net.maxpool(stem))]
         for layer in (net.layer2, net.layer3, net.layer4):
             features.append(layer(features[-1]))
@@ -161,7 +161,7 @@ class SwinEncoder(TorchvisionEncoder):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """See `Encoder`."""
-        hidden = self.normalise(images)
+        hidden = self.normalize(images)
         features = []
         for index, part in enumerate(self.backbone.features):
             hidden = part(hidden)

@@ -68,7 +68,7 @@ class EpochMeans:
 def train_epoch(
     network: UNet,
     objective: Objective,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     batches: Batches,
     config: TrainConfig,
     epoch: int,
@@ -117,9 +117,9 @@ def train_epoch(
         if config.augment:
             images, masks = augment(images, masks)
         loss, image_sums = objective(images, masks)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         losses.extend(loss)
         sums.append(image_sums)
         tell(losses.known())
@@ -163,10 +163,10 @@ def validate(
             return None
     done = torch.stack(losses).cpu()
     _check_finite(done.tolist(), order, batches.names, f"validation of epoch {epoch}")
-    return summarise(done, torch.cat(sums), config)
+    return summarize(done, torch.cat(sums), config)
 
 
-def summarise(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
+def summarize(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
     """Return the means of a whole pass: from each batch's loss, and sums as in `EpochSteps`."""
     images = [scores(PixelSums(config.size**2, *row)) for row in sums.tolist()]
     # Every batch but the last is full.

@@ -73,10 +73,10 @@ def draw_curves(path: Path, history: Sequence[EpochRow], title: str) -> None:
         ("recall", "soft recall"),
     )
     for axes, (name, label) in zip(figure.subplots(2, 2).flat, panels, strict=True):
-        for split, colour in (("train", "tab:blue"), ("valid", "tab:orange")):
+        for split, color in (("train", "tab:blue"), ("valid", "tab:orange")):
             values = [getattr(row, f"{split}_{name}") for row in history]
-            axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=split)
-        axes.axvline(best, color="grey", linestyle=":", linewidth=1, label="lowest valid loss")
+            axes.plot(epochs, values, color=color, marker="o", markersize=3, label=split)
+        axes.axvline(best, color="gray", linestyle=":", linewidth=1, label="lowest valid loss")
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

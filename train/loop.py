@@ -14,7 +14,7 @@ from runtime.data.manifest import manifest_sha256
 from train.checkpoint import BEST, LAST, Checkpoint, DataFacts
 from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split
-from train.epoch import EpochSteps, Progress, summarise, train_epoch, validate
+from train.epoch import EpochSteps, Progress, summarize, train_epoch, validate
 from train.history import EpochRow
 from train.memory import kept_memory
 from train.objective import make_objective
@@ -85,7 +85,7 @@ def train_network(
     data = DataFacts(
         dataset.name,
         manifest_sha256(splits),
-        dataset.licence,
+        dataset.license,
         {split.name: len(split.samples) for split in splits},
     )
     with locked(out), repeatable(config, device), kept_memory():
@@ -102,7 +102,7 @@ def train_network(
         decoded = _decode(splits, config, cache, out, listener, stop)
         train, valid = (Batches(split, config.batch_size, device) for split in decoded)
 
-        network, optimiser = state.network, state.optimiser
+        network, optimizer = state.network, state.optimizer
         objective = make_objective(network, config, device, dtype)
 
         def checkpoint(steps: EpochSteps | None = None) -> Checkpoint:
@@ -113,7 +113,7 @@ def train_network(
                 versions=installed_versions("torch", "torchvision", "numpy", "pillow"),
                 history=history,
                 weights=network.state_dict(),
-                optimiser=optimiser.state_dict(),
+                optimizer=optimizer.state_dict(),
                 scheduler=state.scheduler.state_dict(),
                 steps=steps,
             )
@@ -123,9 +123,9 @@ def train_network(
                 seed_epoch(config.seed, epoch)
                 if epoch == config.unfreeze_epoch:
                     unfreeze(state, config.unfreeze_learning_rate)
-            rate = optimiser.param_groups[0]["lr"]
+            rate = optimizer.param_groups[0]["lr"]
             steps = train_epoch(
-                network, objective, optimiser, train, config, epoch, listener,
+                network, objective, optimizer, train, config, epoch, listener,
                 begun=begun, stop=stop,
             )  # fmt: skip
             begun = None
@@ -140,7 +140,7 @@ def train_network(
                     f"{epoch}, where it can be resumed"
                 )
             state.scheduler.step(valid_pass.loss)
-            train_pass = summarise(steps.losses, steps.sums, config)
+            train_pass = summarize(steps.losses, steps.sums, config)
             row = EpochRow(
                 epoch=epoch,
                 learning_rate=rate,

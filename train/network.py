@@ -61,16 +61,16 @@ class UNet(nn.Module):
         return self.encoder.dynamic_size
 
     def freeze_encoder(self) -> None:
-        """Stop the encoder's gradients and keep its batch normalisation in eval mode."""
+        """Stop the encoder's gradients and keep its batch normalization in eval mode."""
         self.encoder_frozen = self._keeps_statistics = True
         self.encoder.requires_grad_(False)
         self.encoder.eval()
 
     def unfreeze_encoder(self) -> None:
-        """Let a frozen encoder be trained from now on, all but its normalisation's statistics.
+        """Let a frozen encoder be trained from now on, all but its normalization's statistics.
 
-        Batch normalisation goes on with the running mean and variance of the encoder's weights, its
-        factors and offsets are trained. The decoder has learned on features that were normalised
+        Batch normalization goes on with the running mean and variance of the encoder's weights, its
+        factors and offsets are trained. The decoder has learned on features that were normalized
         so; with each batch's own statistics they would change at one blow, and be noisy where a
         batch is small.
         """

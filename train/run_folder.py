@@ -33,7 +33,7 @@ class RunFolder:
         history = checkpoint.history
         # The best goes first: a run killed between the two repeats the epoch, best and all.
         if checkpoint.steps is None and best_epoch(history) is history[-1]:
-            contents[BEST] = checkpoint_bytes(replace(checkpoint, optimiser=None, scheduler=None))
+            contents[BEST] = checkpoint_bytes(replace(checkpoint, optimizer=None, scheduler=None))
         contents[LAST] = checkpoint_bytes(checkpoint)
         # `last.pt` first: without it nothing of the rest is taken for a run.
         earlier = (LAST, BEST, HISTORY, CURVES) if self._new else ()

@@ -1,4 +1,4 @@
-"""What a run starts from: device, seeds, network, optimiser, and an interrupted run to go on."""
+"""What a run starts from: device, seeds, network, optimizer, and an interrupted run to go on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +25,14 @@ class RunState:
     """What changes from step to step of a run, and where its encoder's weights are from."""
 
     network: UNet
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     scheduler: ReduceLROnPlateau
     encoder_weights: EncoderWeights | None
 
     @property
     def trained_parameters(self) -> int:
-        """How many parameters the optimiser moves."""
-        return sum(p.numel() for group in self.optimiser.param_groups for p in group["params"])
+        """How many parameters the optimizer moves."""
+        return sum(p.numel() for group in self.optimizer.param_groups for p in group["params"])
 
 
 def choose_device(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
@@ -88,15 +88,15 @@ def begin(config: TrainConfig, device: torch.device) -> RunState:
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=config.learning_rate)
-    return RunState(network, optimiser, make_scheduler(optimiser, config), record)
+    optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
+    return RunState(network, optimizer, make_scheduler(optimizer, config), record)
 
 
-def make_scheduler(optimiser: torch.optim.Optimizer, config: TrainConfig) -> ReduceLROnPlateau:
+def make_scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig) -> ReduceLROnPlateau:
     """Return what lowers the learning rates after `patience` epochs without a lower loss."""
     # PyTorch acts on the epoch after `patience` bad ones, the study's protocol on the last of them.
     return ReduceLROnPlateau(
-        optimiser, factor=config.decay, patience=config.patience - 1, threshold=0.0
+        optimizer, factor=config.decay, patience=config.patience - 1, threshold=0.0
     )
 
 
@@ -108,7 +108,7 @@ def unfreeze(state: RunState, learning_rate: float) -> None:
     """
     state.network.unfreeze_encoder()
     encoder = list(state.network.encoder.parameters())
-    state.optimiser.add_param_group({"params": encoder, "lr": learning_rate})
+    state.optimizer.add_param_group({"params": encoder, "lr": learning_rate})
 
 
 def go_on(
@@ -127,7 +127,7 @@ def go_on(
     if 0 < config.unfreeze_epoch <= last.begun:
         unfreeze(state, config.unfreeze_learning_rate)
     load_weights(state.network, last.weights, path)
-    state.optimiser.load_state_dict(last.optimiser or {})
+    state.optimizer.load_state_dict(last.optimizer or {})
     state.scheduler.load_state_dict(last.scheduler or {})
     if last.steps is not None:
         try:

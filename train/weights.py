@@ -21,13 +21,13 @@ class EncoderWeights:
         source: what the file's metadata says, or its name.
         sha256: of the file; empty for torchvision's own, whose hash torchvision checks.
         stride_in_1x1: whether the network is ResNet v1, with its strides on the 1x1 convolutions.
-        licence: what the file's metadata says under `licence` or `license`.
+        license: what the file's metadata says under `license` or `license`.
     """
 
     source: str
     sha256: str
     stride_in_1x1: bool
-    licence: str | None = None
+    license: str | None = None
 
 
 def load_encoder_weights(encoder: TorchvisionEncoder, choice: str) -> EncoderWeights:
@@ -114,8 +114,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], EncoderWeights]:
         raise CheckpointError(f"{path}: expected a dictionary of tensors, found something else")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     strides = metadata.get("stride_in_1x1", "false").lower() == "true"
-    licence = metadata.get("licence", metadata.get("license"))
-    return state, EncoderWeights(metadata.get("source", path.name), digest, strides, licence)
+    terms = metadata.get("license", metadata.get("licence"))
+    return state, EncoderWeights(metadata.get("source", path.name), digest, strides, terms)
 
 
 def _check(choice: str, model: str, state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

@@ -1,14 +1,14 @@
-"""What a peer is: who opens the network, and what has to be installed for it."""
+"""What a backend is: who opens the network, and what has to be installed for it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 REFERENCE = "onnxruntime"
-"""The peer that the others are compared with, in numbers and in time."""
+"""The backend that the others are compared with, in numbers and in time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class Backend:
     """A runtime of the same network.
 
     Attributes:
@@ -25,7 +25,7 @@ class Peer:
     entry: str
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
-    extra: str = "peers"
+    extra: str = "backends"
     model: Path | None = None
 
 
@@ -34,14 +34,14 @@ class Job:
     """What a worker is asked to run.
 
     Attributes:
-        entry: the peer's.
+        entry: the backend's.
         model: the ONNX file.
         checkpoint: what it was exported from; None where that is not known.
         height, width: of the input.
         threads: of the computation.
         inputs: file of the prepared inputs, float32 [N, 3, H, W] (.npy).
         outputs: file that the probabilities go to, float32 [N, 1, H, W] (.npy).
-        folder: for what the peer converts, its own.
+        folder: for what the backend converts, its own.
     """
 
     entry: str
@@ -55,48 +55,48 @@ class Job:
     folder: str
 
 
-PEERS = (
-    Peer(
+BACKENDS = (
+    Backend(
         REFERENCE,
         "bench.backends.onnx_readers:open_onnxruntime",
         ("onnxruntime",),
         ("onnxruntime",),
     ),
-    Peer(
+    Backend(
         "predictor",
         "bench.backends.onnx_readers:open_predictor",
         ("onnxruntime",),
         ("seg-toolkit", "onnxruntime"),
     ),
-    Peer("pytorch", "bench.backends.pytorch:open_eager", ("torch",), ("torch",), "train"),
-    Peer(
+    Backend("pytorch", "bench.backends.pytorch:open_eager", ("torch",), ("torch",), "train"),
+    Backend(
         "pytorch-channels-last",
         "bench.backends.pytorch:open_channels_last",
         ("torch",),
         ("torch",),
         "train",
     ),
-    Peer(
+    Backend(
         "openvino",
         "bench.backends.onnx_readers:open_openvino",
         ("openvino",),
         ("openvino",),
     ),
-    Peer("mnn", "bench.backends.converters:open_mnn", ("MNN",), ("mnn",)),
-    Peer(
+    Backend("mnn", "bench.backends.converters:open_mnn", ("MNN",), ("mnn",)),
+    Backend(
         "mnn-without-winograd",
         "bench.backends.converters:open_mnn_without_winograd",
         ("MNN",),
         ("mnn",),
     ),
-    Peer("ncnn", "bench.backends.converters:open_ncnn", ("ncnn", "pnnx"), ("ncnn", "pnnx")),
+    Backend("ncnn", "bench.backends.converters:open_ncnn", ("ncnn", "pnnx"), ("ncnn", "pnnx")),
 )
 
 
-def form(path: Path) -> Peer:
-    """Return another form of the network, as `export-onnx` writes it, in ONNX Runtime called bare.
+def variant(path: Path) -> Backend:
+    """Return another variant of the network, run by ONNX Runtime without this toolkit.
 
     Its name is the file's.
     """
-    (reference,) = (peer for peer in PEERS if peer.name == REFERENCE)
+    (reference,) = (backend for backend in BACKENDS if backend.name == REFERENCE)
     return replace(reference, name=path.name, model=path)

@@ -1,10 +1,10 @@
-"""`seg-bench peers`: one network in several runtimes."""
+"""`seg-bench backends`: one network in several runtimes."""
 
 from pathlib import Path
 
 import click
 
-from bench.backends.backend import PEERS, REFERENCE, form
+from bench.backends.backend import BACKENDS, REFERENCE, variant
 from runtime.cli.shell import Command, json_option, progress, table, threads_option
 from runtime.cli.signals import stopping
 
@@ -18,19 +18,19 @@ from runtime.cli.signals import stopping
     help="A run's folder, or best.pt, that MODEL was exported from; for PyTorch.",
 )
 @click.option(
-    "--peer",
+    "--backend",
     "names",
     multiple=True,
-    type=click.Choice([peer.name for peer in PEERS]),
+    type=click.Choice([backend.name for backend in BACKENDS]),
     help=f"Repeat it; {REFERENCE} always takes part.  [default: all]",
 )
 @click.option(
-    "--form",
-    "forms",
+    "--variant",
+    "variants",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE.onnx",
-    help=f"Another form of MODEL, as export-onnx writes it, for {REFERENCE} too; repeat it.",
+    help=f"Another variant of MODEL, as export-onnx writes it, for {REFERENCE} too; repeat it.",
 )
 @click.option(
     "--size",
@@ -45,7 +45,7 @@ from runtime.cli.signals import stopping
     default=30,
     show_default=True,
     metavar="N",
-    help="Timed runs of each peer at most; 8 or more for a verdict.",
+    help="Timed runs of each backend at most; 8 or more for a verdict.",
 )
 @click.option(
     "--seconds",
@@ -62,11 +62,11 @@ from runtime.cli.signals import stopping
     metavar="FILE",
     help="Write the table as Markdown.",
 )
-def peers(
+def backends(
     model: Path,
     checkpoint: Path | None,
     names: tuple[str, ...],
-    forms: tuple[Path, ...],
+    variants: tuple[Path, ...],
     size: int | None,
     threads: int | None,
     runs: int,
@@ -77,30 +77,30 @@ def peers(
     """Time MODEL in this toolkit, ONNX Runtime called bare, PyTorch, OpenVINO, MNN and ncnn.
 
     Each in a process of its own, on the same inputs and threads, in turn; the others are stopped
-    meanwhile. A peer's time counts only when its probabilities are those of ONNX Runtime. One that
-    is not installed or cannot run the network is a row with the reason. Ctrl-C stops after the
+    meanwhile. A backend's time counts only when its probabilities are those of ONNX Runtime. One
+    that is not installed or cannot run the network is a row with the reason. Ctrl-C stops after the
     current round and keeps what was measured so far.
     """
-    from bench.backends.measure import compare_peers
-    from bench.backends.tables import HEADER, conditions, peers_markdown, peers_rows
+    from bench.backends.measure import compare_backends
+    from bench.backends.tables import HEADER, backends_markdown, backends_rows, conditions
     from runtime.core.errors import StoppedError
     from runtime.core.files import ensure_apart, ensure_replaceable, write_json, write_text
     from runtime.core.schema import to_dict
 
-    chosen = [peer for peer in PEERS if not names or peer.name in (*names, REFERENCE)]
-    chosen += [form(path) for path in forms]
+    chosen = [backend for backend in BACKENDS if not names or backend.name in (*names, REFERENCE)]
+    chosen += [variant(path) for path in variants]
     outputs = [file for file in (json_file, markdown) if file is not None]
-    ensure_apart(outputs, [model, *forms])
+    ensure_apart(outputs, [model, *variants])
     for file in outputs:
         ensure_replaceable(file)
     with stopping() as stop:
-        with progress("Peers") as bar:
-            result = compare_peers(
+        with progress("Backends") as bar:
+            result = compare_backends(
                 model,
                 checkpoint=checkpoint,
                 size=(size, size) if size else None,
                 threads=threads,
-                peers=chosen,
+                backends=chosen,
                 runs=runs,
                 seconds=seconds,
                 listener=bar,
@@ -109,8 +109,8 @@ def peers(
         if json_file is not None:
             write_json(json_file, to_dict(result))
         if markdown is not None:
-            write_text(markdown, peers_markdown(result))
-        click.echo(table(HEADER, peers_rows(result)))
+            write_text(markdown, backends_markdown(result))
+        click.echo(table(HEADER, backends_rows(result)))
         click.echo(conditions(result))
         if result.interrupted:
             raise StoppedError(f"stopped after round {result.rounds}")

@@ -1,4 +1,4 @@
-"""Peers with a file format of their own, converted from the ONNX file at one size."""
+"""Backends with a file format of their own, converted from the ONNX file at one size."""
 
 import subprocess
 import sys
@@ -109,7 +109,7 @@ def _pnnx() -> Path:
 
 def _convert(name: str, command: list[str], expected: tuple[Path, ...]) -> None:
     """Run a converter. Raises ModelError where it fails, or did not write what it should."""
-    ran = subprocess.run(  # noqa: S603, a program that came with the peer
+    ran = subprocess.run(  # noqa: S603, a program that came with the backend
         command, capture_output=True, text=True, errors="replace", check=False
     )
     if ran.returncode or not all(path.is_file() for path in expected):

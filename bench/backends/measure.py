@@ -1,4 +1,4 @@
-"""Peers compared in numbers first and then in time, each in a process of its own, in turn."""
+"""Backends compared in numbers first and then in time, each in a process of its own, in turn."""
 
 import math
 import tempfile
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.backend import PEERS, REFERENCE, Job, Peer
-from bench.backends.result import PeerResult, PeersResult, PeerVerdict
+from bench.backends.backend import BACKENDS, REFERENCE, Backend, Job
+from bench.backends.result import BackendResult, BackendsResult, BackendVerdict
 from bench.measure.sampling import Doubles, StoppingRule
 from bench.measure.turns import Turns
 from bench.medians import RANKING_LEVEL, median, verdict_of
@@ -27,17 +27,17 @@ from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
 
 TOLERANCE = 1e-3
-"""Of a probability: a quarter of a grey level of 8 bits."""
+"""Of a probability: a quarter of a gray level of 8 bits."""
 _MODULE = "bench.backends.worker"
 LIMIT_S = 300.0
-"""That a peer may take to open a network, conversion included, or for a turn."""
+"""That a backend may take to open a network, conversion included, or for a turn."""
 
 Listener = Callable[[int, int, str], object]
 
 
 @dataclass(slots=True)
 class _Entrant:
-    peer: Peer
+    backend: Backend
     job: Job
     digest: str
     worker: Worker | None = None
@@ -46,63 +46,63 @@ class _Entrant:
     seconds: Doubles = field(default_factory=lambda: np.empty(0))
 
 
-def compare_peers(
+def compare_backends(
     model: str | Path,
     *,
     checkpoint: str | Path | None = None,
     size: Size | None = None,
     threads: int | None = None,
-    peers: Sequence[Peer] = PEERS,
+    backends: Sequence[Backend] = BACKENDS,
     runs: int = 30,
     seconds: float = 300.0,
     tolerance: float = TOLERANCE,
     limit_s: float = LIMIT_S,
     listener: Listener = lambda done, total, note: None,
     stop: Callable[[], bool] = lambda: False,
-) -> PeersResult:
+) -> BackendsResult:
     """Run the same network in several runtimes, on the same inputs, and time those that agree.
 
-    Each peer's probabilities for a synthetic scan and for noise are compared with those of ONNX
-    Runtime before it is timed. In each round every peer runs once, in an order that is drawn anew.
-    A peer that is not installed, fails, crashes or gives other numbers is a row with its reason.
+    Each backend's probabilities for a synthetic scan and for noise are compared with those of ONNX
+    Runtime before it is timed. In each round every backend runs once, in a random order.
+    A backend that is not installed, fails, crashes or gives other numbers is a row with its reason.
 
     Args:
         checkpoint: a run of `train-unet`, or its `best.pt`, that the file was exported from; for
             PyTorch.
         size: (height, width) of the input; by default what the file states.
-        threads: of each peer; by default the cores that the process may use.
+        threads: of each backend; by default the cores that the process may use.
         runs: rounds at most.
         seconds: after which no further round begins.
         tolerance: the largest absolute difference of a probability with which a time counts.
-        limit_s: seconds that a peer may take for an answer.
+        limit_s: seconds that a backend may take for an answer.
         listener: told how many rounds are done, of how many, and what is next.
         stop: asked before each round; where it is True, the result is of those that are done.
 
     Raises:
-        ModelError: the file cannot be run, or ONNX Runtime fails on it, or a peer's own file is
+        ModelError: the file cannot be run, or ONNX Runtime fails on it, or a backend's own file is
             none.
-        ConfigError: a limit is not above 0, the reference is not among the peers, or as
+        ConfigError: a limit is not above 0, the reference is not among the backends, or as
             `Predictor`.
     """
     if runs < 1 or not (seconds > 0.0 and tolerance > 0.0 and limit_s > 0.0):
-        raise ConfigError("peers: expected limits above 0")
-    if REFERENCE not in [peer.name for peer in peers]:
-        raise ConfigError(f"peers: expected {REFERENCE} among them, to compare with")
+        raise ConfigError("backends: expected limits above 0")
+    if REFERENCE not in [backend.name for backend in backends]:
+        raise ConfigError(f"backends: expected {REFERENCE} among them, to compare with")
     # What is no network, or a hostile one, reaches no worker.
-    forms = [None if peer.model is None else read_onnx(peer.model) for peer in peers]
+    variants = [None if backend.model is None else read_onnx(backend.model) for backend in backends]
     predictor = Predictor(model, size=size, threads=threads)
     file, size, threads = predictor.file, predictor.size, predictor.threads
     del predictor  # its threads and memory are not needed beside the workers'
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="peers-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="backends-")))
         np.save(folder / "inputs.npy", _inputs(size))
         entrants = []
-        for number, (peer, form) in enumerate(zip(peers, forms, strict=True)):
+        for number, (backend, variant) in enumerate(zip(backends, variants, strict=True)):
             own = folder / str(number)
             own.mkdir()
             job = Job(
-                entry=peer.entry,
-                model=str((form or file).path.resolve()),
+                entry=backend.entry,
+                model=str((variant or file).path.resolve()),
                 checkpoint=None if checkpoint is None else str(Path(checkpoint).resolve()),
                 height=size[0],
                 width=size[1],
@@ -111,10 +111,10 @@ def compare_peers(
                 outputs=str(own / "outputs.npy"),
                 folder=str(own),
             )
-            entrants.append(_Entrant(peer, job, (form or file).digest))
-        (reference,) = (e for e in entrants if e.peer.name == REFERENCE)
+            entrants.append(_Entrant(backend, job, (variant or file).digest))
+        (reference,) = (e for e in entrants if e.backend.name == REFERENCE)
         for entrant in [reference, *(e for e in entrants if e is not reference)]:
-            listener(0, runs, f"open {entrant.peer.name}")
+            listener(0, runs, f"open {entrant.backend.name}")
             _open(entrant, stack, limit_s)
             if reference.reason:
                 raise ModelError(f"{model}: {REFERENCE}: {reference.reason}")
@@ -122,7 +122,7 @@ def compare_peers(
         count = sum(entrant.worker is not None for entrant in entrants)
         rule = StoppingRule(min_runs=runs, max_runs=runs, max_seconds=seconds / count)
         rounds, interrupted = _take_turns(entrants, reference, rule, listener, stop)
-    return PeersResult(
+    return BackendsResult(
         path=str(model),
         digest=file.digest,
         height=size[0],
@@ -132,7 +132,7 @@ def compare_peers(
         rounds=rounds,
         interrupted=interrupted,
         machine=describe_machine(),
-        peers=tuple(_result(entrant, reference) for entrant in entrants),
+        backends=tuple(_result(entrant, reference) for entrant in entrants),
     )
 
 
@@ -148,10 +148,10 @@ def _inputs(size: Size) -> NDArray[np.float32]:
 
 
 def _open(entrant: _Entrant, stack: ExitStack, limit_s: float) -> None:
-    peer = entrant.peer
-    missing = [name for name in peer.modules if find_spec(name) is None]
+    backend = entrant.backend
+    missing = [name for name in backend.modules if find_spec(name) is None]
     if missing:
-        entrant.reason = f"{missing[0]} is not installed (the extra [{peer.extra}] brings it)"
+        entrant.reason = f"{missing[0]} is not installed (the extra [{backend.extra}] brings it)"
         return
     job = entrant.job
     worker = stack.enter_context(Worker(_MODULE, threads=job.threads, limit_s=limit_s))
@@ -190,7 +190,7 @@ def _take_turns(
     listener: Listener,
     stop: Callable[[], bool],
 ) -> tuple[int, bool]:
-    """Fill in the samples of all peers that take part; return the rounds, and if interrupted."""
+    """Fill in the samples of all backends that take part; return the rounds, and if interrupted."""
     taking_part = [(entrant, worker) for entrant in entrants if (worker := entrant.worker)]
     turns = Turns([partial(_turn, worker) for _, worker in taking_part], rule)
     at = [entrant is reference for entrant, _ in taking_part].index(True)
@@ -222,16 +222,18 @@ def _turn(worker: Worker) -> float:
     return seconds
 
 
-def _result(entrant: _Entrant, reference: _Entrant) -> PeerResult:
+def _result(entrant: _Entrant, reference: _Entrant) -> BackendResult:
     own, other = entrant.seconds, reference.seconds
     rounds = 0 if entrant.reason else min(len(own), len(other))
     ratio = median(own[:rounds] / other[:rounds], RANKING_LEVEL)
-    verdict: PeerVerdict = "reference" if entrant is reference else verdict_of(ratio)
-    versions = installed_versions(*entrant.peer.distributions)
-    return PeerResult(
-        name=entrant.peer.name,
+    verdict: BackendVerdict = "reference" if entrant is reference else verdict_of(ratio)
+    versions = installed_versions(*entrant.backend.distributions)
+    return BackendResult(
+        name=entrant.backend.name,
         digest=entrant.digest,
-        versions={name: versions[name] for name in entrant.peer.distributions if name in versions},
+        versions={
+            name: versions[name] for name in entrant.backend.distributions if name in versions
+        },
         reason=entrant.reason,
         difference=entrant.difference,
         seconds=tuple(entrant.seconds.tolist()),

@@ -1,4 +1,4 @@
-"""Peers that read the ONNX file itself."""
+"""Backends that read the ONNX file itself."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What a comparison of peers found."""
+"""What a comparison of backends found."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,12 +6,12 @@ from typing import Literal
 from runtime.core.machine import Machine
 from runtime.scoring.comparison import Interval
 
-PeerVerdict = Literal["reference", "faster", "slower", "not ranked"]
+BackendVerdict = Literal["reference", "faster", "slower", "not ranked"]
 
 
 @dataclass(frozen=True, slots=True)
-class PeerResult:
-    """One peer.
+class BackendResult:
+    """One backend.
 
     Attributes:
         digest: SHA-256 of the ONNX file that it was given.
@@ -20,7 +20,7 @@ class PeerResult:
         difference: the largest absolute difference of its probabilities to those of ONNX Runtime
             on the same inputs; NaN where it gave none.
         seconds: raw samples, one a round from the first on, until it failed if it did. None are
-            taken of a peer whose difference is beyond the tolerance.
+            taken of a backend whose difference is beyond the tolerance.
         latency_ms: median and its 95 % interval.
         ratio: median over rounds of its time divided by that of ONNX Runtime in the same round,
             with its 99 % interval; below 1 is faster.
@@ -36,22 +36,22 @@ class PeerResult:
     seconds: tuple[float, ...]
     latency_ms: Interval
     ratio: Interval
-    verdict: PeerVerdict
+    verdict: BackendVerdict
 
 
 @dataclass(frozen=True, slots=True)
-class PeersResult:
-    """Peers of one network, timed in turn at batch 1.
+class BackendsResult:
+    """Backends of one network, timed in turn at batch 1.
 
     Attributes:
         path: the ONNX file's.
         digest: SHA-256 of the file.
         height, width: of the input.
-        threads: of each peer.
+        threads: of each backend.
         tolerance: the largest difference of a probability with which a time counts.
-        rounds: in which every peer ran once, after the warm-up.
+        rounds: in which every backend ran once, after the warm-up.
         interrupted: stopped before the limits were reached.
-        peers: in the order they were asked for.
+        backends: in the order they were asked for.
     """
 
     path: str
@@ -63,4 +63,4 @@ class PeersResult:
     rounds: int
     interrupted: bool
     machine: Machine
-    peers: tuple[PeerResult, ...]
+    backends: tuple[BackendResult, ...]

@@ -1,14 +1,14 @@
-"""A comparison of peers as a table, for the terminal and as Markdown."""
+"""A comparison of backends as a table, for the terminal and as Markdown."""
 
 import math
 
 from bench.backends.backend import REFERENCE
-from bench.backends.result import PeerResult, PeersResult
+from bench.backends.result import BackendResult, BackendsResult
 from runtime.report.cells import DASH, markdown_table
 from runtime.scoring.comparison import Interval
 
 HEADER = (
-    "peer",
+    "backend",
     "version",
     "largest difference",
     "latency, ms (95 %)",
@@ -17,16 +17,16 @@ HEADER = (
 )
 
 
-def peers_rows(result: PeersResult) -> list[list[str]]:
-    """Return a row for each peer: by time, those that have a reason last."""
+def backends_rows(result: BackendsResult) -> list[list[str]]:
+    """Return a row for each backend: by time, those that have a reason last."""
 
-    def place(peer: PeerResult) -> tuple[bool, float]:
-        return bool(peer.reason), 0.0 if peer.reason else peer.ratio.value
+    def place(backend: BackendResult) -> tuple[bool, float]:
+        return bool(backend.reason), 0.0 if backend.reason else backend.ratio.value
 
-    return [_row(peer) for peer in sorted(result.peers, key=place)]
+    return [_row(backend) for backend in sorted(result.backends, key=place)]
 
 
-def conditions(result: PeersResult) -> str:
+def conditions(result: BackendsResult) -> str:
     """Return what the figures depend on, in a sentence or two."""
     machine = result.machine
     until = ", then stopped" if result.interrupted else ""
@@ -38,24 +38,26 @@ def conditions(result: PeersResult) -> str:
     )
 
 
-def peers_markdown(result: PeersResult) -> str:
+def backends_markdown(result: BackendsResult) -> str:
     """Return the comparison as a Markdown page."""
     title = f"# {result.path.replace(chr(92), '/').rpartition('/')[2]} in several runtimes"
-    table = markdown_table(HEADER, peers_rows(result))
+    table = markdown_table(HEADER, backends_rows(result))
     digests = [f"SHA-256 of the file: `{result.digest}`."]
-    others = (peer for peer in result.peers if peer.digest != result.digest)
-    digests += [f"SHA-256 of {peer.name}: `{peer.digest}`." for peer in others]
+    others = (backend for backend in result.backends if backend.digest != result.digest)
+    digests += [f"SHA-256 of {backend.name}: `{backend.digest}`." for backend in others]
     return "\n\n".join([title, table, conditions(result), *digests]) + "\n"
 
 
-def _row(peer: PeerResult) -> list[str]:
+def _row(backend: BackendResult) -> list[str]:
     return [
-        peer.name,
-        ", ".join(dict.fromkeys(peer.versions.values())) or DASH,
-        DASH if math.isnan(peer.difference) else f"{peer.difference:.1e}".replace("0.0e+00", "0"),
-        _interval(peer.latency_ms, 1),
-        "1" if peer.verdict == "reference" else _interval(peer.ratio, 3),
-        peer.reason or peer.verdict,
+        backend.name,
+        ", ".join(dict.fromkeys(backend.versions.values())) or DASH,
+        DASH
+        if math.isnan(backend.difference)
+        else f"{backend.difference:.1e}".replace("0.0e+00", "0"),
+        _interval(backend.latency_ms, 1),
+        "1" if backend.verdict == "reference" else _interval(backend.ratio, 3),
+        backend.reason or backend.verdict,
     ]
 
 

@@ -1,9 +1,8 @@
-"""A peer's process: `python -m bench.backends.worker`, which `bench.backends.measure` asks.
+"""A backend's process: `python -m bench.backends.worker`, which `bench.backends.measure` asks.
 
 The network is opened once, run on every input, and what it gives is kept as a file. Then come
-turns: one run that is not timed, to fill the caches that another peer has emptied, and one that is.
-Input and output of a run are numpy arrays for every peer; what a peer does to turn them into its
-own is timed too.
+rounds: one run that is not timed, to fill the caches that another backend has emptied, and one that
+is. Input and output of a run are numpy arrays for every backend; converting them is timed too.
 """
 
 import time
@@ -25,11 +24,11 @@ Run = Callable[[Floats], Floats]
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    peer = _Peer()
-    Service().run({"open": peer.open, "turn": peer.turn})
+    backend = _Backend()
+    Service().run({"open": backend.open, "turn": backend.turn})
 
 
-class _Peer:
+class _Backend:
     _run: Run
     _image: Floats
 

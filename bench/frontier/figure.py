@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from bench.frontier.dominance import find_standings
 from bench.frontier.tables import short_names
 from bench.measure.result import BenchResult, ModelResult
-from runtime.report.figures import COLOURS, PAPER, new_figure
+from runtime.report.figures import COLORS, PAPER, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ PARAMETERS: Cost = ("parameters, M", lambda m: _millions(m.parameters))
 FILE: Cost = ("file, MB", lambda m: _millions(m.file_bytes))
 IOU = "soft IoU, mean over images"
 MARKERS = ("o", "s", "^", "D")
-"""For when there are more points to tell apart than colours."""
+"""For when there are more points to tell apart than colors."""
 
 _COSTS = (LATENCY, MEMORY, MACS, FILE)
 
@@ -74,10 +74,10 @@ def _draw(
     found = model.accuracy
     if cost is None or found is None:
         return
-    colour = COLOURS[index % len(COLOURS)]
-    axes.plot([cost, cost], [found.iou_low, found.iou_high], color=colour, linewidth=1.6)
-    axes.plot([cost], [found.iou], MARKERS[index // len(COLOURS) % len(MARKERS)], markersize=7,
-              markeredgecolor=colour, markerfacecolor=PAPER if hollow else colour,
+    color = COLORS[index % len(COLORS)]
+    axes.plot([cost, cost], [found.iou_low, found.iou_high], color=color, linewidth=1.6)
+    axes.plot([cost], [found.iou], MARKERS[index // len(COLORS) % len(MARKERS)], markersize=7,
+              markeredgecolor=color, markerfacecolor=PAPER if hollow else color,
               linestyle="none", label=name)  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import ModelResult
-from bench.measure.sampling import Doubles, summarise
+from bench.measure.sampling import Doubles, summarize
 from bench.measure.turns import Turns
 from runtime.core.errors import MeasurementError
 
@@ -55,7 +55,7 @@ def describe(draft: Draft, matmul_gmacs_per_s: float | None) -> ModelResult:
         matmul_gmacs_per_s: of the matrix product in the same run.
     """
     facts, seconds = draft.facts, draft.samples(1)
-    latency = summarise(seconds) if len(seconds) else None
+    latency = summarize(seconds) if len(seconds) else None
     macs = facts.get("macs")
     rate = macs / latency.p50 / 1e6 if macs is not None and latency is not None else None
     throughput = {

@@ -88,7 +88,7 @@ class LatencyRatio:
     verdict: Verdict
 
 
-def summarise(seconds: Doubles) -> Latency:
+def summarize(seconds: Doubles) -> Latency:
     """Return percentiles, mean and interval of at least one sample."""
     milliseconds = seconds * 1e3
     p90, p99 = (float(q) for q in np.quantile(milliseconds, (0.9, 0.99)))

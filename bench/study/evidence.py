@@ -100,20 +100,20 @@ def judge(*differences: Difference) -> Verdict:
 
 
 def valuable(
-    networks: Sequence[Evaluation], floors: Sequence[Evaluation], bootstrap: Bootstrap
+    networks: Sequence[Evaluation], baselines: Sequence[Evaluation], bootstrap: Bootstrap
 ) -> Hypothesis:
     """Judge the first hypothesis: both kinds of network reach valuable performance.
 
-    The study names no limit. A network is valuable here when it is above the best floor, which
-    knows next to nothing, in soft IoU and in IoU at 0.5 alike: a floor that copies a mask is
+    The study names no limit. A network is valuable here when it is above the best baseline, which
+    knows next to nothing, in soft IoU and in IoU at 0.5 alike: a baseline that copies a mask is
     certain everywhere, and a soft metric alone would hold a network's doubts against it. Supported
-    when this holds for each network; not supported when one of them is below the floor in both.
+    when this holds for each network; not supported when one of them is below the baseline in both.
     """
-    floor = max(floors, key=lambda f: f.soft.per_image[JUDGED].mean)
+    baseline = max(baselines, key=lambda f: f.soft.per_image[JUDGED].mean)
     verdicts: list[Verdict] = []
     parts = []
     for network in networks:
-        found = compare(floor, network, bootstrap)
+        found = compare(baseline, network, bootstrap)
         readings = [found.find(JUDGED, kind) for kind in _READINGS]
         verdicts.append(judge(*readings))
         soft, decided = map(_signed, readings)
@@ -124,8 +124,8 @@ def valuable(
     elif "undecided" in verdicts:
         verdict = "undecided"
     reason = (
-        f"Soft IoU minus that of the best floor ({floor.name}, "
-        f"{floor.soft.per_image[JUDGED].mean:.3f}), and the same at 0.5: {'; '.join(parts)}."
+        f"Soft IoU minus that of the best baseline ({baseline.name}, "
+        f"{baseline.soft.per_image[JUDGED].mean:.3f}), and the same at 0.5: {'; '.join(parts)}."
     )
     return Hypothesis("Both kinds of network reach valuable performance.", verdict, reason)
 

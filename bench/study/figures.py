@@ -11,7 +11,7 @@ from bench.study.gallery import Case, Pictures
 from bench.study.result import SplitResult
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS, THRESHOLD
 from runtime.report.cells import short_name
-from runtime.report.figures import COLOURS, INK, new_figure
+from runtime.report.figures import COLORS, INK, new_figure
 from runtime.scoring.comparison import soft_values
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ SKIPPED_EPOCHS = 2
 _BINS = 25
 
 
-def colour_of(index: int) -> str:
-    """Return the colour of the network at `index` of the study's list."""
-    return COLOURS[index % len(COLOURS)]
+def color_of(index: int) -> str:
+    """Return the color of the network at `index` of the study's list."""
+    return COLORS[index % len(COLORS)]
 
 
 def curves_figure(split: SplitResult) -> Figure:
@@ -43,7 +43,7 @@ def curves_figure(split: SplitResult) -> Figure:
             for part, line in (("train", ":"), ("valid", "-")):
                 values = [getattr(row, f"{part}_{name}") for row in rows]
                 label = f"{network.network}, {part}"
-                axes.plot(epochs, values, line, color=colour_of(index), label=label, linewidth=1.6)
+                axes.plot(epochs, values, line, color=color_of(index), label=label, linewidth=1.6)
         axes.set_title("loss" if name == "loss" else f"soft {LABELS[name]}")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -64,7 +64,7 @@ def histograms_figure(split: SplitResult) -> Figure:
             values = soft_values(network.evaluation, metric)
             values = values[~np.isnan(values)]
             low = 0.8 if metric == "accuracy" and values.min(initial=1.0) >= 0.8 else 0.0
-            axes.hist(values, bins=_BINS, range=(low, 1.0), color=colour_of(row), alpha=0.85)
+            axes.hist(values, bins=_BINS, range=(low, 1.0), color=color_of(row), alpha=0.85)
             mean = network.means[metric]
             axes.axvline(mean.value, color=INK, linewidth=1.3)
             axes.axvspan(mean.low, mean.high, color=INK, alpha=0.18, linewidth=0)
@@ -88,7 +88,7 @@ def differences_figure(split: SplitResult) -> Figure:
     axes.axvline(0.0, color=INK, linewidth=1.0)
     for place, (_, _, interval) in enumerate(rows):
         sure = interval.low > 0.0 or interval.high < 0.0
-        shade = COLOURS[0] if sure else COLOURS[1]
+        shade = COLORS[0] if sure else COLORS[1]
         axes.plot([interval.low, interval.high], [place, place], color=shade, linewidth=2.2)
         axes.plot([interval.value], [place], "o", color=shade, markersize=5)
     names = [f"{label}: {pair.other} \N{MINUS SIGN} {pair.one}" for label, pair, _ in rows]
@@ -109,7 +109,7 @@ def reliability_figure(split: SplitResult) -> Figure:
         found = network.evaluation.calibration
         upper, lower = grid[0, column], grid[1, column]
         upper.plot([0.0, 1.0], [0.0, 1.0], color=INK, linewidth=1.0, linestyle="--")
-        shade = colour_of(column)
+        shade = color_of(column)
         upper.plot(found.bin_probability, found.bin_observed, "o-", color=shade, markersize=4)
         upper.set_title(f"{network.network}\nECE {found.ece:.4f}, Brier {found.brier:.4f}")
         upper.set_xlim(0.0, 1.0)

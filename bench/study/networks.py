@@ -16,7 +16,7 @@ from export.onnx_export import ExportResult, export_checkpoint
 from runtime.core.schema import to_dict
 from runtime.model.latency import Latency, measure_latency
 from runtime.model.predictor import Predictor, concurrency_for
-from runtime.scoring.baselines import evaluate_floors
+from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate
 from train.checkpoint import BEST
 from train.config import TrainConfig
@@ -28,8 +28,8 @@ class _Latencies:
 
 
 @dataclass(frozen=True, slots=True)
-class _Floors:
-    floors: tuple[Evaluation, ...]
+class _Baselines:
+    baselines: tuple[Evaluation, ...]
 
 
 class Networks:
@@ -147,16 +147,18 @@ class Networks:
         made_from = [file.digest, self._data.sha256[kind]]
         return self._kept.result(f"evaluate-{kind}-{network}", made_from, Evaluation, make)
 
-    def floors(self, kind: str, size: tuple[int, int]) -> tuple[Evaluation, ...]:
-        """Score the floors on the test images, at (height, width) `size`."""
-        self._work.begin(f"evaluate floors, {kind}")
+    def baselines(self, kind: str, size: tuple[int, int]) -> tuple[Evaluation, ...]:
+        """Score the baselines on the test images, at (height, width) `size`."""
+        self._work.begin(f"evaluate baselines, {kind}")
         dataset = self._data.datasets[kind]
 
-        def make() -> _Floors:
-            return _Floors(evaluate_floors(dataset.split("train"), dataset.split("test"), size))
+        def make() -> _Baselines:
+            return _Baselines(
+                evaluate_baselines(dataset.split("train"), dataset.split("test"), size)
+            )
 
         made_from = [self._data.sha256[kind], size]
-        return self._kept.result(f"floors-{kind}", made_from, _Floors, make).floors
+        return self._kept.result(f"baselines-{kind}", made_from, _Baselines, make).baselines
 
     def latencies(self, files: Sequence[Exported]) -> tuple[Latency, ...]:
         """Time the networks, in turn."""

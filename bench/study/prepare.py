@@ -12,7 +12,7 @@ from bench.work import Work
 from runtime.core.errors import ConfigError
 from runtime.core.files import write_text
 from runtime.data.audit import audit_dataset
-from runtime.data.audit_summary import AuditSummary, summarise
+from runtime.data.audit_summary import AuditSummary, summarize
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import GroupedSplit, split_by_group, write_split
 from runtime.data.manifest import manifest_sha256
@@ -74,7 +74,7 @@ def prepare(config: StudyConfig, folder: Path, kept: Kept, work: Work) -> Prepar
     grouped = read_dataset(target)
     remaining = kept.result(
         "audit-grouped", [sha256, config.seed], AuditSummary,
-        lambda: summarise(audit_dataset(grouped)),
+        lambda: summarize(audit_dataset(grouped)),
     )  # fmt: skip
     groups = {
         sample.path.resolve(): sample.group
@@ -97,7 +97,7 @@ def _split(original: Dataset, target: Path, seed: int) -> AuditSummary:
     if not target.is_dir():  # else it was written before the step could be kept
         write_split(original, split, target)
     write_text(target.parent / "groups.csv", _table(split))
-    return summarise(audit)
+    return summarize(audit)
 
 
 def _table(split: GroupedSplit) -> str:

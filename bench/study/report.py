@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.study.figures import (
     LABELS,
     cases_figure,
-    colour_of,
+    color_of,
     curves_figure,
     differences_figure,
     histograms_figure,
@@ -39,7 +39,7 @@ from runtime.report.exploration_figures import exploration_figures
 from runtime.report.exploration_page import exploration_context, written_tests
 from runtime.report.exploration_tables import summary_table
 from runtime.report.figures import style
-from runtime.report.layers import Colour, css_colour, mask_layer, probability_layer
+from runtime.report.layers import Color, css_color, mask_layer, probability_layer
 from runtime.report.page import figure_png, figure_uri, picture_uri, render
 from runtime.scoring.comparison import RESAMPLES
 
@@ -95,7 +95,7 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
         "figures": {s.kind: {n: figure_uri(f) for n, f in s.figures.items()} for s in splits},
         "cards": {s.kind: _cards(s) for s in splits},
         "overlays": _overlays(result),
-        "mask_colour": css_colour(TARGET),
+        "mask_color": css_color(TARGET),
         "remaining": exposure_table(result.grouped_audit),
     }
     files = _write_figures(splits, prepared, out)
@@ -132,13 +132,13 @@ def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path
     return _SplitView(split.kind, KINDS[split.kind], split, figures, cases, pictures)
 
 
-def _rgb(index: int) -> Colour:
-    red, green, blue = (round(255 * part) for part in to_rgb(colour_of(index)))
+def _rgb(index: int) -> Color:
+    red, green, blue = (round(255 * part) for part in to_rgb(color_of(index)))
     return red, green, blue
 
 
 def _overlays(result: StudyResult) -> list[tuple[str, str]]:
-    return [(name, css_colour(_rgb(i))) for i, name in enumerate(result.config.networks)]
+    return [(name, css_color(_rgb(i))) for i, name in enumerate(result.config.networks)]
 
 
 def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
@@ -182,7 +182,7 @@ def _write_figures(views: list[_SplitView], prepared: Prepared, out: Path) -> di
     for name, figure in figures.items():
         place = f"{FIGURES}/{name}.png"
         many_scans = "-cases-" in name
-        png = figure_png(figure, 60, colours=256) if many_scans else figure_png(figure, 100)
+        png = figure_png(figure, 60, colors=256) if many_scans else figure_png(figure, 100)
         write_bytes(out / place, png)
         paths[name] = place
     for earlier in (out / FIGURES).glob("*.png"):

@@ -85,7 +85,7 @@ class SplitResult:
     images: dict[str, int]
     groups: tuple[int, ...]
     networks: tuple[NetworkResult, ...]
-    floors: tuple[Evaluation, ...]
+    baselines: tuple[Evaluation, ...]
     evidence: tuple[Evidence, ...]
     hypotheses: tuple[Hypothesis, ...]
 
@@ -105,7 +105,7 @@ class Leak:
     """How much of a soft IoU, mean over images, goes away with the grouped split.
 
     Attributes:
-        network: or the name of a floor.
+        network: or the name of a baseline.
         lost: original minus grouped; the two sets of test images are drawn independently.
     """
 

@@ -100,7 +100,7 @@ def _split_result(
 ) -> SplitResult:
     evaluations = {n: steps.evaluate(n, kind, files[kind, n]) for n in config.networks}
     size = next(iter(evaluations.values())).size
-    floors = steps.floors(kind, size)
+    baselines = steps.baselines(kind, size)
     dataset = prepared.datasets[kind]
     groups = tuple(prepared.groups[s.path.resolve()] for s in dataset.split("test").samples)
     bootstrap = Bootstrap(len(groups), groups)
@@ -125,16 +125,16 @@ def _split_result(
         images={name: len(split.samples) for name, split in dataset.splits.items()},
         groups=groups,
         networks=networks,
-        floors=floors,
+        baselines=baselines,
         evidence=evidence,
-        hypotheses=_hypotheses(config, evaluations, floors, groups, bootstrap),
+        hypotheses=_hypotheses(config, evaluations, baselines, groups, bootstrap),
     )
 
 
 def _hypotheses(
     config: StudyConfig,
     evaluations: Mapping[str, Evaluation],
-    floors: tuple[Evaluation, ...],
+    baselines: tuple[Evaluation, ...],
     groups: tuple[int, ...],
     bootstrap: Bootstrap,
 ) -> tuple[Hypothesis, ...]:
@@ -142,7 +142,7 @@ def _hypotheses(
     if not set(PAIR) <= evaluations.keys():
         return ()
     one, other = (evaluations[name] for name in PAIR)
-    first = valuable([one, other], floors, bootstrap)
+    first = valuable([one, other], baselines, bootstrap)
     if config.training(PAIR[1], config.data).encoder_weights == "none":
         return (first,)
     pair = gather(one, other, groups, bootstrap)
@@ -150,7 +150,7 @@ def _hypotheses(
 
 
 def _leaks(splits: tuple[SplitResult, ...]) -> tuple[Leak, ...]:
-    """Compare each network, and each floor, between the original and the grouped split."""
+    """Compare each network, and each baseline, between the original and the grouped split."""
     if len(splits) < 2:
         return ()
     original, grouped = sorted(splits, key=lambda split: split.kind, reverse=True)
@@ -158,7 +158,7 @@ def _leaks(splits: tuple[SplitResult, ...]) -> tuple[Leak, ...]:
     others = Bootstrap(len(grouped.groups), grouped.groups, seed=1)
     pairs = [(n.evaluation, m.evaluation)
              for n, m in zip(original.networks, grouped.networks, strict=True)]  # fmt: skip
-    pairs += zip(original.floors, grouped.floors, strict=True)
+    pairs += zip(original.baselines, grouped.baselines, strict=True)
     leaks = []
     for one, other in pairs:
         lost = draws.mean_difference(soft_values(one, "iou"), others, soft_values(other, "iou"))

@@ -18,15 +18,15 @@ KINDS = {"original": "the data set's own split", "grouped": "the grouped split"}
 
 
 def scores_table(split: SplitResult) -> Table:
-    """Return the scores of every network and floor on one split's test images."""
+    """Return the scores of every network and baseline on one split's test images."""
     header = ("network", *(LABELS[m] for m in STUDY_METRICS), "pooled IoU", "IoU at 0.5")
     rows: list[list[object]] = []
     for network in split.networks:
         means = [interval_cell(network.means[metric]) for metric in STUDY_METRICS]
         rows.append([network.network, *means, *_beside(network.evaluation)])
-    for floor in split.floors:
-        each = [floor.soft.per_image[metric].mean for metric in STUDY_METRICS]
-        rows.append([f"floor: {floor.name}", *map(three, each), *_beside(floor)])
+    for baseline in split.baselines:
+        each = [baseline.soft.per_image[metric].mean for metric in STUDY_METRICS]
+        rows.append([f"baseline: {baseline.name}", *map(three, each), *_beside(baseline)])
     return header, rows
 
 
@@ -36,10 +36,10 @@ def _beside(evaluation: Evaluation) -> list[object]:
 
 
 def calibration_table(split: SplitResult) -> Table:
-    """Return how far each network's, and floor's, probabilities can be trusted."""
+    """Return how far each network's, and baseline's, probabilities can be trusted."""
     header = ("network", "expected calibration error", "Brier score")
     named = [(n.network, n.evaluation) for n in split.networks]
-    named += [(f"floor: {floor.name}", floor) for floor in split.floors]
+    named += [(f"baseline: {baseline.name}", baseline) for baseline in split.baselines]
     return header, [[name, e.calibration.ece, e.calibration.brier] for name, e in named]
 
 
@@ -61,8 +61,8 @@ def comparison_table(split: SplitResult) -> Table:
 
 
 def leak_table(result: StudyResult) -> Table:
-    """Return what each network and floor loses in soft IoU on the grouped split."""
-    header = ("network or floor", "original split", "grouped split", "lost", "lost, share")
+    """Return what each network and baseline loses in soft IoU on the grouped split."""
+    header = ("network or baseline", "original split", "grouped split", "lost", "lost, share")
     rows: list[list[object]] = []
     for leak in result.leaks:
         share = leak.lost.value / leak.original if leak.original else None
@@ -111,10 +111,10 @@ def readme_table(result: StudyResult) -> Table:
                     *_size(network.file),
                 ]
             )
-        for floor in split.floors:
-            mean = floor.soft.per_image
+        for baseline in split.baselines:
+            mean = baseline.soft.per_image
             soft = [three(mean[metric].mean) for metric in STUDY_METRICS]
-            rows.append([split.kind, f"*{floor.name}*", *soft, *_columns(floor), "", "", ""])
+            rows.append([split.kind, f"*{baseline.name}*", *soft, *_columns(baseline), "", "", ""])
     return header, rows
 
 

@@ -21,7 +21,7 @@ from bench.measure.accuracy import Accuracy
 from bench.sweep.gains import lines
 from bench.sweep.result import SweepNetwork, SweepResult
 from bench.sweep.tables import by
-from runtime.report.figures import COLOURS, INK, new_figure
+from runtime.report.figures import COLORS, INK, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ class _Line:
 
     name: str
     networks: Sequence[SweepNetwork]
-    colour: str
+    color: str
     marker: str
     labels_above: bool = False
 
@@ -71,14 +71,14 @@ def sweep_figure(result: SweepResult) -> Figure | None:
 def _lines(result: SweepResult) -> list[_Line]:
     found = []
     for index, (arch, size, networks) in enumerate(lines(result.networks)):
-        colour = COLOURS[index % len(COLOURS)]
-        marker = MARKERS[index // len(COLOURS) % len(MARKERS)]
+        color = COLORS[index % len(COLORS)]
+        marker = MARKERS[index // len(COLORS) % len(MARKERS)]
         # Lines of one encoder often lie upon each other where size makes no difference.
-        found.append(_Line(f"{arch}, {by(size)}", networks, colour, marker, bool(index % 2)))
+        found.append(_Line(f"{arch}, {by(size)}", networks, color, marker, bool(index % 2)))
     for network in result.networks:
         if network.taken:
-            colour = COLOURS[len(found) % len(COLOURS)]
-            found.append(_Line(Path(network.path).stem, [network], colour, "*"))
+            color = COLORS[len(found) % len(COLORS)]
+            found.append(_Line(Path(network.path).stem, [network], color, "*"))
     return found
 
 
@@ -98,12 +98,12 @@ def _draw(axes: "Axes", line: _Line, points: Sequence[_Point]) -> None:
     if not points:
         return
     costs = [point.cost for point in points]
-    axes.plot(costs, [point.accuracy.iou for point in points], color=line.colour, linewidth=1.4,
+    axes.plot(costs, [point.accuracy.iou for point in points], color=line.color, linewidth=1.4,
               marker=line.marker, markersize=10 if line.marker == "*" else 6,
               label=line.name)  # fmt: skip
     for point in points:
         ends = [point.accuracy.iou_low, point.accuracy.iou_high]
-        axes.plot([point.cost] * 2, ends, color=line.colour, linewidth=1.0, alpha=0.6)
+        axes.plot([point.cost] * 2, ends, color=line.color, linewidth=1.0, alpha=0.6)
         axes.annotate(
             point.label,
             (point.cost, point.accuracy.iou),

@@ -116,7 +116,7 @@ def _card(metadata: "Metadata") -> str:
         lines += [
             f"{member.name}: {network.arch} of width {network.width}{on}",
             f"  trained on {training.data_name}, masks from {training.masks}: epoch "
-            f"{training.best_epoch} of {training.epochs}, {training.optimiser} at "
+            f"{training.best_epoch} of {training.epochs}, {training.optimizer} at "
             f"{training.learning_rate:g}, batch {training.batch_size}, {training.loss}, "
             f"seed {training.seed}{', augmented' if training.augmented else ''}",
             f"  validation: {scores}",
@@ -171,7 +171,7 @@ def _why(trained: int, found: int) -> str:
         return ""
     if found < trained:
         return (
-            "; fewer are left where batch normalisation is folded into the convolutions before "
+            "; fewer are left where batch normalization is folded into the convolutions before "
             "it, one bias a channel instead of a factor and an offset"
         )
     return "; more are stored where the exporter has written out a table that the network looks up"
@@ -192,14 +192,14 @@ def _precision(counts: "Counts") -> str:
 
 
 def _operators(counts: "Counts") -> str:
-    header = ("operator", "nodes", "layers", "constant", "quantised")
+    header = ("operator", "nodes", "layers", "constant", "quantized")
     rows = [
-        (_short(entry.operator), entry.nodes, entry.layers, entry.constant, entry.quantised)
+        (_short(entry.operator), entry.nodes, entry.layers, entry.constant, entry.quantized)
         for entry in counts.operators
     ]
     explained = (
         "Operators, how many of their nodes are layers, computed from constants alone, and read "
-        "quantised values alone:"
+        "quantized values alone:"
     )
     return f"{explained}\n{table(header, rows)}" if rows else ""
 

@@ -2,21 +2,21 @@
 
 A *layer* is a node that holds weights or multiplies and accumulates, together with the sum that
 adds its bias. The rule by which something is a *parameter*: it is stored in the file, and its
-numbers reach, at most reordered, cast, dequantised or multiplied by a fixed matrix, one of these
+numbers reach, at most reordered, cast, dequantized or multiplied by a fixed matrix, one of these
 places:
 
-- kernel and bias of a convolution, plain, transposed or quantised;
+- kernel and bias of a convolution, plain, transposed or quantized;
 - the constant operand of a matrix product, unless it is a fixed matrix
   (`Stored.is_fixed_matrix`: Winograd's transformations, interpolations), and `Gemm`'s third;
 - a constant added to either right after, its bias;
-- factor and offset of a normalisation, also where they are a product and a sum right after it; its
+- factor and offset of a normalization, also where they are a product and a sum right after it; its
   mean and variance are statistics and no parameters, nor are an `InstanceNormalization`'s factors
   of one and offsets of zero, which stand for none;
 - the slope of `PRelu`, the table of `Gather`, the weights of `LSTM`, `GRU` and `RNN`.
 
 Scales, zero points, shapes and constants in other places are not: a graph does not tell a factor
 that was learned from one that was not. A tensor that several layers share counts once. A graph
-into whose convolutions batch normalisation was folded has one bias a channel where the network had
+into whose convolutions batch normalization was folded has one bias a channel where the network had
 a factor and an offset.
 
 *MACs* are those of convolutions and matrix products, as `torch.utils.flop_counter` counts them (two
@@ -48,7 +48,7 @@ _BETWEEN = {
     "Cast", "DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Reshape", "Slice",
     "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
-_NORMALISES = "Normalization"
+_NORMALIZES = "Normalization"
 _UNSEEN = "not looked into"
 
 
@@ -93,7 +93,7 @@ class _Walk:
     def counts(self) -> Counts:
         for node in self.running:
             self.take(node)
-        # A normalisation without factors is a layer only where they came right after it.
+        # A normalization without factors is a layer only where they came right after it.
         self.drafts = [
             draft
             for draft in self.drafts
@@ -130,7 +130,7 @@ class _Walk:
         operator = operator_name(node)
         weights = find_weights(node, self.values)
         before = next((self.layer_of[name] for name in node.input if name in self.layer_of), None)
-        if weights or operator in MULTIPLYING or operator.endswith(_NORMALISES):
+        if weights or operator in MULTIPLYING or operator.endswith(_NORMALIZES):
             draft = _Draft(node, has_offset=bool(weights) and has_offset(node))
             self.drafts.append(draft)
             self.add(draft, weights)
@@ -157,7 +157,7 @@ class _Walk:
             for tensor in self.values.sources(name)
             if not tensor.is_fixed_matrix()
         ]
-        if operator == "Mul" and behind.endswith(_NORMALISES) and not before.has_factor:
+        if operator == "Mul" and behind.endswith(_NORMALIZES) and not before.has_factor:
             before.has_factor = bool(learned)
             self.add(before, learned)
             return True
@@ -195,12 +195,12 @@ class _Walk:
     def operators(self) -> tuple[OperatorCount, ...]:
         layers = Counter(operator_name(draft.node) for draft in self.drafts)
         running = Counter(operator_name(node) for node in self.running)
-        quantised = Counter(
-            operator_name(node) for node in self.running if self.precision.is_quantised(node)
+        quantized = Counter(
+            operator_name(node) for node in self.running if self.precision.is_quantized(node)
         )
         nodes = Counter(operator_name(node) for node in self.graph.node)
         return tuple(
-            OperatorCount(name, number, layers[name], number - running[name], quantised[name])
+            OperatorCount(name, number, layers[name], number - running[name], quantized[name])
             for name, number in sorted(nodes.items(), key=lambda item: (-item[1], item[0]))
         )
 

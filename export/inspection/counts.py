@@ -18,12 +18,12 @@ class Layer:
         macs: multiply-accumulate operations; None where shapes are not known, or the operator's
             are not counted.
         weight_bytes: of `parameters`, as they are stored.
-        activation_bytes: of what the node gives, in the type in which it goes on: quantised where
+        activation_bytes: of what the node gives, in the type in which it goes on: quantized where
             only `QuantizeLinear` reads it. None where shapes are not known.
         weight_type: as stored ("int8", "float16"); None without weights.
         activation_type: of what the node reads, before `DequantizeLinear`.
-        arithmetic: the type that the graph states for its products: that of quantised values where
-            weights and activations are quantised, float32 where float16 is only how they are kept.
+        arithmetic: the type that the graph states for its products: that of quantized values where
+            weights and activations are quantized, float32 where float16 is only how they are kept.
     """
 
     name: str
@@ -46,14 +46,14 @@ class OperatorCount:
     Attributes:
         layers: how many of its nodes are layers.
         constant: how many are computed from constants alone.
-        quantised: how many read quantised values alone, as they are or from `DequantizeLinear`.
+        quantized: how many read quantized values alone, as they are or from `DequantizeLinear`.
     """
 
     operator: str
     nodes: int
     layers: int
     constant: int
-    quantised: int
+    quantized: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class GraphValues:
     def sources(self, name: str) -> tuple[Stored, ...]:
         """Return the stored tensors that a constant value holds the numbers of.
 
-        Reordered, reshaped, cast or dequantised, a tensor stays the same one. Of a product or a sum
+        Reordered, reshaped, cast or dequantized, a tensor stays the same one. Of a product or a sum
         of constants it is the larger operand, a fixed matrix never: what Winograd's matrices do to
         a 3x3 kernel leaves the kernel. A value that is spread from one number holds none.
         """

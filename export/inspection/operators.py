@@ -14,7 +14,7 @@ class Places:
 
     Attributes:
         weights: the first of them gives a layer its name and its type.
-        offset: the bias, or what a normalisation adds; None where the operator takes none.
+        offset: the bias, or what a normalization adds; None where the operator takes none.
     """
 
     weights: tuple[int, ...]
@@ -53,7 +53,7 @@ NOT_COUNTED = frozenset({"Attention", "DeformConv", "Einsum", "GRU", "LSTM", "RN
 INTEGER = frozenset(
     {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "com.microsoft:QGemm"}
 )
-"""Operators that take quantised values as they are, without `DequantizeLinear`."""
+"""Operators that take quantized values as they are, without `DequantizeLinear`."""
 
 
 def operator_name(node: onnx.NodeProto) -> str:
@@ -89,7 +89,7 @@ def find_weights(node: onnx.NodeProto, values: GraphValues) -> list[Stored]:
 
 
 def has_offset(node: onnx.NodeProto) -> bool:
-    """Whether a node is given its bias, or what a normalisation adds."""
+    """Whether a node is given its bias, or what a normalization adds."""
     places = PLACES.get(operator_name(node))
     at = None if places is None else places.offset
     return at is not None and at < len(node.input) and bool(node.input[at])

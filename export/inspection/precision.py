@@ -9,7 +9,7 @@ _QDQ = ("QuantizeLinear", "DequantizeLinear")
 
 
 class Precision:
-    """The types of a graph's values and nodes, quantised or not."""
+    """The types of a graph's values and nodes, quantized or not."""
 
     def __init__(self, graph: onnx.GraphProto, values: GraphValues) -> None:
         self.values = values
@@ -27,8 +27,8 @@ class Precision:
             name = producer.input[0]
         return kind_name(self.values.element_type(name))
 
-    def is_quantised(self, node: onnx.NodeProto) -> bool:
-        """Whether a node reads quantised values alone; biases and shapes are left aside."""
+    def is_quantized(self, node: onnx.NodeProto) -> bool:
+        """Whether a node reads quantized values alone; biases and shapes are left aside."""
         operator = operator_name(node)
         if operator in INTEGER or operator in _QDQ:
             return operator in INTEGER
@@ -44,7 +44,7 @@ class Precision:
     def arithmetic(self, node: onnx.NodeProto) -> str:
         """Return the type in which a layer is computed."""
         read = [name for name in node.input if name and name not in self.values.constant][:1]
-        if self.is_quantised(node):
+        if self.is_quantized(node):
             return "".join(self.type_before(name) for name in read)
         return "".join(kind_name(self.values.element_type(name)) for name in read)
 
@@ -58,11 +58,11 @@ class Precision:
             if shape is None:
                 return None
             readers = self.readers.get(name, [])
-            quantised = {self.values.element_type(r.output[0]) for r in readers if _quantises(r)}
-            only = name not in self.given and all(_quantises(reader) for reader in readers)
-            total += bytes_of(quantised.pop() if quantised and only else kind, shape)
+            quantized = {self.values.element_type(r.output[0]) for r in readers if _quantizes(r)}
+            only = name not in self.given and all(_quantizes(reader) for reader in readers)
+            total += bytes_of(quantized.pop() if quantized and only else kind, shape)
         return total
 
 
-def _quantises(node: onnx.NodeProto) -> bool:
+def _quantizes(node: onnx.NodeProto) -> bool:
     return node.op_type == "QuantizeLinear" and len(node.output) == 1

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from export.sessions import open_session
 from export.variants.layer_speed import measure_layers
-from export.variants.quantisation import Quantiser
+from export.variants.quantization import Quantizer
 from runtime.data.images import Size, load_scan, to_input
 from runtime.data.samples import Sample
-from runtime.model.metadata import INPUT_NAME, KeptLayer
+from runtime.model.metadata import INPUT_NAME, UnconvertedLayer
 
 Floats = NDArray[np.float32]
 
@@ -23,17 +23,17 @@ _RANKED_ON = 8
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A quantised graph, and the layers in it that stay float32."""
+    """A quantized graph, and the layers in it that stay float32."""
 
     model: onnx.ModelProto
-    kept: tuple[KeptLayer, ...]
+    kept: tuple[UnconvertedLayer, ...]
 
 
 class LayerChoice:
-    """Proposes quantised graphs, each with fewer layers in INT8 than the one before.
+    """Proposes quantized graphs, each with fewer layers in INT8 than the one before.
 
     Args:
-        model: the float32 graph, as `Quantiser` takes it.
+        model: the float32 graph, as `Quantizer` takes it.
         samples: training images; ranges are taken from all of them.
         on_step: told what is being done.
     """
@@ -59,14 +59,14 @@ class LayerChoice:
         Then with 1, 2, 4, ... of them given up, those first that change the probabilities most.
         """
         self._on_step(f"taking the ranges of {len(self._samples)} training images")
-        quantiser = Quantiser(self._model, (self._input(sample) for sample in self._samples))
-        kept = self._without_gain(quantiser)
-        layers = [node.name for node in quantiser.layers if node.name not in kept]
+        quantizer = Quantizer(self._model, (self._input(sample) for sample in self._samples))
+        kept = self._without_gain(quantizer)
+        layers = [node.name for node in quantizer.layers if node.name not in kept]
         if not layers:
             return
-        yield Candidate(quantiser.quantise(layers), self._named(quantiser, kept))
+        yield Candidate(quantizer.quantize(layers), self._named(quantizer, kept))
         self._on_step("finding the layers that cost accuracy")
-        costs = self._costs(quantiser, layers)
+        costs = self._costs(quantizer, layers)
         layers.sort(key=costs.__getitem__, reverse=True)
         given_up = 1
         while given_up < len(layers):
@@ -75,13 +75,13 @@ class LayerChoice:
                 f"{costs[name]:.1e} on average"
                 for name in layers[:given_up]
             }
-            model = quantiser.quantise(layers[given_up:])
-            yield Candidate(model, self._named(quantiser, kept | costly))
+            model = quantizer.quantize(layers[given_up:])
+            yield Candidate(model, self._named(quantizer, kept | costly))
             given_up *= 2
 
-    def _without_gain(self, quantiser: Quantiser) -> dict[str, str]:
+    def _without_gain(self, quantizer: Quantizer) -> dict[str, str]:
         self._on_step("timing each layer in float32 and INT8")
-        speeds = measure_layers(self._model, quantiser.layers, self._size, threads=self._threads)
+        speeds = measure_layers(self._model, quantizer.layers, self._size, threads=self._threads)
         slower = {
             name: f"gains no speed: {speed.int8_ms:.3g} ms in INT8, {speed.float_ms:.3g} ms in "
             "float32"
@@ -89,9 +89,9 @@ class LayerChoice:
             if speed.int8_ms > SLOWER * speed.float_ms
         }
         logits = "costs accuracy: its output is the logits, which 8 bits would round"
-        return slower | dict.fromkeys(quantiser.heads, logits)
+        return slower | dict.fromkeys(quantizer.heads, logits)
 
-    def _costs(self, quantiser: Quantiser, layers: Sequence[str]) -> dict[str, float]:
+    def _costs(self, quantizer: Quantizer, layers: Sequence[str]) -> dict[str, float]:
         """Return the mean change of probabilities where a layer alone is in INT8."""
         inputs = [self._input(sample) for sample in self._samples[:_RANKED_ON]]
         before = self._probabilities(self._model, inputs)
@@ -101,7 +101,7 @@ class LayerChoice:
                     [
                         np.abs(found - wanted).mean()
                         for found, wanted in zip(
-                            self._probabilities(quantiser.quantise([layer]), inputs),
+                            self._probabilities(quantizer.quantize([layer]), inputs),
                             before,
                             strict=True,
                         )
@@ -118,9 +118,9 @@ class LayerChoice:
     def _input(self, sample: Sample) -> Floats:
         return to_input(load_scan(sample.path, self._size).pixels)[None]
 
-    def _named(self, quantiser: Quantiser, kept: dict[str, str]) -> tuple[KeptLayer, ...]:
+    def _named(self, quantizer: Quantizer, kept: dict[str, str]) -> tuple[UnconvertedLayer, ...]:
         return tuple(
-            KeptLayer(node.name, node.input[1], kept[node.name])
-            for node in quantiser.layers
+            UnconvertedLayer(node.name, node.input[1], kept[node.name])
+            for node in quantizer.layers
             if node.name in kept
         )

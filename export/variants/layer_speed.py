@@ -19,7 +19,7 @@ _WARM_UP, _RUNS = 2, 8
 class LayerSpeed:
     """The shortest of a layer's runs in each precision, in milliseconds, between its own inputs.
 
-    The quantisation of what other layers give and take is not in it.
+    The quantization of what other layers give and take is not in it.
     """
 
     float_ms: float

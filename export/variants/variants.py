@@ -12,14 +12,14 @@ from export.variants.half import METHOD as HALF
 from export.variants.half import store_half
 from export.variants.layer_choice import LayerChoice
 from export.variants.pixel_shuffle import shuffle_pixels
-from export.variants.quantisation import METHOD as INT8
+from export.variants.quantization import METHOD as INT8
 from export.winograd import Form, rewrite
 from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset
-from runtime.model.metadata import InputSpec, KeptLayer
+from runtime.model.metadata import InputSpec, UnconvertedLayer
 
 Precision = Literal["fp32", "fp16", "int8"]
-Optimisation = Literal["winograd"]
+Optimization = Literal["winograd"]
 
 ALLOWED_FALL = 0.005
 """The largest fall of pooled soft IoU on the valid split that a lower precision may cost."""
@@ -48,7 +48,7 @@ class Variant:
     model: onnx.ModelProto
     precision: Precision
     method: str
-    kept: tuple[KeptLayer, ...]
+    kept: tuple[UnconvertedLayer, ...]
     input: InputSpec
     allowed_fall: float
     calibration: str = ""
@@ -56,23 +56,23 @@ class Variant:
     for_speed: bool = False
 
 
-def ending(precision: Precision, optimisation: Optimisation | None) -> str:
+def ending(precision: Precision, optimization: Optimization | None) -> str:
     """Return what a file of a form has at the end of its name: "", "-int8", "-winograd".
 
     Raises:
         ConfigError: there is no such form.
     """
-    if precision not in get_args(Precision) or (precision != "fp32" and optimisation is not None):
+    if precision not in get_args(Precision) or (precision != "fp32" and optimization is not None):
         raise ConfigError(
-            f"export: expected one of {', '.join(get_args(Precision))}, and an optimisation of "
-            f"fp32 alone, found {precision} and {optimisation or 'no optimisation'}"
+            f"export: expected one of {', '.join(get_args(Precision))}, and an optimization of "
+            f"fp32 alone, found {precision} and {optimization or 'no optimization'}"
         )
-    if optimisation is not None and optimisation not in get_args(Optimisation):
+    if optimization is not None and optimization not in get_args(Optimization):
         raise ConfigError(
-            f"export: expected the optimisation {', '.join(get_args(Optimisation))}, found "
-            f"{optimisation}"
+            f"export: expected the optimization {', '.join(get_args(Optimization))}, found "
+            f"{optimization}"
         )
-    form = optimisation or precision
+    form = optimization or precision
     return "" if form == "fp32" else f"-{form}"
 
 
@@ -81,7 +81,7 @@ def half_variant(plain: onnx.ModelProto, spec: InputSpec) -> Variant:
     model, left = store_half(plain)
     reasons = dict(left)
     kept = tuple(
-        KeptLayer(node.name, name, reasons[name])
+        UnconvertedLayer(node.name, name, reasons[name])
         for node in plain.graph.node
         for name in node.input
         if name in reasons
@@ -104,7 +104,7 @@ def winograd_variant(plain: onnx.ModelProto, spec: InputSpec) -> Variant:
         "3x3 convolutions by Winograd's minimal filtering (Lavin, Gray 2016) in standard "
         f"operators: {counted}",
         tuple(
-            KeptLayer(layer.name, f"{layer.name}.weight", "estimated to be fastest as it is")
+            UnconvertedLayer(layer.name, f"{layer.name}.weight", "estimated to be fastest as it is")
             for layer in rewritten.layers
             if layer.form is Form.DIRECT
         ),

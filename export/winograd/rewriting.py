@@ -48,7 +48,7 @@ def rewrite(model: onnx.ModelProto, size: Size, choose: Choice = choose) -> Rewr
     """Rewrite 3x3 convolutions of stride 1 as F(2x2,3x3), F(4x4,3x3) or F(6x6,3x3).
 
     Feature maps between them become matrices of one row a pixel (`rows.Rows`). What is not
-    recognised stays as it is, on maps in the usual layout.
+    recognized stays as it is, on maps in the usual layout.
 
     Args:
         model: what `export.conversion.convert` gives, of one network or several.

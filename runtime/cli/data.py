@@ -31,7 +31,7 @@ def link_options(function: Function) -> Function:
         ),
         click.option(
             "--correlation", default=0.97, show_default=True, metavar="X",
-            help="From which correlation of 32x32 grey versions on any two images are linked.",
+            help="From which correlation of 32x32 gray versions on any two images are linked.",
         ),
     ):  # fmt: skip
         function = option(function)
@@ -175,7 +175,7 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     from runtime.core.files import ensure_apart, ensure_replaceable, write_json, write_text
     from runtime.core.schema import to_dict
     from runtime.data.audit import LinkRule, audit_dataset
-    from runtime.data.audit_summary import summarise
+    from runtime.data.audit_summary import summarize
     from runtime.data.coco import read_dataset
     from runtime.report.audit_page import audit_page, exposure_table
 
@@ -184,7 +184,7 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     ensure_apart(outputs, dataset.files)
     for file in outputs:
         ensure_replaceable(file)
-    summary = summarise(audit_dataset(dataset, LinkRule(**rule)))
+    summary = summarize(audit_dataset(dataset, LinkRule(**rule)))
     write_text(out, audit_page(dataset, summary))
     if json_file is not None:
         write_json(json_file, to_dict(summary))
@@ -208,7 +208,7 @@ def split(folder: Path, target: Path, seed: int, **rule: Any) -> None:
     """Split the data set in DIR again, so that similar images are never in two splits.
 
     Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. The splits keep
-    their sizes and the distribution of tumour sizes, as far as whole groups allow.
+    their sizes and the distribution of tumor sizes, as far as whole groups allow.
     """
     from runtime.data.audit import LinkRule, audit_dataset
     from runtime.data.coco import read_dataset

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option("--batch-size", default=1, show_default=True, type=click.IntRange(min=1), metavar="N")
 @click.option(
-    "--floors/--no-floors",
+    "--baselines/--no-baselines",
     default=True,
     show_default=True,
     help="Score predictions that need no network, from the train split.",
@@ -70,20 +70,20 @@ def main(
     masks: "MaskKind",
     size: int | None,
     batch_size: int,
-    floors: bool,
+    baselines: bool,
     on_error: str,
     threads: int | None,
     json_file: Path | None,
     csv_file: Path | None,
 ) -> None:
-    """Score MODELs on a split with the study's soft metrics, beside thresholded ones and floors."""
+    """Score MODELs on a split by soft and thresholded metrics, beside baselines."""
     from runtime.core.errors import DataError
     from runtime.core.files import ensure_apart, ensure_replaceable
     from runtime.data.coco import read_dataset
     from runtime.data.phantom import ensure_phantom
     from runtime.data.readable import Skipped, readable_part
     from runtime.model.predictor import Predictor, concurrency_for
-    from runtime.scoring.baselines import evaluate_floors
+    from runtime.scoring.baselines import evaluate_baselines
     from runtime.scoring.comparison import Bootstrap, compare
     from runtime.scoring.evaluation import evaluate
     from runtime.scoring.provenance import foreign_training
@@ -109,7 +109,9 @@ def main(
         Predictor(m, size=side, threads=threads, batch_size=batch_size, concurrency=at_once)
         for m in models
     ]
-    train = dataset.split("train", missing=skip) if floors and "train" in dataset.splits else None
+    train = (
+        dataset.split("train", missing=skip) if baselines and "train" in dataset.splits else None
+    )
     skipped: tuple[Skipped, ...] = ()
     if skip:
         with progress("Read") as bar:
@@ -126,7 +128,7 @@ def main(
     known: tuple[Evaluation, ...] = ()
     if train is not None:
         for at in dict.fromkeys(predictor.size for predictor in predictors):
-            known += evaluate_floors(train, split, at, masks=masks)
+            known += evaluate_baselines(train, split, at, masks=masks)
     groups = [sample.group for sample in split.samples if sample.group is not None]
     known_groups = groups if len(groups) == len(split.samples) else None
     bootstrap = Bootstrap(len(split.samples), known_groups)
@@ -169,13 +171,13 @@ def _render(report: "EvaluationReport") -> str:
         images += f" of {len(report.models[0][1].samples) + len(left_out)}, {len(left_out)} skipped"
     intro = f"{report.data}, split {report.split}: {images}, masks from {report.masks}"
     rows = [(file.path.name, evaluation) for file, evaluation in report.models]
-    floors = [(floor.name, floor) for floor in report.floors]
+    baselines = [(baseline.name, baseline) for baseline in report.baselines]
     several = len({e.size for _, e in rows}) > 1
-    floors = [(f"{n}, {e.size[0]}x{e.size[1]}" if several else n, e) for n, e in floors]
+    baselines = [(f"{n}, {e.size[0]}x{e.size[1]}" if several else n, e) for n, e in baselines]
     parts = [
         intro,
         "Soft metrics, mean over images (the study's), pooled over all pixels, and at 0.5:\n"
-        + _scores(rows + floors),
+        + _scores(rows + baselines),
         "Soft metrics over images, and the same at 0.5:\n" + _distributions(rows),
         *_differences(report.comparisons),
         *(f"Note: {warning}" for warning in report.warnings),

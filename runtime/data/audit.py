@@ -1,7 +1,7 @@
 """Which images of a data set show nearly the same, and so leak from one split into another.
 
 Nothing in a COCO file says which images are of one patient. Two things tell of it: that two images
-look alike, and that their file names carry neighbouring slice numbers. Images linked by either
+look alike, and that their file names carry neighboring slice numbers. Images linked by either
 belong to one group, and so does what is linked to them in turn.
 """
 
@@ -27,7 +27,7 @@ class LinkRule:
     """When two images are linked: they look alike, or they are near slices and look similar.
 
     Attributes:
-        correlation: of the 32x32 grey versions of any two images, from which on they are linked.
+        correlation: of the 32x32 gray versions of any two images, from which on they are linked.
         slices: how many slice numbers two near slices are apart at most.
         slice_correlation: from which on near slices are linked. Where the numbers pass from one
             head, or one direction of view, to the next, the correlation falls below it.
@@ -72,7 +72,7 @@ class Link:
     """Two linked images, as indices into `Audit.images`.
 
     Attributes:
-        correlation: of their 32x32 grey versions.
+        correlation: of their 32x32 gray versions.
         slices_apart: of one series; None where they are of two, or carry no number.
     """
 

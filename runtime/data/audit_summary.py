@@ -46,7 +46,7 @@ class AuditSummary:
     pairs: tuple[LinkedPair, ...]
 
 
-def summarise(audit: Audit, *, pairs: int = 8) -> AuditSummary:
+def summarize(audit: Audit, *, pairs: int = 8) -> AuditSummary:
     """Return an audit's figures, with up to so many pairs of each kind."""
     crossing = audit.crossing()
     alike = [link for link in crossing if link.correlation >= audit.rule.correlation]

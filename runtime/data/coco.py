@@ -37,7 +37,7 @@ class Split:
     name: str
     annotation_file: Path
     samples: tuple[Sample, ...]
-    licence: str | None
+    license: str | None
     defects: tuple[Defect, ...]
     image_root: Path | None = None
 
@@ -67,9 +67,9 @@ class Dataset:
         return self.root.resolve().name
 
     @property
-    def licence(self) -> str | None:
-        """The first licence that a COCO file names."""
-        return next((s.licence for s in self.splits.values() if s.licence), None)
+    def license(self) -> str | None:
+        """The first license that a COCO file names."""
+        return next((s.license for s in self.splits.values() if s.license), None)
 
     def split(self, name: str, *, missing: bool = False) -> Split:
         """Return a split that can be used.
@@ -146,7 +146,7 @@ def _read_split(name: str, path: Path, images: Path) -> Split:
     elsewhere = _image_root(path, content)
     reader = SplitReader(name, path, elsewhere or images)
     samples = reader.read(content)
-    return Split(name, path, samples, _licence(content), tuple(reader.defects), elsewhere)
+    return Split(name, path, samples, _license(content), tuple(reader.defects), elsewhere)
 
 
 def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
@@ -171,8 +171,8 @@ def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
     return folder
 
 
-def _licence(content: dict[str, Any]) -> str | None:
-    licences = content.get("licenses")
-    first = licences[0] if isinstance(licences, list) and licences else None
+def _license(content: dict[str, Any]) -> str | None:
+    licenses = content.get("licenses")
+    first = licenses[0] if isinstance(licenses, list) and licenses else None
     name = first.get("name") if isinstance(first, dict) else None
     return name if isinstance(name, str) and name else None

@@ -16,7 +16,7 @@ from runtime.data.coco import IMAGE_ROOT, ROBOFLOW_FILE, Dataset
 from runtime.data.samples import sound_categories
 
 STRATA = 5
-"""Tumour sizes are balanced in this many classes of equally many images."""
+"""Tumor sizes are balanced in this many classes of equally many images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ def split_by_group(dataset: Dataset, audit: Audit, *, seed: int = 0) -> GroupedS
     """Assign whole groups to the splits that the data set has now.
 
     The largest groups are placed first, those of one size in an order that `seed` gives. Each goes
-    where what it brings is missed most: counted by class of tumour size, relative to what the split
-    has now. So the splits keep their sizes, and their distributions of tumour sizes, as far as
+    where what it brings is missed most: counted by class of tumor size, relative to what the split
+    has now. So the splits keep their sizes, and their distributions of tumor sizes, as far as
     whole groups allow.
 
     Raises:

@@ -33,7 +33,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
 _HEADER, _DATA = b"IHDR", b"IDAT"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Of a PNG's colour types."""
+"""Of a PNG's color types."""
 _WHOLE = ((0, 0, 1, 1),)
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
           (0, 1, 1, 2))  # fmt: skip
@@ -126,7 +126,7 @@ def _chunks(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _header(content: bytes, name: str) -> tuple[int, int, int, int, bool]:
-    """Return a PNG's width, height, bits a channel, colour type, and whether it is interlaced.
+    """Return a PNG's width, height, bits a channel, color type, and whether it is interlaced.
 
     Raises:
         ImageError: there is not one header, as there has to be.
@@ -134,18 +134,18 @@ def _header(content: bytes, name: str) -> tuple[int, int, int, int, bool]:
     found = [place for place, length, kind in _chunks(content) if kind == _HEADER and length >= 13]
     if len(found) != 1 or found[0] + 13 > len(content):
         raise ImageError(f"{name}: expected a PNG with one header, found a damaged one")
-    width, height, bits, colour, interlaced = struct.unpack_from(">IIBB2xB", content, found[0])
-    return width, height, bits, colour, bool(interlaced)
+    width, height, bits, color, interlaced = struct.unpack_from(">IIBB2xB", content, found[0])
+    return width, height, bits, color, bool(interlaced)
 
 
-def _row_bytes(width: int, height: int, bits: int, colour: int, interlaced: bool) -> int:
+def _row_bytes(width: int, height: int, bits: int, color: int, interlaced: bool) -> int:
     """Return how many bytes a PNG's rows take, each with the byte of its filter."""
     total = 0
     for first_column, first_row, across, down in _ADAM7 if interlaced else _WHOLE:
         columns = -((first_column - width) // across)
         rows = -((first_row - height) // down)
         if columns > 0 and rows > 0:
-            total += rows * (1 - -columns * bits * _CHANNELS.get(colour, 0) // 8)
+            total += rows * (1 - -columns * bits * _CHANNELS.get(color, 0) // 8)
     return total
 
 

@@ -56,7 +56,7 @@ class Scan:
 def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
     """Decode an image and resize it to `size`, or keep its own size.
 
-    Grey, palette and 16-bit images become 8-bit RGB (16-bit levels are divided by 257);
+    Gray, palette and 16-bit images become 8-bit RGB (16-bit levels are divided by 257);
     transparency is laid over black; the pixels are taken as stored, without EXIF rotation.
 
     Args:
@@ -76,7 +76,7 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
     """Decode an image, the first half of `load_scan`: a JPEG at the scale that suits `size`.
 
     Returns:
-        The picture, RGB or grey (mode L), which is yet to be resized, and the (height, width) that
+        The picture, RGB or gray (mode L), which is yet to be resized, and the (height, width) that
         the image has.
 
     Raises:
@@ -120,7 +120,7 @@ def check_size(size: Size) -> None:
 
 
 def resize_image(image: Image.Image, size: Size) -> NDArray[np.uint8]:
-    """Resize an RGB or grey picture, the second half of `load_scan`; return uint8 [H, W, 3]."""
+    """Resize an RGB or gray picture, the second half of `load_scan`; return uint8 [H, W, 3]."""
     if image.size != (size[1], size[0]):
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     if image.mode != "RGB":  # not before: three equal channels would take three times as long

@@ -1,4 +1,4 @@
-"""Masks from annotations, rasterised straight at the asked size."""
+"""Masks from annotations, rasterized straight at the asked size."""
 
 import math
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ _FAR = 8.0
 
 
 def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray[np.uint8]:
-    """Rasterise the union of boxes.
+    """Rasterize the union of boxes.
 
-    A pixel is foreground when its centre, scaled to the original image, lies in
+    A pixel is foreground when its center, scaled to the original image, lies in
     [x, x + width) x [y, y + height).
 
     Returns:
@@ -41,7 +41,7 @@ def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray
 
 
 def _interval(start: float, length: float, original: int, size: int) -> slice:
-    # Multiplied before it is divided: a centre on an edge then falls on the right side.
+    # Multiplied before it is divided: a center on an edge then falls on the right side.
     limits = (-1.0, original + 1.0)
     first, last = (
         math.ceil(min(max(edge, limits[0]), limits[1]) * size / original - 0.5)
@@ -64,10 +64,10 @@ def finite_numbers(value: object) -> list[float] | None:
 def mask_from_segmentations(
     segmentations: Iterable[Any], original: Size, size: Size, *, where: str
 ) -> NDArray[np.uint8]:
-    """Rasterise the union of COCO segmentations: lists of polygons, or run-length encodings.
+    """Rasterize the union of COCO segmentations: lists of polygons, or run-length encodings.
 
     Polygons are scaled, then filled by pycocotools; a run-length encoding is decoded at its own
-    size and sampled at the pixels' centres.
+    size and sampled at the pixels' centers.
 
     Args:
         where: what the segmentations belong to, for the message.
@@ -90,7 +90,7 @@ def mask_from_segmentations(
 
 
 def pixels_outside(segmentations: Iterable[Any], original: Size) -> float:
-    """Return how far polygons that can be rasterised lie outside their image at most, in pixels."""
+    """Return how far polygons that can be rasterized lie outside their image at most, in pixels."""
     limits = (original[1], original[0])
     outside = 0.0
     for segmentation in segmentations:

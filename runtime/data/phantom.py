@@ -60,7 +60,7 @@ def make_phantom(
 ) -> Path:
     """Write the phantom data set in Roboflow's COCO layout, wholly or not at all.
 
-    The same config draws the same pixels. Images are 8-bit grey PNG files.
+    The same config draws the same pixels. Images are 8-bit gray PNG files.
 
     Args:
         on_image: called with the number of images written and of all.

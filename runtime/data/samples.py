@@ -49,10 +49,10 @@ class Sample:
     group: int | None = None
 
     def mask(self, size: Size, kind: MaskKind = "boxes") -> NDArray[np.uint8]:
-        """Return the foreground, uint8 [height, width] of 0 and 1, rasterised at `size`.
+        """Return the foreground, uint8 [height, width] of 0 and 1, rasterized at `size`.
 
         Raises:
-            AnnotationError: a segmentation cannot be rasterised.
+            AnnotationError: a segmentation cannot be rasterized.
         """
         original = (self.height, self.width)
         if kind == "boxes":

@@ -1,4 +1,4 @@
-"""How alike two scans look: the correlation of their small grey versions."""
+"""How alike two scans look: the correlation of their small gray versions."""
 
 from collections.abc import Iterator
 
@@ -25,16 +25,16 @@ def thumbnails(samples: tuple[Sample, ...]) -> NDArray[np.float32]:
 def each_thumbnail(samples: tuple[Sample, ...]) -> Iterator[NDArray[np.float32]]:
     """Yield the rows of `thumbnails` one by one, so that any number of them takes no memory.
 
-    A scan of one grey alone has no correlation with any other; its row is zero.
+    A scan of one gray alone has no correlation with any other; its row is zero.
 
     Raises:
         ImageError: an image cannot be read.
     """
 
     def thumbnail(sample: Sample) -> NDArray[np.float32]:
-        grey = load_scan(sample.path, THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
-        centred = grey - grey.mean()
-        unit: NDArray[np.float32] = centred / max(float(np.linalg.norm(centred)), 1e-12)
+        gray = load_scan(sample.path, THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
+        centerd = gray - gray.mean()
+        unit: NDArray[np.float32] = centerd / max(float(np.linalg.norm(centerd)), 1e-12)
         return unit
 
     cores = available_cores()

@@ -9,7 +9,7 @@ from runtime.core.schema import from_dict, to_dict
 from runtime.data.images import MAX_SIDE, RESIZE_FILTER, Size
 
 KEY = "segmentation"
-SCHEMA = "1.2"
+SCHEMA = "2.0"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
 
 
@@ -29,7 +29,7 @@ class InputSpec:
     height: int
     width: int
     multiple: int = 0
-    colour_order: str = "RGB"
+    color_order: str = "RGB"
     minimum: float = 0.0
     maximum: float = 1.0
     resize_filter: str = RESIZE_FILTER
@@ -67,7 +67,7 @@ class NetworkInfo:
     Attributes:
         arch: of the encoder; "ensemble" for several networks in one file.
         width: of the decoder's last level; 0 for an ensemble, whose members have their own.
-        parameters: of the trained network, normalisation included.
+        parameters: of the trained network, normalization included.
         macs: multiply-accumulate operations of one image at the input's height and width.
     """
 
@@ -79,7 +79,7 @@ class NetworkInfo:
 
 @dataclass(frozen=True, slots=True)
 class EncoderInfo:
-    """Pretrained weights of the encoder: where they come from, their file's SHA-256 and licence.
+    """Pretrained weights of the encoder: where they come from, their file's SHA-256 and license.
 
     Attributes:
         frozen: whether the encoder still has them, and was never trained.
@@ -87,7 +87,7 @@ class EncoderInfo:
 
     source: str
     sha256: str
-    licence: str | None
+    license: str | None
     frozen: bool
 
 
@@ -106,7 +106,7 @@ class TrainingInfo:
 
     data_name: str
     data_sha256: str
-    data_licence: str | None
+    data_license: str | None
     images: dict[str, int]
     masks: str
     epochs: int
@@ -114,7 +114,7 @@ class TrainingInfo:
     batch_size: int
     learning_rate: float
     seed: int
-    optimiser: str
+    optimizer: str
     loss: str
     validation: dict[str, float]
     versions: dict[str, str]
@@ -152,8 +152,7 @@ class Parity:
         flipped_pixels: values on different sides of 0.5.
         soft_iou_change: largest absolute change of a real image's soft IoU; NaN is 0.
         providers: of ONNX Runtime.
-        digest: SHA-256 of the graph and weights that were compared (`OnnxFile.digest`). New in
-            version 1.2.
+        digest: SHA-256 of the graph and weights that were compared (`OnnxFile.digest`).
     """
 
     images: int
@@ -174,7 +173,7 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLayer:
+class UnconvertedLayer:
     """A layer that stays as in the plain file, its weight, and why."""
 
     name: str
@@ -210,7 +209,7 @@ class Conversion:
         plain_digest, plain_bytes: digest of the plain file's graph and weights, and its size.
         calibration: how many images the ranges were taken from, and from where; empty where there
             are no ranges.
-        kept: the layers that stay as they are, in the order of the graph.
+        unconverted: the layers that stay in float32, in the order of the graph.
         max_difference: the largest difference of probabilities to the plain file's, on the inputs
             of the certificate.
         judged_on: how many images soft IoU was compared on, and from where.
@@ -223,7 +222,7 @@ class Conversion:
     plain_digest: str
     plain_bytes: int
     calibration: str
-    kept: tuple[KeptLayer, ...]
+    unconverted: tuple[UnconvertedLayer, ...]
     max_difference: float
     judged_on: str
     soft_iou_before: float
@@ -238,11 +237,11 @@ class Metadata:
 
     Attributes:
         training, encoder: None in an ensemble, whose members have their own.
-        members: of an ensemble, whose output is the mean of their probabilities; else empty. New in
-            version 1.1, as is `TrainingInfo.augmented`.
-        precision: of the weights: "fp32", "fp16" or "int8". New in version 1.2.
-        conversion: how the file was made from the plain one; None in the plain one. New in version
-            1.2.
+        members: of an ensemble, whose output is the mean of their probabilities; else empty.
+        precision: of the weights: "fp32", "fp16" or "int8".
+        conversion: how the file was made from the plain one; None in the plain one.
+        license: SPDX identifier of the terms under which the network may be used; None where its
+            author states none.
         schema: "major.minor"; a reader knows one major version.
     """
 
@@ -256,6 +255,7 @@ class Metadata:
     members: tuple[MemberInfo, ...] = ()
     precision: str = "fp32"
     conversion: Conversion | None = None
+    license: str | None = None
     schema: str = SCHEMA
 
 

@@ -18,7 +18,7 @@ _KINDS = {
     ),
     "slices": (
         "Near slices that look less alike",
-        "those at the limit for neighbouring numbers; a link too many only makes a group larger",
+        "those at the limit for neighboring numbers; a link too many only makes a group larger",
     ),
 }
 

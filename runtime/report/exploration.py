@@ -1,8 +1,8 @@
-"""What the splits of a data set look like side by side: grey levels, and the boxes' sizes, shapes
+"""What the splits of a data set look like side by side: gray levels, and the boxes' sizes, shapes
 and places.
 
 Of a box, a side counts as at most the image's and at least a millionth of a pixel, whatever the
-file says; its centre counts as within the image.
+file says; its center counts as within the image.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,11 +21,11 @@ from runtime.report.outliers import Fences, Outlier, distance_beyond, tukey_fenc
 from runtime.report.two_sample import TwoSampleTest, compare_splits
 
 PIXEL_BINS = 64
-CENTRE_BINS = 32
+CENTER_BINS = 32
 DECODED: Size = (256, 256)
 """The study's input size."""
 
-COMPARED = ("grey", "share", "aspect", "centre_x", "centre_y")
+COMPARED = ("gray", "share", "aspect", "center_x", "center_y")
 """The quantities that the splits are tested on."""
 
 _SMALLEST = 1e-6
@@ -41,14 +41,14 @@ class SplitExploration:
         pixel_shares: the histogram of all pixels' values in [0, 1]: the share of pixels in each of
             64 equally wide bins.
         pixel_mean, pixel_std: of the same values.
-        grey: each image's mean value, in [0, 1].
+        gray: each image's mean value, in [0, 1].
         area: each box's width times height, in pixels of the image's stated size.
         share: each box's area as a share of its image's, in [0, 1].
         aspect: each box's width divided by its height.
-        centre_x, centre_y: each box's centre, as a share of the image's width and height from its
+        center_x, center_y: each box's center, as a share of the image's width and height from its
             upper left corner.
-        centres: how many centres fall in each of 32x32 equal parts of the image, rows from the top.
-        spreads: mean, standard deviation and quartiles of grey, area, share and aspect.
+        centers: how many centers fall in each of 32x32 equal parts of the image, rows from the top.
+        spreads: mean, standard deviation and quartiles of gray, area, share and aspect.
     """
 
     name: str
@@ -58,17 +58,17 @@ class SplitExploration:
     pixel_shares: tuple[float, ...]
     pixel_mean: float
     pixel_std: float
-    grey: tuple[float, ...]
+    gray: tuple[float, ...]
     area: tuple[float, ...]
     share: tuple[float, ...]
     aspect: tuple[float, ...]
-    centre_x: tuple[float, ...]
-    centre_y: tuple[float, ...]
-    centres: tuple[tuple[int, ...], ...]
+    center_x: tuple[float, ...]
+    center_y: tuple[float, ...]
+    centers: tuple[tuple[int, ...], ...]
     spreads: dict[str, Spread]
 
     def values(self, quantity: str) -> tuple[float, ...]:
-        """Return the values of one quantity: "grey", "area", "share", "aspect", "centre_x" ..."""
+        """Return the values of one quantity: "gray", "area", "share", "aspect", "center_x" ..."""
         found: tuple[float, ...] = getattr(self, quantity)
         return found
 
@@ -80,7 +80,7 @@ class Exploration:
     Attributes:
         data: the data set's name.
         decoded_size: (height, width) at which the pixels were read.
-        fences: of area, aspect and grey, from all splits together.
+        fences: of area, aspect and gray, from all splits together.
         outliers: those outside the fences, and images without annotation; of each kind the farthest
             first.
         tests: each compared quantity for each pair of splits.
@@ -142,12 +142,12 @@ def _explore_split(split: Split, size: Size, count: Callable[[], None]) -> Split
         count()
     pixel_mean = float(np.mean(means))
     boxes = _boxes(split.samples)
-    width, height, centre_x, centre_y, image_width, image_height = boxes
+    width, height, center_x, center_y, image_width, image_height = boxes
     area = width * height
     # A row of the picture is a value of y, the histogram's first axis.
-    centres, _, _ = np.histogram2d(centre_y, centre_x, CENTRE_BINS, [[0.0, 1.0], [0.0, 1.0]])
+    centers, _, _ = np.histogram2d(center_y, center_x, CENTER_BINS, [[0.0, 1.0], [0.0, 1.0]])
     values = {
-        "grey": tuple(means),
+        "gray": tuple(means),
         "area": tuple(area.tolist()),
         "share": tuple((area / (image_width * image_height)).tolist()),
         "aspect": tuple((width / height).tolist()),
@@ -161,9 +161,9 @@ def _explore_split(split: Split, size: Size, count: Callable[[], None]) -> Split
         pixel_mean=pixel_mean,
         pixel_std=float(np.sqrt(max(float(np.mean(squares)) - pixel_mean**2, 0.0))),
         **values,
-        centre_x=tuple(centre_x.tolist()),
-        centre_y=tuple(centre_y.tolist()),
-        centres=tuple(tuple(row) for row in centres.astype(int).tolist()),
+        center_x=tuple(center_x.tolist()),
+        center_y=tuple(center_y.tolist()),
+        centers=tuple(tuple(row) for row in centers.astype(int).tolist()),
         spreads={name: spread(of) for name, of in values.items()},
     )
 
@@ -187,7 +187,7 @@ def _pixel_values(
 
 
 def _boxes(samples: tuple[Sample, ...]) -> NDArray[np.float64]:
-    """Return [6, boxes]: width, height, centre x and y as shares, the image's width and height."""
+    """Return [6, boxes]: width, height, center x and y as shares, the image's width and height."""
     rows = []
     for sample in samples:
         for annotation in sample.annotations:
@@ -217,12 +217,12 @@ def _find_outliers(
     fences = (
         tukey_fences("area", [v for s in explored for v in s.area], "log"),
         tukey_fences("aspect", [v for s in explored for v in s.aspect], "log"),
-        tukey_fences("grey", [v for s in explored for v in s.grey], "linear"),
+        tukey_fences("gray", [v for s in explored for v in s.gray], "linear"),
     )
     for fence in fences:
         found = []
         for split, values in zip(splits, explored, strict=True):
-            by_image = fence.quantity == "grey"
+            by_image = fence.quantity == "gray"
             names = [
                 sample.file_name
                 for sample in split.samples

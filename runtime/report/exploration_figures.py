@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from runtime.report.exploration import PIXEL_BINS, Exploration
-from runtime.report.figures import COLOURS, INK, new_figure, style
+from runtime.report.figures import COLORS, INK, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _IN_A_ROW = 4
 _BINS = 32
 _TICKS = 6
 _AXES = {
-    "grey": ("mean pixel value", "images", 0),
+    "gray": ("mean pixel value", "images", 0),
     "share": ("box / image (log scale)", "boxes", 10),
     "aspect": ("width / height (log scale)", "boxes", 2),
 }
@@ -29,13 +29,13 @@ _AXES = {
 
 
 def exploration_figures(exploration: Exploration) -> dict[str, Figure]:
-    """Return the figures by name: pixels, grey, share, aspect and centres."""
+    """Return the figures by name: pixels, gray, share, aspect and centers."""
     with style():
         figures = {name: _distribution_figure(exploration, name) for name in _AXES}
         return {
             "pixels": _pixel_figure(exploration),
             **figures,
-            "centres": _centre_figure(exploration),
+            "centers": _center_figure(exploration),
         }
 
 
@@ -50,8 +50,8 @@ def _panels(count: int, height: float, **shared: Any) -> tuple[Figure, "list[Axe
     return figure, list(grid.flat[:count])
 
 
-def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
+def _color(index: int) -> str:
+    return COLORS[index % len(COLORS)]
 
 
 def _plain(name: str) -> str:
@@ -79,9 +79,9 @@ def _pixel_figure(exploration: Exploration) -> Figure:
     edges = np.linspace(0.0, 1.0, PIXEL_BINS + 1)
     for index, (axes, split) in enumerate(zip(panels, splits, strict=False)):
         shares = np.asarray(split.pixel_shares)
-        axes.stairs(shares, edges, fill=True, color=_colour(index))
+        axes.stairs(shares, edges, fill=True, color=_color(index))
         panels[-1].stairs(
-            shares, edges, color=_colour(index), linewidth=1.3, label=_plain(split.name)
+            shares, edges, color=_color(index), linewidth=1.3, label=_plain(split.name)
         )
         _title(axes, split.name, split.images, "images")
     for axes in panels:
@@ -110,10 +110,10 @@ def _distribution_figure(exploration: Exploration, quantity: str) -> Figure:
         counts, _ = np.histogram(values, edges)
         shares = counts / max(len(values), 1)
         highest = max(highest, float(shares.max()))
-        axes.stairs(shares, edges, fill=True, color=_colour(index))
+        axes.stairs(shares, edges, fill=True, color=_color(index))
         if values:
             axes.axvline(float(np.median(values)), color=INK, linewidth=1.2)
-            together.ecdf(values, color=_colour(index), label=_plain(split.name))
+            together.ecdf(values, color=_color(index), label=_plain(split.name))
         _title(axes, split.name, len(values), having)
     for axes in panels:
         axes.set_ylim(0.0, 1.0 if axes is together else 1.08 * highest)
@@ -157,10 +157,10 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
     return inside[:: math.ceil(len(inside) / _TICKS)] if inside else []
 
 
-def _centre_figure(exploration: Exploration) -> Figure:
+def _center_figure(exploration: Exploration) -> Figure:
     splits = exploration.splits
     figure, panels = _panels(len(splits), 3.7, sharex=True, sharey=True)
-    shares = [np.asarray(s.centres, np.float64) / max(s.boxes, 1) for s in splits]
+    shares = [np.asarray(s.centers, np.float64) / max(s.boxes, 1) for s in splits]
     highest = max(1e-9, *(float(share.max()) for share in shares))
     for axes, split, share in zip(panels, splits, shares, strict=True):
         picture = axes.imshow(

@@ -14,7 +14,7 @@ from runtime.report.exploration_tables import (
     summary_table,
     tests_table,
 )
-from runtime.report.layers import boxes_svg, css_colour
+from runtime.report.layers import boxes_svg, css_color
 from runtime.report.outliers import Outlier
 from runtime.report.page import figure_uri, picture_uri, render, svg_uri
 
@@ -50,7 +50,7 @@ def exploration_context(
             "of": exploration,
             "level": level,
             "prefix": prefix,
-            "licence": dataset.licence,
+            "license": dataset.license,
             "summary": summary_table(exploration),
             "tests": written_tests(exploration),
             "rejected": sum(test.holm_p_value < 0.05 for test in exploration.tests),
@@ -59,7 +59,7 @@ def exploration_context(
             "cards": cards,
             "outlying_images": len({(o.split, o.file_name) for o in exploration.outliers}),
             "shown": SHOWN,
-            "box_colour": css_colour(TARGET),
+            "box_color": css_color(TARGET),
         }
     }
 

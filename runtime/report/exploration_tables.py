@@ -9,15 +9,15 @@ Rows = tuple[tuple[str, ...], list[tuple[object, ...]]]
 """A header, and rows of text, int, float or None."""
 
 QUANTITIES = {
-    "grey": "mean pixel value",
+    "gray": "mean pixel value",
     "share": "share of the image",
     "aspect": "width / height",
-    "centre_x": "centre, left to right",
-    "centre_y": "centre, top to bottom",
+    "center_x": "center, left to right",
+    "center_y": "center, top to bottom",
 }
 """The compared quantities in words."""
 
-_FENCED = {"area": "size, pixels", "aspect": "width / height", "grey": "mean pixel value"}
+_FENCED = {"area": "size, pixels", "aspect": "width / height", "gray": "mean pixel value"}
 
 
 def summary_table(exploration: Exploration) -> Rows:

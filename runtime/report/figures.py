@@ -1,4 +1,4 @@
-"""How figures look: one style for all of them, that follows the page's colour scheme as SVG."""
+"""How figures look: one style for all of them, that follows the page's color scheme as SVG."""
 
 import io
 import warnings
@@ -15,10 +15,10 @@ RULE = "#d5dadf"
 """Grid lines."""
 PAPER = "#fdfdfc"
 """The background, the page's own."""
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-"""Told apart by colour-blind readers too (Okabe, Ito 2008)."""
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+"""Told apart by color-blind readers too (Okabe, Ito 2008)."""
 
-_DARK = {INK: "#e3e6e8", RULE: "#3b4147", PAPER: "#15181b", COLOURS[0]: "#2b8ccf"}
+_DARK = {INK: "#e3e6e8", RULE: "#3b4147", PAPER: "#15181b", COLORS[0]: "#2b8ccf"}
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "seg-toolkit",
@@ -59,7 +59,7 @@ def new_figure(width: float = 11.0, height: float = 3.0) -> Figure:
 
 
 def svg(figure: Figure) -> str:
-    """Return a figure as SVG, the same text each time, that follows a dark colour scheme."""
+    """Return a figure as SVG, the same text each time, that follows a dark color scheme."""
     stream = io.StringIO()
     with mpl.rc_context({key: _STYLE[key] for key in ("svg.hashsalt", "svg.fonttype")}):
         _save(

@@ -10,20 +10,18 @@ from runtime.data.masks import Box
 from runtime.metrics import THRESHOLD
 from runtime.model.overlay import HEAT, TARGET
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 _STRONGEST = 0.8
 _TINY = 0.04
 
 
-def css_colour(colour: Colour) -> str:
-    """Return a colour as CSS writes it, "#ff3020"."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+def css_color(color: Color) -> str:
+    """Return a color as CSS writes it, "#ff3020"."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def mask_layer(
-    mask: NDArray[np.uint8], colour: Colour = TARGET, width: int = 2
-) -> NDArray[np.uint8]:
+def mask_layer(mask: NDArray[np.uint8], color: Color = TARGET, width: int = 2) -> NDArray[np.uint8]:
     """Draw a mask's outline, inside its edge.
 
     Args:
@@ -33,10 +31,10 @@ def mask_layer(
     Returns:
         RGBA, uint8 [H, W, 4].
     """
-    return _layer(_outline(mask.astype(bool), width) * 255.0, colour)
+    return _layer(_outline(mask.astype(bool), width) * 255.0, color)
 
 
-def probability_layer(probability: NDArray[np.float32], colour: Colour = HEAT) -> NDArray[np.uint8]:
+def probability_layer(probability: NDArray[np.float32], color: Color = HEAT) -> NDArray[np.uint8]:
     """Draw a probability map: the more opaque, the higher; a full line round what is at least 0.5.
 
     Args:
@@ -46,12 +44,12 @@ def probability_layer(probability: NDArray[np.float32], colour: Colour = HEAT) -
         RGBA, uint8 [H, W, 4].
     """
     alpha = probability * np.float32(255.0 * _STRONGEST)
-    return _layer(np.where(_outline(probability >= THRESHOLD, 1), 255.0, alpha), colour)
+    return _layer(np.where(_outline(probability >= THRESHOLD, 1), 255.0, alpha), color)
 
 
-def _layer(alpha: NDArray[np.floating], colour: Colour) -> NDArray[np.uint8]:
+def _layer(alpha: NDArray[np.floating], color: Color) -> NDArray[np.uint8]:
     layer = np.empty((*alpha.shape, 4), np.uint8)
-    layer[..., :3] = colour
+    layer[..., :3] = color
     layer[..., 3] = np.rint(alpha)
     return layer
 
@@ -65,7 +63,7 @@ def _outline(region: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     return outline
 
 
-def boxes_svg(boxes: Iterable[Box], size: Size, colour: Colour = TARGET) -> str:
+def boxes_svg(boxes: Iterable[Box], size: Size, color: Color = TARGET) -> str:
     """Draw boxes as an SVG document, with a ring round those that are too small to be seen.
 
     Args:
@@ -79,7 +77,7 @@ def boxes_svg(boxes: Iterable[Box], size: Size, colour: Colour = TARGET) -> str:
         if max(w, h) < tiny:
             shapes.append(f'<circle cx="{x + w / 2:g}" cy="{y + h / 2:g}" r="{tiny:g}"/>')
     # A box is drawn as large as the picture, so the line grows with the image.
-    line = f'fill="none" stroke="{css_colour(colour)}" stroke-width="{max(size) / 130:g}"'
+    line = f'fill="none" stroke="{css_color(color)}" stroke-width="{max(size) / 130:g}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" preserveAspectRatio="none">'

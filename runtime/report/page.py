@@ -111,7 +111,7 @@ def _policy(scripts: list[str]) -> str:
 def figure_uri(figure: "Figure") -> str:
     """Return a figure as the data URI of an SVG; the same figure gives the same text.
 
-    Where the reader's colour scheme is dark, what is drawn in `figures.INK`, `figures.RULE` and
+    Where the reader's color scheme is dark, what is drawn in `figures.INK`, `figures.RULE` and
     `figures.PAPER` changes to light on dark.
     """
     from runtime.report.figures import svg
@@ -136,21 +136,21 @@ def place_figure(figure: "Figure | None", path: Path) -> dict[str, str | None]:
     return {"figure": figure_uri(figure), "picture": path.name}
 
 
-def figure_png(figure: "Figure", dpi: int = 150, colours: int | None = None) -> bytes:
+def figure_png(figure: "Figure", dpi: int = 150, colors: int | None = None) -> bytes:
     """Return a figure as a PNG file, on white; the same figure gives the same bytes.
 
     Args:
-        colours: at most so many, 2 to 256, which makes a figure of many scans several times
+        colors: at most so many, 2 to 256, which makes a figure of many scans several times
             smaller; by default as many as there are.
     """
     from runtime.report.figures import png
 
     content = png(figure, dpi)
-    if colours is None:
+    if colors is None:
         return content
     stream = io.BytesIO()
     picture = Image.open(io.BytesIO(content)).convert("RGB")
-    picture.quantize(colours).save(stream, format="PNG", optimize=True)
+    picture.quantize(colors).save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 
 

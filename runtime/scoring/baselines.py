@@ -2,7 +2,7 @@
 
 * all background: probability 0 everywhere;
 * mean training mask: the share of training images in which a pixel is foreground;
-* nearest training image: the mask of the training image whose 32x32 grey version correlates best.
+* nearest training image: the mask of the training image whose 32x32 gray version correlates best.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from runtime.scoring.evaluation import Evaluation, Mask, score
 Outcome = tuple[NDArray[np.float32], Mask]
 
 
-def evaluate_floors(
+def evaluate_baselines(
     train: Split, split: Split, size: Size, *, masks: MaskKind = "boxes"
 ) -> tuple[Evaluation, ...]:
-    """Score the three floors on a split, at (height, width) `size`.
+    """Score the three baselines on a split, at (height, width) `size`.
 
     Raises:
         ImageError, AnnotationError: a sample of either split cannot be read.

@@ -160,7 +160,7 @@ class Difference:
 
     Attributes:
         metric: "accuracy", "recall", "precision", "iou" or "dice".
-        kind: how it is summarised over images; "standard deviation" is of the soft metric over
+        kind: how it is summarized over images; "standard deviation" is of the soft metric over
             images, the narrowness of its distribution.
         left_out: images where the metric is undefined for one of the two.
     """

@@ -1,4 +1,4 @@
-"""Scoring networks, and floors, on a split."""
+"""Scoring networks, and baselines, on a split."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -52,10 +52,10 @@ class Averages:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a network, or a floor, scores on a split.
+    """What a network, or a baseline, scores on a split.
 
     Attributes:
-        name: the network's file or the floor's name.
+        name: the network's file or the baseline's name.
         size: (height, width) at which masks and probabilities were compared.
         samples: in the split's order.
     """

@@ -18,7 +18,7 @@ from runtime.scoring.evaluation import Averages, Evaluation
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """Files and floors scored on one split.
+    """Files and baselines scored on one split.
 
     Attributes:
         data, split, masks: what they were scored on: the folder, the split's name, and what the
@@ -33,7 +33,7 @@ class EvaluationReport:
     split: str
     masks: str
     models: tuple[tuple[OnnxFile, Evaluation], ...]
-    floors: tuple[Evaluation, ...]
+    baselines: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
@@ -55,7 +55,9 @@ def write_report(path: Path, report: EvaluationReport) -> None:
                 {"path": str(file.path), **_file_facts(file), **_evaluation(evaluation)}
                 for file, evaluation in report.models
             ],
-            "floors": [{"name": floor.name, **_evaluation(floor)} for floor in report.floors],
+            "baselines": [
+                {"name": baseline.name, **_evaluation(baseline)} for baseline in report.baselines
+            ],
             "warnings": list(report.warnings),
             "skipped": [to_dict(image) for image in report.skipped],
             "comparisons": [to_dict(comparison) for comparison in report.comparisons],

@@ -40,7 +40,7 @@ def toolkit(config: TrainConfig, train: Batches, valid: Batches) -> Epoch:
     network, objective = state.network, make_objective(state.network, config, device, dtype)
 
     def epoch() -> None:
-        train_epoch(network, objective, state.optimiser, train, config, 1, lambda _: None)
+        train_epoch(network, objective, state.optimizer, train, config, 1, lambda _: None)
         validate(network, objective, valid, config, 1)
 
     return epoch
@@ -49,15 +49,15 @@ def toolkit(config: TrainConfig, train: Batches, valid: Batches) -> Epoch:
 def plain(config: TrainConfig, train: Batches, valid: Batches) -> Epoch:
     """A loop in float32 that reads each loss; its data lie on the device, too."""
     network = begin(replace(config, channels_last=False), train.device).network
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
 
     def epoch() -> None:
         network.train()
         for images, masks in train.load(train.indices(shuffled_by=(0, 1))):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss = binary_cross_entropy_with_logits(network(images.contiguous()), masks)
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
             loss.item()
         network.eval()
         with torch.no_grad():

@@ -83,7 +83,7 @@ def test_networks_give_pytorchs_probabilities(
 
 
 def seeded_network(arch: str) -> UNet:
-    """A network whose normalisation has statistics of real images, as after training."""
+    """A network whose normalization has statistics of real images, as after training."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = UNet(arch, 4)

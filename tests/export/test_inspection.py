@@ -39,7 +39,7 @@ FLOAT = onnx.TensorProto.FLOAT
 Floats = NDArray[np.float32]
 
 
-def randomised(network: nn.Module) -> nn.Module:
+def randomized(network: nn.Module) -> nn.Module:
     """Numbers as after training: no two tensors are equal, no offset is zero."""
     generator = torch.Generator().manual_seed(0)
     for tensor in (*network.parameters(), *network.buffers()):
@@ -53,7 +53,7 @@ def parameters(network: nn.Module) -> int:
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """A copy whose normalisation PyTorch has folded into the convolutions before it."""
+    """A copy whose normalization PyTorch has folded into the convolutions before it."""
     result = copy.deepcopy(network)
     for module in list(result.modules()):
         children = list(module.named_children())
@@ -103,7 +103,7 @@ def test_counts_of_an_exported_network_are_pytorchs(
     if arch == "resnet34":
         use_small_backbones(monkeypatch)
     network = UNet(arch, 4)
-    randomised(network)
+    randomized(network)
     path = saved(convert([network], InputSpec(64, 64, multiple=32)), tmp_path)
     for size in (64, 96):
         total = inspect(path, size=(size, size)).counts.total
@@ -117,7 +117,7 @@ def test_counts_of_a_transformer_are_pytorchs_but_for_the_tables_that_are_writte
 ) -> None:
     use_small_backbones(monkeypatch)
     network = UNet("swin", 4)
-    randomised(network)
+    randomized(network)
     path = saved(convert([network], InputSpec(64, 64)), tmp_path)
     total = inspect(path, size=(64, 64)).counts.total
     assert total.macs == count_macs(network, 64)
@@ -153,22 +153,22 @@ class Mixed(nn.Module):
         return self.again(self.again(hidden))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("optimised", [False, True])
+@pytest.mark.parametrize("optimized", [False, True])
 @pytest.mark.parametrize("make", [Mixed, lambda: UNet("scratch", 2)])
 @pytest.mark.filterwarnings("ignore")
 def test_a_graph_that_is_not_folded_holds_every_parameter(
-    make: Any, optimised: bool, tmp_path: Path
+    make: Any, optimized: bool, tmp_path: Path
 ) -> None:
-    network = randomised(make())
+    network = randomized(make())
     program = torch.onnx.export(
         network, (torch.rand(1, 3, 32, 32),), dynamo=True, opset_version=20, verbose=False,
-        external_data=False, optimize=optimised,
+        external_data=False, optimize=optimized,
     )  # fmt: skip
     assert program is not None
     folded = not any(
         node.op_type == "BatchNormalization" for node in program.model_proto.graph.node
     )
-    assert folded is optimised
+    assert folded is optimized
     total = inspect(saved(program.model_proto, tmp_path)).counts.total
     assert total.parameters == parameters(fused(network) if folded else network)
     if "macs" in total.lower_bounds:  # the shapes of an unfolded GroupNorm are computed in it
@@ -258,8 +258,8 @@ class Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
         return None if image is None else {"image": image}
 
 
-def quantised(model: Path, folder: Path, form: Any, **settings: Any) -> Path:
-    path = folder / "quantised.onnx"
+def quantized(model: Path, folder: Path, form: Any, **settings: Any) -> Path:
+    path = folder / "quantized.onnx"
     quantization.quantize_static(
         model, path, Calibration(), quant_format=form, per_channel=True,
         weight_type=quantization.QuantType.QInt8, **settings,
@@ -285,10 +285,10 @@ def convolutions(folder: Path) -> Path:
 def test_an_int8_file_has_the_same_network_in_a_quarter_of_the_bytes(
     form: Any, whole: bool, model: Path, tmp_path: Path
 ) -> None:
-    # ONNX Runtime's own operators for quantised values, which a whole UNet needs in the other
+    # ONNX Runtime's own operators for quantized values, which a whole UNet needs in the other
     # format, have shapes that only ONNX Runtime knows.
     source = model if whole else convolutions(tmp_path)
-    plain, small = inspect(source).counts, inspect(quantised(source, tmp_path, form)).counts
+    plain, small = inspect(source).counts, inspect(quantized(source, tmp_path, form)).counts
     if whole and form == quantization.QuantFormat.QOperator:
         assert small.total.parameters == plain.total.parameters
         assert 0 < small.total.macs < plain.total.macs
@@ -311,13 +311,13 @@ def test_an_int8_file_has_the_same_network_in_a_quarter_of_the_bytes(
 
 def test_what_stays_float32_in_an_int8_file_is_shown(model: Path, tmp_path: Path) -> None:
     head = next(n.name for n in onnx.load(model).graph.node if "network.head.weight" in n.input)
-    path = quantised(model, tmp_path, quantization.QuantFormat.QDQ, nodes_to_exclude=[head])
+    path = quantized(model, tmp_path, quantization.QuantFormat.QDQ, nodes_to_exclude=[head])
     inspection = inspect(path)
     convs = [layer for layer in inspection.counts.layers if layer.operator == "Conv"]
     assert [w.name for w in convs if w.weight_type == "float32"] == ["network.head"]
     operators = {entry.operator: entry for entry in inspection.counts.operators}
-    assert operators["Conv"].quantised == operators["Conv"].nodes - 1 > 1
-    assert operators["Concat"].quantised == operators["Concat"].nodes == 4
+    assert operators["Conv"].quantized == operators["Conv"].nodes - 1 > 1
+    assert operators["Concat"].quantized == operators["Concat"].nodes == 4
     shown = CliRunner().invoke(main, [str(path)]).output.split("Precision:")[1].split("\n\n")[0]
     assert [line.split()[:4] for line in shown.splitlines()[3:]] == [
         ["int8", "int8", "int8", "22"],

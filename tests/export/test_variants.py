@@ -26,7 +26,7 @@ from export.variants.half import store_half
 from export.variants.layer_choice import LayerChoice
 from export.variants.layer_speed import LayerSpeed, measure_layers
 from export.variants.pixel_shuffle import shuffle_pixels
-from export.variants.quantisation import Quantiser
+from export.variants.quantization import Quantizer
 from runtime.core.errors import ParityError
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan, to_input
@@ -148,19 +148,19 @@ def test_another_transposed_convolution_is_left_alone(form: dict[str, object]) -
 
 
 @pytest.fixture(scope="module")
-def quantiser(plain: onnx.ModelProto) -> Quantiser:
+def quantizer(plain: onnx.ModelProto) -> Quantizer:
     rng = np.random.default_rng(1)
     images = (rng.random((1, 3, 32, 32), np.float32) for _ in range(4))
-    return Quantiser(shuffle_pixels(plain), images)
+    return Quantizer(shuffle_pixels(plain), images)
 
 
 def test_int8_weights_take_seven_bits_with_a_scale_a_channel(
-    quantiser: Quantiser, plain: onnx.ModelProto
+    quantizer: Quantizer, plain: onnx.ModelProto
 ) -> None:
-    model = quantiser.quantise([node.name for node in quantiser.layers])
+    model = quantizer.quantize([node.name for node in quantizer.layers])
     assert {node.domain for node in model.graph.node} == {""}
     stored, originals = weights_of(model), weights_of(shuffle_pixels(plain))
-    for node in quantiser.layers:
+    for node in quantizer.layers:
         name = node.input[1]
         values, scale = stored[f"{name}_quantized"], stored[f"{name}_scale"]
         assert values.dtype == np.int8
@@ -171,19 +171,19 @@ def test_int8_weights_take_seven_bits_with_a_scale_a_channel(
     assert np.abs(run(model) - run(plain)).max() < 0.1
 
 
-def test_a_layer_that_is_left_out_computes_in_float32(quantiser: Quantiser) -> None:
-    names = [node.name for node in quantiser.layers]
-    model = quantiser.quantise(names[1:])
+def test_a_layer_that_is_left_out_computes_in_float32(quantizer: Quantizer) -> None:
+    names = [node.name for node in quantizer.layers]
+    model = quantizer.quantize(names[1:])
     (left,) = (node for node in model.graph.node if node.name == names[0])
     assert left.input[0] == "image"
     assert left.input[1] in weights_of(model)
     assert weights_of(model)[left.input[1]].dtype == np.float32
 
 
-def test_layers_of_one_form_are_timed_once_and_all_are_known(quantiser: Quantiser) -> None:
-    model = quantiser.quantise([])
-    speeds = measure_layers(model, quantiser.layers, (32, 32), threads=1)
-    assert speeds.keys() == {node.name for node in quantiser.layers}
+def test_layers_of_one_form_are_timed_once_and_all_are_known(quantizer: Quantizer) -> None:
+    model = quantizer.quantize([])
+    speeds = measure_layers(model, quantizer.layers, (32, 32), threads=1)
+    assert speeds.keys() == {node.name for node in quantizer.layers}
     assert all(min(speed.float_ms, speed.int8_ms) > 0.0 for speed in speeds.values())
 
 
@@ -272,7 +272,7 @@ def test_an_int8_file_is_certified_and_tells_what_it_is(int8: Path, model: Path)
     fall = about.conversion.soft_iou_before - about.conversion.soft_iou_after
     assert fall <= about.conversion.soft_iou_fall_allowed == 0.005
     assert about.conversion.calibration.startswith("16 images of phantom")
-    assert "network.head/Conv" in {layer.name for layer in about.conversion.kept}
+    assert "network.head/Conv" in {layer.name for layer in about.conversion.unconverted}
     assert about.parity.tolerance_probability is None
     assert about.parity.max_probability > 1e-5
     assert verify(int8).passed
@@ -305,7 +305,7 @@ def test_the_card_of_an_int8_file_says_what_was_changed(int8: Path) -> None:
     assert metric["type"] == "soft_iou_pooled"
     assert metric["value"] == pytest.approx(file.metadata.conversion.soft_iou_after, abs=1e-6)
     assert "## INT8" in body
-    for layer in file.metadata.conversion.kept:
+    for layer in file.metadata.conversion.unconverted:
         assert f"- As it was: `{layer.name}`, {layer.reason}." in body
 
 

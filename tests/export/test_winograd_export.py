@@ -45,14 +45,14 @@ def test_a_rewritten_file_is_certified_and_tells_what_it_is(
     taking(monkeypatch, 10.0, 5.0)
     path = tmp_path / "tiny-winograd.onnx"
     export_checkpoint(
-        run_folder / "best.pt", path, data=phantom, optimisation="winograd", threads=1
+        run_folder / "best.pt", path, data=phantom, optimization="winograd", threads=1
     )
     about = read_onnx(path).metadata
     assert about is not None
     assert about.conversion is not None
     assert about.parity is not None
     assert "17 F(4x4,3x3), 1 direct" in about.conversion.method
-    assert [layer.weight for layer in about.conversion.kept] == [
+    assert [layer.weight for layer in about.conversion.unconverted] == [
         "network.encoder.levels.0.0.weight"
     ]
     assert about.conversion.plain_digest == read_onnx(model).digest
@@ -79,7 +79,7 @@ def test_a_file_that_is_not_faster_is_not_written(
     taking(monkeypatch, 5.0, 5.5)
     with pytest.raises(ParityError, match=r"less than 5 ms .*, found 5.5 ms; no file was written"):
         export_checkpoint(
-            run_folder / "best.pt", tmp_path / "m.onnx", data=phantom, optimisation="winograd"
+            run_folder / "best.pt", tmp_path / "m.onnx", data=phantom, optimization="winograd"
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -94,9 +94,9 @@ def test_wrong_use_is_told(run_folder: Path, phantom: Path, tmp_path: Path) -> N
     result = CliRunner().invoke(main, [str(run_folder), *out, "--optimize", "winograd"])
     assert result.exit_code == 2
     assert "expected a network with 3x3 convolutions that gain at 32x32" in result.output
-    with pytest.raises(ConfigError, match="optimisation of fp32 alone, found int8 and winograd"):
+    with pytest.raises(ConfigError, match="optimization of fp32 alone, found int8 and winograd"):
         export_checkpoint(
-            run_folder / "best.pt", tmp_path / "m", precision="int8", optimisation="winograd"
+            run_folder / "best.pt", tmp_path / "m", precision="int8", optimization="winograd"
         )
     with pytest.raises(ConfigError, match="expected one of fp32, fp16, int8"):
         export_checkpoint(run_folder / "best.pt", tmp_path / "m", precision="int4")  # type: ignore[arg-type]

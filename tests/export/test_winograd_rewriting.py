@@ -16,7 +16,7 @@ FORMS = tuple(Form)
 
 
 def seeded_network(arch: str, seed: int = 0) -> UNet:
-    """A network whose normalisation has statistics, and whose probabilities spread."""
+    """A network whose normalization has statistics, and whose probabilities spread."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         network = UNet(arch, 4)
@@ -160,7 +160,7 @@ def test_another_graph_is_an_error(plain: dict[str, onnx.ModelProto]) -> None:
         rewrite(other, (32, 32))
 
 
-def test_what_is_not_recognised_stays_on_images() -> None:
+def test_what_is_not_recognized_stays_on_images() -> None:
     helper = onnx.helper
     rng = np.random.default_rng(0)
     shapes = {"a": (8, 3, 3, 3), "b": (8, 1, 3, 3), "c": (8, 8, 3, 3), "d": (1, 8, 1, 1)}

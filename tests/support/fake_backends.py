@@ -1,7 +1,7 @@
-"""Peers that need nothing installed, and misbehave on purpose; a worker imports this module.
+"""Backends that need nothing installed, and misbehave on purpose; a worker imports this module.
 
-A run is written to the file that `FAKE_PEERS_LOG` names, its begin and its end. Time passes in a
-worker only as a peer says.
+A run is written to the file that `FAKE_BACKENDS_LOG` names, its begin and its end. Time passes in a
+worker only as a backend says.
 """
 
 import os
@@ -27,7 +27,7 @@ def _mean(image: Floats) -> Floats:
 
 
 def _note(text: str) -> None:
-    path = os.environ.get("FAKE_PEERS_LOG")
+    path = os.environ.get("FAKE_BACKENDS_LOG")
     if path:
         with Path(path).open("a") as stream:
             stream.write(text + "\n")

@@ -107,7 +107,7 @@ def metadata() -> list[bytes]:
         "set", "00", "CC0", {"train": 3}, "boxes", 2, 1, 4, 1e-3, 0, "Adam", "bce", {"loss": 0.5},
         {"torch": "2"},
     )  # fmt: skip
-    spec, output = InputSpec(SIDE, SIDE, 8), OutputSpec(("tumour",))
+    spec, output = InputSpec(SIDE, SIDE, 8), OutputSpec(("tumor",))
     alone = Metadata("net", spec, output, network, training)
     member = MemberInfo("net", network, training, None)
     together = Metadata("both", spec, output, network, members=(member, member))
@@ -182,18 +182,18 @@ def checkpoints() -> list[bytes]:
     whole: dict[str, Any] = {
         "format": 1,
         "config": to_dict(demo_config("set", "scratch", width=1)),
-        "data": {"name": "set", "sha256": "00", "licence": None, "images": {"train": 3}},
+        "data": {"name": "set", "sha256": "00", "license": None, "images": {"train": 3}},
         "encoder_weights": None,
         "versions": {"torch": "2"},
         "history": [to_dict(row)],
         "weights": network.state_dict(),
-        "optimiser": torch.optim.Adam(network.parameters()).state_dict(),
+        "optimizer": torch.optim.Adam(network.parameters()).state_dict(),
         "scheduler": {"best": math.inf},
     }
     kept = {
         **whole,
         "encoder_weights": {"source": "a", "sha256": "b", "stride_in_1x1": False},
-        "optimiser": None,
+        "optimizer": None,
         "scheduler": None,
     }
     return [_saved(whole), _saved(kept), _saved(kept, zipped=False)]
@@ -214,7 +214,7 @@ def safetensors_files() -> list[bytes]:
 
     state = torch.nn.Conv2d(1, 2, 3).state_dict()
     return [
-        save(state, {"licence": "MIT", "stride_in_1x1": "false"}),
+        save(state, {"license": "MIT", "stride_in_1x1": "false"}),
         save({name: value.half() for name, value in state.items()}),
     ]
 

@@ -10,7 +10,7 @@ from runtime.data.phantom import PhantomConfig, make_phantom
 
 
 def make_jpeg_data(folder: Path, images: int) -> Dataset:
-    """Draw a data set with `images` in its splits train and test, and save it as grey JPEGs."""
+    """Draw a data set with `images` in its splits train and test, and save it as gray JPEGs."""
     config = PhantomConfig(train=images, valid=1, test=images, slices=1, size=640)
     make_phantom(folder, config)
     for path in sorted(folder.rglob("*.png")):

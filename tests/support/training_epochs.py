@@ -63,7 +63,7 @@ def _plain(data: Dataset, network: UNet, size: int, batch: int, workers: int) ->
         def __getitem__(self, index: int) -> Example:
             return example(samples[index])
 
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     loader = DataLoader(
         Scans(), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0,
         multiprocessing_context="fork" if workers else None,
@@ -72,9 +72,9 @@ def _plain(data: Dataset, network: UNet, size: int, batch: int, workers: int) ->
     def epoch() -> None:
         network.train()
         for images, masks in loader:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             binary_cross_entropy_with_logits(network(images), masks).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
 
     return epoch
 
@@ -82,12 +82,12 @@ def _plain(data: Dataset, network: UNet, size: int, batch: int, workers: int) ->
 def _toolkit(data: Dataset, network: UNet, size: int, batch: int) -> Callable[[], None]:
     config = study_config(str(data.root), "scratch", size=size, batch_size=batch)
     network = network.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     decoded = decode_split(data.split("train"), size, "boxes", data.root / "cache")
     batches = Batches(decoded, batch, torch.device("cpu"))
     objective = make_objective(network, config, batches.device, torch.float32)
 
     def epoch() -> None:
-        train_epoch(network, objective, optimiser, batches, config, 1, lambda _: None)
+        train_epoch(network, objective, optimizer, batches, config, 1, lambda _: None)
 
     return epoch

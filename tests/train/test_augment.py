@@ -19,14 +19,14 @@ def seeded() -> Iterator[None]:
 
 
 def grid() -> tuple[Tensor, Tensor]:
-    """Rows and columns of the pixels' centres, from the image's centre."""
+    """Rows and columns of the pixels' centers, from the image's center."""
     places = torch.arange(SIZE) - (SIZE - 1) / 2
     rows, columns = torch.meshgrid(places, places, indexing="ij")
     return rows, columns
 
 
 def batch_of(mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The same scan many times: grey where the mask is, dark elsewhere."""
+    """The same scan many times: gray where the mask is, dark elsewhere."""
     masks = mask.float().expand(count, 1, SIZE, SIZE)
     return (0.2 + 0.4 * masks).expand(count, 3, SIZE, SIZE), masks
 
@@ -73,7 +73,7 @@ def test_each_image_has_a_draw_of_its_own_that_the_seed_gives() -> None:
 
 def test_scans_turn_and_move_a_little_and_flip() -> None:
     rows, columns = grid()
-    # A bar through the centre, with a knob at its right end on the upper side.
+    # A bar through the center, with a knob at its right end on the upper side.
     shape = (rows.abs() < 3) & (columns.abs() < 20)
     shape |= (rows > -9) & (rows < 0) & (columns > 14) & (columns < 20)
     _, bars = augment(*batch_of((rows.abs() < 2) & (columns.abs() < 20), 60))
@@ -93,11 +93,11 @@ def test_scans_turn_and_move_a_little_and_flip() -> None:
 
 
 def test_the_light_changes_by_a_fifth() -> None:
-    # Of one grey, so that contrast alone changes it only as far as black came in at the sides.
+    # Of one gray, so that contrast alone changes it only as far as black came in at the sides.
     images, masks = torch.full((60, 3, SIZE, SIZE), 0.5), torch.ones(60, 1, SIZE, SIZE)
-    centre = augment(images, masks)[0][:, 0, SIZE // 2, SIZE // 2]
-    assert 0.39 < centre.min() < 0.42
-    assert 0.58 < centre.max() < 0.63
+    center = augment(images, masks)[0][:, 0, SIZE // 2, SIZE // 2]
+    assert 0.39 < center.min() < 0.42
+    assert 0.58 < center.max() < 0.63
     edge = torch.zeros(60, 3, SIZE, SIZE)
     edge[..., SIZE // 4 : -SIZE // 4, SIZE // 4 : -SIZE // 4] = 0.5
     changed = augment(edge, masks)[0]

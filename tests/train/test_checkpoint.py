@@ -21,8 +21,8 @@ def test_a_checkpoint_survives_its_file(run_folder: Path, tmp_path: Path) -> Non
     assert copy.weights.keys() == checkpoint.weights.keys()
     for name, value in copy.weights.items():
         assert torch.equal(value, checkpoint.weights[name])
-    assert copy.optimiser is not None
-    assert load_checkpoint(run_folder / "best.pt").optimiser is None
+    assert copy.optimizer is not None
+    assert load_checkpoint(run_folder / "best.pt").optimizer is None
 
 
 class Trap:

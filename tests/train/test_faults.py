@@ -107,7 +107,7 @@ def assert_same_run(run: Path, other: Path) -> None:
         ]
         assert without_times[0] == without_times[1]
         assert (one.steps, two.steps, one.config) == (None, None, two.config)
-    moments = [load_checkpoint(folder / "last.pt").optimiser for folder in (run, other)]
+    moments = [load_checkpoint(folder / "last.pt").optimizer for folder in (run, other)]
     for first, second in zip(*(m["state"].values() for m in moments if m), strict=True):
         assert all(torch.equal(first[key], second[key]) for key in first)
     tables = []

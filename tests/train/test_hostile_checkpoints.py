@@ -58,7 +58,7 @@ def test_a_checkpoint_that_is_packed_a_thousandfold(
     tmp_path: Path, content: dict[str, Any]
 ) -> None:
     plain, bomb = tmp_path / "plain.pt", tmp_path / "bomb.pt"
-    torch.save({**content, "optimiser": {"state": torch.zeros(1 << 24)}}, plain)
+    torch.save({**content, "optimizer": {"state": torch.zeros(1 << 24)}}, plain)
     with (
         zipfile.ZipFile(plain) as old,
         zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as new,

@@ -222,11 +222,11 @@ def test_an_unfrozen_encoder_starts_at_its_own_rate_however_low_the_others_is(
     for loss in (1.0, 2.0, 3.0):
         state.scheduler.step(loss)
     unfreeze(state, config.unfreeze_learning_rate)
-    rates = [group["lr"] for group in state.optimiser.param_groups]
+    rates = [group["lr"] for group in state.optimizer.param_groups]
     assert rates == pytest.approx([0.1 * 0.1 * 0.1, 1e-3])
     assert state.trained_parameters == sum(p.numel() for p in state.network.parameters()) > frozen
     state.scheduler.step(4.0)
-    rates = [group["lr"] for group in state.optimiser.param_groups]
+    rates = [group["lr"] for group in state.optimizer.param_groups]
     assert rates == pytest.approx([1e-4, 1e-4])
 
 
@@ -333,12 +333,12 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_images(
 def test_the_learning_rate_falls_after_three_epochs_without_a_lower_loss(
     config: TrainConfig,
 ) -> None:
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    scheduler = make_scheduler(optimiser, config)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = make_scheduler(optimizer, config)
     rates = []
     for loss in (5.0, 4.0, 4.0, 4.5, 4.1, 3.9, 3.8999, 4.0, 4.0, 4.0):
         scheduler.step(loss)
-        rates.append(optimiser.param_groups[0]["lr"])
+        rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1.0] * 4 + [0.1] * 4 + [0.1, 0.01])
 
 

@@ -82,7 +82,7 @@ def test_the_pyramid_of_the_scratch_encoder_halves_and_doubles() -> None:
 
 
 @pytest.mark.parametrize(("arch", "model"), PRETRAINED.items())
-def test_features_are_torchvisions_behind_a_normalisation(arch: str, model: str) -> None:
+def test_features_are_torchvisions_behind_a_normalization(arch: str, model: str) -> None:
     encoder = UNet(arch, 4).encoder.eval()
     assert isinstance(encoder, TorchvisionEncoder)
     reference = get_model(model, weights=None).eval()
@@ -148,9 +148,9 @@ def test_a_frozen_encoder_takes_no_gradient_and_its_statistics_stay() -> None:
     network.freeze_encoder()
     network.train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
     network(torch.rand(2, 3, 64, 64)).square().mean().backward()
-    optimiser.step()
+    optimizer.step()
     changed = {n for n, v in network.state_dict().items() if not torch.equal(v, before[n])}
     assert not any(name.startswith("encoder.") for name in changed)
     assert any(name.endswith("running_mean") for name in changed)
@@ -172,9 +172,9 @@ def test_an_encoder_that_is_unfrozen_is_trained_but_for_its_statistics(
         # Swin leaves blocks out at random in this mode alone.
         assert network.encoder.training is training
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     network(torch.rand(4, 3, 64, 64)).square().mean().backward()
-    optimiser.step()
+    optimizer.step()
     changed = {n for n, v in network.state_dict().items() if not torch.equal(v, before[n])}
     assert all(p.requires_grad and p.grad is not None for p in network.encoder.parameters())
     statistics = {name for name in before if "running_" in name or "num_batches" in name}

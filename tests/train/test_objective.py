@@ -119,7 +119,7 @@ def test_a_cuda_device_is_waited_for_at_the_end_of_an_epoch_alone(
     device = torch.device("cuda")
     config = replace(config, compile=compiled)
     network = UNet("scratch", config.width).to(device).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters())
+    optimizer = torch.optim.Adam(network.parameters())
     objective = make_objective(network, config, device, torch.bfloat16)
     waits = []
     for steps in (2, 2, 16):  # the first time, kernels are compiled and loaded
@@ -129,7 +129,7 @@ def test_a_cuda_device_is_waited_for_at_the_end_of_an_epoch_alone(
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            train_epoch(network, objective, optimiser, batches, config, 1, lambda _: None)
+            train_epoch(network, objective, optimizer, batches, config, 1, lambda _: None)
         torch.cuda.set_sync_debug_mode("default")
         waits.append(sum("synchroniz" in str(warning.message) for warning in caught))
     assert 0 < waits[1] == waits[2]

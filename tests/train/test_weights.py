@@ -52,13 +52,13 @@ def test_both_kinds_of_file_give_the_same(
     if suffix == ".pth":
         torch.save(state, path)
     else:
-        save_file(state, path, {"licence": "MIT", "source": "a test"})
+        save_file(state, path, {"license": "MIT", "source": "a test"})
     record = load_encoder_weights(encoder, str(path))
     assert not record.stride_in_1x1
     assert encoder.backbone.layer2[0].conv1.stride == (1, 1)
     assert torch.equal(encoder.backbone.conv1.weight, state["conv1.weight"])
     if suffix == ".safetensors":
-        assert (record.licence, record.source) == ("MIT", "a test")
+        assert (record.license, record.source) == ("MIT", "a test")
 
 
 def encoder_of(arch: str) -> TorchvisionEncoder:

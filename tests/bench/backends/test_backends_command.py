@@ -1,4 +1,4 @@
-"""`seg-bench peers` as a user meets it, with the two peers that every installation has."""
+"""`seg-bench backends` as a user meets it, with the two backends that every installation has."""
 
 import dataclasses
 import json
@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import bench.backends.measure
-from bench.backends.backend import PEERS
-from bench.backends.cli import peers
-from bench.backends.result import PeerResult, PeersResult
-from bench.backends.tables import HEADER, peers_markdown, peers_rows
+from bench.backends.backend import BACKENDS
+from bench.backends.cli import backends
+from bench.backends.result import BackendResult, BackendsResult
+from bench.backends.tables import HEADER, backends_markdown, backends_rows
 from runtime.core.errors import DataError
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
@@ -29,10 +29,10 @@ NOTHING = Interval(NAN, NAN, NAN)
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(peers, [str(argument) for argument in arguments])
+    return CliRunner().invoke(backends, [str(argument) for argument in arguments])
 
 
-def row(name: str, **values: Any) -> PeerResult:
+def row(name: str, **values: Any) -> BackendResult:
     settings: dict[str, Any] = {
         "name": name,
         "digest": "ab" * 32,
@@ -44,15 +44,15 @@ def row(name: str, **values: Any) -> PeerResult:
         "ratio": Interval(1.5, 1.25, 1.75),
         "verdict": "slower",
     }
-    return PeerResult(**{**settings, **values})
+    return BackendResult(**{**settings, **values})
 
 
 @pytest.fixture
-def result() -> PeersResult:
+def result() -> BackendsResult:
     machine = Machine("Linux", "Processor", ("avx2",), 2, 1 << 30, {"python": "3.11.7"})
     reference = row("onnxruntime", difference=0.0, ratio=Interval(1.0, 1.0, 1.0))
     absent = {"seconds": (), "latency_ms": NOTHING, "ratio": NOTHING, "verdict": "not ranked"}
-    return PeersResult(
+    return BackendsResult(
         path="folder/network.onnx",
         digest="ab" * 32,
         height=32,
@@ -62,7 +62,7 @@ def result() -> PeersResult:
         rounds=8,
         interrupted=False,
         machine=machine,
-        peers=(
+        backends=(
             row("wrong", reason="other numbers: 0.001 allowed", difference=0.2, **absent),
             row("slow", digest="cd" * 32),
             dataclasses.replace(reference, verdict="reference"),
@@ -73,9 +73,9 @@ def result() -> PeersResult:
 
 
 def test_rows_are_in_the_order_of_their_times_and_those_with_a_reason_last(
-    result: PeersResult,
+    result: BackendsResult,
 ) -> None:
-    rows = peers_rows(result)
+    rows = backends_rows(result)
     assert rows == [
         ["short", "1.2", "2.5e-06", "3.0 [2.0, 4.0]", "0.900", "not ranked"],
         ["onnxruntime", "1.2", "0", "3.0 [2.0, 4.0]", "1", "reference"],
@@ -86,36 +86,36 @@ def test_rows_are_in_the_order_of_their_times_and_those_with_a_reason_last(
     assert all(len(cells) == len(HEADER) for cells in rows)
 
 
-def test_the_page_says_what_its_figures_depend_on(result: PeersResult) -> None:
-    page = peers_markdown(result)
+def test_the_page_says_what_its_figures_depend_on(result: BackendsResult) -> None:
+    page = backends_markdown(result)
     assert page.startswith("# network.onnx in several runtimes\n")
     assert "no\\|pipe" in page
     assert "Batch 1, 32x48, threads: 2, rounds: 8. Processor, 2 cores" in page
     assert f"SHA-256 of the file: `{'ab' * 32}`.\n\nSHA-256 of slow: `{'cd' * 32}`.\n" in page
     stopped = dataclasses.replace(result, interrupted=True)
-    assert "rounds: 8, then stopped." in peers_markdown(stopped)
+    assert "rounds: 8, then stopped." in backends_markdown(stopped)
 
 
 def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Path) -> None:
     network = build_onnx(tmp_path / "network.onnx")
-    found, page = tmp_path / "peers.json", tmp_path / "peers.md"
+    found, page = tmp_path / "backends.json", tmp_path / "backends.md"
     ran = call(
-        network, "--size", 32, "--threads", 1, "--runs", 2, "--peer", "predictor",
+        network, "--size", 32, "--threads", 1, "--runs", 2, "--backend", "predictor",
         "--json", found, "--markdown", page,
     )  # fmt: skip
     assert ran.exit_code == 0, ran.output
     result = from_dict(
-        PeersResult, json.loads(found.read_text()), where="peers.json", error=DataError
+        BackendsResult, json.loads(found.read_text()), where="backends.json", error=DataError
     )
-    assert [peer.name for peer in result.peers] == ["onnxruntime", "predictor"]
-    for peer in result.peers:
-        assert peer.reason == ""
-        assert peer.difference == 0.0
-        assert len(peer.seconds) == 2
-        assert min(peer.seconds) > 0.0
-        assert "onnxruntime" in peer.versions
+    assert [backend.name for backend in result.backends] == ["onnxruntime", "predictor"]
+    for backend in result.backends:
+        assert backend.reason == ""
+        assert backend.difference == 0.0
+        assert len(backend.seconds) == 2
+        assert min(backend.seconds) > 0.0
+        assert "onnxruntime" in backend.versions
     assert to_dict(result)["machine"]["cores"] >= 1
-    for cells in peers_rows(result):
+    for cells in backends_rows(result):
         assert cells[0] in ran.output
         assert cells[3] in page.read_text()
 
@@ -127,20 +127,22 @@ def test_other_forms_of_the_network_take_part_by_their_files_names(
     fixed = build_onnx(tmp_path / "network-fixed.onnx", shape=("batch", 3, 32, 32))
     build_onnx(tmp_path / "other.onnx", activation="Softsign")
     small = build_onnx(tmp_path / "small.onnx", shape=("batch", 3, 16, 16))
-    found = tmp_path / "peers.json"
-    forms = [word for file in (fixed, tmp_path / "other.onnx", small) for word in ("--form", file)]
+    found = tmp_path / "backends.json"
+    variants = [
+        word for file in (fixed, tmp_path / "other.onnx", small) for word in ("--variant", file)
+    ]
     ran = call(
-        network, "--size", 32, "--threads", 1, "--runs", 2, "--peer", "onnxruntime", *forms,
+        network, "--size", 32, "--threads", 1, "--runs", 2, "--backend", "onnxruntime", *variants,
         "--json", found,
     )  # fmt: skip
     assert ran.exit_code == 0, ran.output
-    _, same, other, unfit = json.loads(found.read_text())["peers"]
+    _, same, other, unfit = json.loads(found.read_text())["backends"]
     assert (same["name"], same["reason"], same["difference"]) == ("network-fixed.onnx", "", 0.0)
     assert len(same["seconds"]) == 2
     assert (other["name"], other["reason"]) == ("other.onnx", "other numbers: 0.001 allowed")
     assert unfit["name"] == "small.onnx"
     assert "INVALID_ARGUMENT" in unfit["reason"]
-    replaced = call(network, "--form", fixed, "--json", fixed)
+    replaced = call(network, "--variant", fixed, "--json", fixed)
     assert replaced.exit_code == 2
     assert "expected another file than the input" in replaced.output
 
@@ -148,15 +150,15 @@ def test_other_forms_of_the_network_take_part_by_their_files_names(
 @pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_was_measured(
-    result: PeersResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
+    result: BackendsResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:
-    def compare_peers(*_: object, stop: Callable[[], bool], **__: object) -> PeersResult:
+    def compare_backends(*_: object, stop: Callable[[], bool], **__: object) -> BackendsResult:
         os.kill(os.getpid(), sent)
         assert stop()
         return dataclasses.replace(result, interrupted=True)
 
-    monkeypatch.setattr(bench.backends.measure, "compare_peers", compare_peers)
-    found = tmp_path / "peers.json"
+    monkeypatch.setattr(bench.backends.measure, "compare_backends", compare_backends)
+    found = tmp_path / "backends.json"
     ran = call("network.onnx", "--json", found)
     assert ran.exit_code == 128 + sent
     assert json.loads(found.read_text())["interrupted"] is True
@@ -167,11 +169,11 @@ def test_a_signal_keeps_what_was_measured(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--peer", "tensorflow"], "'tensorflow' is not one of 'onnxruntime', 'predictor'"),
+        (["--backend", "tensorflow"], "'tensorflow' is not one of 'onnxruntime', 'predictor'"),
         (["--runs", "0"], "--runs"),
         (["--seconds", "0"], "--seconds"),
         ([], "none.onnx: expected an ONNX file, found no such file"),
-        (["--form", "form.onnx"], "form.onnx: expected an ONNX file, found no such file"),
+        (["--variant", "variant.onnx"], "variant.onnx: expected an ONNX file, found no such file"),
     ],
 )
 def test_wrong_use_ends_with_exit_code_2(tmp_path: Path, options: list[str], words: str) -> None:
@@ -180,9 +182,9 @@ def test_wrong_use_ends_with_exit_code_2(tmp_path: Path, options: list[str], wor
     assert words in ran.output
 
 
-def test_every_peer_has_a_name_of_its_own_and_a_module_that_can_be_imported() -> None:
-    assert len({peer.name for peer in PEERS}) == len(PEERS)
-    for peer in PEERS:
-        module, _, function = peer.entry.partition(":")
+def test_every_backend_has_a_name_of_its_own_and_a_module_that_can_be_imported() -> None:
+    assert len({backend.name for backend in BACKENDS}) == len(BACKENDS)
+    for backend in BACKENDS:
+        module, _, function = backend.entry.partition(":")
         home = __import__(module, fromlist=[function])
         assert getattr(home, function).__doc__

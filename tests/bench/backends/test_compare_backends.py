@@ -1,4 +1,4 @@
-"""Numbers before time, peers in turn, and a reason for each that has no place."""
+"""Numbers before time, backends in turn, and a reason for each that has no place."""
 
 import math
 from collections.abc import Callable
@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 
 import bench.backends.measure
-from bench.backends.backend import REFERENCE, Peer
-from bench.backends.measure import TOLERANCE, compare_peers
-from bench.backends.result import PeerResult, PeersResult
+from bench.backends.backend import REFERENCE, Backend
+from bench.backends.measure import TOLERANCE, compare_backends
+from bench.backends.result import BackendResult, BackendsResult
 from bench.measure.turns import WARM_UP
 from bench.workers.process import Worker
 from runtime.core.errors import ConfigError, ModelError, SegmentationError
 from tests.support.model_builder import ModelBuilder
 
 SIZE = (32, 48)
-Compare = Callable[..., PeersResult]
+Compare = Callable[..., BackendsResult]
 
 
-def fakes(**entries: str) -> list[Peer]:
-    """Return peers of `fake_backends`, the reference among them."""
+def fakes(**entries: str) -> list[Backend]:
+    """Return backends of `fake_backends`, the reference among them."""
     entries = {REFERENCE: "open_mean", **entries}
-    return [Peer(name, f"tests.support.fake_backends:{entry}") for name, entry in entries.items()]
+    return [
+        Backend(name, f"tests.support.fake_backends:{entry}") for name, entry in entries.items()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +36,16 @@ def network(build_onnx: ModelBuilder, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def compare(network: Path) -> Compare:
-    def call(*peers: Peer, **options: Any) -> PeersResult:
+    def call(*backends: Backend, **options: Any) -> BackendsResult:
         settings: dict[str, Any] = {"size": SIZE, "threads": 1, "runs": 1, **options}
-        return compare_peers(network, peers=peers, **settings)
+        return compare_backends(network, backends=backends, **settings)
 
     return call
 
 
-def find(result: PeersResult, name: str) -> PeerResult:
-    (peer,) = (peer for peer in result.peers if peer.name == name)
-    return peer
+def find(result: BackendsResult, name: str) -> BackendResult:
+    (backend,) = (backend for backend in result.backends if backend.name == name)
+    return backend
 
 
 def test_times_are_compared_round_by_round(compare: Compare) -> None:
@@ -51,19 +53,19 @@ def test_times_are_compared_round_by_round(compare: Compare) -> None:
     assert result.rounds == 8
     assert not result.interrupted
     assert (result.height, result.width, result.threads) == (*SIZE, 1)
-    assert [peer.name for peer in result.peers] == [REFERENCE, "slow", "fast", "uneven"]
+    assert [backend.name for backend in result.backends] == [REFERENCE, "slow", "fast", "uneven"]
     for name, seconds, verdict in (
         (REFERENCE, 0.010, "reference"),
         ("slow", 0.020, "slower"),
         ("fast", 0.004, "faster"),
     ):
-        peer = find(result, name)
-        assert peer.seconds == pytest.approx([seconds] * 8)
-        assert peer.latency_ms.value == pytest.approx(1e3 * seconds)
-        assert peer.latency_ms.low == pytest.approx(1e3 * seconds)
-        assert peer.verdict == verdict
-        assert peer.ratio.value == pytest.approx(seconds / 0.010)
-        assert peer.reason == ""
+        backend = find(result, name)
+        assert backend.seconds == pytest.approx([seconds] * 8)
+        assert backend.latency_ms.value == pytest.approx(1e3 * seconds)
+        assert backend.latency_ms.low == pytest.approx(1e3 * seconds)
+        assert backend.verdict == verdict
+        assert backend.ratio.value == pytest.approx(seconds / 0.010)
+        assert backend.reason == ""
     uneven = find(result, "uneven")
     assert sorted(set(np.round(uneven.seconds, 6))) == [0.009, 0.011]
     assert (uneven.ratio.low, uneven.ratio.high) == pytest.approx((0.9, 1.1))
@@ -71,17 +73,17 @@ def test_times_are_compared_round_by_round(compare: Compare) -> None:
 
 
 def test_too_few_rounds_rank_nobody(compare: Compare) -> None:
-    peer = find(compare(*fakes(slow="open_slow"), runs=7), "slow")
-    assert peer.ratio.value == pytest.approx(2.0)
-    assert math.isnan(peer.ratio.low)
-    assert peer.verdict == "not ranked"
+    backend = find(compare(*fakes(slow="open_slow"), runs=7), "slow")
+    assert backend.ratio.value == pytest.approx(2.0)
+    assert math.isnan(backend.ratio.low)
+    assert backend.verdict == "not ranked"
 
 
-def test_peers_run_in_turn_in_an_order_that_changes(
+def test_backends_run_in_turn_in_an_order_that_changes(
     compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "log.txt"
-    monkeypatch.setenv("FAKE_PEERS_LOG", str(log))
+    monkeypatch.setenv("FAKE_BACKENDS_LOG", str(log))
     compare(*fakes(a="open_mean", b="open_mean"), runs=8)
     lines = log.read_text().splitlines()
     assert lines[1::2] == [line.replace("begin", "end") for line in lines[::2]], "runs overlap"
@@ -96,7 +98,7 @@ def test_peers_run_in_turn_in_an_order_that_changes(
 
 
 def test_the_reference_is_opened_first_wherever_it_stands(compare: Compare) -> None:
-    wrong, reference = Peer("wrong", "tests.support.fake_backends:open_wrong"), *fakes()
+    wrong, reference = Backend("wrong", "tests.support.fake_backends:open_wrong"), *fakes()
     result = compare(wrong, reference)
     assert find(result, "wrong").difference == pytest.approx(0.01, rel=1e-3)
     assert find(result, REFERENCE).difference == 0.0
@@ -112,7 +114,7 @@ def test_the_reference_is_opened_first_wherever_it_stands(compare: Compare) -> N
         ("open_crashing", "its process ended with SIGSEGV (about to crash)"),
     ],
 )
-def test_a_peer_without_the_right_numbers_is_not_timed(
+def test_a_backend_without_the_right_numbers_is_not_timed(
     compare: Compare, entry: str, reason: str
 ) -> None:
     result = compare(*fakes(odd=entry, slow="open_slow"))
@@ -134,20 +136,20 @@ def test_the_tolerance_decides(compare: Compare) -> None:
     assert refused.reason == "other numbers: 5e-05 allowed"
 
 
-def test_a_peer_that_is_not_installed_is_a_row(compare: Compare) -> None:
-    absent = Peer(
+def test_a_backend_that_is_not_installed_is_a_row(compare: Compare) -> None:
+    absent = Backend(
         "absent",
         "tests.support.fake_backends:open_mean",
         ("json", "no_such_module"),
         ("no-such-dist",),
     )
-    peer = find(compare(*fakes(), absent), "absent")
-    assert peer.reason == "no_such_module is not installed (the extra [peers] brings it)"
-    assert peer.versions == {}
-    assert math.isnan(peer.difference)
+    backend = find(compare(*fakes(), absent), "absent")
+    assert backend.reason == "no_such_module is not installed (the extra [backends] brings it)"
+    assert backend.versions == {}
+    assert math.isnan(backend.difference)
 
 
-def test_a_peer_that_crashes_in_a_round_keeps_its_samples_and_loses_its_place(
+def test_a_backend_that_crashes_in_a_round_keeps_its_samples_and_loses_its_place(
     compare: Compare,
 ) -> None:
     result = compare(*fakes(breaks="open_crashing_later", slow="open_slow"), runs=8)
@@ -159,7 +161,7 @@ def test_a_peer_that_crashes_in_a_round_keeps_its_samples_and_loses_its_place(
     assert len(find(result, "slow").seconds) == 8
 
 
-def test_a_peer_that_hangs_is_ended_and_the_others_go_on(
+def test_a_backend_that_hangs_is_ended_and_the_others_go_on(
     compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Impatient(Worker):
@@ -176,9 +178,9 @@ def test_a_peer_that_hangs_is_ended_and_the_others_go_on(
 
 def test_without_the_reference_there_is_nothing_to_compare_with(compare: Compare) -> None:
     with pytest.raises(ModelError, match="onnxruntime: unexpected RuntimeError: no "):
-        compare(Peer(REFERENCE, "tests.support.fake_backends:open_failing"))
+        compare(Backend(REFERENCE, "tests.support.fake_backends:open_failing"))
     result = compare(
-        Peer(REFERENCE, "tests.support.fake_backends:open_crashing_later"),
+        Backend(REFERENCE, "tests.support.fake_backends:open_crashing_later"),
         *fakes(slow="open_slow")[1:],
         runs=8,
     )
@@ -190,7 +192,7 @@ def test_without_the_reference_there_is_nothing_to_compare_with(compare: Compare
 def test_rounds_end_with_the_time(compare: Compare) -> None:
     result = compare(*fakes(slow="open_slow"), runs=1000, seconds=1e-6)
     assert result.rounds == 1
-    assert [len(peer.seconds) for peer in result.peers] == [1, 1]
+    assert [len(backend.seconds) for backend in result.backends] == [1, 1]
 
 
 def test_an_interruption_keeps_the_rounds_so_far(compare: Compare) -> None:
@@ -198,7 +200,7 @@ def test_an_interruption_keeps_the_rounds_so_far(compare: Compare) -> None:
     result = compare(*fakes(slow="open_slow"), runs=8, stop=lambda: next(asked))
     assert result.interrupted
     assert result.rounds == 2
-    assert [len(peer.seconds) for peer in result.peers] == [2, 2]
+    assert [len(backend.seconds) for backend in result.backends] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -221,4 +223,4 @@ def test_settings_out_of_range_are_refused(
 
 def test_the_reference_has_to_take_part(compare: Compare) -> None:
     with pytest.raises(ConfigError, match="expected onnxruntime among them"):
-        compare(Peer("slow", "tests.support.fake_backends:open_slow"))
+        compare(Backend("slow", "tests.support.fake_backends:open_slow"))

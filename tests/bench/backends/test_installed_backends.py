@@ -1,4 +1,4 @@
-"""Each peer that is installed gives the network's numbers, and reaches no network for it."""
+"""Each backend that is installed gives the network's numbers, and reaches no network for it."""
 
 import json
 import os
@@ -10,31 +10,31 @@ from typing import Any
 
 import pytest
 
-from bench.backends.backend import PEERS, Peer
+from bench.backends.backend import BACKENDS, Backend
 
 ROOT = Path(__file__).resolve().parents[3]
 OFFLINE = """if True:
     import json, sys
     from tests.support.no_network import refuse_network
     refuse_network()
-    from bench.backends.measure import compare_peers
-    from bench.backends.backend import PEERS, REFERENCE
+    from bench.backends.measure import compare_backends
+    from bench.backends.backend import BACKENDS, REFERENCE
     from runtime.core.schema import to_dict
     model, checkpoint, name = sys.argv[1:]
-    chosen = [peer for peer in PEERS if peer.name in (name, REFERENCE)]
-    result = compare_peers(
-        model, checkpoint=checkpoint or None, threads=1, peers=chosen, runs=2
+    chosen = [backend for backend in BACKENDS if backend.name in (name, REFERENCE)]
+    result = compare_backends(
+        model, checkpoint=checkpoint or None, threads=1, backends=chosen, runs=2
     )
-    print(json.dumps([to_dict(peer) for peer in result.peers if peer.name == name][0]))
+    print(json.dumps([to_dict(backend) for backend in result.backends if backend.name == name][0]))
 """
 
 
-def compare_offline(model: Path, checkpoint: Path | None, peer: Peer) -> dict[str, Any]:
-    missing = [module for module in peer.modules if find_spec(module) is None]
+def compare_offline(model: Path, checkpoint: Path | None, backend: Backend) -> dict[str, Any]:
+    missing = [module for module in backend.modules if find_spec(module) is None]
     if missing:
         pytest.skip(f"{missing[0]} is not installed")
     ran = subprocess.run(
-        [sys.executable, "-c", OFFLINE, str(model), str(checkpoint or ""), peer.name],
+        [sys.executable, "-c", OFFLINE, str(model), str(checkpoint or ""), backend.name],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -45,9 +45,11 @@ def compare_offline(model: Path, checkpoint: Path | None, peer: Peer) -> dict[st
     return result
 
 
-@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
-def test_it_gives_the_numbers_of_onnx_runtime(peer: Peer, model: Path, run_folder: Path) -> None:
-    found = compare_offline(model, run_folder, peer)
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
+def test_it_gives_the_numbers_of_onnx_runtime(
+    backend: Backend, model: Path, run_folder: Path
+) -> None:
+    found = compare_offline(model, run_folder, backend)
     assert found["reason"] == ""
     assert found["difference"] < 1e-4
     assert len(found["seconds"]) == 2
@@ -58,7 +60,7 @@ def test_pytorch_has_to_be_given_the_checkpoint_of_this_very_file(
     model: Path, run_folder: Path, tmp_path: Path
 ) -> None:
     torch = pytest.importorskip("torch")
-    (pytorch,) = (peer for peer in PEERS if peer.name == "pytorch")
+    (pytorch,) = (backend for backend in BACKENDS if backend.name == "pytorch")
     assert "give --checkpoint" in compare_offline(model, None, pytorch)["reason"]
     absent = compare_offline(model, tmp_path / "best.pt", pytorch)["reason"]
     assert "expected a checkpoint, found no file" in absent
@@ -74,7 +76,7 @@ def test_pytorch_has_to_be_given_the_checkpoint_of_this_very_file(
     ("name", "words"),
     [("mnn", "MNN: expected a file that it can convert"), ("ncnn", "found an unknown layer")],
 )
-def test_a_network_that_a_peer_cannot_take_is_a_reason(
+def test_a_network_that_a_backend_cannot_take_is_a_reason(
     model: Path, tmp_path: Path, name: str, words: str
 ) -> None:
     onnx = pytest.importorskip("onnx")
@@ -84,5 +86,5 @@ def test_a_network_that_a_peer_cannot_take_is_a_reason(
     proto.graph.node.append(onnx.helper.make_node("Hardmax", ["before"], ["probability"], axis=1))
     changed = tmp_path / "changed.onnx"
     onnx.save(proto, changed)
-    (peer,) = (peer for peer in PEERS if peer.name == name)
-    assert words in compare_offline(changed, None, peer)["reason"]
+    (backend,) = (backend for backend in BACKENDS if backend.name == name)
+    assert words in compare_offline(changed, None, backend)["reason"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.sampling import StoppingRule, compare_latency, summarise
+from bench.measure.sampling import StoppingRule, compare_latency, summarize
 from runtime.core.errors import ConfigError
 
 SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
@@ -16,7 +16,7 @@ SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
 
 @given(SECONDS)
 def test_percentiles_are_those_of_the_standard_library(seconds: list[float]) -> None:
-    found = summarise(np.array(seconds))
+    found = summarize(np.array(seconds))
     cuts = statistics.quantiles((1e3 * s for s in seconds), n=100, method="inclusive")
     assert (found.p50, found.p90, found.p99) == pytest.approx((cuts[49], cuts[89], cuts[98]))
     assert found.mean == pytest.approx(1e3 * statistics.fmean(seconds))

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bench.measure.sampling import StoppingRule, summarise
+from bench.measure.sampling import StoppingRule, summarize
 from bench.measure.turns import WARM_UP, Subject, Turns
 from runtime.core.errors import MeasurementError
 
@@ -106,4 +106,4 @@ def test_a_stub_of_known_time_is_measured_to_two_percent() -> None:
     )
     turns.run()
     for index, known in enumerate((50.0, 80.0)):
-        assert summarise(turns.seconds(index)).p50 == pytest.approx(known, rel=0.02)
+        assert summarize(turns.seconds(index)).p50 == pytest.approx(known, rel=0.02)

@@ -120,19 +120,19 @@ def test_narrowness_is_judged_by_the_standard_deviation(
 
 
 @pytest.mark.parametrize(
-    ("levels", "floors", "expected"),
+    ("levels", "baselines", "expected"),
     [
         ((0.7, 0.8), (0.1, 0.3), "supported"),
         ((0.2, 0.8), (0.1, 0.9), "not supported"),
         ((0.7, 0.3), (0.1, 0.3), "undecided"),
-        ((0.7, 0.8), (0.1, 0.95), "undecided"),  # a certain floor, and the same at 0.5
+        ((0.7, 0.8), (0.1, 0.95), "undecided"),  # a certain baseline, and the same at 0.5
     ],
 )
-def test_a_network_is_valuable_above_the_best_floor(
-    levels: tuple[float, float], floors: tuple[float, float], expected: str
+def test_a_network_is_valuable_above_the_best_baseline(
+    levels: tuple[float, float], baselines: tuple[float, float], expected: str
 ) -> None:
     networks = [evaluation("scratch", 0, levels[0]), evaluation("resnet50", 1, levels[1])]
-    known = [evaluation(f"floor {level}", 5, level) for level in floors]
+    known = [evaluation(f"baseline {level}", 5, level) for level in baselines]
     hypothesis = valuable(networks, known, Bootstrap(COUNT, resamples=500))
     assert hypothesis.verdict == expected
-    assert f"floor {floors[1]}" in hypothesis.reason
+    assert f"baseline {baselines[1]}" in hypothesis.reason

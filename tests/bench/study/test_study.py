@@ -37,7 +37,7 @@ def test_every_network_is_there_on_both_splits(finished: Finished) -> None:
     for split in finished.result.splits:
         assert [n.network for n in split.networks] == list(finished.config.networks)
         assert len(split.evidence) == 3
-        assert len(split.floors) == 3
+        assert len(split.baselines) == 3
 
 
 def test_scores_are_those_of_the_files_on_the_data(finished: Finished) -> None:
@@ -66,7 +66,7 @@ def test_the_ensemble_lies_between_its_members_on_every_pixel_sum(finished: Fini
 def test_the_leak_is_the_difference_of_the_two_splits(finished: Finished) -> None:
     original, grouped = finished.result.splits
     names = [leak.network for leak in finished.result.leaks]
-    assert names == [*finished.config.networks, *(floor.name for floor in original.floors)]
+    assert names == [*finished.config.networks, *(baseline.name for baseline in original.baselines)]
     for leak, one, other in zip(
         finished.result.leaks, original.networks, grouped.networks, strict=False
     ):
@@ -103,9 +103,14 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         for name in (
-            "train_as_work", "export_checkpoint", "export_ensemble", "evaluate", "evaluate_floors",
-            "measure_latency", "seconds_per_image",
-        ):  # fmt: skip
+            "train_as_work",
+            "export_checkpoint",
+            "export_ensemble",
+            "evaluate",
+            "evaluate_baselines",
+            "measure_latency",
+            "seconds_per_image",
+        ):
             patch.setattr(bench.study.networks, name, refuse)
         for name in ("explore", "audit_dataset", "write_split"):
             patch.setattr(bench.study.prepare, name, refuse)

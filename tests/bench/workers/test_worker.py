@@ -1,4 +1,4 @@
-"""Worker processes, peers' among them: the protocol, failures, and that they can be stopped."""
+"""Worker processes, backends' among them: the protocol, failures, and that they can be stopped."""
 
 import json
 import os
@@ -123,7 +123,7 @@ def test_an_answer_has_a_limit(make_worker: MakeWorker, tmp_path: Path) -> None:
         os.kill(worker.pid, 0)
 
 
-def test_variables_that_tune_one_peer_s_threads_are_left_out(
+def test_variables_that_tune_one_backend_s_threads_are_left_out(
     make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOMP_SPINCOUNT", "4000")

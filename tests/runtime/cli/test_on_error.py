@@ -85,7 +85,7 @@ def test_the_rest_is_scored_as_if_those_images_had_never_been_there(
     ]  # fmt: skip
     assert expected["skipped"] == []
     assert content["models"] == expected["models"]
-    assert content["floors"] == expected["floors"]
+    assert content["baselines"] == expected["baselines"]
     lost = [row for row in rows if row["skipped"]]
     assert [row["file"] for row in lost] == [first, second]
     assert all(row[name] == "" for row in lost for name in METRICS)

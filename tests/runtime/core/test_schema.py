@@ -31,7 +31,7 @@ class Outer:
     names: tuple[str, ...]
     inners: tuple[Inner, ...]
     losses: dict[str, float]
-    licence: str | None
+    license: str | None
     more: Inner | None = None
     extra: tuple[int, ...] = field(default_factory=tuple)
 
@@ -48,7 +48,7 @@ OUTERS = st.builds(
     names=st.lists(st.text(), max_size=3).map(tuple),
     inners=st.lists(INNERS, max_size=3).map(tuple),
     losses=st.dictionaries(st.text(), FINITE, max_size=3),
-    licence=st.none() | st.text(),
+    license=st.none() | st.text(),
     more=st.none() | INNERS,
     extra=st.lists(st.integers(), max_size=3).map(tuple),
 )
@@ -64,7 +64,7 @@ def valid() -> dict[str, Any]:
         "names": ["x"],
         "inners": [{"label": "b", "share": 1}],
         "losses": {"train": 0.25},
-        "licence": None,
+        "license": None,
     }
 
 
@@ -99,7 +99,7 @@ def test_null_stands_for_a_float_that_is_nan_as_it_is_written(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["count", "ratio", "flag", "kind", "inner", "names", "losses", "licence"]
+    "name", ["count", "ratio", "flag", "kind", "inner", "names", "losses", "license"]
 )
 def test_a_missing_field_is_named(name: str) -> None:
     content = valid()
@@ -128,7 +128,7 @@ def test_a_missing_field_is_named(name: str) -> None:
         ("names", "x"),
         ("names", {"x": 1}),
         ("losses", [1.0]),
-        ("licence", 4),
+        ("license", 4),
         ("more", "a"),
     ],
 )

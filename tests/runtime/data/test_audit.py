@@ -13,13 +13,13 @@ from PIL import Image
 import runtime.data.audit
 from runtime.core.errors import ConfigError, DataError
 from runtime.data.audit import LinkRule, audit_dataset, slice_number
-from runtime.data.audit_summary import summarise
+from runtime.data.audit_summary import summarize
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.images import load_scan
 
 
 def make_data(folder: Path, splits: dict[str, dict[str, np.ndarray]]) -> Dataset:
-    """Write a data set of named grey images, each with one box."""
+    """Write a data set of named gray images, each with one box."""
     for name, images in splits.items():
         (folder / name).mkdir(parents=True)
         entries, boxes = [], []
@@ -132,12 +132,12 @@ def test_exposure_counts_what_another_split_knows(tmp_path: Path) -> None:
     (link,) = audit.crossing()
     assert link.correlation == pytest.approx(1.0, abs=1e-6)
     assert link.slices_apart is None
-    summary = summarise(audit)
+    summary = summarize(audit)
     assert (summary.links, summary.crossing, summary.groups, summary.largest) == (1, 1, 4, 2)
     assert [pair.other_file for pair in summary.pairs] == ["c_1.png"]
 
 
-def test_an_image_of_one_grey_is_like_no_other(tmp_path: Path) -> None:
+def test_an_image_of_one_gray_is_like_no_other(tmp_path: Path) -> None:
     flat = np.full((48, 48), 90, np.uint8)
     data = make_data(tmp_path / "data", {"train": {"a.png": flat}, "test": {"b.png": flat}})
     assert audit_dataset(data).links == ()
@@ -160,7 +160,7 @@ def test_an_impossible_rule_is_refused(setting: dict[str, float]) -> None:
         LinkRule(**setting)  # type: ignore[arg-type]
 
 
-def test_the_neighbours_in_the_real_data_are_those_that_were_counted(real_data: Dataset) -> None:
+def test_the_neighbors_in_the_real_data_are_those_that_were_counted(real_data: Dataset) -> None:
     by_split = {(e.split, e.other): e for e in audit_dataset(real_data).exposures}
     assert by_split["valid", "train"].next_slices == 395
     assert by_split["test", "train"].next_slices == 197

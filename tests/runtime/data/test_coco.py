@@ -57,7 +57,7 @@ def test_roboflows_layout_is_read(tmp_path: Path) -> None:
     assert split.annotation_file == tmp_path / ROBOFLOW
     assert [s.path for s in split.samples] == [tmp_path / "train" / n for n in ("a.png", "b.png")]
     assert [s.annotations[0].box for s in split.samples] == [(10, 20, 30, 40), (50, 60, 70, 80.5)]
-    assert dataset.licence == split.licence == "CC0"
+    assert dataset.license == split.license == "CC0"
     assert dataset.name == tmp_path.name
 
 
@@ -125,10 +125,10 @@ def test_a_split_without_images_can_be_read_but_not_used(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "licences", [None, [], [1], [{}], [{"name": ""}], [{"name": 4}], "CC0", {"name": "CC0"}]
+    "licenses", [None, [], [1], [{}], [{"name": ""}], [{"name": 4}], "CC0", {"name": "CC0"}]
 )
-def test_a_licence_that_is_not_named_is_none(tmp_path: Path, licences: object) -> None:
-    assert read_dataset(write(tmp_path, {**content(), "licenses": licences})).licence is None
+def test_a_license_that_is_not_named_is_none(tmp_path: Path, licenses: object) -> None:
+    assert read_dataset(write(tmp_path, {**content(), "licenses": licenses})).license is None
 
 
 # Files that are no COCO file
@@ -349,7 +349,7 @@ def test_categories_that_are_no_list_make_every_category_unknown(tmp_path: Path)
 # Masks
 
 
-def test_boxes_and_segmentations_are_both_rasterised(tmp_path: Path) -> None:
+def test_boxes_and_segmentations_are_both_rasterized(tmp_path: Path) -> None:
     triangle = [[10, 20, 40, 20, 40, 60]]
     edit = annotation(segmentation=triangle)
     sample = defects(tmp_path, edit)[0].samples[0]
@@ -374,7 +374,7 @@ def test_the_real_set_is_read_as_it_is_described(real_data: Dataset) -> None:
         "valid": 429,
         "test": 215,
     }
-    assert real_data.licence == "CC BY 4.0"
+    assert real_data.license == "CC BY 4.0"
     for split in real_data.splits.values():
         assert {(s.width, s.height) for s in split.samples} == {(640, 640)}
         for sample in split.samples:

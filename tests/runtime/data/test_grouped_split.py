@@ -14,7 +14,7 @@ from runtime.data.audit import audit_dataset
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import split_by_group, write_split
 from runtime.data.manifest import manifest_sha256
-from runtime.scoring.baselines import evaluate_floors
+from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation
 
 COCO_FILE = "_annotations.coco.json"
@@ -139,7 +139,7 @@ def test_one_split_alone_cannot_be_split_again(phantom: Path, tmp_path: Path) ->
         split_by_group(data, audit_dataset(data))
 
 
-def test_the_real_split_keeps_sizes_and_tumour_sizes_and_has_no_link_across(
+def test_the_real_split_keeps_sizes_and_tumor_sizes_and_has_no_link_across(
     real_data: Dataset, grouped_real: Dataset
 ) -> None:
     def shares(data: Dataset, name: str) -> list[float]:
@@ -154,7 +154,7 @@ def test_the_real_split_keeps_sizes_and_tumour_sizes_and_has_no_link_across(
         assert ks_2samp(shares(real_data, name), shares(grouped_real, name)).pvalue > 0.2
         assert np.mean(shares(grouped_real, name)) == pytest.approx(0.0365, abs=0.003)
     assert audit_dataset(grouped_real).crossing() == ()
-    assert grouped_real.licence == real_data.licence
+    assert grouped_real.license == real_data.license
     count = Counter(s.path.resolve() for d in grouped_real.splits.values() for s in d.samples)
     assert len(count) == 2146
     assert set(count.values()) == {1}
@@ -164,7 +164,7 @@ def test_the_nearest_image_tells_much_less_across_groups(
     real_data: Dataset, grouped_real: Dataset
 ) -> None:
     def nearest(data: Dataset) -> Evaluation:
-        return evaluate_floors(data.split("train"), data.split("test"), (128, 128))[2]
+        return evaluate_baselines(data.split("train"), data.split("test"), (128, 128))[2]
 
     assert nearest(real_data).soft.pooled.iou == pytest.approx(0.535, abs=0.005)
     assert nearest(grouped_real).soft.pooled.iou < 0.25

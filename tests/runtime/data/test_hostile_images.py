@@ -34,11 +34,11 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(
-    rows: bytes, size: tuple[int, int], bits: int = 8, colour: int = 0, interlaced: int = 0
+    rows: bytes, size: tuple[int, int], bits: int = 8, color: int = 0, interlaced: int = 0
 ) -> bytes:
     """A whole PNG of (height, width) in every respect but, it may be, its rows."""
-    header = struct.pack(">IIBBBBB", size[1], size[0], bits, colour, 0, 0, interlaced)
-    palette = chunk(b"PLTE", bytes(12)) if colour == 3 else b""
+    header = struct.pack(">IIBBBBB", size[1], size[0], bits, color, 0, 0, interlaced)
+    palette = chunk(b"PLTE", bytes(12)) if color == 3 else b""
     data = chunk(b"IDAT", zlib.compress(rows))
     return encoded("PNG")[:8] + chunk(b"IHDR", header) + palette + data + chunk(b"IEND", b"")
 
@@ -49,7 +49,7 @@ def png_with(*chunks: bytes) -> bytes:
 
 
 def tiff(*fields: tuple[int, int, int, int], data: bytes = bytes(64)) -> bytes:
-    """A grey TIFF of 8x8 with more fields: tag, type, count, value (-1: where the data lie)."""
+    """A gray TIFF of 8x8 with more fields: tag, type, count, value (-1: where the data lie)."""
     start = 10 + 12 * (len(fields) + 6) + 4
     plain = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1),
              (277, 3, 1, 1)]  # fmt: skip
@@ -123,20 +123,20 @@ ROWS = [(1, 0, 1), (4, 0, 1), (8, 0, 1), (16, 0, 1), (2, 3, 1), (8, 3, 1), (8, 4
         (8, 2, 3), (16, 2, 3), (8, 6, 4), (16, 6, 4)]  # fmt: skip
 
 
-@pytest.mark.parametrize(("bits", "colour", "channels"), ROWS)
+@pytest.mark.parametrize(("bits", "color", "channels"), ROWS)
 def test_a_png_whose_data_end_properly_before_its_last_row(
-    bits: int, colour: int, channels: int
+    bits: int, color: int, channels: int
 ) -> None:
     """Pillow takes it where they end with a row, and leaves the rest black."""
     height, width = 11, 13
     row = b"\0" + b"\1" * -(-width * bits * channels // 8)
-    whole = png(row * height, (height, width), bits, colour)
+    whole = png(row * height, (height, width), bits, color)
     assert load_scan(whole).original_size == (height, width)
     for rows in (height - 1, height // 2, 1):
-        short = png(row * rows, (height, width), bits, colour)
+        short = png(row * rows, (height, width), bits, color)
         words = f"found {rows * len(row)} bytes of rows where {height * len(row)} make it up"
         refuse_image(short, f"expected a complete image, {words}")
-    refuse_image(png((row * height)[:-1], (height, width), bits, colour), "a complete image")
+    refuse_image(png((row * height)[:-1], (height, width), bits, color), "a complete image")
 
 
 ADAM7 = """16462646

@@ -40,8 +40,8 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def over_black(colour: NDArray[Any], alpha: NDArray[Any]) -> NDArray[np.float64]:
-    return colour.astype(np.float64) * alpha[..., None].astype(np.float64) / 255.0
+def over_black(color: NDArray[Any], alpha: NDArray[Any]) -> NDArray[np.float64]:
+    return color.astype(np.float64) * alpha[..., None].astype(np.float64) / 255.0
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -57,11 +57,11 @@ def png_header(width: int, height: int) -> bytes:
 # Modes
 
 
-def test_a_grey_image_has_three_equal_channels() -> None:
-    grey = noise(5, 7)
-    pixels = load_scan(encoded(Image.fromarray(grey))).pixels
+def test_a_gray_image_has_three_equal_channels() -> None:
+    gray = noise(5, 7)
+    pixels = load_scan(encoded(Image.fromarray(gray))).pixels
     assert pixels.dtype == np.uint8
-    np.testing.assert_array_equal(pixels, np.stack([grey] * 3, axis=2))
+    np.testing.assert_array_equal(pixels, np.stack([gray] * 3, axis=2))
 
 
 def test_16_bit_levels_are_divided_by_257_and_rounded() -> None:
@@ -75,31 +75,31 @@ def test_16_bit_levels_are_divided_by_257_and_rounded() -> None:
             np.testing.assert_array_equal(pixels[..., channel], expected)
 
 
-def palette_image(indices: NDArray[Any], colours: NDArray[Any]) -> Image.Image:
+def palette_image(indices: NDArray[Any], colors: NDArray[Any]) -> Image.Image:
     image = Image.fromarray(indices).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())
-    image.putpalette(colours.tobytes())
+    image.putpalette(colors.tobytes())
     return image
 
 
-def test_a_palette_image_has_its_palettes_colours() -> None:
-    indices, colours = noise(6, 5) & 3, noise(4, 3)
-    content = encoded(palette_image(indices, colours))
+def test_a_palette_image_has_its_palettes_colors() -> None:
+    indices, colors = noise(6, 5) & 3, noise(4, 3)
+    content = encoded(palette_image(indices, colors))
     assert Image.open(io.BytesIO(content)).mode == "P"
-    np.testing.assert_array_equal(load_scan(content).pixels, colours[indices])
+    np.testing.assert_array_equal(load_scan(content).pixels, colors[indices])
 
 
 def test_a_transparent_palette_entry_is_black() -> None:
-    indices, colours = noise(6, 5) & 3, noise(4, 3) | 1
-    content = encoded(palette_image(indices, colours), transparency=2)
-    colours[2] = 0
-    np.testing.assert_array_equal(load_scan(content).pixels, colours[indices])
+    indices, colors = noise(6, 5) & 3, noise(4, 3) | 1
+    content = encoded(palette_image(indices, colors), transparency=2)
+    colors[2] = 0
+    np.testing.assert_array_equal(load_scan(content).pixels, colors[indices])
 
 
 def test_half_transparent_palette_entries_are_laid_over_black() -> None:
-    indices, colours, alpha = noise(6, 5) & 3, noise(4, 3), noise(4, seed=1)
-    content = encoded(palette_image(indices, colours), transparency=alpha.tobytes())
-    expected = over_black(colours[indices], alpha[indices])
+    indices, colors, alpha = noise(6, 5) & 3, noise(4, 3), noise(4, seed=1)
+    content = encoded(palette_image(indices, colors), transparency=alpha.tobytes())
+    expected = over_black(colors[indices], alpha[indices])
     np.testing.assert_allclose(load_scan(content).pixels, expected, atol=1.0)
 
 
@@ -114,16 +114,16 @@ def test_rgba_is_laid_over_black(kind: str) -> None:
     np.testing.assert_array_equal(pixels[1], rgba[1, :, :3])
 
 
-def test_grey_with_alpha_is_laid_over_black() -> None:
-    grey, alpha = noise(6, 5), noise(6, 5, seed=1)
-    image = Image.merge("LA", [Image.fromarray(grey), Image.fromarray(alpha)])
-    expected = over_black(np.stack([grey] * 3, axis=2), alpha)
+def test_gray_with_alpha_is_laid_over_black() -> None:
+    gray, alpha = noise(6, 5), noise(6, 5, seed=1)
+    image = Image.merge("LA", [Image.fromarray(gray), Image.fromarray(alpha)])
+    expected = over_black(np.stack([gray] * 3, axis=2), alpha)
     np.testing.assert_allclose(load_scan(encoded(image)).pixels, expected, atol=1.0)
 
 
-@pytest.mark.parametrize(("mode", "colour"), [("L", 9), ("RGB", (9, 8, 7)), ("I;16", 999)])
-def test_a_png_colour_marked_as_transparent_is_black(mode: str, colour: Any) -> None:
-    content = encoded(Image.new(mode, (4, 3), colour), transparency=colour)
+@pytest.mark.parametrize(("mode", "color"), [("L", 9), ("RGB", (9, 8, 7)), ("I;16", 999)])
+def test_a_png_color_marked_as_transparent_is_black(mode: str, color: Any) -> None:
+    content = encoded(Image.new(mode, (4, 3), color), transparency=color)
     assert "transparency" in Image.open(io.BytesIO(content)).info
     assert not load_scan(content).pixels.any()
 
@@ -136,7 +136,7 @@ def test_one_bit_becomes_black_and_white() -> None:
     np.testing.assert_array_equal(load_scan(content).pixels, np.stack([expected] * 3, axis=2))
 
 
-def test_a_cmyk_jpeg_has_the_colours_it_was_made_from() -> None:
+def test_a_cmyk_jpeg_has_the_colors_it_was_made_from() -> None:
     picture = smooth(64, 48)
     content = encoded(picture.convert("CMYK"), "JPEG", quality=95)
     opened = Image.open(io.BytesIO(content))

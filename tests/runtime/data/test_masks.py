@@ -1,4 +1,4 @@
-"""Rasterising boxes, polygons and run lengths, against a plain rule and pycocotools."""
+"""Rasterizing boxes, polygons and run lengths, against a plain rule and pycocotools."""
 
 import contextlib
 import io
@@ -41,35 +41,35 @@ def decoded(runs: Any) -> Mask:
 # Boxes
 
 
-def centre_inside(index: int, sides: tuple[int, int], start: float, length: float) -> bool:
-    """Whether a pixel's centre, scaled to the original, lies in [start, start + length)."""
+def center_inside(index: int, sides: tuple[int, int], start: float, length: float) -> bool:
+    """Whether a pixel's center, scaled to the original, lies in [start, start + length)."""
     original, side = sides
-    centre = (index + Fraction(1, 2)) * original / side
-    return Fraction(start) <= centre < Fraction(start) + Fraction(length)
+    center = (index + Fraction(1, 2)) * original / side
+    return Fraction(start) <= center < Fraction(start) + Fraction(length)
 
 
-def by_the_centre_rule(boxes: list[Box], original: Size, size: Size) -> Mask:
+def by_the_center_rule(boxes: list[Box], original: Size, size: Size) -> Mask:
     mask = np.zeros(size, np.uint8)
     for x, y, width, height in boxes:
-        rows = [centre_inside(i, (original[0], size[0]), y, height) for i in range(size[0])]
-        columns = [centre_inside(i, (original[1], size[1]), x, width) for i in range(size[1])]
+        rows = [center_inside(i, (original[0], size[0]), y, height) for i in range(size[0])]
+        columns = [center_inside(i, (original[1], size[1]), x, width) for i in range(size[1])]
         mask[np.ix_(rows, columns)] = 1
     return mask
 
 
 @given(BOXES, SIZES, SIZES)
 @settings(max_examples=150, deadline=None)
-def test_a_pixel_is_foreground_where_its_centre_lies_in_a_box(
+def test_a_pixel_is_foreground_where_its_center_lies_in_a_box(
     boxes: list[Box], original: Size, size: Size
 ) -> None:
     mask = mask_from_boxes(boxes, original, size)
     assert mask.dtype == np.uint8
-    np.testing.assert_array_equal(mask, by_the_centre_rule(boxes, original, size))
+    np.testing.assert_array_equal(mask, by_the_center_rule(boxes, original, size))
 
 
 @pytest.mark.parametrize("side", [224, 256])
 @pytest.mark.parametrize("original", [640, 768, 800])
-def test_a_centre_on_a_boxes_edge_belongs_to_the_box_that_begins_there(
+def test_a_center_on_a_boxes_edge_belongs_to_the_box_that_begins_there(
     original: int, side: int
 ) -> None:
     for index in range(side):
@@ -77,7 +77,7 @@ def test_a_centre_on_a_boxes_edge_belongs_to_the_box_that_begins_there(
         if Fraction(float(edge)) == edge:
             begins = mask_from_boxes([(float(edge), 0, original, 1)], (1, original), (1, side))
             ends = mask_from_boxes([(0, 0, float(edge), 1)], (1, original), (1, side))
-            assert (begins[0, index], ends[0, index]) == (1, 0), f"centre {index} at {edge}"
+            assert (begins[0, index], ends[0, index]) == (1, 0), f"center {index} at {edge}"
 
 
 @given(BOXES, SIZES, SIZES)
@@ -278,7 +278,7 @@ def test_long_runs_survive_compression(side: int) -> None:
 
 @given(MASKS, SIZES)
 @settings(max_examples=50, deadline=None)
-def test_run_lengths_are_sampled_at_the_pixels_centres(mask: Mask, size: Size) -> None:
+def test_run_lengths_are_sampled_at_the_pixels_centers(mask: Mask, size: Size) -> None:
     def nearest(index: int, axis: int) -> int:
         return int((index + Fraction(1, 2)) * mask.shape[axis] / size[axis])
 

@@ -117,9 +117,9 @@ def test_what_cannot_be_an_onnx_file_is_named(tmp_path: Path) -> None:
     [
         ("{", "expected JSON"),
         ("[" * 100_000, "expected JSON"),
-        ("[]", "expected metadata of version 1, found None"),
-        ('{"schema": "2.0"}', "expected metadata of version 1, found '2.0'"),
-        ('{"schema": "1.7"}', "expected the field 'name'"),
+        ("[]", "expected metadata of version 2, found None"),
+        ('{"schema": "3.0"}', "expected metadata of version 2, found '3.0'"),
+        ('{"schema": "2.7"}', "expected the field 'name'"),
     ],
 )
 def test_metadata_that_cannot_be_used_is_refused(

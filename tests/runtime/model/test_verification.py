@@ -142,9 +142,9 @@ def test_the_replay_is_what_onnxruntime_gives(model: Path) -> None:
     golden = parse_golden(properties(proto)[GOLDEN_KEY], "m")
     path = model.parent / "golden.png"
     path.write_bytes(golden.scan)
-    grey = np.asarray(Image.open(path).convert("RGB"), np.float32) / np.float32(255.0)
+    gray = np.asarray(Image.open(path).convert("RGB"), np.float32) / np.float32(255.0)
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"image": grey.transpose(2, 0, 1)[None]})
+    (found,) = session.run(None, {"image": gray.transpose(2, 0, 1)[None]})
     differences = np.abs(found[0, 0].astype(np.float64) - golden.probabilities)
     replayed = verify(model).difference
     assert replayed is not None

@@ -97,7 +97,7 @@ def test_the_same_data_give_the_same_page(phantom: Path, page: Path, tmp_path: P
 def test_a_figure_has_a_panel_for_each_split(page: Path) -> None:
     figures = [c.decode() for kind, c in pictures(page.read_text()) if kind == "image/svg+xml"]
     panels = [text.count('<g id="axes_') for text in figures if "<!-- train" in text]
-    assert panels == [4, 4, 4, 4, 4]  # three splits and all, or three and the colours' scale
+    assert panels == [4, 4, 4, 4, 4]  # three splits and all, or three and the colors' scale
 
 
 def test_a_name_is_shown_as_it_is(copy: Path, tmp_path: Path) -> None:

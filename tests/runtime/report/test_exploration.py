@@ -31,7 +31,7 @@ def coco(folder: Path) -> dict[str, Any]:
 def write_split(
     folder: Path, boxes: list[list[tuple[float, float, float, float]]], *, level: int = 128
 ) -> None:
-    """A split of grey images of 40x20, with these boxes on them."""
+    """A split of gray images of 40x20, with these boxes on them."""
     folder.mkdir(parents=True)
     content: dict[str, Any] = {"categories": [{"id": 1, "name": "c"}], "images": []}
     content["annotations"] = []
@@ -71,7 +71,7 @@ def test_pixel_values_are_those_of_the_files(phantom: Path, phantoms: Exploratio
         levels = np.stack([np.asarray(Image.open(phantom / split.name / f)) for f in files])
         pixels = levels / 255.0
         assert split.images == len(files)
-        np.testing.assert_allclose(split.grey, pixels.mean(axis=(1, 2)))
+        np.testing.assert_allclose(split.gray, pixels.mean(axis=(1, 2)))
         assert split.pixel_mean == pytest.approx(pixels.mean())
         assert split.pixel_std == pytest.approx(pixels.std())
         # four of the 256 levels fall in each of 64 bins
@@ -86,17 +86,17 @@ def test_boxes_are_those_of_the_files(phantom: Path, phantoms: Exploration) -> N
         np.testing.assert_allclose(split.area, w * h)
         np.testing.assert_allclose(split.share, w * h / 64**2)
         np.testing.assert_allclose(split.aspect, w / h)
-        np.testing.assert_allclose(split.centre_x, (x + w / 2) / 64)
-        np.testing.assert_allclose(split.centre_y, (y + h / 2) / 64)
+        np.testing.assert_allclose(split.center_x, (x + w / 2) / 64)
+        np.testing.assert_allclose(split.center_y, (y + h / 2) / 64)
         assert split.spreads["area"].mean == pytest.approx((w * h).mean())
         assert split.spreads["aspect"].median == pytest.approx(np.median(w / h))
 
 
-def test_colours_count_by_the_mean_of_their_channels(tmp_path: Path) -> None:
+def test_colors_count_by_the_mean_of_their_channels(tmp_path: Path) -> None:
     write_split(tmp_path / "train", [[(1, 1, 5, 5)]])
     Image.new("RGB", (40, 20), (255, 0, 51)).save(tmp_path / "train" / "0.png")
     (split,) = explore(read_dataset(tmp_path)).splits
-    assert split.grey == pytest.approx((0.4,))
+    assert split.gray == pytest.approx((0.4,))
     assert split.pixel_shares[int(0.4 * 64)] == 1.0
     assert split.pixel_std == pytest.approx(0.0, abs=1e-6)
 
@@ -108,21 +108,21 @@ def test_white_is_in_the_last_bin(tmp_path: Path) -> None:
 
 
 def test_a_heat_maps_rows_run_from_the_top_and_its_columns_from_the_left(tmp_path: Path) -> None:
-    # centres (35, 2.5) and, twice, (5, 17.5) of 40x20
+    # centers (35, 2.5) and, twice, (5, 17.5) of 40x20
     far = (3.0, 16.5, 4.0, 2.0)
     split = explore_boxes(tmp_path, [[(34.0, 1.0, 2.0, 3.0)], [far, far]])
-    centres = np.asarray(split.centres)
-    assert centres.shape == (32, 32)
-    assert np.argwhere(centres).tolist() == [[4, 28], [28, 4]]
-    assert (centres[4, 28], centres[28, 4]) == (1, 2)
+    centers = np.asarray(split.centers)
+    assert centers.shape == (32, 32)
+    assert np.argwhere(centers).tolist() == [[4, 28], [28, 4]]
+    assert (centers[4, 28], centers[28, 4]) == (1, 2)
 
 
 def test_boxes_beyond_all_measure_do_no_harm(tmp_path: Path) -> None:
     huge, tiny = (-1e300, 0.0, 2e300, 1e300), (0.0, 0.0, 1e-300, 1e-300)
     split = explore_boxes(tmp_path, [[huge], [tiny], [(30.0, 15.0, 1e9, 1e9)]])
     assert max(split.area) == 40 * 20
-    assert all(0 <= c <= 1 for c in (*split.centre_x, *split.centre_y))
-    assert np.sum(split.centres) == 3
+    assert all(0 <= c <= 1 for c in (*split.center_x, *split.center_y))
+    assert np.sum(split.centers) == 3
     assert all(math.isfinite(v) for v in (*split.area, *split.share, *split.aspect))
 
 
@@ -149,7 +149,7 @@ def test_a_dark_image_among_bright_ones_is_an_outlier(tmp_path: Path) -> None:
     write_split(tmp_path / "train", [[(1, 1, 5, 5)]] * 9, level=200)
     Image.new("L", (40, 20), 3).save(tmp_path / "train" / "4.png")
     (outlier,) = explore(read_dataset(tmp_path)).outliers
-    assert (outlier.file_name, outlier.quantity) == ("4.png", "grey")
+    assert (outlier.file_name, outlier.quantity) == ("4.png", "gray")
     assert "dark" in outlier.reason
 
 
@@ -161,7 +161,7 @@ def test_a_split_without_annotations_is_explored_all_the_same(tmp_path: Path) ->
     assert (test.boxes, test.unannotated, test.area) == (0, 2, ())
     assert math.isnan(test.spreads["area"].mean)
     compared = {t.quantity: t for t in result.tests}
-    assert not math.isnan(compared["grey"].p_value)
+    assert not math.isnan(compared["gray"].p_value)
     assert math.isnan(compared["share"].p_value)
     assert len(summary_table(result)[1]) == 2
 
@@ -227,8 +227,8 @@ def test_the_real_sets_tests_are_scipys_on_the_files_boxes(
     values = {
         "share": {name: w * h / 640**2 for name, (_, _, w, h) in boxes.items()},
         "aspect": {name: w / h for name, (_, _, w, h) in boxes.items()},
-        "centre_x": {name: (x + w / 2) / 640 for name, (x, _, w, _) in boxes.items()},
-        "centre_y": {name: (y + h / 2) / 640 for name, (_, y, _, h) in boxes.items()},
+        "center_x": {name: (x + w / 2) / 640 for name, (x, _, w, _) in boxes.items()},
+        "center_y": {name: (y + h / 2) / 640 for name, (_, y, _, h) in boxes.items()},
     }
     found = {(t.quantity, t.first, t.second): t for t in real.tests}
     assert len(found) == 15

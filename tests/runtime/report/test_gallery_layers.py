@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from runtime.report.layers import boxes_svg, css_colour, mask_layer, probability_layer
+from runtime.report.layers import boxes_svg, css_color, mask_layer, probability_layer
 
 
 def test_an_outline_is_the_masks_rim_and_nothing_else() -> None:
@@ -54,5 +54,5 @@ def test_boxes_are_drawn_where_they_are_and_small_ones_have_a_ring() -> None:
     assert re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', source) == [("6.25", "9.75")]
 
 
-def test_a_colour_in_css() -> None:
-    assert css_colour((255, 48, 32)) == "#ff3020"
+def test_a_color_in_css() -> None:
+    assert css_color((255, 48, 32)) == "#ff3020"

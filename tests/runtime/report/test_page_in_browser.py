@@ -172,7 +172,7 @@ def test_what_is_seen_is_the_scan_under_its_layers(page: Browser, tmp_path: Path
         return found
 
     share = 0.6 * 0.8  # the slider's, of the strongest
-    expected = [128 + share * (colour - 128) for colour in (255, 48, 32)]
+    expected = [128 + share * (color - 128) for color in (255, 48, 32)]
     assert middle() == pytest.approx(expected, abs=3)
     page.click("input[data-shows='overlay-1']")
     assert middle() == pytest.approx((128, 128, 128), abs=1)
@@ -189,8 +189,8 @@ def test_a_dark_scheme_turns_the_page_and_its_figures(
         )
         chromium.screenshot(tmp_path / "page.png")
         with Image.open(tmp_path / "page.png") as picture:
-            grey = np.asarray(picture.convert("L"))
-        return float(grey[5, 5]), float(grey[round(y), round(x)])
+            gray = np.asarray(picture.convert("L"))
+        return float(gray[5, 5]), float(gray[round(y), round(x)])
 
     light_paper, light_ink = levels(dark=False)
     dark_paper, dark_ink = levels(dark=True)

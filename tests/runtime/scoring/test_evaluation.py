@@ -13,7 +13,7 @@ from runtime.data.coco import Dataset, Split
 from runtime.metrics import METRICS, STUDY_METRICS, scores
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
-from runtime.scoring.baselines import evaluate_floors
+from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate
 from runtime.scoring.results import EvaluationReport, write_report, write_samples
 
@@ -109,9 +109,11 @@ def test_it_reports_progress(model: Path, split: Split) -> None:
     assert seen == [(n + 1, len(split.samples)) for n in range(len(split.samples))]
 
 
-def test_the_all_background_floor_has_the_accuracy_of_the_background(phantom_data: Dataset) -> None:
+def test_the_all_background_baseline_has_the_accuracy_of_the_background(
+    phantom_data: Dataset,
+) -> None:
     train, test = phantom_data.split("train"), phantom_data.split("test")
-    background, mean, _ = evaluate_floors(train, test, (32, 32))
+    background, mean, _ = evaluate_baselines(train, test, (32, 32))
     share = np.mean([sample.mask((32, 32)).mean() for sample in test.samples])
     assert background.soft.pooled.accuracy == pytest.approx(1.0 - share, abs=1e-12)
     assert background.soft.pooled.recall == 0.0
@@ -125,13 +127,13 @@ def test_the_all_background_floor_has_the_accuracy_of_the_background(phantom_dat
 
 def test_the_nearest_image_of_the_split_itself_is_the_image(phantom_data: Dataset) -> None:
     train = phantom_data.split("train")
-    nearest = evaluate_floors(train, train, (32, 32))[2]
+    nearest = evaluate_baselines(train, train, (32, 32))[2]
     assert nearest.soft.pooled.iou == 1.0
 
 
-def test_floors_of_the_real_set_are_those_that_were_measured(real_data: Dataset) -> None:
-    floors = evaluate_floors(real_data.split("train"), real_data.split("test"), (256, 256))
-    background, _, nearest = (floor.soft.pooled for floor in floors)
+def test_baselines_of_the_real_set_are_those_that_were_measured(real_data: Dataset) -> None:
+    baselines = evaluate_baselines(real_data.split("train"), real_data.split("test"), (256, 256))
+    background, _, nearest = (baseline.soft.pooled for baseline in baselines)
     assert background.accuracy == pytest.approx(0.963, abs=1e-3)
     assert nearest.iou == pytest.approx(0.535, abs=5e-3)
     assert nearest.accuracy == pytest.approx(0.978, abs=1e-3)
@@ -141,8 +143,12 @@ def test_floors_of_the_real_set_are_those_that_were_measured(real_data: Dataset)
 
 @pytest.fixture(scope="module")
 def report(evaluation: Evaluation, model: Path, phantom_data: Dataset) -> EvaluationReport:
-    floors = evaluate_floors(phantom_data.split("train"), phantom_data.split("test"), (32, 32))
-    return EvaluationReport("phantom", "test", "boxes", ((read_onnx(model), evaluation),), floors)
+    baselines = evaluate_baselines(
+        phantom_data.split("train"), phantom_data.split("test"), (32, 32)
+    )
+    return EvaluationReport(
+        "phantom", "test", "boxes", ((read_onnx(model), evaluation),), baselines
+    )
 
 
 def test_the_json_has_the_promised_form(report: EvaluationReport, tmp_path: Path) -> None:
@@ -158,7 +164,7 @@ def test_the_json_has_the_promised_form(report: EvaluationReport, tmp_path: Path
         assert written["iou"] == scores(sample.soft).iou
     assert entry["per_image"]["iou"] == evaluation.soft.per_image["iou"].mean
     assert entry["thresholded"]["pooled"]["dice"] == evaluation.thresholded.pooled.dice
-    assert content["floors"][0]["pooled"]["precision"] is None
+    assert content["baselines"][0]["pooled"]["precision"] is None
 
 
 def test_the_csv_has_a_row_for_each_image(report: EvaluationReport, tmp_path: Path) -> None:

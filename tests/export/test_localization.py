@@ -10,7 +10,7 @@ import torch
 from onnx import numpy_helper
 
 from export.conversion import convert
-from export.localisation import first_difference
+from export.localization import first_difference
 from export.onnx_export import export_checkpoint
 from runtime.core.errors import ParityError
 from runtime.model.metadata import InputSpec

@@ -1,4 +1,4 @@
-"""INT8 by ONNX Runtime's static quantiser: QDQ pairs round weights and activations to 8 bits.
+"""INT8 by ONNX Runtime's static quantizer: QDQ pairs round weights and activations to 8 bits.
 
 Weights are int8 with a scale a channel and take 7 of their 8 bits: on processors without VNNI, ONNX
 Runtime adds pairs of products in 16 bits, which full weights would saturate. Activations are uint8
@@ -24,14 +24,14 @@ from export.conversion import final_sigmoids
 from runtime.model.metadata import INPUT_NAME
 
 METHOD = (
-    "INT8: static quantisation by ONNX Runtime as QDQ pairs, weights int8 in 7 bits with a scale a "
+    "INT8: static quantization by ONNX Runtime as QDQ pairs, weights int8 in 7 bits with a scale a "
     "channel, activations uint8 with a scale a tensor from their smallest and largest value"
 )
 _TYPES = ["Conv", "Relu", "MaxPool", "Add", "Concat", "DepthToSpace"]
 
 
-class Quantiser:
-    """Quantises a float32 graph, all of its convolutions or some.
+class Quantizer:
+    """Quantizes a float32 graph, all of its convolutions or some.
 
     Args:
         model: without 2x2 transposed convolutions, which have no INT8 form
@@ -51,14 +51,14 @@ class Quantiser:
         )
         self._ranges = _calibrate(model, images)
 
-    def quantise(self, layers: Collection[str]) -> onnx.ModelProto:
+    def quantize(self, layers: Collection[str]) -> onnx.ModelProto:
         """Return the graph with the convolutions of these nodes in INT8, the others in float32."""
         from onnxruntime.quantization import QDQQuantizer, QuantType
 
         others = {node.name for node in self.layers} - set(layers)
         others |= _away_from(self._model, set(layers))
         with _quiet():
-            quantiser = QDQQuantizer(
+            quantizer = QDQQuantizer(
                 copy.deepcopy(self._model),
                 per_channel=True,
                 reduce_range=True,
@@ -70,13 +70,13 @@ class Quantiser:
                 op_types_to_quantize=_TYPES,
                 extra_options={},
             )
-            quantiser.quantize_model()
+            quantizer.quantize_model()
             # Restored activations stand at the end until they are sorted.
-            quantiser.model.topological_sort()
-            quantised: onnx.ModelProto = quantiser.model.model
-        quantised.producer_name, quantised.producer_version = self._model.producer_name, ""
-        onnx.checker.check_model(quantised, full_check=True)
-        return quantised
+            quantizer.model.topological_sort()
+            quantized: onnx.ModelProto = quantizer.model.model
+        quantized.producer_name, quantized.producer_version = self._model.producer_name, ""
+        onnx.checker.check_model(quantized, full_check=True)
+        return quantized
 
 
 def _away_from(model: onnx.ModelProto, layers: set[str]) -> set[str]:
@@ -120,7 +120,7 @@ def _calibrate(model: onnx.ModelProto, images: Iterator[NDArray[np.float32]]) ->
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the quantiser from printing, logging and warning; what it gives is checked instead."""
+    """Keep the quantizer from printing, logging and warning; what it gives is checked instead."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,0 +1,34 @@
+"""The progress of a long job, as every function that takes a while reports it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        done, total: units of work, such as images, steps or estimated seconds; `total` may change
+            while the job runs.
+        phase: the part of the job that is running, such as "decode" or "train".
+        note: details for people, such as "epoch 3/25, loss 0.1234".
+
+    Example:
+        >>> Progress(done=3, total=12, phase="decode").fraction
+        0.25
+    """
+
+    done: float
+    total: float
+    phase: str = ""
+    note: str = ""
+
+    @property
+    def fraction(self) -> float:
+        """The completed part of the work, in [0, 1]."""
+        return min(self.done / self.total, 1.0) if self.total > 0 else 0.0
+
+
+ProgressCallback = Callable[[Progress], None]
+"""Called by a job whenever it has advanced."""
