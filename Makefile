@@ -1,15 +1,16 @@
-# make demo: the whole path on synthetic scans. make test: lint, types, tests.
+# make demo: train, export, predict and score on synthetic scans. make test: lint, types, docs, tests.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-WHICH_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: expected Python 3.11 or newer, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench faults load fuzz wheel audit readme clean
+.PHONY: demo test lint docs bench faults load fuzz wheel audit readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@$(WHICH_PYTHON)
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -24,42 +25,47 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@if [ -x $(BIN)/mkdocs ]; then $(MAKE) --no-print-directory docs; fi
 
-# Two at a time: much of what the tests wait for is one process's start, or a single thread.
+# The documentation as a website in site/. A broken link or reference fails the build.
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Two processes: many tests wait for another process to start, or use a single thread.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/installed
 	$(BIN)/pytest --benchmark-only
 
-# Fifty runs that are killed and go on, and every write on a disk that is full.
+# Kill and resume fifty training runs, and try every write on a full disk.
 faults: $(VENV)/installed
 	$(BIN)/pytest --long tests/train/test_faults.py
 
-# Thousands of predictions and scans: the same results, and no memory lost.
+# Run thousands of predictions, and check that results stay equal and memory stays flat.
 load: $(VENV)/installed
 	$(BIN)/pytest --long tests/runtime/test_load.py
 
-# Readers against changed files, each for FUZZ_SECONDS: all of them, or READERS="image onnx".
+# Feed mutated files to the readers, each for FUZZ_SECONDS. READERS="image onnx" selects some.
 FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/installed
 	PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.support.fuzz_run --seconds $(FUZZ_SECONDS) $(READERS)
 
-# The same bytes from the same commit, wherever and whenever it is built.
+# A reproducible wheel: one commit gives the same bytes on any machine at any time.
 wheel: $(VENV)/installed
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	sha256sum dist/*.whl
 
-# The pinned versions against the database of known vulnerabilities, which needs the network.
+# Look up known vulnerabilities of the pinned versions. Needs the network.
 audit:
-	@$(WHICH_PYTHON)
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)/audit
-	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/python $(PIP_INSTALL) pip-audit
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
-# After a study: its tables in the README.
+# Update the study's table in the README from study.json.
 readme: $(VENV)/installed
 	$(BIN)/python -m bench.study.readme README.md artifacts/study/study.json
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
