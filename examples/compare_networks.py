@@ -10,7 +10,7 @@ from runtime import Predictor, compare, evaluate, read_dataset
 
 def main(one: str, other: str, data: str) -> None:
     test = read_dataset(data).split("test")
-    comparison = compare(*(evaluate(Predictor(path), test) for path in (one, other)))
+    comparison = compare(evaluate(Predictor(one), test), evaluate(Predictor(other), test))
     for metric in ("recall", "precision", "iou"):
         interval = comparison.find(metric).difference
         significant = interval.low > 0.0 or interval.high < 0.0
