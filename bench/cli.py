@@ -5,7 +5,7 @@ import click
 from bench.backends.cli import backends
 from bench.measure.cli import measure
 from bench.sweep.cli import sweep
-from runtime.cli.shell import Group
+from runtime.cli.command import Group
 
 DEFAULT = "measure"
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.work import NOTE
-from runtime.cli.shell import progress
+from runtime.cli.display import progress
 from train.choices import ARCHITECTURES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -55,7 +55,7 @@ def work_progress(label: str) -> Iterator[Callable[[str, float, float], None]]:
             if not in_terminal and name not in told:
                 click.echo(name, err=True)
             told.add(name)
-            bar(round(done), max(1, round(total)), step)
+            bar.count(round(done), round(total), step)
 
         yield listener
 

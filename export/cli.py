@@ -5,14 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.shell import (
-    ARTIFACTS,
-    Command,
-    data_option,
-    require,
-    share_cores,
-    threads_option,
-)
+from runtime.cli.command import Command, require, share_cores
+from runtime.cli.options import ARTIFACTS, data_option, threads_option
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportResult

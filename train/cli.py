@@ -6,19 +6,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from runtime.cli.shell import (
-    ARTIFACTS,
-    PHANTOM,
-    Command,
-    cache_option,
-    counted,
-    data_option,
-    progress,
-    require,
-    share_cores,
-    table,
-    threads_option,
-)
+from runtime.cli.command import Command, require, share_cores
+from runtime.cli.display import counted, progress, table
+from runtime.cli.options import ARTIFACTS, PHANTOM, cache_option, data_option, threads_option
 from runtime.cli.signals import stopping
 from train.choices import ARCHITECTURES, Device, Loss, Precision
 
@@ -168,7 +158,7 @@ def main(
             f"{config.size}x{config.size}; give --data for the study."
         )
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar)
+            ensure_phantom(PHANTOM, on_image=bar.count)
 
     click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
     if config.compile:
@@ -184,10 +174,10 @@ def main(
 
         def listener(step: Progress) -> None:
             if step.phase == "decode":
-                decode_bar(step.done, step.total)
+                decode_bar.count(step.done, step.total)
             else:
                 note = f"epoch {step.epoch}/{config.epochs}, loss {step.loss:.4f}"
-                train_bar(step.done, step.total, note)
+                train_bar.count(step.done, step.total, note)
                 if not in_terminal and step.done * config.epochs % step.total == 0:
                     click.echo(note, err=True)
 

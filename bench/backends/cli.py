@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 
 from bench.backends.backend import BACKENDS, REFERENCE, variant
-from runtime.cli.shell import Command, json_option, progress, table, threads_option
+from runtime.cli.command import Command
+from runtime.cli.display import progress, table
+from runtime.cli.options import json_option, threads_option
 from runtime.cli.signals import stopping
 
 
@@ -103,7 +105,7 @@ def backends(
                 backends=chosen,
                 runs=runs,
                 seconds=seconds,
-                listener=bar,
+                listener=bar.count,
                 stop=stop,
             )
         if json_file is not None:

@@ -5,16 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.shell import (
-    ARTIFACTS,
-    Command,
-    data_option,
-    json_option,
-    progress,
-    require,
-    table,
-    threads_option,
-)
+from runtime.cli.command import Command, require
+from runtime.cli.display import progress, table
+from runtime.cli.options import ARTIFACTS, data_option, json_option, threads_option
 
 if TYPE_CHECKING:
     from bench.frontier.budget import Budget
@@ -159,7 +152,7 @@ def measure(
     with progress("Measure") as bar:
 
         def listener(label: str, done: int, total: int) -> None:
-            bar(done, total, label)
+            bar.count(done, total, label)
 
         measurement = Measurement(tuple(dict.fromkeys(models)), settings, listener)
         try:

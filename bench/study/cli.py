@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.shell import encoder_weights, encoder_weights_option, work_progress
-from runtime.cli.shell import (
-    ARTIFACTS,
-    PHANTOM,
-    Command,
-    cache_option,
-    data_option,
-    progress,
-    require,
-    share_cores,
-    table,
-    threads_option,
-)
+from runtime.cli.command import Command, require, share_cores
+from runtime.cli.display import progress, table
+from runtime.cli.options import ARTIFACTS, PHANTOM, cache_option, data_option, threads_option
 from runtime.cli.signals import stopping
 
 if TYPE_CHECKING:
@@ -128,7 +119,7 @@ def main(
     if data is None:
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar)
+            ensure_phantom(PHANTOM, on_image=bar.count)
     folder = out or ARTIFACTS / (f"study-{chosen}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with stopping() as stop, work_progress("Study  ") as listener:

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.shell import encoder_weights, encoder_weights_option, work_progress
-from runtime.cli.shell import (
+from runtime.cli.command import Command, require, share_cores
+from runtime.cli.display import progress, table
+from runtime.cli.options import (
     ARTIFACTS,
     PHANTOM,
-    Command,
     cache_option,
     data_option,
     json_option,
-    progress,
-    require,
-    share_cores,
-    table,
     threads_option,
 )
 from runtime.cli.signals import stopping
@@ -151,7 +148,7 @@ def sweep(
     if demo:
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar)
+            ensure_phantom(PHANTOM, on_image=bar.count)
     folder = out or ARTIFACTS / ("demo/sweep" if demo else "sweep")
     result_file = json_file or folder / "sweep.json"
     with stopping() as stop, work_progress("Sweep  ") as listener:

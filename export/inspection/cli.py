@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.shell import Command, counted, json_option, require, table
+from runtime.cli.command import Command, require
+from runtime.cli.display import counted, table
+from runtime.cli.options import json_option
 from runtime.core.printable import printable
 
 if TYPE_CHECKING:

@@ -6,16 +6,9 @@ from typing import Any
 
 import click
 
-from runtime.cli.shell import (
-    ARTIFACTS,
-    Function,
-    Group,
-    counted,
-    json_option,
-    progress,
-    require,
-    table,
-)
+from runtime.cli.command import Group, require
+from runtime.cli.display import counted, progress, table
+from runtime.cli.options import ARTIFACTS, Function, json_option
 
 
 def link_options(function: Function) -> Function:
@@ -61,7 +54,7 @@ def check(folder: Path, json_file: Path | None) -> None:
         ensure_apart([json_file], dataset.files)
         ensure_replaceable(json_file)
     with progress("Check  ") as bar:
-        report = check_dataset(dataset, on_image=bar)
+        report = check_dataset(dataset, on_image=bar.count)
     if json_file is not None:
         write_json(json_file, {**to_dict(report), "root": str(report.root)})
     header = ("split", "images", "annotations", "foreground", "mean box, pixels")
@@ -115,7 +108,7 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
     for file in outputs:
         ensure_replaceable(file)
     with progress("Explore") as bar:
-        exploration = explore(dataset, on_image=bar)
+        exploration = explore(dataset, on_image=bar.count)
     click.echo(table(*summary_table(exploration)))
     click.echo(
         "\nOutliers, by Tukey's fences over all splits:\n" + table(*fences_table(exploration))
@@ -149,7 +142,7 @@ def phantom(folder: Path, **settings: int) -> None:
 
     config = PhantomConfig(**{field.name: settings[field.name] for field in fields(PhantomConfig)})
     with progress("Phantom") as bar:
-        make_phantom(folder, config, on_image=bar)
+        make_phantom(folder, config, on_image=bar.count)
     images = (config.train + config.valid + config.test) * config.slices
     click.echo(f"{counted(images, 'image')} of {config.size}x{config.size} in {folder}")
 

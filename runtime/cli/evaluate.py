@@ -6,18 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.shell import (
-    PHANTOM,
-    Command,
-    counted,
-    data_option,
-    json_option,
-    on_error_option,
-    progress,
-    skipped_text,
-    table,
-    threads_option,
-)
+from runtime.cli.command import Command
+from runtime.cli.display import counted, progress, skipped_text, table
+from runtime.cli.options import PHANTOM, data_option, json_option, on_error_option, threads_option
 
 if TYPE_CHECKING:
     from runtime.data.coco import Split
@@ -98,7 +89,7 @@ def main(
     if data is None:
         click.echo(f"No --data given: the phantom set in {PHANTOM} (synthetic scans).")
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar)
+            ensure_phantom(PHANTOM, on_image=bar.count)
     dataset = read_dataset(data or PHANTOM)
     ensure_apart(outputs, dataset.files)
     skip = on_error == "skip"
@@ -115,15 +106,19 @@ def main(
     skipped: tuple[Skipped, ...] = ()
     if skip:
         with progress("Read") as bar:
-            split, skipped = readable_part(split, predictors[0].size, masks=masks, on_image=bar)
+            split, skipped = readable_part(
+                split, predictors[0].size, masks=masks, on_image=bar.count
+            )
         if train is not None:
             with progress("Read train") as bar:
-                train, others = readable_part(train, predictors[0].size, masks=masks, on_image=bar)
+                train, others = readable_part(
+                    train, predictors[0].size, masks=masks, on_image=bar.count
+                )
             skipped += others if split_name != "train" else ()
     scored = []
     for predictor in predictors:
         with progress(predictor.file.path.stem) as bar:
-            evaluation = evaluate(predictor, split, masks=masks, on_image=bar)
+            evaluation = evaluate(predictor, split, masks=masks, on_image=bar.count)
         scored.append((predictor.file, evaluation))
     known: tuple[Evaluation, ...] = ()
     if train is not None:

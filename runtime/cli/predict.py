@@ -4,15 +4,9 @@ from pathlib import Path
 
 import click
 
-from runtime.cli.shell import (
-    ARTIFACTS,
-    Command,
-    counted,
-    on_error_option,
-    progress,
-    skipped_text,
-    threads_option,
-)
+from runtime.cli.command import Command
+from runtime.cli.display import counted, progress, skipped_text
+from runtime.cli.options import ARTIFACTS, on_error_option, threads_option
 from runtime.core.printable import printable
 
 
@@ -71,7 +65,7 @@ def main(
             found,
             out,
             form=form,
-            on_image=bar,
+            on_image=bar.count,
             on_error=(lambda error: skipped.append(str(error))) if on_error == "skip" else None,
         )
     if not written:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.shell import Command, json_option, table, threads_option
+from runtime.cli.command import Command
+from runtime.cli.display import table
+from runtime.cli.options import json_option, threads_option
 
 if TYPE_CHECKING:
     from runtime.model.verification import Verification

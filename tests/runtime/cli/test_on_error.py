@@ -194,4 +194,4 @@ def test_an_error_in_a_thread_ends_an_evaluation_at_its_image(
     assert done == [1, 2]
     ran = run(seg_eval, model, "--data", data)
     assert ran.exit_code == 1
-    assert "Error: the machine's memory is not enough for this\n" in ran.output
+    assert "Error: not enough memory available\n" in ran.output

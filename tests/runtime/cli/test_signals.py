@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runtime.cli import signals
-from runtime.cli.shell import Command
+from runtime.cli.command import Command
 from runtime.cli.signals import stopping
 from runtime.core.errors import StoppedError
 
@@ -123,7 +123,7 @@ STUCK = """
 import ctypes
 from contextlib import nullcontext
 from click import command
-from runtime.cli.shell import Command
+from runtime.cli.command import Command
 from runtime.cli.signals import stopping
 
 @command(cls=Command)

@@ -1,0 +1,108 @@
+"""Commands that report each failure in one sentence, with an exit code."""
+
+import importlib.util
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.cli.signals import Terminated, terminable
+from runtime.core.errors import MissingExtraError, SegmentationError
+from runtime.core.printable import printable
+
+FAILED = 1
+"""Exit code of a run that failed; errors of use and input have their own, `UseError.exit_code`."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
+TERMINATED = 143
+"""Exit code after SIGTERM: 128 and the number of the signal."""
+
+
+class Command(click.Command):
+    """A command that reports each failure in one sentence; `--debug` shows the traceback.
+
+    Exit codes: 2 for wrong use or input, 1 for a failed run, 130 for Ctrl-C, 143 for SIGTERM.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        debug = click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
+        self.params.append(debug)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command and turn exceptions into a message and an exit code."""
+        debug = ctx.params.pop("debug")
+        try:
+            with terminable(), warnings.catch_warnings():
+                # Pillow warns of a huge image; the error that follows says it in our words.
+                warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+                return super().invoke(ctx)
+        except Exception as error:
+            # A broken pipe is not a failure: the reader has seen enough, and click ends quietly.
+            if debug or isinstance(
+                error,
+                click.ClickException | click.exceptions.Exit | click.Abort | BrokenPipeError,
+            ):
+                raise
+            raise _failure(error) from error
+        except Terminated as error:
+            raise _Failure("stopped by SIGTERM", TERMINATED) from error
+        except KeyboardInterrupt as error:
+            raise _Failure("stopped by Ctrl-C", INTERRUPTED) from error
+
+
+class Group(click.Group):
+    """A group of `Command`s."""
+
+    command_class = Command
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raise MissingExtraError if a module is missing; the message names the extra to install."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"{missing[0]} is not installed: run pip install '.[{extra}]' in the toolkit's folder"
+        )
+
+
+def share_cores() -> None:
+    """Let PyTorch's threads spin briefly, then sleep; call it before PyTorch is loaded.
+
+    By default GNU OpenMP spins, which makes training many times slower as soon as another process
+    wants one of the cores. This many spins lose next to nothing on an idle machine.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "4000")
+
+
+class _Failure(click.ClickException):
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code: int = exit_code  # type: ignore[misc]
+
+
+def _failure(error: Exception) -> _Failure:
+    if isinstance(error, SegmentationError):
+        return _Failure(printable(error), error.exit_code)
+    if isinstance(error, OSError) and error.filename is None and not _output_works():
+        reason = (error.strerror or str(error)).lower()
+        return _Failure(f"standard output: cannot be written, {reason}", FAILED)
+    if isinstance(error, MemoryError):
+        return _Failure("not enough memory available", FAILED)
+    message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    return _Failure(printable(" ".join(message.split())), FAILED)
+
+
+def _output_works() -> bool:
+    """Return whether standard output takes the end of a line."""
+    try:
+        click.echo()
+    except OSError:
+        # Otherwise Python tries to write the rest at its exit, and changes the exit code.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return False
+    return True

@@ -1,0 +1,113 @@
+"""What commands show: tables, a progress bar, counts, and lists of skipped images."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from runtime.core.printable import printable
+from runtime.core.progress import Progress
+
+_LISTED = 20
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows in aligned columns: text to the left, numbers to the right.
+
+    Floats have four decimals; None and NaN appear as a dash.
+
+    Example:
+        >>> print(table(("network", "IoU"), [("a.onnx", 0.75), ("b.onnx", None)]))
+        network     IoU
+        -------  ------
+        a.onnx   0.7500
+        b.onnx        -
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    right = [
+        all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(header))
+    ]
+
+    def line(values: Sequence[str]) -> str:
+        aligned = (
+            value.rjust(width) if is_right else value.ljust(width)
+            for value, width, is_right in zip(values, widths, right, strict=True)
+        )
+        return "  ".join(aligned).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([line(header), rule, *(line(row) for row in cells)])
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where needed.
+
+    Example:
+        >>> counted(1, "image"), counted(2, "image")
+        ('1 image', '2 images')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def skipped_text(reasons: Sequence[str]) -> str:
+    """Return a list of the first 20 skipped images, by the reason of each.
+
+    Example:
+        >>> print(skipped_text(["a.png: damaged image"]))
+        Skipped, because they cannot be read (1):
+          a.png: damaged image
+    """
+    more = ["..."] if len(reasons) > _LISTED else []
+    lines = [*map(printable, reasons[:_LISTED]), *more]
+    return "\n  ".join([f"Skipped, because they cannot be read ({len(reasons)}):", *lines])
+
+
+@contextmanager
+def progress(label: str) -> Iterator["ProgressBar"]:
+    """Yield a bar on standard error, which appears when it is first called."""
+    bar = ProgressBar(label)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class ProgressBar:
+    """A `runtime.core.progress.ProgressCallback` that draws a bar on standard error."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: Any = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Draw how far the job is, with its note beside the remaining time."""
+        length = max(1, round(progress.total))
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=length,
+                label=self._label,
+                file=sys.stderr,
+                item_show_func=lambda note: note,
+                show_pos=True,
+            )
+            self._bar.render_progress()
+        self._bar.length = length
+        self._bar.update(round(progress.done) - self._bar.pos, progress.note or None)
+
+    def count(self, done: int, total: int, note: str = "") -> None:
+        """Draw `done` of `total`: for jobs that do not report a `Progress` yet."""
+        self(Progress(done, total, note=note))
+
+    def close(self) -> None:
+        """End the bar's line."""
+        if self._bar is not None:
+            self._bar.render_finish()

@@ -1,0 +1,117 @@
+"""Options that several commands share, and the folders that they default to."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from runtime.core.machine import MAX_THREADS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+ARTIFACTS = Path("artifacts")
+PHANTOM = ARTIFACTS / "phantom"
+CACHE = ARTIFACTS / "cache"
+
+Folder = File = click.Path(path_type=Path)
+
+
+def model_argument(function: Function) -> Function:
+    """`MODEL.onnx`, as the parameter `model`."""
+    return click.argument("model", metavar="MODEL.onnx", type=File)(function)
+
+
+def models_argument(function: Function) -> Function:
+    """`MODEL.onnx...`, as the parameter `models`."""
+    return click.argument("models", metavar="MODEL.onnx...", nargs=-1, required=True, type=File)(
+        function
+    )
+
+
+def data_option(default: str) -> Callable[[Function], Function]:
+    """`--data DIR`, whose help names the default."""
+    return click.option(
+        "--data",
+        type=Folder,
+        metavar="DIR",
+        help=f"Folder of a COCO data set.  [default: {default}]",
+    )
+
+
+def split_option(function: Function) -> Function:
+    """`--split NAME`, as the parameter `split_name`."""
+    return click.option(
+        "--split",
+        "split_name",
+        default="test",
+        show_default=True,
+        metavar="NAME",
+        help="The split to score on.",
+    )(function)
+
+
+def masks_option(function: Function) -> Function:
+    """`--masks boxes|segmentation`."""
+    return click.option(
+        "--masks",
+        type=click.Choice(["boxes", "segmentation"]),
+        default="boxes",
+        show_default=True,
+        help="What the target masks are drawn from.",
+    )(function)
+
+
+def size_option(function: Function) -> Function:
+    """`--size N`: height and width of a network's input."""
+    return click.option(
+        "--size",
+        type=int,
+        metavar="N",
+        help="Height and width of the network's input.  [default: as stated in each file]",
+    )(function)
+
+
+def threads_option(function: Function) -> Function:
+    """`--threads N`."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(1, MAX_THREADS),
+        metavar="N",
+        help="Number of threads.  [default: the cores this process may use]",
+    )(function)
+
+
+def cache_option(function: Function) -> Function:
+    """`--cache DIR`."""
+    return click.option(
+        "--cache",
+        type=Folder,
+        default=CACHE,
+        show_default=True,
+        metavar="DIR",
+        help="Folder of the cache of decoded images.",
+    )(function)
+
+
+def on_error_option(skipped: str) -> Callable[[Function], Function]:
+    """`--on-error skip|stop`; `skipped` ends the sentence on skipped images."""
+    return click.option(
+        "--on-error",
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        show_default=True,
+        help="An unreadable image stops the command (exit code 2), or is skipped and "
+        f"named{skipped}. With skip, the exit code is 0 if at least one image is readable.",
+    )
+
+
+def json_option(content: str) -> Callable[[Function], Function]:
+    """`--json FILE`, as the parameter `json_file`."""
+    return click.option(
+        "--json",
+        "json_file",
+        type=File,
+        metavar="FILE",
+        help=f"Write {content} as JSON.",
+    )
