@@ -27,16 +27,15 @@ if TYPE_CHECKING:
         TrainingError,
         UseError,
     )
-    from runtime.data.audit import Audit, LinkRule, audit_dataset
-    from runtime.data.audit_summary import AuditSummary, summarize
+    from runtime.data.audit import Audit, AuditSummary, audit_dataset, summarize
     from runtime.data.check import CheckReport, SplitSummary, check_dataset
-    from runtime.data.coco import Dataset, Split, read_dataset
+    from runtime.data.coco import Dataset, Split, manifest_sha256, read_dataset
     from runtime.data.grouped_split import GroupedSplit, split_by_group, write_split
     from runtime.data.images import Scan, load_scan, to_input
-    from runtime.data.manifest import manifest_sha256
     from runtime.data.phantom import PhantomConfig, ensure_phantom, make_phantom
     from runtime.data.readable import Skipped, readable_part
     from runtime.data.samples import Annotation, Defect, Sample
+    from runtime.data.similarity import LinkRule
     from runtime.metrics import (
         Calibration,
         CalibrationSums,
@@ -140,8 +139,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "runtime.data.audit": ("Audit", "LinkRule", "audit_dataset"),
-        "runtime.data.audit_summary": ("AuditSummary", "summarize"),
+        "runtime.data.audit": ("Audit", "AuditSummary", "audit_dataset", "summarize"),
         "runtime.scoring.comparison": (
             "Bootstrap",
             "Comparison",
@@ -151,7 +149,8 @@ __getattr__ = lazily(
         ),
         "runtime.data.grouped_split": ("GroupedSplit", "split_by_group", "write_split"),
         "runtime.data.check": ("CheckReport", "SplitSummary", "check_dataset"),
-        "runtime.data.coco": ("Dataset", "Split", "read_dataset"),
+        "runtime.data.coco": ("Dataset", "Split", "manifest_sha256", "read_dataset"),
+        "runtime.data.similarity": ("LinkRule",),
         "runtime.data.samples": ("Annotation", "Defect", "Sample"),
         "runtime.core.errors": (
             "AnnotationError",
@@ -173,7 +172,6 @@ __getattr__ = lazily(
         "runtime.scoring.evaluation": ("Averages", "Evaluation", "SampleSums", "evaluate"),
         "runtime.scoring.baselines": ("evaluate_baselines",),
         "runtime.data.images": ("Scan", "load_scan", "to_input"),
-        "runtime.data.manifest": ("manifest_sha256",),
         "runtime.model.metadata": ("Metadata", "Parity"),
         "runtime.metrics": (
             "Calibration",

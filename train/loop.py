@@ -9,8 +9,7 @@ from runtime.core.errors import CheckpointError, ConfigError, OutputError, Stopp
 from runtime.core.files import ensure_writable
 from runtime.core.lock import locked
 from runtime.core.machine import installed_versions
-from runtime.data.coco import Split, read_dataset
-from runtime.data.manifest import manifest_sha256
+from runtime.data.coco import Split, manifest_sha256, read_dataset
 from train.checkpoint import BEST, LAST, Checkpoint, DataFacts
 from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split

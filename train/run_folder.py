@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.core.files import json_text, remove_unfinished, write_all
+from runtime.core.files import remove_unfinished, write_all
+from runtime.core.json_files import json_text
 from runtime.core.schema import to_dict
 from train.checkpoint import BEST, LAST, Checkpoint, checkpoint_bytes, load_checkpoint
 from train.config import TrainConfig

@@ -86,7 +86,8 @@ def backends(
     from bench.backends.measure import compare_backends
     from bench.backends.tables import HEADER, backends_markdown, backends_rows, conditions
     from runtime.core.errors import StoppedError
-    from runtime.core.files import ensure_apart, ensure_replaceable, write_json, write_text
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_text
+    from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
 
     chosen = [backend for backend in BACKENDS if not names or backend.name in (*names, REFERENCE)]

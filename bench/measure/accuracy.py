@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.core.errors import DataError
-from runtime.core.files import read_json
+from runtime.core.json_files import read_json
 from runtime.core.schema import from_dict
 from runtime.metrics import STUDY_METRICS
 from runtime.scoring.comparison import Bootstrap, soft_values

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from bench.measure.accuracy import Accuracy
 from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
 from runtime.core.errors import DataError
-from runtime.core.files import read_json, write_json
+from runtime.core.json_files import read_json, write_json
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
 

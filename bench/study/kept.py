@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runtime.core.errors import DataError
-from runtime.core.files import read_json, write_text
+from runtime.core.files import write_text
+from runtime.core.json_files import read_json
 from runtime.core.schema import from_dict, to_dict
 
 Record = TypeVar("Record")

@@ -11,11 +11,9 @@ from bench.study.kept import Kept
 from bench.work import Work
 from runtime.core.errors import ConfigError
 from runtime.core.files import write_text
-from runtime.data.audit import audit_dataset
-from runtime.data.audit_summary import AuditSummary, summarize
-from runtime.data.coco import Dataset, read_dataset
+from runtime.data.audit import AuditSummary, audit_dataset, summarize
+from runtime.data.coco import Dataset, manifest_sha256, read_dataset
 from runtime.data.grouped_split import GroupedSplit, split_by_group, write_split
-from runtime.data.manifest import manifest_sha256
 from runtime.report.exploration import Exploration, explore
 
 SPLITS = ("train", "valid", "test")

@@ -9,7 +9,8 @@ from pathlib import Path
 from bench.study.result import StudyResult
 from bench.study.tables import KINDS, leak_table, readme_table
 from runtime.core.errors import DataError
-from runtime.core.files import read_json, write_text
+from runtime.core.files import write_text
+from runtime.core.json_files import read_json
 from runtime.core.schema import from_dict
 from runtime.report.cells import markdown_table
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.study.config import StudyConfig
 from bench.study.evidence import Evidence, Hypothesis
 from runtime.core.machine import Machine
-from runtime.data.audit_summary import AuditSummary
+from runtime.data.audit import AuditSummary
 from runtime.model.latency import Latency
 from runtime.scoring.comparison import Interval
 from runtime.scoring.evaluation import Evaluation

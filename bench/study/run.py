@@ -13,7 +13,8 @@ from bench.study.networks import Networks
 from bench.study.prepare import Prepared, prepare
 from bench.study.result import Exported, Leak, NetworkResult, SplitResult, StudyResult, Trained
 from bench.work import Listener, Work
-from runtime.core.files import ensure_writable, write_json
+from runtime.core.files import ensure_writable
+from runtime.core.json_files import write_json
 from runtime.core.lock import locked
 from runtime.core.machine import describe_machine
 from runtime.core.schema import to_dict

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.measure.result import BenchResult, ModelResult
 from runtime.core.errors import DataError
-from runtime.core.files import read_json, write_json
+from runtime.core.json_files import read_json, write_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.scoring.comparison import Interval
 

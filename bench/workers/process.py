@@ -13,8 +13,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
-from runtime.core.errors import MeasurementError
-from runtime.core.printable import printable
+from runtime.core.errors import MeasurementError, printable
 
 _THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_")
 _COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -8,7 +8,7 @@ import click
 from runtime.cli.command import Command, require
 from runtime.cli.display import counted, table
 from runtime.cli.options import json_option
-from runtime.core.printable import printable
+from runtime.core.errors import printable
 
 if TYPE_CHECKING:
     from export.inspection.counts import Counts, Layer
@@ -36,7 +36,8 @@ def main(model: Path, size: int | None, json_file: Path | None) -> None:
     """
     require("export", "onnx")
     from export.inspection.file import inspect
-    from runtime.core.files import ensure_apart, ensure_replaceable, write_json
+    from runtime.core.files import ensure_apart, ensure_replaceable
+    from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
 
     if json_file is not None:

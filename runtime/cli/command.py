@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from runtime.cli.signals import Terminated, terminable
-from runtime.core.errors import MissingExtraError, SegmentationError
-from runtime.core.printable import printable
+from runtime.core.errors import MissingExtraError, SegmentationError, printable
 
 FAILED = 1
 """Exit code of a run that failed; errors of use and input have their own, `UseError.exit_code`."""

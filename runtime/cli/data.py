@@ -44,7 +44,8 @@ def check(folder: Path, json_file: Path | None) -> None:
 
     Reads each COCO file and decodes each image. Returns 1 where a defect forbids the set's use.
     """
-    from runtime.core.files import ensure_apart, ensure_replaceable, write_json
+    from runtime.core.files import ensure_apart, ensure_replaceable
+    from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
     from runtime.data.check import check_dataset
     from runtime.data.coco import read_dataset
@@ -93,7 +94,8 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
     Writes one HTML page that opens from disk.
     """
     require("report", "jinja2", "matplotlib", "scipy")
-    from runtime.core.files import ensure_apart, ensure_replaceable, write_json, write_text
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_text
+    from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
     from runtime.data.coco import read_dataset
     from runtime.report.exploration import explore
@@ -165,11 +167,12 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     Writes a page that shows pairs across splits, the strongest and those at the rule's limits.
     """
     require("report", "jinja2", "matplotlib", "scipy")
-    from runtime.core.files import ensure_apart, ensure_replaceable, write_json, write_text
+    from runtime.core.files import ensure_apart, ensure_replaceable, write_text
+    from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
-    from runtime.data.audit import LinkRule, audit_dataset
-    from runtime.data.audit_summary import summarize
+    from runtime.data.audit import audit_dataset, summarize
     from runtime.data.coco import read_dataset
+    from runtime.data.similarity import LinkRule
     from runtime.report.audit_page import audit_page, exposure_table
 
     dataset = read_dataset(folder)
@@ -203,9 +206,10 @@ def split(folder: Path, target: Path, seed: int, **rule: Any) -> None:
     Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. The splits keep
     their sizes and the distribution of tumor sizes, as far as whole groups allow.
     """
-    from runtime.data.audit import LinkRule, audit_dataset
+    from runtime.data.audit import audit_dataset
     from runtime.data.coco import read_dataset
     from runtime.data.grouped_split import split_by_group, write_split
+    from runtime.data.similarity import LinkRule
 
     dataset = read_dataset(folder)
     found = audit_dataset(dataset, LinkRule(**rule))

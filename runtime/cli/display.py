@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runtime.core.printable import printable
+from runtime.core.errors import printable
 from runtime.core.progress import Progress
 
 _LISTED = 20

@@ -7,7 +7,7 @@ import click
 from runtime.cli.command import Command
 from runtime.cli.display import counted, progress, skipped_text
 from runtime.cli.options import ARTIFACTS, on_error_option, threads_option
-from runtime.core.printable import printable
+from runtime.core.errors import printable
 
 
 @click.command(cls=Command)

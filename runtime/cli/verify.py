@@ -35,7 +35,8 @@ def main(
     fails, 2 where a file cannot be read or has no checksums.
     """
     from runtime.core.errors import ModelError
-    from runtime.core.files import ensure_apart, ensure_replaceable, write_json
+    from runtime.core.files import ensure_apart, ensure_replaceable
+    from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
     from runtime.model.verification import Verification, verify
 

@@ -9,16 +9,20 @@ Images may also lie in another data set's folder, which `info.image_root` names,
 that `seg-data split` writes.
 """
 
+import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from runtime.core.errors import AnnotationError, DataError
-from runtime.core.files import read_json
+from runtime.core.errors import AnnotationError, DataError, ImageError
+from runtime.core.files import read_bytes
+from runtime.core.json_files import MAX_JSON_BYTES, read_json
+from runtime.data.images import MAX_FILE_BYTES
 from runtime.data.samples import Defect, Sample, SplitReader
 
 ROBOFLOW_FILE = "_annotations.coco.json"
@@ -176,3 +180,31 @@ def _license(content: dict[str, Any]) -> str | None:
     first = licenses[0] if isinstance(licenses, list) and licenses else None
     name = first.get("name") if isinstance(first, dict) else None
     return name if isinstance(name, str) and name else None
+
+
+def manifest_sha256(splits: Iterable[Split]) -> str:
+    """Return the SHA-256 (hexadecimal) over a manifest of splits.
+
+    The manifest has a line for each COCO file, then one for each of its images in the file's
+    order: split, name, and the SHA-256 of the file's bytes, with tabs between. Of a COCO file that
+    refers to images elsewhere `info` is left out, since it depends on where the file lies.
+
+    Raises:
+        AnnotationError, ImageError: a file cannot be read.
+    """
+    manifest = hashlib.sha256()
+    for split in splits:
+        coco = read_bytes(split.annotation_file, limit=MAX_JSON_BYTES, error=AnnotationError)
+        if split.image_root is not None:
+            content = json.loads(coco)
+            content.pop("info")
+            coco = json.dumps(content, sort_keys=True).encode()
+        manifest.update(_line(split.name, split.annotation_file.name, coco))
+        for sample in split.samples:
+            content = read_bytes(sample.path, limit=MAX_FILE_BYTES, error=ImageError)
+            manifest.update(_line(split.name, sample.file_name, content))
+    return manifest.hexdigest()
+
+
+def _line(split: str, name: str, content: bytes) -> bytes:
+    return f"{split}\t{name}\t{hashlib.sha256(content).hexdigest()}\n".encode()

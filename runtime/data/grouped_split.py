@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import AnnotationError, DataError
-from runtime.core.files import read_json, replacing_folder, write_json
+from runtime.core.files import replacing_folder
+from runtime.core.json_files import read_json, write_json
 from runtime.data.audit import Audit
 from runtime.data.coco import IMAGE_ROOT, ROBOFLOW_FILE, Dataset
 from runtime.data.samples import sound_categories

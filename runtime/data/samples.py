@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import runtime.data.images
-from runtime.core.errors import AnnotationError, DataError
+from runtime.core.errors import AnnotationError, DataError, printable
 from runtime.core.files import confined
-from runtime.core.printable import printable
 from runtime.data.images import Size
 from runtime.data.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
 

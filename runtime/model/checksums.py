@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.core.errors import ModelError
-from runtime.core.files import parse_json
+from runtime.core.json_files import parse_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.model.golden import GOLDEN_KEY
 from runtime.model.metadata import KEY

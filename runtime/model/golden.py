@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.core.errors import ConfigError, ModelError
-from runtime.core.files import parse_json
+from runtime.core.json_files import parse_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.images import Size, load_scan
-from runtime.data.phantom import draw_scan
+from runtime.data.phantom_drawing import draw_scan
 
 GOLDEN_KEY = "segmentation.golden"
 MAX_CHARACTERS = 200_000

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from runtime.core.errors import ConfigError, ModelError
-from runtime.core.files import parse_json
+from runtime.core.json_files import parse_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.images import MAX_SIDE, RESIZE_FILTER, Size
 

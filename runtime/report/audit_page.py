@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runtime.data.audit_summary import AuditSummary, LinkedPair
+from runtime.data.audit import AuditSummary, LinkedPair
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.report.cells import decimals, percent, short_name

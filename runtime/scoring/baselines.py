@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from runtime.data.coco import Split
 from runtime.data.images import Size
 from runtime.data.samples import MaskKind
-from runtime.data.similarity import each_thumbnail, thumbnails
+from runtime.data.similarity import iter_thumbnails, thumbnails
 from runtime.scoring.evaluation import Evaluation, Mask, score
 
 Outcome = tuple[NDArray[np.float32], Mask]
@@ -50,6 +50,6 @@ def _mean_mask(train: Split, size: Size, masks: MaskKind) -> NDArray[np.float32]
 
 def _nearest(train: Split, split: Split, size: Size, masks: MaskKind) -> Iterator[Outcome]:
     known = thumbnails(train.samples)
-    for sample, thumbnail in zip(split.samples, each_thumbnail(split.samples), strict=True):
+    for sample, thumbnail in zip(split.samples, iter_thumbnails(split.samples), strict=True):
         nearest = train.samples[int(np.argmax(known @ thumbnail))]
         yield nearest.mask(size, masks).astype(np.float32), sample.mask(size, masks)

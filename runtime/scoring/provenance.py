@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from runtime.data.coco import Dataset
-from runtime.data.manifest import manifest_sha256
+from runtime.data.coco import Dataset, manifest_sha256
 from runtime.model.metadata import Metadata
 from runtime.model.onnx_file import OnnxFile
 

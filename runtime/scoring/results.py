@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.core.files import without_nan, write_json, write_text
+from runtime.core.files import write_text
+from runtime.core.json_files import without_nan, write_json
 from runtime.core.schema import to_dict
 from runtime.data.readable import Skipped
 from runtime.metrics import METRICS, STUDY_METRICS, THRESHOLD, Scores, scores

@@ -59,11 +59,11 @@ def _coco_folder(folder: Path) -> None:
 
 
 def _coco(path: Path) -> None:
-    from runtime.data.audit import LinkRule, audit_dataset
+    from runtime.data.audit import audit_dataset
     from runtime.data.check import check_dataset
-    from runtime.data.coco import read_dataset
+    from runtime.data.coco import manifest_sha256, read_dataset
     from runtime.data.grouped_split import split_by_group, write_split
-    from runtime.data.manifest import manifest_sha256
+    from runtime.data.similarity import LinkRule
 
     root = path.parents[1]
     dataset = read_dataset(root)
@@ -81,7 +81,7 @@ def _coco(path: Path) -> None:
 
 
 def _masks(path: Path) -> None:
-    from runtime.core.files import read_json
+    from runtime.core.json_files import read_json
     from runtime.data.masks import mask_from_segmentations
 
     content = read_json(path, error=AnnotationError)
@@ -119,7 +119,7 @@ def _onnx(path: Path) -> None:
 
 
 def _config(path: Path) -> None:
-    from runtime.core.files import read_json
+    from runtime.core.json_files import read_json
     from runtime.core.schema import from_dict
     from train.config import TrainConfig
 

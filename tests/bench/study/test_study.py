@@ -19,8 +19,7 @@ from bench.study.run import run_study
 from runtime.core.errors import ConfigError, DataError, OutputError, StoppedError
 from runtime.core.lock import locked
 from runtime.core.schema import to_dict
-from runtime.data.coco import read_dataset
-from runtime.data.manifest import manifest_sha256
+from runtime.data.coco import manifest_sha256, read_dataset
 from runtime.metrics import STUDY_METRICS
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import evaluate

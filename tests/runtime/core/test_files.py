@@ -18,14 +18,12 @@ from runtime.core.files import (
     confined,
     ensure_writable,
     read_bytes,
-    read_json,
     replacing,
     replacing_folder,
-    without_nan,
     write_bytes,
-    write_json,
     write_text,
 )
+from runtime.core.json_files import read_json, without_nan, write_json
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.core import files
+from runtime.core import json_files
 from runtime.core.errors import DataError, ImageError
-from runtime.core.files import read_bytes, read_json
+from runtime.core.files import read_bytes
+from runtime.core.json_files import read_json
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_json_nested_too_deep(tmp_path: Path, text: str) -> None:
 
 def test_json_of_the_greatest_depth_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    depth = files.MAX_JSON_DEPTH + 1  # the outermost is level 0
+    depth = json_files.MAX_JSON_DEPTH + 1  # the outermost is level 0
     path.write_text("[" * depth + "]" * depth)
     assert read_json(path, error=DataError) is not None
 

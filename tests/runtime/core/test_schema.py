@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.core.errors import ModelError
-from runtime.core.files import write_json
+from runtime.core.json_files import write_json
 from runtime.core.schema import from_dict, to_dict
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import runtime.data.audit
+import runtime.data.similarity
 from runtime.core.errors import ConfigError, DataError
-from runtime.data.audit import LinkRule, audit_dataset, slice_number
-from runtime.data.audit_summary import summarize
+from runtime.data.audit import audit_dataset, summarize
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.images import load_scan
+from runtime.data.similarity import LinkRule, slice_number
 
 
 def make_data(folder: Path, splits: dict[str, dict[str, np.ndarray]]) -> Dataset:
@@ -72,7 +72,7 @@ def test_a_slice_number_is_the_last_number_of_the_name(
 def test_links_and_groups_are_those_of_all_pairs_and_networkx(
     tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.data.audit, "_BLOCK", block)
+    monkeypatch.setattr(runtime.data.similarity, "_BLOCK", block)
     rng = np.random.default_rng(1)
     images = [noise(seed) for seed in range(6)]
     images += [
@@ -96,10 +96,10 @@ def test_links_and_groups_are_those_of_all_pairs_and_networkx(
         near = a == b and abs(int(m) - int(n)) <= 2
         if value >= 0.9 or (near and value >= 0.4):
             expected.add((one, other))
-    assert {(link.one, link.other) for link in audit.links} == expected
+    assert {(link.first, link.second) for link in audit.links} == expected
     assert len(expected) > 5
     for link in audit.links:
-        paths = (audit.images[i].sample.path for i in (link.one, link.other))
+        paths = (audit.images[i].sample.path for i in (link.first, link.second))
         assert link.correlation == pytest.approx(correlation(*paths), abs=1e-5)
 
     graph = networkx.Graph()
@@ -146,9 +146,9 @@ def test_an_image_of_one_gray_is_like_no_other(tmp_path: Path) -> None:
 def test_too_many_links_are_refused_before_memory_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.data.audit, "MAX_LINKS", 5)
+    monkeypatch.setattr(runtime.data.similarity, "MAX_LINKS", 5)
     same = {f"{letter}.png": noise(0) for letter in "abcde"}
-    with pytest.raises(DataError, match="at most 5 pairs"):
+    with pytest.raises(DataError, match="more than 5 pairs"):
         audit_dataset(make_data(tmp_path / "data", {"train": same}))
 
 

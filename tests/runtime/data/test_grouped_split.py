@@ -11,9 +11,8 @@ from scipy.stats import ks_2samp
 
 from runtime.core.errors import AnnotationError, DataError, OutputError
 from runtime.data.audit import audit_dataset
-from runtime.data.coco import Dataset, read_dataset
+from runtime.data.coco import Dataset, manifest_sha256, read_dataset
 from runtime.data.grouped_split import split_by_group, write_split
-from runtime.data.manifest import manifest_sha256
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation
 

@@ -10,11 +10,12 @@ from PIL import Image
 
 from runtime.core.errors import AnnotationError
 from runtime.data import images, masks, samples
-from runtime.data.audit import LinkRule, audit_dataset
+from runtime.data.audit import audit_dataset
 from runtime.data.check import check_dataset
 from runtime.data.coco import read_dataset
 from runtime.data.grouped_split import split_by_group, write_split
 from runtime.data.masks import mask_from_segmentations
+from runtime.data.similarity import LinkRule
 from tests.support.memory_bound import bounded
 
 SIDE = 64

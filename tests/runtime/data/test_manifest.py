@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.core.errors import AnnotationError, ImageError
-from runtime.data.coco import Dataset, read_dataset
-from runtime.data.manifest import manifest_sha256
+from runtime.data.coco import Dataset, manifest_sha256, read_dataset
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.stats import ks_2samp
 
 from runtime.core.errors import DataError
-from runtime.core.files import write_json
+from runtime.core.json_files import write_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.coco import Dataset, read_dataset
 from runtime.report import exploration_tables
