@@ -7,10 +7,12 @@ from typing import Any, get_args
 from runtime.core.errors import ConfigError
 from runtime.core.machine import MAX_THREADS
 from runtime.data.samples import MaskKind
-from train.choices import ARCHITECTURES as ARCHITECTURES
-from train.choices import Device as Device
-from train.choices import Loss as Loss
-from train.choices import Precision as Precision
+from train.choices import (
+    ARCHITECTURES as ARCHITECTURES,
+    Device as Device,
+    Loss as Loss,
+    Precision as Precision,
+)
 
 UNFREEZE_RATE = 1e-5
 """A hundredth of the study's rate, so that ImageNet's features are adjusted and not lost."""

@@ -2,35 +2,25 @@
 
 from typing import TYPE_CHECKING
 
-from runtime.core.lazy import lazily
+from runtime.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
-    from bench.measure.accuracy import Accuracy, read_accuracy
-    from bench.measure.result import BenchResult, ModelResult, read_result, write_result
-    from bench.measure.run import Measurement, Scoring, Settings
-    from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
+    from bench.measure.accuracy import Accuracy as Accuracy, read_accuracy as read_accuracy
+    from bench.measure.result import (
+        BenchResult as BenchResult,
+        ModelResult as ModelResult,
+        read_result as read_result,
+        write_result as write_result,
+    )
+    from bench.measure.run import (
+        Measurement as Measurement,
+        Scoring as Scoring,
+        Settings as Settings,
+    )
+    from bench.measure.sampling import (
+        Latency as Latency,
+        LatencyRatio as LatencyRatio,
+        StoppingRule as StoppingRule,
+    )
 
-__all__ = [
-    "Accuracy",
-    "BenchResult",
-    "Latency",
-    "LatencyRatio",
-    "Measurement",
-    "ModelResult",
-    "Scoring",
-    "Settings",
-    "StoppingRule",
-    "read_accuracy",
-    "read_result",
-    "write_result",
-]
-
-__getattr__ = lazily(
-    __name__,
-    {
-        "bench.measure.accuracy": ("Accuracy", "read_accuracy"),
-        "bench.measure.result": ("BenchResult", "ModelResult", "read_result", "write_result"),
-        "bench.measure.run": ("Measurement", "Scoring", "Settings"),
-        "bench.measure.sampling": ("Latency", "LatencyRatio", "StoppingRule"),
-    },
-)
+__getattr__, __dir__ = lazy_imports(__name__)

@@ -8,8 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import onnx
 
-from export.variants.half import METHOD as HALF
-from export.variants.half import store_half
+from export.variants.half import METHOD as HALF, store_half
 from export.variants.layer_choice import LayerChoice
 from export.variants.pixel_shuffle import shuffle_pixels
 from export.variants.quantization import METHOD as INT8

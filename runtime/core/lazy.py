@@ -1,25 +1,53 @@
-"""Public names of a package, imported when they are first asked for.
+"""Public names of a package, imported when they are first used.
 
-A command's `--help`, and `import runtime`, need not wait for numpy, ONNX Runtime or PyTorch.
+A package lists its public names once, as imports for type checkers:
+
+    if TYPE_CHECKING:
+        from package.module import Name as Name
+
+    __getattr__, __dir__ = lazy_imports(__name__)
+
+So `import runtime` and a command's `--help` need not wait for numpy, ONNX Runtime or PyTorch.
 """
 
-from collections.abc import Callable, Mapping
+import re
+import sys
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
+_IMPORT = re.compile(r"^    from (\S+) import (\([^)]*\)|.*)$", re.MULTILINE)
+_NAME = re.compile(r"\b(\w+) as \1\b")
 
-def lazily(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` (PEP 562).
+
+def lazy_imports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a package's `__getattr__` and `__dir__` (PEP 562); the former also gives `__all__`.
+
+    The public names are the indented imports of the form `from module import Name as Name` in the
+    package's source, which is read at the first use of a name.
 
     Args:
         package: the package's `__name__`.
-        homes: the public names by the module that defines them.
     """
-    home = {name: module for module, names in homes.items() for name in names}
 
-    def getattribute(name: str) -> Any:
-        if name not in home:
+    @cache
+    def modules() -> dict[str, str]:
+        loader: Any = sys.modules[package].__loader__
+        imports = _IMPORT.findall(loader.get_source(package))
+        return {name: module for module, names in imports for name in _NAME.findall(names)}
+
+    def public() -> list[str]:
+        return sorted(name for name in modules() if not name.startswith("_"))
+
+    def get(name: str) -> Any:
+        if name == "__all__":
+            return public()
+        if name not in modules():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(home[name]), name)
+        return getattr(import_module(modules()[name]), name)
 
-    return getattribute
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *modules()})
+
+    return get, names

@@ -15,8 +15,7 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnxruntime import quantization

@@ -5,8 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bench.measure.sampling import StoppingRule, compare_latency, summarize
 from runtime.core.errors import ConfigError

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bench.study.gallery import choose_cases
 from runtime.data.samples import Sample

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from matplotlib.cbook import boxplot_stats
 
 from runtime.report.outliers import distance_beyond, tukey_fences

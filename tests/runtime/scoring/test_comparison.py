@@ -5,12 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from numpy.typing import NDArray
-from scipy.stats import bootstrap as scipy_bootstrap
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.stats import bootstrap as scipy_bootstrap, norm, t as student
 from sklearn.metrics import jaccard_score
 
 from runtime.core.errors import ConfigError
