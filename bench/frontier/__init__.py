@@ -1,1 +1,1 @@
-"""Which of several measured files is worth its compute: dominated ones, and one for a budget."""
+"""Which measured files are worth their compute: the Pareto frontier, and one file for a budget."""

@@ -1,7 +1,6 @@
-"""One file for a budget."""
+"""A budget for latency, memory and IoU, and the file that is recommended for it."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.frontier.differences import iou_differences
@@ -11,12 +10,20 @@ from runtime.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a file may cost and has to reach; None where there is no limit.
+    """Limits on what a file may cost and how it has to score; None for no limit.
 
     Attributes:
-        max_latency_ms: of nine runs in ten (MLPerf's single stream is judged by this percentile).
-        max_memory_mb: of the process at its peak, in 10^6 bytes.
-        min_iou: soft, mean over images.
+        max_latency_ms: highest 90th percentile of the latency, which MLPerf's single stream is
+            judged by, in milliseconds.
+        max_memory_mb: highest peak memory of the process, in 10^6 bytes.
+        min_iou: lowest soft IoU, mean over images, in [0, 1].
+
+    Raises:
+        ConfigError: a limit is negative, infinite or NaN.
+
+    Example:
+        >>> print(Budget(max_latency_ms=20, min_iou=0.5))
+        p90 of at most 20 ms, soft IoU of at least 0.5
     """
 
     max_latency_ms: float | None = None
@@ -26,7 +33,7 @@ class Budget:
     def __post_init__(self) -> None:
         for limit in (self.max_latency_ms, self.max_memory_mb, self.min_iou):
             if limit is not None and not 0.0 <= limit < math.inf:
-                raise ConfigError(f"budget: expected limits of 0 or more, found {limit:g}")
+                raise ConfigError(f"budget: limit must be 0 or more, found {limit:g}")
 
     def __str__(self) -> str:
         limits = (
@@ -41,14 +48,19 @@ class Budget:
         """Whether there is any limit."""
         return self != Budget()
 
+    @property
+    def limits_cost(self) -> bool:
+        """Whether latency or memory is limited."""
+        return self.max_latency_ms is not None or self.max_memory_mb is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The file for a budget, and why.
+    """The file that is recommended for a budget.
 
     Attributes:
-        path: None where no file fits.
-        reason: a sentence.
+        path: the file, or None if no file is within the budget.
+        reason: why, without a period at the end.
     """
 
     path: str | None
@@ -56,25 +68,33 @@ class Recommendation:
 
 
 def recommend(result: BenchResult, budget: Budget) -> Recommendation:
-    """Return the file of the highest IoU within the budget, or a faster one that is as good.
+    """Return the most accurate file within the budget, or a faster one that is as good.
 
-    As good is one whose soft IoU the paired bootstrap cannot tell from it (`iou_differences`).
-    Where only an IoU is asked for, it is the fastest file that reaches it; where no file's accuracy
-    is known, and none is asked for, the fastest within the budget.
+    A file is as good if its soft IoU does not differ significantly from the highest, by the paired
+    bootstrap (`iou_differences`). Two cases differ: if only an IoU is asked for, the fastest file
+    that reaches it is recommended. If no accuracy is known, it is the fastest within the budget.
+
+    Example:
+        >>> from runtime.core.machine import Machine
+        >>> from bench.measure.sampling import Latency, StoppingRule
+        >>> fast = ModelResult("fast.onnx", latency_ms=Latency(4, 5, 6, 4, 30, 3, 5))
+        >>> slow = ModelResult("slow.onnx", latency_ms=Latency(9, 10, 11, 9, 30, 8, 10))
+        >>> machine = Machine("Linux", "CPU", (), 2, 0, {})
+        >>> result = BenchResult(machine, (slow, fast), "", 2, StoppingRule(), None, True, ())
+        >>> recommend(result, Budget(max_latency_ms=20)).path
+        'fast.onnx'
     """
-    fitting = [model for model in result.models if _fits(model, budget)]
-    if not fitting:
+    candidates = [model for model in result.models if _is_within(model, budget)]
+    if not candidates:
         return Recommendation(None, _why_none(result, budget))
-    scored = [model for model in fitting if model.accuracy is not None]
-    only_iou = budget.max_latency_ms is None and budget.max_memory_mb is None
-    if only_iou or not scored:
-        timed = [model for model in fitting if model.latency_ms is not None]
-        if not timed:
-            return Recommendation(None, "no latency was measured")
-        best = min(timed, key=_latency)
-        return Recommendation(
-            best.path, f"the fastest, {_of(fitting, budget)}{_unsure(result, fitting, best)}"
-        )
+    scored = [model for model in candidates if model.accuracy is not None]
+    if scored and budget.limits_cost:
+        return _most_accurate(scored, _among(candidates, budget))
+    return _fastest(result, candidates, budget)
+
+
+def _most_accurate(scored: list[ModelResult], among: str) -> Recommendation:
+    """Recommend the fastest of the files whose soft IoU is as good as the highest."""
     highest = max(scored, key=lambda model: (_iou(model), -_latency(model)))
     differences = iou_differences(scored)
 
@@ -84,73 +104,79 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
                 return differences[pair].low <= 0.0 <= differences[pair].high
         return _iou(model) == _iou(highest)
 
-    best, among = min(filter(is_as_good, scored), key=_latency), _of(fitting, budget)
+    best = min(filter(is_as_good, scored), key=_latency)
     if best is highest:
         return Recommendation(best.path, f"the highest soft IoU, {_iou(best):.3f}, {among}")
     return Recommendation(
         best.path,
-        f"the fastest {among} whose soft IoU, {_iou(best):.3f}, the images cannot tell from the "
-        f"highest, {_iou(highest):.3f} ({highest.path})",
+        f"the fastest {among} with a soft IoU, {_iou(best):.3f}, not significantly different from "
+        f"the highest, {_iou(highest):.3f} ({highest.path})",
     )
+
+
+def _fastest(result: BenchResult, candidates: list[ModelResult], budget: Budget) -> Recommendation:
+    """Recommend the file with the lowest median latency."""
+    timed = [model for model in candidates if model.latency_ms is not None]
+    if not timed:
+        return Recommendation(None, "no latency was measured")
+    best = min(timed, key=_latency)
+    paths = {model.path for model in candidates} - {best.path}
+    pairs = [{r.one, r.other} for r in result.rankings if r.verdict == "not ranked"]
+    ties = ", ".join(path for path in sorted(paths) if {path, best.path} in pairs)
+    doubt = f"; the difference in latency to {ties} is not significant" if ties else ""
+    return Recommendation(best.path, f"the fastest {_among(candidates, budget)}{doubt}")
+
+
+def _among(candidates: list[ModelResult], budget: Budget) -> str:
+    count = len(candidates)
+    files = "and the only file" if count == 1 else f"of the {count} files"
+    return f"{files} within the budget ({budget})" if budget.is_given else files
 
 
 def _latency(model: ModelResult) -> float:
-    return float("inf") if model.latency_ms is None else model.latency_ms.p50
+    return math.inf if model.latency_ms is None else model.latency_ms.p50
 
 
 def _iou(model: ModelResult) -> float:
-    return float("-inf") if model.accuracy is None else model.accuracy.iou
+    return -math.inf if model.accuracy is None else model.accuracy.iou
 
 
-def _p90(model: ModelResult) -> float | None:
-    return None if model.latency_ms is None else model.latency_ms.p90
+def _p90(model: ModelResult) -> float:
+    return math.nan if model.latency_ms is None else model.latency_ms.p90
 
 
-def _peak_mb(model: ModelResult) -> float | None:
-    found = (model.memory_bytes or {}).get("peak")
-    return None if found is None else found / 1e6
+def _peak_mb(model: ModelResult) -> float:
+    return (model.memory_bytes or {}).get("peak", math.nan) / 1e6
 
 
-def _score(model: ModelResult) -> float | None:
-    return None if model.accuracy is None else model.accuracy.iou
-
-
-def _fits(model: ModelResult, budget: Budget) -> bool:
-    """Tell whether a file keeps every limit; what was not measured keeps none."""
-    limits = (
-        (budget.max_latency_ms, _p90(model), 1.0),
-        (budget.max_memory_mb, _peak_mb(model), 1.0),
-        (budget.min_iou, _score(model), -1.0),
+def _is_within(model: ModelResult, budget: Budget) -> bool:
+    """Return whether a file keeps every limit; a figure that was not measured keeps none."""
+    return (
+        (budget.max_latency_ms is None or _p90(model) <= budget.max_latency_ms)
+        and (budget.max_memory_mb is None or _peak_mb(model) <= budget.max_memory_mb)
+        and (budget.min_iou is None or _iou(model) >= budget.min_iou)
     )
-    return all(
-        limit is None or (value is not None and sign * value <= sign * limit)
-        for limit, value, sign in limits
-    )
-
-
-def _of(fitting: list[ModelResult], budget: Budget) -> str:
-    fit = "and the only one that fits" if len(fitting) == 1 else f"of the {len(fitting)} that fit"
-    return f"{fit} ({budget})" if budget.is_given else fit
-
-
-def _unsure(result: BenchResult, fitting: list[ModelResult], best: ModelResult) -> str:
-    paths = {model.path for model in fitting} - {best.path}
-    pairs = [{r.one, r.other} for r in result.rankings if r.verdict == "not ranked"]
-    alike = [path for path in sorted(paths) if {path, best.path} in pairs]
-    return f", though this run cannot tell it from {', '.join(alike)}" if alike else ""
 
 
 def _why_none(result: BenchResult, budget: Budget) -> str:
-    limits: tuple[tuple[float | None, Callable[[ModelResult], float | None], str, str], ...] = (
-        (budget.max_latency_ms, _p90, "ms", "lowest p90"),
-        (budget.max_memory_mb, _peak_mb, "MB", "smallest peak"),
-        (budget.min_iou, _score, "", "highest soft IoU"),
-    )
-    parts = []
-    for limit, read, unit, what in limits:
-        values = [value for model in result.models if (value := read(model)) is not None]
-        if limit is not None:
-            best = (max if what.startswith("highest") else min)(values, default=None)
-            found = "unknown" if best is None else f"{best:.3g} {unit}".strip()
-            parts.append(f"the {what} is {found}, asked for is {limit:g} {unit}".strip())
-    return "no file fits: " + ", ".join(parts) if parts else "nothing was measured"
+    """Return which limits there are and how near the best file comes to each."""
+    if not result.models:
+        return "nothing was measured"
+    models, parts = result.models, []
+    if budget.max_latency_ms is not None:
+        lowest = _known([_p90(model) for model in models])
+        best = f"{min(lowest):.3g} ms" if lowest else "unknown"
+        parts.append(f"the lowest p90 is {best}, the limit is {budget.max_latency_ms:g} ms")
+    if budget.max_memory_mb is not None:
+        lowest = _known([_peak_mb(model) for model in models])
+        best = f"{min(lowest):.3g} MB" if lowest else "unknown"
+        parts.append(f"the lowest peak is {best}, the limit is {budget.max_memory_mb:g} MB")
+    if budget.min_iou is not None:
+        highest = _known([_iou(model) for model in models])
+        best = f"{max(highest):.3g}" if highest else "unknown"
+        parts.append(f"the highest soft IoU is {best}, the limit is {budget.min_iou:g}")
+    return "no file is within the budget: " + ", ".join(parts)
+
+
+def _known(values: list[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]

@@ -1,4 +1,4 @@
-"""How much two measured files differ in soft IoU, image by image."""
+"""Differences in soft IoU between measured files, image by image."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -11,29 +11,32 @@ from runtime.scoring.comparison import Bootstrap, Interval
 
 
 def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Interval]:
-    """Return soft IoU of one file minus that of another, with its paired 95 % interval.
+    """Return the mean difference in soft IoU of each pair of files, with its paired 95 % interval.
 
-    The bootstrap draws images, or groups of similar ones where they are known, and takes both
-    files' scores of what is drawn (`runtime.scoring.comparison`).
+    The bootstrap draws images, or groups of similar images if they are known, and takes both files'
+    scores of each drawn image (`runtime.scoring.comparison`).
 
     Returns:
-        By the paths of (one, other), each pair in the order of `models`; pairs that were not scored
-        on the same images, or of which no image's score is known, are not there.
+        Soft IoU of the first path minus that of the second, by (first, second) in the order of
+        `models`. A pair is missing if its files were not scored on the same images, or if the
+        scores of the single images are unknown.
     """
-    drawn: dict[tuple[object, ...], Bootstrap] = {}
+    bootstraps: dict[tuple[object, ...], Bootstrap] = {}
     scored = [(model.path, model.accuracy) for model in models if model.accuracy is not None]
-    found = {}
-    for (one, first), (other, second) in combinations(scored, 2):
+    differences = {}
+    for (first_path, first), (second_path, second) in combinations(scored, 2):
         images = _images(first)
-        if first.per_image_iou and images == _images(second):
-            if images not in drawn:
-                drawn[images] = Bootstrap(len(first.per_image_iou), first.image_groups or None)
-            values = np.array(first.per_image_iou), np.array(second.per_image_iou)
-            found[one, other] = drawn[images].mean(values[0] - values[1])
-    return found
+        if not first.per_image_iou or images != _images(second):
+            continue
+        if images not in bootstraps:
+            groups = first.image_groups or None
+            bootstraps[images] = Bootstrap(len(first.per_image_iou), groups)
+        values = np.array(first.per_image_iou) - np.array(second.per_image_iou)
+        differences[first_path, second_path] = bootstraps[images].mean(values)
+    return differences
 
 
 def _images(accuracy: Accuracy) -> tuple[object, ...]:
-    """Return what two files that were scored on the same images have in common."""
+    """Return a key that is equal for files that were scored on the same images."""
     count = len(accuracy.per_image_iou)
     return accuracy.data, accuracy.split, accuracy.masks, count, accuracy.image_groups

@@ -1,9 +1,9 @@
-"""Which files are dominated: another is as good in everything, and better in something.
+"""Pareto dominance: a file is dominated if another is nowhere worse and somewhere better.
 
-Looked at are soft IoU, latency, peak memory, multiply-accumulates and the file's size (Pareto's
-order). What a measurement cannot tell apart counts as equal: a latency that it does not rank, and a
-soft IoU where the 95 % interval of the paired difference holds 0. Where two files were not scored
-on the same images, their soft IoU is compared as it is.
+Files are compared by soft IoU, latency, peak memory, multiply-accumulates and file size. A
+difference that is not significant counts as a tie: a latency that the run does not rank, or a soft
+IoU whose paired 95 % interval contains 0. Files that were not scored on the same images are
+compared by their mean soft IoU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ Verdicts = Mapping[tuple[str, str], Verdict]
 Differences = Mapping[tuple[str, str], Interval]
 
 MEMORY_TOLERANCE = 0.05
-"""Share by which two peaks may differ from one process to the next of the same network."""
+"""Relative difference of peak memory that counts as a tie: processes vary by about that much."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """What two files are compared by: `iou` is to be high, all others low."""
+class ParetoPoint:
+    """The figures that files are compared by: a high `iou` is better, all others should be low."""
 
     name: str
     iou: float
@@ -33,33 +33,23 @@ class Point:
     file_bytes: float
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a file stands among the others of a run.
+def find_dominators(result: BenchResult) -> dict[str, tuple[str, ...]]:
+    """Return the paths of the files that dominate each file, by its path.
 
-    Attributes:
-        dominated_by: the names of the files that dominate it; empty on the frontier.
+    A file on the frontier has none. A file that lacks a figure is not in the result.
     """
-
-    name: str
-    dominated_by: tuple[str, ...]
-
-
-def find_standings(result: BenchResult) -> dict[str, Standing]:
-    """Return the standing of each file that has every figure, by its path."""
-    points = [point for model in result.models if (point := as_point(model)) is not None]
+    points = [point for model in result.models if (point := pareto_point(model)) is not None]
     verdicts = {(r.one, r.other): r.verdict for r in result.rankings}
-    differences = iou_differences(result.models)
-    return {standing.name: standing for standing in stand(points, verdicts, differences)}
+    return dominators(points, verdicts, iou_differences(result.models))
 
 
-def as_point(model: ModelResult) -> Point | None:
-    """Return a file's figures; None where one is missing."""
+def pareto_point(model: ModelResult) -> ParetoPoint | None:
+    """Return the figures of a file, or None if one is missing."""
     if model.accuracy is None or model.latency_ms is None or model.memory_bytes is None:
         return None
     if model.macs is None or model.file_bytes is None or "peak" not in model.memory_bytes:
         return None
-    return Point(
+    return ParetoPoint(
         name=model.path,
         iou=model.accuracy.iou,
         latency_ms=model.latency_ms.p50,
@@ -69,56 +59,80 @@ def as_point(model: ModelResult) -> Point | None:
     )
 
 
-def stand(
-    points: Sequence[Point], verdicts: Verdicts, differences: Differences
-) -> tuple[Standing, ...]:
-    """Return the standing of each point.
+def dominators(
+    points: Sequence[ParetoPoint], verdicts: Verdicts, differences: Differences
+) -> dict[str, tuple[str, ...]]:
+    """Return the names of the points that dominate each point, by its name.
 
     Args:
-        verdicts: of pairs of names in either order; a pair that is not there cannot be ranked.
-        differences: of soft IoU, likewise, the first name's minus the second's; the points' own
-            values decide about a pair that is not there.
+        points: the points, each with a name of its own.
+        verdicts: latency verdicts for pairs of names, in either order. A missing pair is a tie.
+        differences: soft IoU of the first name minus that of the second, likewise. A missing pair
+            is compared by the points' own values.
+
+    Example:
+        >>> small = ParetoPoint("small", 0.50, 10.0, 80e6, 1e9, 2e6)
+        >>> large = ParetoPoint("large", 0.49, 40.0, 200e6, 4e9, 8e6)
+        >>> dominators([small, large], {("small", "large"): "faster"}, {})
+        {'small': (), 'large': ('small',)}
     """
-    return tuple(
-        Standing(
-            point.name,
-            tuple(p.name for p in points if dominates(p, point, verdicts, differences)),
-        )
+    return {
+        point.name: tuple(p.name for p in points if dominates(p, point, verdicts, differences))
         for point in points
-    )
+    }
 
 
-def dominates(one: Point, other: Point, verdicts: Verdicts, differences: Differences) -> bool:
-    """Tell whether `one` is nowhere worse than `other`, and somewhere better."""
+def dominates(
+    first: ParetoPoint, second: ParetoPoint, verdicts: Verdicts, differences: Differences
+) -> bool:
+    """Return whether `first` is nowhere worse than `second`, and somewhere better.
+
+    Args:
+        first: the point that may dominate.
+        second: the point that may be dominated.
+        verdicts: as in `dominators`.
+        differences: as in `dominators`.
+
+    Example:
+        A higher mean does not count if its difference is not significant.
+
+        >>> a = ParetoPoint("a", 0.50, 10.0, 80e6, 1e9, 2e6)
+        >>> b = ParetoPoint("b", 0.49, 10.0, 80e6, 1e9, 2e6)
+        >>> dominates(a, b, {}, {})
+        True
+        >>> dominates(a, b, {}, {("a", "b"): Interval(0.01, -0.02, 0.04)})
+        False
+    """
     signs = (
-        _iou_sign(one, other, differences),
-        _latency_sign(one.name, other.name, verdicts),
-        _sign(other.memory_bytes, one.memory_bytes, MEMORY_TOLERANCE),
-        _sign(other.macs, one.macs),
-        _sign(other.file_bytes, one.file_bytes),
+        _iou_sign(first, second, differences),
+        _latency_sign(first.name, second.name, verdicts),
+        _sign(second.memory_bytes, first.memory_bytes, MEMORY_TOLERANCE),
+        _sign(second.macs, first.macs),
+        _sign(second.file_bytes, first.file_bytes),
     )
     return min(signs) >= 0 and max(signs) > 0
 
 
-def _sign(one: float, other: float, tolerance: float = 0.0) -> int:
-    """Return 1 where `one` is larger, -1 where it is smaller, 0 within the tolerance."""
-    if abs(one - other) <= tolerance * max(one, other):
+def _sign(first: float, second: float, tolerance: float = 0.0) -> int:
+    """Return 1 if `first` is larger, -1 if it is smaller, 0 within the relative tolerance."""
+    if abs(first - second) <= tolerance * max(first, second):
         return 0
-    return 1 if one > other else -1
+    return 1 if first > second else -1
 
 
-def _iou_sign(one: Point, other: Point, differences: Differences) -> int:
-    """Return 1 where the IoU of `one` is higher, -1 where it is lower, 0 where nobody can tell."""
-    if (one.name, other.name) in differences:
-        found = differences[one.name, other.name]
-        return int(found.low > 0.0) - int(found.high < 0.0)
-    if (other.name, one.name) in differences:
-        return -_iou_sign(other, one, differences)
-    return _sign(one.iou, other.iou)
+def _iou_sign(first: ParetoPoint, second: ParetoPoint, differences: Differences) -> int:
+    """Return 1 if the IoU of `first` is higher, -1 if it is lower, 0 for a tie."""
+    if (first.name, second.name) in differences:
+        difference = differences[first.name, second.name]
+        return int(difference.low > 0.0) - int(difference.high < 0.0)
+    if (second.name, first.name) in differences:
+        return -_iou_sign(second, first, differences)
+    return _sign(first.iou, second.iou)
 
 
-def _latency_sign(one: str, other: str, verdicts: Verdicts) -> int:
+def _latency_sign(first: str, second: str, verdicts: Verdicts) -> int:
+    """Return 1 if `first` is faster, -1 if it is slower, 0 if the two are not ranked."""
     signs = {"faster": 1, "slower": -1, "not ranked": 0}
-    if (one, other) in verdicts:
-        return signs[verdicts[one, other]]
-    return -signs[verdicts.get((other, one), "not ranked")]
+    if (first, second) in verdicts:
+        return signs[verdicts[first, second]]
+    return -signs[verdicts.get((second, first), "not ranked")]

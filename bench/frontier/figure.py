@@ -1,12 +1,12 @@
-"""The picture of a comparison: accuracy against each cost."""
+"""The figure of a comparison: soft IoU against each cost."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from bench.frontier.dominance import find_standings
+from bench.frontier.dominance import find_dominators
 from bench.frontier.tables import short_names
 from bench.measure.result import BenchResult, ModelResult
 from runtime.report.figures import COLORS, PAPER, new_figure
@@ -14,41 +14,48 @@ from runtime.report.figures import COLORS, PAPER, new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Cost = tuple[str, Callable[[ModelResult], float | None]]
-"""What an axis is called, and how a cost is read; None where it was not measured."""
 
-LATENCY: Cost = ("latency, median, ms", lambda m: m.latency_ms.p50 if m.latency_ms else None)
-MEMORY: Cost = ("peak memory, MB", lambda m: _millions((m.memory_bytes or {}).get("peak")))
-MACS: Cost = (
-    "multiply-accumulates, G",
-    lambda m: None if m.macs is None else m.macs / 1e9,
-)
-PARAMETERS: Cost = ("parameters, M", lambda m: _millions(m.parameters))
-FILE: Cost = ("file, MB", lambda m: _millions(m.file_bytes))
+class Cost(NamedTuple):
+    """A cost that an axis shows.
+
+    Attributes:
+        label: name and unit.
+        read: returns the cost of a file, or None if it was not measured.
+    """
+
+    label: str
+    read: Callable[[ModelResult], float | None]
+
+
+LATENCY = Cost("latency, median, ms", lambda m: m.latency_ms.p50 if m.latency_ms else None)
+MEMORY = Cost("peak memory, MB", lambda m: _millions((m.memory_bytes or {}).get("peak")))
+MACS = Cost("multiply-accumulates, G", lambda m: None if m.macs is None else m.macs / 1e9)
+PARAMETERS = Cost("parameters, M", lambda m: _millions(m.parameters))
+FILE = Cost("file, MB", lambda m: _millions(m.file_bytes))
 IOU = "soft IoU, mean over images"
 MARKERS = ("o", "s", "^", "D")
-"""For when there are more points to tell apart than colors."""
+"""Markers that tell points apart once the colors repeat."""
 
 _COSTS = (LATENCY, MEMORY, MACS, FILE)
 
 
 def frontier_figure(result: BenchResult) -> Figure | None:
-    """Draw soft IoU with its interval over each cost; what is dominated is hollow.
+    """Return soft IoU with its interval over each cost; dominated files are hollow points.
 
-    None where no file has both an accuracy and a latency.
+    None if no file has both an accuracy and a latency.
     """
     shown = [model for model in result.models if model.accuracy and model.latency_ms]
     if not shown:
         return None
-    names, standings = short_names(result), find_standings(result)
+    names, dominators = short_names(result), find_dominators(result)
     figure = new_figure(11.0, 7.0)
     grid = figure.subplots(2, 2, sharey=True)
-    for axes, (label, read) in zip(grid.flat, _COSTS, strict=True):
+    for axes, cost in zip(grid.flat, _COSTS, strict=True):
         for index, model in enumerate(shown):
-            standing = standings.get(model.path)
-            hollow = standing is not None and bool(standing.dominated_by)
-            _draw(axes, model, read(model), names[model.path].removesuffix(".onnx"), index, hollow)
-        set_cost_axis(axes, label)
+            name = names[model.path].removesuffix(".onnx")
+            hollow = bool(dominators.get(model.path))
+            _draw(axes, model, cost.read(model), name, index, hollow)
+        set_cost_axis(axes, cost.label)
     for axes in grid[:, 0]:
         axes.set_ylabel(IOU)
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -57,7 +64,7 @@ def frontier_figure(result: BenchResult) -> Figure | None:
 
 
 def set_cost_axis(axes: "Axes", label: str) -> None:
-    """Make the horizontal axis one of a cost: logarithmic, unless all cost nearly the same."""
+    """Label the horizontal axis, and make it logarithmic if costs differ more than threefold."""
     low, high = axes.dataLim.intervalx
     if high > 3.0 * low:
         axes.set_xscale("log")
@@ -71,14 +78,21 @@ def set_cost_axis(axes: "Axes", label: str) -> None:
 def _draw(
     axes: "Axes", model: ModelResult, cost: float | None, name: str, index: int, hollow: bool
 ) -> None:
-    found = model.accuracy
-    if cost is None or found is None:
+    accuracy = model.accuracy
+    if cost is None or accuracy is None:
         return
     color = COLORS[index % len(COLORS)]
-    axes.plot([cost, cost], [found.iou_low, found.iou_high], color=color, linewidth=1.6)
-    axes.plot([cost], [found.iou], MARKERS[index // len(COLORS) % len(MARKERS)], markersize=7,
-              markeredgecolor=color, markerfacecolor=PAPER if hollow else color,
-              linestyle="none", label=name)  # fmt: skip
+    axes.plot([cost, cost], [accuracy.iou_low, accuracy.iou_high], color=color, linewidth=1.6)
+    axes.plot(
+        [cost],
+        [accuracy.iou],
+        MARKERS[index // len(COLORS) % len(MARKERS)],
+        markersize=7,
+        markeredgecolor=color,
+        markerfacecolor=PAPER if hollow else color,
+        linestyle="none",
+        label=name,
+    )
 
 
 def _millions(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""A measurement as a page, as Markdown, and as a part of another page."""
+"""A measurement as an HTML page, as Markdown, and as a part of another page."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from jinja2 import PackageLoader
 
 from bench.frontier import tables
 from bench.frontier.budget import Budget, recommend
-from bench.frontier.dominance import find_standings
+from bench.frontier.dominance import find_dominators
 from bench.frontier.figure import frontier_figure
 from bench.measure.result import BenchResult
 from runtime.core.files import write_text
@@ -19,45 +19,47 @@ LOADER = PackageLoader("bench.frontier")
 
 
 def write_pages(result: BenchResult, folder: Path, budget: Budget) -> tuple[Path, ...]:
-    """Write `bench.html`, `bench.md` and its picture; return what was written. Raises OutputError.
+    """Write `bench.html`, `bench.md` and the figure `bench.png`, and return their paths.
 
-    There is no picture where no file has an accuracy.
+    There is no figure if no file has an accuracy.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
     with style():
-        shown = place_figure(frontier_figure(result), folder / PICTURE)
+        figure = place_figure(frontier_figure(result), folder / PICTURE)
     context = {
         **details_context(result),
-        **shown,
+        **figure,
         "frontier": tables.frontier_table(result),
         "recommendation": recommend(result, budget) if budget.is_given else None,
     }
     write_text(folder / PAGE, render("bench_page.html", context, loader=LOADER))
     write_text(folder / TEXT, render("bench.md", context, loader=LOADER))
-    return tuple(folder / name for name in (PAGE, TEXT, shown["picture"]) if name is not None)
+    return tuple(folder / name for name in (PAGE, TEXT, figure["picture"]) if name is not None)
 
 
 def conclusions(result: BenchResult, budget: Budget) -> dict[str, object]:
-    """Return what stands beside a result in its JSON file: `frontier` and `recommendation`.
+    """Return the keys `frontier` and `recommendation` that a result's JSON file has besides.
 
-    `frontier` holds for each file the paths of those that dominate it; null where the file lacks a
-    figure. `recommendation` is null without a budget.
+    `frontier` lists for each file the paths that dominate it, or null if the file lacks a figure.
+    `recommendation` is null without a budget.
     """
-    found = find_standings(result)
-    standings = [(model.path, found.get(model.path)) for model in result.models]
+    dominators = find_dominators(result)
     return {
         "frontier": [
-            {"path": path, "dominated_by": standing and list(standing.dominated_by)}
-            for path, standing in standings
+            {"path": model.path, "dominated_by": dominators.get(model.path)}
+            for model in result.models
         ],
         "recommendation": to_dict(recommend(result, budget)) if budget.is_given else None,
     }
 
 
 def details_context(result: BenchResult) -> dict[str, object]:
-    """Return what the templates `bench_details.html` and `.md` need, under the one name `bench`."""
+    """Return the variable `bench` of the templates `bench_details.html` and `bench_details.md`."""
     return {
         "bench": {
-            "of": result,
+            "result": result,
             "conditions": tables.conditions(result),
             "scored_on": _scored_on(result),
             "latency": tables.latency_table(result),
@@ -70,12 +72,13 @@ def details_context(result: BenchResult) -> dict[str, object]:
 
 
 def _scored_on(result: BenchResult) -> str | None:
-    for model in result.models:
-        if (found := model.accuracy) is not None:
-            sizes = {model.accuracy.size for model in result.models if model.accuracy}
-            at = "x".join(map(str, found.size)) if len(sizes) == 1 else "the size of each input"
-            return (
-                f"{found.data}, split {found.split}: {found.images} images in {found.groups} "
-                f"groups, masks from {found.masks}, compared with the probabilities at {at}"
-            )
-    return None
+    """Return the images that accuracy was measured on, in words; None without an accuracy."""
+    scored = [model.accuracy for model in result.models if model.accuracy is not None]
+    if not scored:
+        return None
+    first, sizes = scored[0], {accuracy.size for accuracy in scored}
+    size = "x".join(map(str, first.size)) if len(sizes) == 1 else "the input size of each network"
+    return (
+        f"{first.data}, split {first.split}: {first.images} images in {first.groups} groups, "
+        f"masks from {first.masks}, compared at {size}"
+    )

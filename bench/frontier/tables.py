@@ -1,22 +1,42 @@
-"""The tables of a measurement, as header and rows, for the terminal, the Markdown and the page."""
+"""The tables of a measurement, as header and rows, for the terminal, Markdown and the page."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.frontier.dominance import Standing, find_standings
+from bench.frontier.dominance import find_dominators
 from bench.measure.result import BenchResult, ModelResult
 from bench.measure.stages import STAGES
 from runtime.report.cells import DASH, Cell, decimals, percent
 
 Table = tuple[Sequence[str], list[list[object]]]
 
-_PHASES = ("import", "session", "first_run", "steady", "peak", "trimmed", "weights", "arena",
-           "peak_without_arena")  # fmt: skip
+_PHASES = (
+    "import",
+    "session",
+    "first_run",
+    "steady",
+    "peak",
+    "trimmed",
+    "weights",
+    "arena",
+    "peak_without_arena",
+)
+_FRONTIER_HEADER = (
+    "network",
+    "input",
+    "soft IoU (95 % interval)",
+    "p50, ms (95 % interval)",
+    "peak memory, MB",
+    "GMACs",
+    "parameters, M",
+    "file, MB",
+    "Pareto",
+)
 
 
 def short_names(result: BenchResult) -> dict[str, str]:
-    """Return what each file is called in a table, by its path: its name, where only it has it."""
+    """Return the display name of each file by its path: the file name if unique, else the path."""
     names = Counter(Path(model.path).name for model in result.models)
     return {
         model.path: name if names[name := Path(model.path).name] == 1 else model.path
@@ -25,34 +45,31 @@ def short_names(result: BenchResult) -> dict[str, str]:
 
 
 def frontier_table(result: BenchResult) -> Table:
-    """Return each file's accuracy beside what it costs, and whether another dominates it."""
-    header = ("network", "input", "soft IoU (95 % interval)", "p50, ms (95 % interval)",
-              "peak memory, MB", "GMACs", "parameters, M", "file, MB", "standing")  # fmt: skip
-    names, standings = short_names(result), find_standings(result)
-    rows: list[list[object]] = []
-    for model in result.models:
-        rows.append(
-            [
-                names[model.path],
-                "x".join(map(str, model.size)) if model.size else DASH,
-                iou_cell(model),
-                _median(model),
-                scaled((model.memory_bytes or {}).get("peak"), 1e6, 0),
-                scaled(model.macs, 1e9, 2),
-                scaled(model.parameters, 1e6, 2),
-                scaled(model.file_bytes, 1e6, 1),
-                standing_text(standings.get(model.path), names),
-            ]
-        )
-    return header, rows
+    """Return the accuracy and the cost of each file, and which other files dominate it."""
+    names, dominators = short_names(result), find_dominators(result)
+    rows: list[list[object]] = [
+        [
+            names[model.path],
+            "x".join(map(str, model.size)) if model.size else DASH,
+            iou_cell(model),
+            _median(model),
+            scaled((model.memory_bytes or {}).get("peak"), 1e6, 0),
+            scaled(model.macs, 1e9, 2),
+            scaled(model.parameters, 1e6, 2),
+            scaled(model.file_bytes, 1e6, 1),
+            pareto_text(dominators.get(model.path), names),
+        ]
+        for model in result.models
+    ]
+    return _FRONTIER_HEADER, rows
 
 
 def latency_table(result: BenchResult) -> Table:
-    """Return latency, throughput by batch, what of the machine that is, and start-up."""
+    """Return latency, throughput by batch size, arithmetic rate and start-up time."""
     batches = sorted({int(b) for model in result.models for b in model.throughput_per_s or {}})
     header = ["network", "p50, ms", "p90, ms", "p99, ms", "mean, ms", "runs"]
     header += [f"images/s, batch {batch}" for batch in batches]
-    header += ["GMAC/s", "of float32 matrix product", "start-up, s"]
+    header += ["GMAC/s", "relative to matrix product", "start-up, s"]
     rows: list[list[object]] = []
     for model, name in _named(result):
         latency, rates = model.latency_ms, model.throughput_per_s or {}
@@ -82,7 +99,7 @@ def memory_table(result: BenchResult) -> Table:
 
 
 def stages_table(result: BenchResult) -> Table:
-    """Return what one prediction spends its time on, in ms."""
+    """Return the time of each stage of one prediction, in ms."""
     header = ("network", *(f"{stage.replace('_', '-')}, ms" for stage in STAGES))
     rows: list[list[object]] = [
         [name, *(decimals((model.stages_ms or {}).get(stage), 2) for stage in STAGES)]
@@ -92,30 +109,23 @@ def stages_table(result: BenchResult) -> Table:
 
 
 def rankings_table(result: BenchResult) -> Table:
-    """Return which of two files is faster, where the run can tell."""
-    header = ("network", "is", "than", "latency, ratio (99 % interval)", "rounds")
+    """Return the latency ratio of each pair of files, and its verdict."""
+    header = ("network", "compared with", "latency ratio (99 % interval)", "rounds", "verdict")
     names = short_names(result)
     rows: list[list[object]] = []
     for pair in result.rankings:
-        interval = f"{pair.ratio:.3f} [{pair.low:.3f}, {pair.high:.3f}]"
-        verdict = pair.verdict if pair.verdict != "not ranked" else "not told apart, too noisy"
-        rows.append(
-            [names[pair.one], verdict, names[pair.other], Cell(interval, pair.ratio), pair.rounds]
-        )
+        interval = Cell(f"{pair.ratio:.3f} [{pair.low:.3f}, {pair.high:.3f}]", pair.ratio)
+        rows.append([names[pair.one], names[pair.other], interval, pair.rounds, pair.verdict])
     return header, rows
 
 
 def failures(result: BenchResult) -> list[str]:
-    """Return a sentence for each file of which something is missing."""
-    return [
-        failure if failure.startswith(model.path) else f"{model.path}: {failure}"
-        for model in result.models
-        if (failure := model.failure) is not None
-    ]
+    """Return a sentence for each file that was not measured, or not completely."""
+    return [f"{model.path}: {model.failure}" for model in result.models if model.failure]
 
 
 def conditions(result: BenchResult) -> str:
-    """Return what the figures depend on, in a sentence or two."""
+    """Return the machine, versions and settings that the figures depend on, in a few sentences."""
     machine = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     providers = ", ".join(dict.fromkeys(p for model in result.models for p in model.providers))
@@ -126,8 +136,53 @@ def conditions(result: BenchResult) -> str:
     return (
         f"{machine.processor} ({', '.join(machine.instructions)}), {machine.cores} cores, "
         f"{machine.system}; {threads}, {providers or 'no provider'}; {versions}. Matrix product in "
-        f"float32: {product}. Run on {result.date}; only figures of one run may be compared."
+        f"float32: {product}. Measured on {result.date}. Compare figures of one run only."
     )
+
+
+def iou_cell(model: ModelResult) -> Cell:
+    """Return soft IoU with its 95 % interval as a cell.
+
+    Example:
+        >>> iou_cell(ModelResult("not-scored.onnx")).value is None
+        True
+    """
+    accuracy = model.accuracy
+    if accuracy is None:
+        return Cell(DASH)
+    text = f"{accuracy.iou:.3f} [{accuracy.iou_low:.3f}, {accuracy.iou_high:.3f}]"
+    return Cell(text, accuracy.iou)
+
+
+def scaled(value: float | None, unit: float, digits: int) -> Cell:
+    """Return a number in multiples of `unit` as a cell.
+
+    Example:
+        >>> print(scaled(1_940_000, 1e6, 2))
+        1.94
+    """
+    return decimals(None if value is None else value / unit, digits)
+
+
+def pareto_text(dominators: Sequence[str] | None, names: Mapping[str, str]) -> str:
+    """Return a file's place relative to the Pareto frontier, in words.
+
+    Args:
+        dominators: paths of the files that dominate it; None if it lacks a figure.
+        names: display names of files, by path.
+
+    Example:
+        >>> pareto_text(["nets/a.onnx", "nets/b.onnx"], {"nets/a.onnx": "a.onnx"})
+        'dominated by a.onnx and 1 more'
+        >>> pareto_text([], {})
+        'on the frontier'
+    """
+    if dominators is None:
+        return "not compared"
+    if not dominators:
+        return "on the frontier"
+    first, *more = dominators
+    return f"dominated by {names[first]}" + (f" and {len(more)} more" if more else "")
 
 
 def _named(result: BenchResult) -> list[tuple[ModelResult, str]]:
@@ -135,31 +190,8 @@ def _named(result: BenchResult) -> list[tuple[ModelResult, str]]:
     return [(model, names[model.path]) for model in result.models]
 
 
-def iou_cell(model: ModelResult) -> Cell:
-    """Write soft IoU with its interval."""
-    found = model.accuracy
-    if found is None:
-        return Cell(DASH)
-    return Cell(f"{found.iou:.3f} [{found.iou_low:.3f}, {found.iou_high:.3f}]", found.iou)
-
-
 def _median(model: ModelResult) -> Cell:
-    found = model.latency_ms
-    if found is None:
+    latency = model.latency_ms
+    if latency is None:
         return Cell(DASH)
-    return Cell(f"{found.p50:.2f} [{found.low:.2f}, {found.high:.2f}]", found.p50)
-
-
-def scaled(value: float | None, unit: float, digits: int) -> Cell:
-    """Write a number in units of `unit`."""
-    return decimals(None if value is None else value / unit, digits)
-
-
-def standing_text(standing: Standing | None, names: Mapping[str, str]) -> str:
-    """Write where a file stands; `names` holds what each is called, by its path."""
-    if standing is None:
-        return "not compared"
-    if not standing.dominated_by:
-        return "on the frontier"
-    first, *others = standing.dominated_by
-    return f"dominated by {names[first]}" + (f" and {len(others)} more" if others else "")
+    return Cell(f"{latency.p50:.2f} [{latency.low:.2f}, {latency.high:.2f}]", latency.p50)

@@ -60,7 +60,7 @@ def sweep_figure(result: SweepResult) -> Figure | None:
     for axes, cost in zip(grid.flat, _COSTS, strict=True):
         for line in drawn:
             _draw(axes, line, _points(line, result, cost))
-        set_cost_axis(axes, cost[0])
+        set_cost_axis(axes, cost.label)
     for axes in grid[:, 0]:
         axes.set_ylabel(IOU)
     handles, names = grid[0, 0].get_legend_handles_labels()
@@ -87,7 +87,7 @@ def _points(line: _Line, result: SweepResult, cost: Cost) -> list[_Point]:
     points = []
     for network in line.networks:
         model = result.figures(network)
-        value = cost[1](model)
+        value = cost.read(model)
         if value is not None and model.accuracy is not None:
             label = "" if network.taken else str(network.width)
             points.append(_Point(value, model.accuracy, label))

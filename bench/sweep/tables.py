@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from bench.frontier.dominance import find_standings
-from bench.frontier.tables import iou_cell, scaled, short_names, standing_text
+from bench.frontier.dominance import find_dominators
+from bench.frontier.tables import iou_cell, pareto_text, scaled, short_names
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
 from runtime.report.cells import DASH, Cell, decimals
 from runtime.scoring.comparison import Interval
@@ -18,8 +18,8 @@ def sweep_table(result: SweepResult) -> Table:
     """Return what each network costs and scores, and what it scores beside the largest."""
     header = ("network", "input", "parameters, M", "GMACs", "p50, ms",
               "peak memory, MB", "file, MB", "soft IoU (95 % interval)", "minus the largest's",
-              "standing")  # fmt: skip
-    standings = find_standings(result.measured)
+              "Pareto")  # fmt: skip
+    dominators = find_dominators(result.measured)
     names = {
         path: Path(name).stem.removeprefix("unet-")
         for path, name in short_names(result.measured).items()
@@ -27,7 +27,6 @@ def sweep_table(result: SweepResult) -> Table:
     rows: list[list[object]] = []
     for network in result.networks:
         model = result.figures(network)
-        standing = standings.get(network.path)
         rows.append(
             [
                 names[network.path] + (" (given)" if network.taken else ""),
@@ -39,7 +38,7 @@ def sweep_table(result: SweepResult) -> Table:
                 scaled(model.file_bytes, 1e6, 2),
                 iou_cell(model),
                 _to_largest(result, network),
-                standing_text(standing, names),
+                pareto_text(dominators.get(network.path), names),
             ]
         )
     return header, rows

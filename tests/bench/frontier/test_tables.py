@@ -1,0 +1,39 @@
+"""The tables of a measurement: names, gaps and failures."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.frontier import tables
+from bench.measure.result import ModelResult
+from runtime.report.cells import DASH
+from tests.support.bench_results import bench_result
+
+
+def test_file_names_are_short_where_they_are_unique() -> None:
+    result = bench_result([(5, 4, 3)] * 3)
+    paths = ("runs/a.onnx", "runs/b.onnx", "other/b.onnx")
+    models = tuple(replace(m, path=p) for m, p in zip(result.models, paths, strict=True))
+    names = tables.short_names(replace(result, models=models))
+    assert list(names.values()) == ["a.onnx", "runs/b.onnx", "other/b.onnx"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [tables.frontier_table, tables.latency_table, tables.memory_table, tables.stages_table],
+)
+def test_a_figure_that_was_not_measured_is_a_dash(table: object) -> None:
+    assert callable(table)
+    result = replace(bench_result([]), models=(ModelResult("a.onnx", failure="it crashed"),))
+    header, (row,) = table(result)
+    assert len(row) == len(header)
+    assert row[0] == "a.onnx"
+    gaps = {str(cell) for cell in row[1:] if cell is not None}
+    assert gaps <= {DASH, "not compared"}
+    assert tables.failures(result) == ["a.onnx: it crashed"]
+
+
+def test_rankings_name_both_files_and_the_verdict() -> None:
+    header, (row,) = tables.rankings_table(bench_result([(5, 4, 3), (5, 9, 3)], "faster"))
+    assert header[-1] == "verdict"
+    assert [str(cell) for cell in row] == ["0", "1", "1.000 [0.900, 1.100]", "9", "faster"]
