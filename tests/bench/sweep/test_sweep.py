@@ -148,7 +148,7 @@ def test_the_pages_say_what_the_result_says(swept: Swept, tmp_path: Path) -> Non
     ]  # fmt: skip
     for content in (page, text):
         assert sentence in content
-        assert "compared with the probabilities at 64x64" in content
+        assert "compared at 64x64" in content
         for row in table.rows:
             assert all(str(cell) in content for cell in row)
     assert "\n\n\n" not in text
