@@ -4,8 +4,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bench.frontier.dominance import ParetoPoint, dominates, dominators, find_dominators
 from bench.medians import Verdict
