@@ -9,7 +9,7 @@ import click
 
 from bench.work import NOTE
 from runtime.cli.display import progress
-from train.choices import ARCHITECTURES
+from train.architectures import PRETRAINED
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,8 +28,7 @@ def encoder_weights_option(function: Function) -> Function:
 
 def encoder_weights(options: tuple[str, ...], *, demo: bool) -> dict[str, str]:
     """Return where each encoder's weights are, by architecture, from the option's values."""
-    pretrained = [arch for arch in ARCHITECTURES if arch != "scratch"]
-    weights = dict.fromkeys(pretrained, "none") if demo else {}
+    weights = dict.fromkeys(PRETRAINED, "none") if demo else {}
     for option in options:
         arch, equals, where = option.partition("=")
         weights[arch if equals else "resnet50"] = where if equals else option

@@ -67,6 +67,8 @@ def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() ->
         "runtime.cli.predict",
         "runtime.cli.evaluate",
         "train.cli",
+        "train.config",
+        "runtime.cli.config_options",
         "export.cli",
         "export.inspection.cli",
         "bench.cli",

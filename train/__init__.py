@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from runtime.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from train.architectures import ARCHITECTURES as ARCHITECTURES, Architecture as Architecture
     from train.checkpoint import (
         Checkpoint as Checkpoint,
         DataFacts as DataFacts,
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
         demo_config as demo_config,
         study_config as study_config,
     )
-    from train.encoders import ENCODERS as ENCODERS, Encoder as Encoder
+    from train.encoders import Encoder as Encoder, build_encoder as build_encoder
     from train.epoch import Progress as Progress
     from train.history import EpochRow as EpochRow, best_epoch as best_epoch
     from train.loop import TrainResult as TrainResult, train_network as train_network

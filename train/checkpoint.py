@@ -150,7 +150,7 @@ def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
         return from_dict(kind, value, where=f"{where}: {name}", error=CheckpointError)
 
     return Checkpoint(
-        config=record(TrainConfig, content.get("config"), "config"),
+        config=record(TrainConfig, _current(content.get("config")), "config"),
         data=record(DataFacts, content.get("data"), "data"),
         encoder_weights=None
         if encoder is None
@@ -162,6 +162,13 @@ def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
         scheduler=scheduler,
         steps=_steps(content.get("steps"), where),
     )
+
+
+def _current(config: object) -> object:
+    """Return a config as it is written today: in version 0.1 the default `threads` was 0."""
+    if isinstance(config, dict) and config.get("threads") == 0:
+        return {**config, "threads": None}
+    return config
 
 
 def _is_plain(value: object) -> bool:

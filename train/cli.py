@@ -2,111 +2,24 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.cli.command import Command, require, share_cores
+from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import counted, progress, table
-from runtime.cli.options import ARTIFACTS, PHANTOM, cache_option, data_option, threads_option
+from runtime.cli.options import ARTIFACTS, PHANTOM, cache_option, data_option
 from runtime.cli.signals import stopping
-from train.choices import ARCHITECTURES, Device, Loss, Precision
+from train.config import DEMO, TrainConfig, demo_config, study_config
 
 if TYPE_CHECKING:
     from train.loop import TrainResult
 
 
 @click.command(cls=Command)
-@click.option(
-    "--arch",
-    type=click.Choice(ARCHITECTURES),
-    default="scratch",
-    show_default=True,
-    help="The encoder: trained anew, or torchvision's ResNet34, ResNet50 or Swin-T.",
-)
 @data_option("the phantom set in artifacts/phantom, with the demo's small settings")
-@click.option(
-    "--width", type=int, metavar="N", help="Channels of the first level.  [default: 64; demo: 8]"
-)
-@click.option(
-    "--size", type=int, metavar="N", help="Height and width of the input.  [default: 256; demo: 64]"
-)
-@click.option(
-    "--masks",
-    type=click.Choice(["boxes", "segmentation"]),
-    help="What the target is drawn from.  [default: boxes]",
-)
-@click.option("--epochs", type=int, metavar="N", help="[default: 25; demo: 16]")
-@click.option("--batch-size", type=int, metavar="N", help="[default: 32; demo: 8]")
-@click.option(
-    "--loss",
-    type=click.Choice(get_args(Loss)),
-    help="Binary cross-entropy, soft Dice, or their sum.  [default: bce]",
-)
-@click.option(
-    "--augment",
-    is_flag=True,
-    help="Flip, rotate, shift and relight the training images at random.",
-)
-@click.option(
-    "--learning-rate",
-    type=float,
-    metavar="X",
-    help="Of Adam, at the start.  [default: 0.001; demo: 0.003]",
-)
-@click.option(
-    "--patience",
-    type=int,
-    metavar="N",
-    help="Epochs without a lower validation loss until the learning rate falls.  [default: 3]",
-)
-@click.option(
-    "--decay",
-    type=float,
-    metavar="X",
-    help="What the learning rate is multiplied by then.  [default: 0.1]",
-)
-@click.option(
-    "--encoder-weights",
-    metavar="imagenet|none|FILE",
-    help="For all but scratch: torchvision's download, no weights, or a .safetensors or .pth file."
-    "  [default: imagenet]",
-)
-@click.option(
-    "--freeze-encoder/--train-encoder", default=None, help="[default: frozen where it has weights]"
-)
-@click.option(
-    "--unfreeze",
-    "unfreeze_epoch",
-    type=int,
-    metavar="N",
-    help="Train a frozen encoder too from epoch N on.  [default: never]",
-)
-@click.option(
-    "--unfreeze-rate",
-    "unfreeze_learning_rate",
-    type=float,
-    metavar="X",
-    help="Learning rate of the encoder at that epoch.  [default: 0.00001]",
-)
-@click.option("--seed", type=int, metavar="N", help="[default: 0]")
-@click.option("--device", type=click.Choice(get_args(Device)), help="[default: auto]")
-@click.option(
-    "--precision",
-    type=click.Choice(get_args(Precision)),
-    help="[default: auto, which is bf16 where a CUDA device has it]",
-)
-@click.option(
-    "--channels-last/--channels-first",
-    default=None,
-    help="Layout in memory.  [default: channels last]",
-)
-@click.option(
-    "--compile",
-    is_flag=True,
-    help="Compile the network first, with torch.compile: for long runs on a GPU.",
-)
-@threads_option
+@config_options(TrainConfig, presets={"demo": DEMO})
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -122,7 +35,6 @@ if TYPE_CHECKING:
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 def main(
-    arch: str,
     data: Path | None,
     out: Path | None,
     cache: Path,
@@ -144,13 +56,11 @@ def main(
     share_cores()
     from runtime.data.phantom import ensure_phantom
     from train.checkpoint import LAST
-    from train.config import demo_config, study_config
     from train.epoch import Progress
     from train.loop import train_network
 
-    changes = {name: value for name, value in settings.items() if value is not None}
     make = study_config if data else demo_config
-    config = make(str(data or PHANTOM), arch, **changes)
+    config = make(str(data or PHANTOM), **{"arch": "scratch", **given_settings(settings)})
     folder = out or ARTIFACTS / (config.name if data else Path("demo", config.name))
     if data is None:
         click.echo(

@@ -1,124 +1,149 @@
-"""Every setting of a training run, in one frozen record that is saved with its result."""
+"""The settings of a training run, in one frozen record that is saved with its result.
 
-import math
+It needs neither numpy nor PyTorch, so that a command's `--help` is quick.
+"""
+
 from dataclasses import dataclass, fields
-from typing import Any, get_args
+from typing import Any, Literal
 
 from runtime.core.errors import ConfigError
-from runtime.core.machine import MAX_THREADS
-from runtime.data.samples import MaskKind
-from train.choices import (
-    ARCHITECTURES as ARCHITECTURES,
-    Device as Device,
-    Loss as Loss,
-    Precision as Precision,
-)
+from runtime.core.settings import MaskKind, check_settings, setting, threads_setting
+from train.architectures import ARCHITECTURES, architectures_help
 
+Device = Literal["auto", "cpu", "cuda"]
+Loss = Literal["bce", "dice", "bce+dice"]
+TrainingPrecision = Literal["auto", "float32", "bf16"]
+
+MAX_SIZE = 4096
 UNFREEZE_RATE = 1e-5
 """A hundredth of the study's rate, so that ImageNet's features are adjusted and not lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """The settings; the defaults are the study's protocol.
+    """The settings of a training run; the defaults are the study's protocol.
 
     Attributes:
         data: folder of the data set.
-        arch: which encoder, a name in `train.encoders.ENCODERS`.
-        width: channels of the first level; 64 is the study's.
+        arch: a name in `train.architectures.ARCHITECTURES`.
+        width: channels of the first level; the study's networks have 64.
         size: height and width of the input in pixels.
-        masks: whether the target is drawn from the boxes or from the segmentations.
+        masks: the target is drawn from the annotations' boxes or from their segmentations.
+        learning_rate: of Adam, in the first epoch.
         patience: epochs without a lower validation loss after which the learning rate is
             multiplied by `decay`.
         encoder_weights: for a pretrained encoder: "imagenet", "none", or a path.
         freeze_encoder: the encoder takes no gradient and keeps its batch normalization, up to
             `unfreeze_epoch`.
-        precision: "auto" is bf16 on a CUDA device that has it, else float32.
-        channels_last: keep tensors as [N, H, W, C] in memory.
-        threads: for PyTorch on the CPU; 0 means as many as the process may use.
-        loss: binary cross-entropy, soft Dice, or their sum.
-        augment: flip, rotate, shift and relight the training images (`train.augment`).
         unfreeze_epoch: from this epoch on (1 is the first) a frozen encoder is trained too; 0 means
             never.
-        unfreeze_learning_rate: of the encoder, at that epoch.
-        compile: with `torch.compile`, whose rounding is another; needs a C++ compiler on the CPU.
+        unfreeze_learning_rate: of the encoder, in that epoch.
+        precision: "auto" is bf16 on a CUDA device that has it, else float32.
+        channels_last: keep tensors as [N, H, W, C] in memory.
+        compile: use `torch.compile`, which rounds differently; on the CPU it needs a C++ compiler.
+        threads: of PyTorch on the CPU; None means the cores that this process may use.
 
     Raises:
         ConfigError: a setting is out of its range, or settings contradict each other.
+
+    Example:
+        >>> config = TrainConfig(data="scans", arch="scratch", width=16, augment=True)
+        >>> config.name, config.multiple, config.epochs
+        ('unet-scratch-w16-augment', 16, 25)
+        >>> TrainConfig(data="scans", size=250)
+        Traceback (most recent call last):
+        runtime.core.errors.ConfigError: size: expected a multiple of 16 for scratch, found 250
     """
 
     data: str
-    arch: str = "scratch"
-    width: int = 64
-    size: int = 256
-    masks: MaskKind = "boxes"
-    epochs: int = 25
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    patience: int = 3
-    decay: float = 0.1
-    seed: int = 0
-    encoder_weights: str = "none"
-    freeze_encoder: bool = False
-    device: Device = "auto"
-    precision: Precision = "auto"
-    channels_last: bool = True
-    threads: int = 0
-    # Later settings: a checkpoint from before them is read with these defaults.
-    loss: Loss = "bce"
-    augment: bool = False
-    unfreeze_epoch: int = 0
-    unfreeze_learning_rate: float = UNFREEZE_RATE
-    compile: bool = False
+    arch: str = setting("scratch", help=architectures_help(), choices=tuple(ARCHITECTURES))
+    width: int = setting(64, help="Channels of the first level.", minimum=1)
+    size: int = setting(
+        256, help="Height and width of the input, in pixels.", minimum=1, maximum=MAX_SIZE
+    )
+    masks: MaskKind = setting("boxes", help="What the target is drawn from.")
+    epochs: int = setting(25, help="Passes over the training images.", minimum=1)
+    batch_size: int = setting(32, help="Images of a step.", minimum=1)
+    loss: Loss = setting("bce", help="Binary cross-entropy, soft Dice, or their sum.")
+    augment: bool = setting(
+        False, help="Flip, rotate, shift, brighten and darken the training images at random."
+    )
+    learning_rate: float = setting(1e-3, help="Of Adam, at the start.", above=0)
+    patience: int = setting(
+        3,
+        help="Epochs without a lower validation loss until the learning rate falls.",
+        minimum=1,
+    )
+    decay: float = setting(
+        0.1, help="The factor of the learning rate when it falls.", above=0, below=1
+    )
+    encoder_weights: str = setting(
+        "none",
+        help="For all but scratch: torchvision's download, no weights, or a .safetensors or .pth "
+        "file.",
+        metavar="imagenet|none|FILE",
+        default_text="imagenet",
+    )
+    freeze_encoder: bool = setting(
+        False,
+        help="Train the decoder only, or the encoder too.",
+        option="--freeze-encoder/--train-encoder",
+        default_text="frozen if it has weights",
+    )
+    unfreeze_epoch: int = setting(
+        0,
+        help="Train a frozen encoder too from epoch N on.",
+        option="--unfreeze",
+        default_text="never",
+        minimum=0,
+    )
+    unfreeze_learning_rate: float = setting(
+        UNFREEZE_RATE,
+        help="Learning rate of the encoder in that epoch.",
+        option="--unfreeze-rate",
+        default_text="0.00001",
+        above=0,
+    )
+    seed: int = setting(0, help="Of the weights, the order and the augmentation.", minimum=0)
+    device: Device = setting(
+        "auto", help="Where to train; auto takes a CUDA device if there is one."
+    )
+    precision: TrainingPrecision = setting(
+        "auto",
+        help="Arithmetic of the network.",
+        default_text="auto: bf16 on a CUDA device that has it",
+    )
+    channels_last: bool = setting(
+        True,
+        help="Layout of tensors in memory.",
+        option="--channels-last/--channels-first",
+        default_text="channels last",
+    )
+    compile: bool = setting(
+        False, help="Compile the network with torch.compile first: for long runs on a GPU."
+    )
+    threads: int | None = threads_setting()
 
     def __post_init__(self) -> None:
-        choices: dict[str, tuple[str, ...]] = {
-            "arch": ARCHITECTURES,
-            "masks": get_args(MaskKind),
-            "device": get_args(Device),
-            "precision": get_args(Precision),
-            "loss": get_args(Loss),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"{name}: expected one of {', '.join(allowed)}, found {getattr(self, name)!r}"
-                )
-        for name in ("width", "epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)}")
-        for name in ("seed", "threads", "unfreeze_epoch"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: expected 0 or more, found {getattr(self, name)}")
-        if self.threads > MAX_THREADS:
-            raise ConfigError(f"threads: expected up to {MAX_THREADS}, found {self.threads}")
-        for name in ("learning_rate", "unfreeze_learning_rate"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise ConfigError(f"{name}: expected more than 0, found {getattr(self, name)}")
-        if not 0.0 < self.decay < 1.0:
-            raise ConfigError(f"decay: expected a value between 0 and 1, found {self.decay}")
-        multiple = self.multiple
-        if not multiple <= self.size <= 4096 or self.size % multiple:
+        check_settings(self)
+        if self.size % self.multiple:
             raise ConfigError(
-                f"size: expected a multiple of {multiple} up to 4096 for {self.arch}, "
-                f"found {self.size}"
+                f"size: expected a multiple of {self.multiple} for {self.arch}, found {self.size}"
             )
-        if self.arch == "scratch" and (self.encoder_weights != "none" or self.freeze_encoder):
-            raise ConfigError("arch scratch: expected no encoder weights and no frozen encoder")
+        pretrained = ARCHITECTURES[self.arch].pretrained
+        if not pretrained and (self.encoder_weights != "none" or self.freeze_encoder):
+            raise ConfigError(
+                f"arch {self.arch}: this encoder takes no encoder weights and cannot be frozen"
+            )
         self._check_unfreezing()
 
     def _check_unfreezing(self) -> None:
         if not self.unfreeze_epoch:
             if self.unfreeze_learning_rate != UNFREEZE_RATE:
-                raise ConfigError(
-                    "unfreeze_learning_rate: expected an unfreeze_epoch beside it, found none"
-                )
+                raise ConfigError("unfreeze_learning_rate: needs an unfreeze_epoch")
             return
         if not self.freeze_encoder:
-            raise ConfigError(
-                f"unfreeze_epoch {self.unfreeze_epoch}: expected a frozen encoder to unfreeze, "
-                "found none"
-            )
+            raise ConfigError(f"unfreeze_epoch {self.unfreeze_epoch}: the encoder is not frozen")
         if self.unfreeze_epoch > self.epochs:
             raise ConfigError(
                 f"unfreeze_epoch: expected one of the {self.epochs} epochs, "
@@ -127,14 +152,14 @@ class TrainConfig:
 
     @property
     def multiple(self) -> int:
-        """What the input's size must be a multiple of."""
-        return 16 if self.arch == "scratch" else 32
+        """Pixels; the input's height and width are multiples of it."""
+        return ARCHITECTURES[self.arch].multiple
 
     @property
     def name(self) -> str:
-        """The network's name, of which its folder and its exported file are called.
+        """The network's name, which its folder and its exported file are named after.
 
-        What departs from the study's protocol follows the width: "unet-resnet50-w16-augment".
+        Departures from the study's protocol follow the width: "unet-resnet50-w16-augment".
         """
         parts = ["unet", self.arch, f"w{self.width}"]
         if self.augment:
@@ -149,13 +174,21 @@ class TrainConfig:
 def study_config(data: str, arch: str, **changes: Any) -> TrainConfig:
     """Return the study's protocol for `arch`, with `changes`.
 
-    A pretrained encoder is frozen and starts from ImageNet weights, unless `changes` say otherwise;
+    A pretrained encoder is frozen and starts from ImageNet weights unless `changes` say otherwise;
     without weights it is trained.
 
     Raises:
         ConfigError: a setting is out of its range.
+
+    Example:
+        >>> study_config("scans", "resnet50").freeze_encoder
+        True
+        >>> study_config("scans", "resnet50", encoder_weights="none").freeze_encoder
+        False
     """
-    weights = changes.pop("encoder_weights", "none" if arch == "scratch" else "imagenet")
+    known = ARCHITECTURES.get(arch)
+    default = "imagenet" if known is not None and known.pretrained else "none"
+    weights = changes.pop("encoder_weights", default)
     frozen = changes.pop("freeze_encoder", weights != "none")
     return TrainConfig(
         data=data, arch=arch, encoder_weights=weights, freeze_encoder=frozen, **changes
@@ -163,20 +196,33 @@ def study_config(data: str, arch: str, **changes: Any) -> TrainConfig:
 
 
 DEMO = {"width": 8, "size": 64, "epochs": 16, "batch_size": 8, "learning_rate": 3e-3}
-"""What the demo changes: small enough to end within minutes on two cores."""
+"""The demo's changes of the protocol: small enough to end within minutes on two cores."""
 
 
 def demo_config(data: str, arch: str, **changes: Any) -> TrainConfig:
-    """Return the demo's settings for `arch`, with `changes`. Raises ConfigError."""
+    """Return the demo's settings for `arch`, with `changes`.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+
+    Example:
+        >>> demo_config("phantom", "scratch", epochs=2).name
+        'unet-scratch-w8'
+    """
     return study_config(data, arch, **{**DEMO, **changes})
 
 
-def same_run(one: TrainConfig, other: TrainConfig) -> str | None:
-    """Return the first setting that forbids to resume one run as the other, or None.
+def differing_setting(config: TrainConfig, earlier: TrainConfig) -> str | None:
+    """Return the first setting that forbids to resume a run of `earlier` as `config`, or None.
 
     More epochs may be asked for, and the data and the encoder's weights may have moved (their
     fingerprints are compared elsewhere).
+
+    Example:
+        >>> config = demo_config("phantom", "scratch")
+        >>> differing_setting(config, demo_config("elsewhere", "scratch", seed=3))
+        'seed'
     """
     moving = ("epochs", "data", "encoder_weights")
     names = (field.name for field in fields(TrainConfig) if field.name not in moving)
-    return next((name for name in names if getattr(one, name) != getattr(other, name)), None)
+    return next((name for name in names if getattr(config, name) != getattr(earlier, name)), None)

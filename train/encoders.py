@@ -1,13 +1,15 @@
 """The encoders: each turns an image into a pyramid of features.
 
-A further encoder is one entry in `ENCODERS`.
+A further encoder is a class here, and one entry in `train.architectures.ARCHITECTURES`.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from importlib import import_module
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+
+from train.architectures import ARCHITECTURES
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -50,12 +52,10 @@ class Encoder(nn.Module):
     Attributes:
         channels: of the features, from the finest to the coarsest.
         finest_stride: image pixels to a side of the finest feature's pixel: 1, 2 or 4.
-        dynamic_size: whether one exported graph serves inputs of any height and width.
     """
 
     channels: tuple[int, ...]
     finest_stride: int
-    dynamic_size: bool = True
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Turn float [N, 3, H, W] in [0, 1] into features, each half the size of the one before."""
@@ -148,12 +148,9 @@ class SwinEncoder(TorchvisionEncoder):
     """
 
     left_aside = ("head.", "norm.")
-    # Where a feature fits into one window, torchvision's code does not shift the windows. A graph
-    # takes that decision once, for the size that it is made at, and is wrong where another holds.
-    dynamic_size = False
 
-    def __init__(self) -> None:
-        super().__init__("swin_t")
+    def __init__(self, model: str = "swin_t") -> None:
+        super().__init__(model)
         deepest = int(self.backbone.head.in_features)
         self.channels = tuple(deepest >> level for level in (3, 2, 1, 0))
         self.finest_stride = 4
@@ -170,12 +167,18 @@ class SwinEncoder(TorchvisionEncoder):
         return features
 
 
-ENCODERS: Mapping[str, Callable[[int], Encoder]] = MappingProxyType(
-    {
-        "scratch": ScratchEncoder,
-        "resnet34": lambda _: ResNetEncoder("resnet34"),
-        "resnet50": lambda _: ResNetEncoder("resnet50"),
-        "swin": lambda _: SwinEncoder(),
-    }
-)
-"""What makes each encoder, given the width of the scratch encoder's first level."""
+def build_encoder(arch: str, width: int) -> Encoder:
+    """Return the encoder of an architecture, untrained.
+
+    Args:
+        arch: a name in `ARCHITECTURES`.
+        width: channels of the first level; a pretrained encoder has channels of its own.
+
+    Example:
+        >>> build_encoder("scratch", 4).channels
+        (4, 8, 16, 32, 64)
+    """
+    architecture = ARCHITECTURES[arch]
+    module, name = architecture.encoder.split(":")
+    make = getattr(import_module(module), name)
+    return cast(Encoder, make(width if architecture.backbone is None else architecture.backbone))

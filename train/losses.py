@@ -7,7 +7,7 @@ from types import MappingProxyType
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from train.choices import Loss
+from train.config import Loss
 
 SMOOTHING = 1.0
 """Pixels that the Dice loss takes as found, beside those that are."""

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from train.encoders import ENCODERS, DoubleConv, Encoder
+from train.architectures import ARCHITECTURES
+from train.encoders import DoubleConv, build_encoder
 
 FULL_WIDTH = 64
 
@@ -26,7 +27,7 @@ class UNet(nn.Module):
     """A segmentation network of section 2 of the design (Ronneberger, Fischer, Brox 2015).
 
     Args:
-        arch: a name in `ENCODERS`.
+        arch: a name in `train.architectures.ARCHITECTURES`.
         width: channels of the scratch encoder's first level and of the decoder's last; 64 is the
             study's.
     """
@@ -35,7 +36,7 @@ class UNet(nn.Module):
         super().__init__()
         self.arch = arch
         self.width = width
-        self.encoder: Encoder = ENCODERS[arch](width)
+        self.encoder = build_encoder(arch, width)
         # One step for each halving, the last without a skip where no feature is that fine.
         skips: list[int] = list(self.encoder.channels[-2::-1])
         skips += [0] * (self.encoder.finest_stride.bit_length() - 1)
@@ -58,7 +59,7 @@ class UNet(nn.Module):
     @property
     def dynamic_size(self) -> bool:
         """Whether one exported graph serves inputs of any height and width."""
-        return self.encoder.dynamic_size
+        return ARCHITECTURES[self.arch].dynamic_size
 
     def freeze_encoder(self) -> None:
         """Stop the encoder's gradients and keep its batch normalization in eval mode."""

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from runtime.core.errors import CheckpointError, ConfigError
 from runtime.core.machine import available_cores
 from train.checkpoint import Checkpoint, DataFacts, load_checkpoint, load_weights
-from train.config import TrainConfig, same_run
+from train.config import TrainConfig, differing_setting
 from train.encoders import TorchvisionEncoder
 from train.epoch import EpochSteps
 from train.history import EpochRow
@@ -141,7 +141,7 @@ def go_on(
 
 def ensure_same_run(path: Path, last: Checkpoint, config: TrainConfig) -> None:
     """Raise ConfigError where a run with these settings cannot go on from a checkpoint."""
-    changed = same_run(config, last.config)
+    changed = differing_setting(config, last.config)
     if changed is not None:
         raise ConfigError(
             f"{path}: expected a run with {changed} {getattr(config, changed)!r}, found one with "

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from runtime.core.errors import ConfigError
-from train.config import ARCHITECTURES, DEMO, Device, TrainConfig, study_config
+from train.architectures import ARCHITECTURES
+from train.config import DEMO, Device, TrainConfig, study_config
 
 Preset = Literal["study", "small", "demo"]
 SplitKind = Literal["original", "grouped"]
@@ -100,6 +101,6 @@ class StudyConfig:
         if arch in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[arch]
         return study_config(
-            data, arch, seed=self.seed, device=self.device, threads=self.threads,
+            data, arch, seed=self.seed, device=self.device, threads=self.threads or None,
             compile=self.compile, **changes,
         )  # fmt: skip

@@ -17,7 +17,7 @@ from runtime.cli.options import (
     threads_option,
 )
 from runtime.cli.signals import stopping
-from train.choices import ARCHITECTURES
+from train.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from bench.sweep.result import SweepResult

@@ -6,7 +6,8 @@ from itertools import product
 from typing import Any
 
 from runtime.core.errors import ConfigError
-from train.config import ARCHITECTURES, DEMO, Device, TrainConfig, study_config
+from train.architectures import ARCHITECTURES
+from train.config import DEMO, Device, TrainConfig, study_config
 
 WIDTHS, SIZES = (4, 8, 16), (64, 128)
 DEMO_WIDTHS, DEMO_SIZES = (4, 8), (32, 64)
@@ -79,7 +80,7 @@ class SweepConfig:
         changes: dict[str, Any] = {**(DEMO if self.demo else {}), **self.changes}
         if arch in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[arch]
-        changes |= {"seed": self.seed, "device": self.device, "threads": self.threads}
+        changes |= {"seed": self.seed, "device": self.device, "threads": self.threads or None}
         return study_config(self.data, arch, **{**changes, "width": width, "size": size})
 
 

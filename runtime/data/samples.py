@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 import runtime.data.images
 from runtime.core.errors import AnnotationError, DataError, printable
 from runtime.core.files import confined
+from runtime.core.settings import MaskKind as MaskKind
 from runtime.data.images import Size
 from runtime.data.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
 
-MaskKind = Literal["boxes", "segmentation"]
 SPECK_SHARE = 1e-4
 """A box below this share of its image is reported as a speck."""
 MAX_DEFECTS = 100_000

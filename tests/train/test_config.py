@@ -6,7 +6,7 @@ import pytest
 
 from runtime.core.errors import ConfigError
 from runtime.core.schema import from_dict, to_dict
-from train.config import TrainConfig, demo_config, same_run, study_config
+from train.config import TrainConfig, demo_config, differing_setting, study_config
 
 
 def test_the_defaults_are_the_studys_protocol() -> None:
@@ -47,22 +47,23 @@ def test_a_config_survives_json() -> None:
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"decay": 1.0}, "decay"),
-        ({"size": 250}, "size: expected a multiple of 16"),
-        ({"size": 8192}, "size"),
+        ({"size": 250}, "size: expected a multiple of 16 for scratch, found 250"),
+        ({"size": 8192}, "size: expected 1 to 4096, found 8192"),
         ({"arch": "resnet50", "size": 48}, "size: expected a multiple of 32"),
         ({"arch": "swin", "size": 48}, "size: expected a multiple of 32"),
+        ({"threads": 0}, "threads: expected 1 to 256, found 0"),
         ({"precision": "fp8"}, "precision"),
         ({"loss": "focal"}, "loss: expected one of bce, dice, bce.dice, found 'focal'"),
         ({"unfreeze_epoch": -1}, "unfreeze_epoch: expected 0 or more"),
         ({"unfreeze_learning_rate": 0.0}, "unfreeze_learning_rate: expected more than 0"),
-        ({"unfreeze_learning_rate": 0.1}, "unfreeze_learning_rate: expected an unfreeze_epoch"),
-        ({"unfreeze_epoch": 3}, "unfreeze_epoch 3: expected a frozen encoder"),
-        ({"arch": "swin", "unfreeze_epoch": 3}, "unfreeze_epoch 3: expected a frozen encoder"),
+        ({"unfreeze_learning_rate": 0.1}, "unfreeze_learning_rate: needs an unfreeze_epoch"),
+        ({"unfreeze_epoch": 3}, "unfreeze_epoch 3: the encoder is not frozen"),
+        ({"arch": "swin", "unfreeze_epoch": 3}, "unfreeze_epoch 3: the encoder is not frozen"),
         (
             {"arch": "swin", "freeze_encoder": True, "unfreeze_epoch": 26},
             "unfreeze_epoch: expected one of the 25 epochs, found 26",
         ),
-        ({"encoder_weights": "imagenet"}, "scratch: expected no encoder weights"),
+        ({"encoder_weights": "imagenet"}, "scratch: this encoder takes no encoder weights"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -72,10 +73,10 @@ def test_a_setting_out_of_range_is_refused(changes: dict[str, Any], message: str
 
 def test_only_more_epochs_and_moved_data_make_the_same_run() -> None:
     config = study_config("data", "scratch")
-    assert same_run(config, replace(config, epochs=30, data="elsewhere")) is None
-    assert same_run(config, replace(config, seed=1)) == "seed"
+    assert differing_setting(config, replace(config, epochs=30, data="elsewhere")) is None
+    assert differing_setting(config, replace(config, seed=1)) == "seed"
     for changes in ({"loss": "dice"}, {"augment": True}):
-        assert same_run(config, replace(config, **changes)) == next(iter(changes))
+        assert differing_setting(config, replace(config, **changes)) == next(iter(changes))
 
 
 def test_names_tell_variants_apart() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from train.choices import Loss
+from train.config import Loss
 from train.losses import LOSSES, dice_loss
 
 Doubles = NDArray[np.float64]

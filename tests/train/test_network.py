@@ -6,9 +6,9 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights, resnet50
 
 from tests.support.small_backbones import use_small_backbones
-from train.config import ARCHITECTURES, TrainConfig
+from train.architectures import ARCHITECTURES
+from train.config import TrainConfig
 from train.encoders import (
-    ENCODERS,
     IMAGENET_MEAN,
     IMAGENET_STD,
     ResNetEncoder,
@@ -56,8 +56,8 @@ def test_an_encoder_is_torchvisions_without_its_classifier(arch: str, model: str
     assert parameters(encoder) == stated - sum(parameters(part) for part in classifier)
 
 
-def test_the_registry_and_the_config_name_the_same_architectures() -> None:
-    assert tuple(ENCODERS) == ARCHITECTURES
+def test_the_table_states_what_the_networks_have() -> None:
+    assert {a.name: a.backbone for a in ARCHITECTURES.values() if a.pretrained} == PRETRAINED
     for arch in ARCHITECTURES:
         with torch.device("meta"):
             assert UNet(arch, 4).multiple == TrainConfig(data="", arch=arch).multiple

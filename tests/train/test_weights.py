@@ -9,7 +9,7 @@ from torchvision.models import WeightsEnum, get_model, resnet50
 
 from runtime.core.errors import CheckpointError
 from tests.support.small_backbones import use_small_backbones
-from train.encoders import ENCODERS, ResNetEncoder, TorchvisionEncoder
+from train.encoders import ResNetEncoder, TorchvisionEncoder, build_encoder
 from train.weights import load_encoder_weights
 
 
@@ -62,7 +62,7 @@ def test_both_kinds_of_file_give_the_same(
 
 
 def encoder_of(arch: str) -> TorchvisionEncoder:
-    encoder = ENCODERS[arch](4)
+    encoder = build_encoder(arch, 4)
     assert isinstance(encoder, TorchvisionEncoder)
     return encoder
 

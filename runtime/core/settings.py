@@ -1,0 +1,162 @@
+"""Settings: fields of a config that carry their range, their help text and their option's name.
+
+A config checks them (`check_settings`), and a command makes its options from them
+(`runtime.cli.config_options`), so that no default, choice, range or help text is written twice.
+"""
+
+import math
+import types
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from runtime.core.errors import ConfigError
+from runtime.core.machine import MAX_THREADS
+
+MaskKind = Literal["boxes", "segmentation"]
+"""What masks are drawn from: the boxes of a COCO file, or its segmentations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The range of a config's field, and how a command offers it.
+
+    Attributes:
+        help: the option's help text; a field without one gets no option.
+        option: the option's name where it is not the field's; "--on/--off" for a pair of flags.
+        metavar: stands for the value in the help text.
+        default_text: the default in words, where the value alone does not tell.
+        choices: the allowed values, where the field's type is not a `Literal`.
+        minimum, maximum: the smallest and the largest allowed number.
+        above, below: numbers that the value must exceed, and must stay below.
+    """
+
+    help: str = ""
+    option: str = ""
+    metavar: str = ""
+    default_text: str = ""
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def allows(self, number: float) -> bool:
+        """Return whether a number is in the range; NaN and infinity never are."""
+        return (
+            math.isfinite(number)
+            and (self.minimum is None or number >= self.minimum)
+            and (self.maximum is None or number <= self.maximum)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    @property
+    def range_text(self) -> str:
+        """The range in words, such as "1 or more"."""
+        if self.above is not None and self.below is not None:
+            return f"a value between {self.above:g} and {self.below:g}"
+        if self.above is not None:
+            return f"more than {self.above:g}"
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"{self.minimum:g} or more"
+        return "a finite number"
+
+
+def setting(default: Any = MISSING, **attributes: Any) -> Any:
+    """Return a dataclass field with a `Setting`.
+
+    Args:
+        default: of the field; without it the field is required.
+        attributes: those of `Setting`.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Config:
+        ...     epochs: int = setting(25, help="Passes over the images.", minimum=1)
+        ...
+        ...     def __post_init__(self):
+        ...         check_settings(self)
+        >>> Config().epochs
+        25
+        >>> Config(epochs=0)
+        Traceback (most recent call last):
+        runtime.core.errors.ConfigError: epochs: expected 1 or more, found 0
+    """
+    return field(default=default, metadata={"setting": Setting(**attributes)})
+
+
+def threads_setting() -> Any:
+    """Return the field of the number of threads; None means the cores this process may use."""
+    return setting(
+        None,
+        help="Threads of the computation.",
+        default_text="the cores this process may use",
+        minimum=1,
+        maximum=MAX_THREADS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigField:
+    """A field of a config with its setting.
+
+    Attributes:
+        kind: the type of a value, without `None` and `tuple` around it.
+        choices: the allowed values; empty where any are.
+        repeated: whether the field holds a tuple of values.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    setting: Setting
+    choices: tuple[str, ...]
+    repeated: bool
+
+    @property
+    def option(self) -> str:
+        """The name of the option, such as "--batch-size"; the first of a pair of flags."""
+        return self.declaration.split("/")[0]
+
+    @property
+    def declaration(self) -> str:
+        """The option's name or pair of names, as click takes it."""
+        return self.setting.option or f"--{self.name.replace('_', '-')}"
+
+
+def config_fields(config: type) -> Iterator[ConfigField]:
+    """Yield the fields of a config dataclass that were declared by `setting`, in their order."""
+    hints = get_type_hints(config)
+    for one in fields(config):
+        found = one.metadata.get("setting")
+        if found is not None:
+            yield _config_field(one, hints[one.name], found)
+
+
+def _config_field(one: "Field[Any]", hint: Any, found: Setting) -> ConfigField:
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (argument for argument in get_args(hint) if argument is not type(None))
+    repeated = get_origin(hint) is tuple
+    if repeated:
+        hint = get_args(hint)[0]
+    choices = found.choices
+    if get_origin(hint) is Literal:
+        choices, hint = get_args(hint), str
+    return ConfigField(one.name, hint, one.default, found, choices, repeated)
+
+
+def check_settings(config: object) -> None:
+    """Raise ConfigError where a value of a config is not one of the choices, or out of range."""
+    for one in config_fields(type(config)):
+        value = getattr(config, one.name)
+        if value is None:
+            continue
+        for item in value if one.repeated else (value,):
+            if one.choices and item not in one.choices:
+                allowed = ", ".join(one.choices)
+                raise ConfigError(f"{one.name}: expected one of {allowed}, found {item!r}")
+            if one.kind in (int, float) and not one.setting.allows(item):
+                raise ConfigError(f"{one.name}: expected {one.setting.range_text}, found {item}")
