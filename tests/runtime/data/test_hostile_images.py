@@ -183,7 +183,7 @@ def test_the_example_of_a_higher_limit_works(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(images, "MAX_PIXELS", 1 << 28)
     refuse_image(lie, f"expected 1 to {Image.MAX_IMAGE_PIXELS} pixels, found more")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    text = (Path(__file__).parents[3] / "SECURITY.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(example)
     with bounded(), pytest.raises(ImageError, match="expected a complete image, found 13379 bytes"):
