@@ -28,7 +28,8 @@ def test_the_python_example_runs(
 
 def test_the_tables_are_made_from_the_committed_study() -> None:
     pytest.importorskip("matplotlib")
-    from bench.study.readme import read_study, readme_block, with_block
+    from bench.study.readme import readme_block, with_block
+    from bench.study.result import read_study
 
     result = read_study(ROOT / "artifacts" / "study" / "study.json")
     assert with_block(README, readme_block(result)) == README, "make readme puts them right"
@@ -36,7 +37,7 @@ def test_the_tables_are_made_from_the_committed_study() -> None:
 
 def test_the_study_says_plainly_what_it_is() -> None:
     pytest.importorskip("matplotlib")
-    from bench.study.readme import read_study
+    from bench.study.result import read_study
 
     result = read_study(ROOT / "artifacts" / "study" / "study.json")
     training = result.config.training("scratch", result.data_name)
@@ -50,7 +51,7 @@ def test_the_study_says_plainly_what_it_is() -> None:
 
 def test_the_committed_network_is_the_study_s(real_data: Dataset) -> None:
     pytest.importorskip("matplotlib")
-    from bench.study.readme import read_study
+    from bench.study.result import read_study
 
     split = read_study(ROOT / "artifacts" / "study" / "study.json").split("original")
     assert split is not None

@@ -134,15 +134,12 @@ def main(
 
 
 def _report(result: "StudyResult") -> str:
-    from bench.study.tables import leak_table, readme_table
+    from bench.study.tables import leak_table, scores_table
 
-    parts = [table(*readme_table(result))]
-    if result.leaks:
-        parts.append("Soft IoU, original and grouped split:\n" + table(*leak_table(result)))
+    parts = []
     for split in result.splits:
-        for hypothesis in split.hypotheses:
-            parts.append(
-                f"{split.kind}: {hypothesis.claim} {hypothesis.verdict.capitalize()}. "
-                f"{hypothesis.reason}"
-            )
+        parts.append(f"Test images of the {split.kind} split:\n" + table(*scores_table(split)))
+        parts += [f"{h.claim}: {h.verdict}. {h.reason}" for h in split.hypotheses]
+    if result.leaks:
+        parts.append("Soft IoU on both splits:\n" + table(*leak_table(result)))
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""What the figures allow to say about the study's hypotheses."""
+"""Paired comparisons of networks, and what they say about the hypotheses of the study."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,14 @@ from runtime.scoring.evaluation import Evaluation
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
-JUDGED = "iou"
-"""The metric that decides a hypothesis; the others are reported beside it."""
+DECISIVE_METRIC = "iou"
+"""The metric that decides a hypothesis; the others are reported as well."""
 _READINGS: dict[Kind, str] = {"per image": "soft {}", "per image at 0.5": "{} at 0.5"}
+_OPPOSITE: dict[Verdict, Verdict] = {
+    "supported": "not supported",
+    "not supported": "supported",
+    "undecided": "undecided",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +28,8 @@ class SignedRank:
     """Wilcoxon's signed-rank test of one soft metric (Wilcoxon 1945), two-sided.
 
     Attributes:
-        units: groups of images whose mean difference was ranked.
-        p_value: NaN where no unit differs.
+        units: the number of groups of images whose mean differences were ranked.
+        p_value: NaN where no group differs.
         p_holm: adjusted for the metrics that were tested together (Holm 1979).
     """
 
@@ -37,7 +42,12 @@ class SignedRank:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A hypothesis, what the figures allow to say of it, and why, in one sentence."""
+    """A hypothesis with its verdict.
+
+    Attributes:
+        claim: a sentence without its period.
+        reason: the numbers behind the verdict, in one sentence.
+    """
 
     claim: str
     verdict: Verdict
@@ -46,52 +56,66 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Two networks compared on one split.
+    """A paired comparison of two networks on one split.
 
     Attributes:
-        tests: one for each of the study's metrics.
+        tests: one for each metric of the study.
     """
 
     comparison: Comparison
     tests: tuple[SignedRank, ...]
 
 
-def gather(
+def compare_networks(
     one: Evaluation, other: Evaluation, groups: Sequence[int], bootstrap: Bootstrap
 ) -> Evidence:
-    """Compare two networks by intervals and by rank.
+    """Return the differences of two networks with their intervals, and the rank tests.
 
     Args:
-        groups: of each image; Wilcoxon's test takes independent differences, so that the mean
-            difference of a group counts once.
+        groups: the group of each image. Wilcoxon's test needs independent differences, so each
+            group counts once, with its mean difference.
 
     Raises:
         ConfigError: the evaluations are of different images.
     """
-    from scipy.stats import wilcoxon
-
-    owner = np.unique(np.asarray(groups), return_inverse=True)[1]
-    tests = []
-    for metric in STUDY_METRICS:
-        difference = soft_values(other, metric) - soft_values(one, metric)
-        defined = ~np.isnan(difference)
-        counts = np.bincount(owner, defined)
-        sums = np.bincount(owner, np.where(defined, difference, 0.0))
-        units = sums[counts > 0] / counts[counts > 0]
-        if np.any(units):
-            result = wilcoxon(units)
-            tests.append((metric, units.size, float(result.statistic), float(result.pvalue)))
-        else:
-            tests.append((metric, units.size, float("nan"), float("nan")))
-    adjusted = holm([test[3] for test in tests])
+    tests = [_signed_rank(one, other, metric, groups) for metric in STUDY_METRICS]
+    adjusted = holm([p_value for _, _, _, p_value in tests])
     return Evidence(
         compare(one, other, bootstrap),
         tuple(SignedRank(*test, p) for test, p in zip(tests, adjusted, strict=True)),
     )
 
 
+def _signed_rank(
+    one: Evaluation, other: Evaluation, metric: str, groups: Sequence[int]
+) -> tuple[str, int, float, float]:
+    """Return the metric, the number of groups, the statistic and the p-value."""
+    from scipy.stats import wilcoxon
+
+    owner = np.unique(np.asarray(groups), return_inverse=True)[1]
+    difference = soft_values(other, metric) - soft_values(one, metric)
+    defined = ~np.isnan(difference)
+    counts = np.bincount(owner, defined)
+    sums = np.bincount(owner, np.where(defined, difference, 0.0))
+    means = sums[counts > 0] / counts[counts > 0]
+    if not np.any(means):
+        return metric, means.size, float("nan"), float("nan")
+    result = wilcoxon(means)
+    return metric, means.size, float(result.statistic), float(result.pvalue)
+
+
 def judge(*differences: Difference) -> Verdict:
-    """Say whether `other` is above `one`: only where every interval lies on one side of 0."""
+    """Return a verdict on "all these differences are positive".
+
+    It is "supported" or "not supported" only where every 95 % interval lies on one side of zero.
+
+    Example:
+        >>> from runtime.scoring.comparison import Difference, Interval
+        >>> gain = Difference("iou", "per image", 0.4, 0.5, Interval(0.1, 0.05, 0.15), 0)
+        >>> unclear = Difference("iou", "per image", 0.4, 0.4, Interval(0.0, -0.1, 0.1), 0)
+        >>> judge(gain), judge(gain, unclear)
+        ('supported', 'undecided')
+    """
     if all(difference.difference.low > 0.0 for difference in differences):
         return "supported"
     if all(difference.difference.high < 0.0 for difference in differences):
@@ -99,79 +123,84 @@ def judge(*differences: Difference) -> Verdict:
     return "undecided"
 
 
-def valuable(
+def best_baseline(baselines: Sequence[Evaluation]) -> Evaluation:
+    """Return the baseline with the highest mean soft IoU."""
+    return max(baselines, key=lambda e: e.soft.per_image[DECISIVE_METRIC].mean)
+
+
+def judge_baselines(
     networks: Sequence[Evaluation], baselines: Sequence[Evaluation], bootstrap: Bootstrap
 ) -> Hypothesis:
-    """Judge the first hypothesis: both kinds of network reach valuable performance.
+    """Judge the first hypothesis: both networks beat the best baseline.
 
-    The study names no limit. A network is valuable here when it is above the best baseline, which
-    knows next to nothing, in soft IoU and in IoU at 0.5 alike: a baseline that copies a mask is
-    certain everywhere, and a soft metric alone would hold a network's doubts against it. Supported
-    when this holds for each network; not supported when one of them is below the baseline in both.
+    The study speaks of "valuable performance" and names no limit. Here a network must be above the
+    best baseline in soft IoU and in IoU at 0.5. The second is needed because a baseline that copies
+    a mask is certain everywhere, which soft metrics reward.
+
+    Returns:
+        "supported" where each network is above the baseline in both, "not supported" where one
+        network is below it in both, else "undecided".
     """
-    baseline = max(baselines, key=lambda f: f.soft.per_image[JUDGED].mean)
+    baseline = best_baseline(baselines)
     verdicts: list[Verdict] = []
     parts = []
     for network in networks:
-        found = compare(baseline, network, bootstrap)
-        readings = [found.find(JUDGED, kind) for kind in _READINGS]
+        comparison = compare(baseline, network, bootstrap)
+        readings = [comparison.find(DECISIVE_METRIC, kind) for kind in _READINGS]
         verdicts.append(judge(*readings))
-        soft, decided = map(_signed, readings)
-        parts.append(f"{network.name} {soft}, at 0.5 {decided}")
+        soft, at_half = map(_signed, readings)
+        parts.append(f"{network.name} {soft}, at 0.5 {at_half}")
     verdict: Verdict = "supported"
     if "not supported" in verdicts:
         verdict = "not supported"
     elif "undecided" in verdicts:
         verdict = "undecided"
+    mean = baseline.soft.per_image[DECISIVE_METRIC].mean
     reason = (
-        f"Soft IoU minus that of the best baseline ({baseline.name}, "
-        f"{baseline.soft.per_image[JUDGED].mean:.3f}), and the same at 0.5: {'; '.join(parts)}."
+        f"Soft IoU minus that of the best baseline ({baseline.name}, {mean:.3f}), and the same at "
+        f"0.5: {'; '.join(parts)}."
     )
-    return Hypothesis("Both kinds of network reach valuable performance.", verdict, reason)
+    return Hypothesis("Both networks beat the best baseline", verdict, reason)
 
 
-def better(evidence: Evidence) -> Hypothesis:
-    """Judge the second hypothesis: transfer learning improves on the network trained anew.
+def judge_transfer(evidence: Evidence) -> Hypothesis:
+    """Judge the second hypothesis: the pretrained network beats the one trained from scratch.
 
-    Decided where soft IoU and IoU at 0.5 agree, since the first also rewards being certain.
+    Soft IoU also rewards certainty, so the verdict needs IoU at 0.5 to agree with it.
     """
     comparison = evidence.comparison
-    readings = [comparison.find(JUDGED, kind) for kind in _READINGS]
-    soft, decided = map(_signed, readings)
-    beside = [
+    readings = [comparison.find(DECISIVE_METRIC, kind) for kind in _READINGS]
+    soft, at_half = map(_signed, readings)
+    significant = [
         f"{title.format(metric)} {_signed(difference)}"
         for metric in STUDY_METRICS
-        if metric != JUDGED
+        if metric != DECISIVE_METRIC
         for kind, title in _READINGS.items()
         if judge(difference := comparison.find(metric, kind)) != "undecided"
     ]
-    reason = (
-        f"IoU of {comparison.other} minus that of {comparison.one}: soft {soft}, at 0.5 {decided}; "
-        + (
-            f"other metrics whose interval excludes 0: {'; '.join(beside)}."
-            if beside
-            else "no other metric's interval excludes 0."
-        )
+    others = (
+        f"other significant differences: {'; '.join(significant)}."
+        if significant
+        else "no other metric differs significantly."
     )
-    claim = "Transfer learning improves on the network trained anew."
+    reason = (
+        f"IoU of {comparison.other} minus that of {comparison.one}: soft {soft}, at 0.5 {at_half}; "
+        f"{others}"
+    )
+    claim = "The pretrained network beats the network trained from scratch"
     return Hypothesis(claim, judge(*readings), reason)
 
 
-def narrower(evidence: Evidence) -> Hypothesis:
-    """Judge the study's finding that the pretrained network's scores are spread less."""
+def judge_spread(evidence: Evidence) -> Hypothesis:
+    """Judge the study's finding that the scores of the pretrained network vary less."""
     comparison = evidence.comparison
-    difference = comparison.find(JUDGED, "standard deviation")
-    opposite: dict[Verdict, Verdict] = {
-        "supported": "not supported",
-        "not supported": "supported",
-        "undecided": "undecided",
-    }
+    difference = comparison.find(DECISIVE_METRIC, "standard deviation")
     reason = (
         f"Standard deviation of soft IoU over images, {comparison.other} minus {comparison.one}: "
         f"{_signed(difference)}."
     )
-    claim = "The pretrained network's scores are distributed more narrowly."
-    return Hypothesis(claim, opposite[judge(difference)], reason)
+    claim = "The scores of the pretrained network vary less from image to image"
+    return Hypothesis(claim, _OPPOSITE[judge(difference)], reason)
 
 
 def _signed(difference: Difference) -> str:

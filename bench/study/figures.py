@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.study.gallery import Case, Pictures
 from bench.study.result import SplitResult
+from bench.study.tables import LABELS
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS, THRESHOLD
 from runtime.report.cells import short_name
 from runtime.report.figures import COLORS, INK, new_figure
@@ -17,7 +18,6 @@ from runtime.scoring.comparison import soft_values
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABELS = {"accuracy": "accuracy", "recall": "recall", "precision": "precision", "iou": "IoU"}
 SKIPPED_EPOCHS = 2
 """Left out of the loss's curves, as in the study: they would flatten the rest."""
 _BINS = 25

@@ -9,7 +9,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from bench.study.figures import (
-    LABELS,
     cases_figure,
     color_of,
     curves_figure,
@@ -21,7 +20,7 @@ from bench.study.gallery import Case, Pictures, choose_cases, draw_cases
 from bench.study.prepare import Prepared
 from bench.study.result import SplitResult, StudyResult
 from bench.study.tables import (
-    KINDS,
+    LABELS,
     calibration_table,
     comparison_table,
     cost_table,
@@ -75,7 +74,6 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
         "size": run.size,
         "epochs": run.epochs,
         "splits": splits,
-        "kinds": KINDS,
         "labels": LABELS,
         "metrics": STUDY_METRICS,
         "resamples": RESAMPLES,
@@ -129,7 +127,7 @@ def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path
         }
         if split.evidence:
             figures["differences"] = differences_figure(split)
-    return _SplitView(split.kind, KINDS[split.kind], split, figures, cases, pictures)
+    return _SplitView(split.kind, f"the {split.kind} split", split, figures, cases, pictures)
 
 
 def _rgb(index: int) -> Color:

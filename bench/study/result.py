@@ -1,11 +1,15 @@
-"""What a study found."""
+"""The result of a study, and its JSON file."""
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.study.config import StudyConfig
 from bench.study.evidence import Evidence, Hypothesis
+from runtime.core.errors import DataError
+from runtime.core.json_files import read_json
 from runtime.core.machine import Machine
+from runtime.core.schema import from_dict
 from runtime.data.audit import AuditSummary
 from runtime.model.latency import Latency
 from runtime.scoring.comparison import Interval
@@ -137,3 +141,13 @@ class StudyResult:
     def split(self, kind: str) -> SplitResult | None:
         """Return the results on one split, or None where the study left it out."""
         return next((split for split in self.splits if split.kind == kind), None)
+
+
+def read_study(path: str | Path) -> StudyResult:
+    """Read a `study.json`.
+
+    Raises:
+        DataError: the file is missing or not the result of a study.
+    """
+    content = read_json(path, error=DataError)
+    return from_dict(StudyResult, content, where=str(path), error=DataError)

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from bench.study.commands import step_by_step
 from bench.study.config import ENSEMBLE, PAIR, StudyConfig
-from bench.study.evidence import Hypothesis, better, gather, narrower, valuable
+from bench.study.evidence import (
+    Hypothesis,
+    compare_networks,
+    judge_baselines,
+    judge_spread,
+    judge_transfer,
+)
 from bench.study.kept import Kept
 from bench.study.networks import Networks
 from bench.study.prepare import Prepared, prepare
@@ -117,7 +123,7 @@ def _split_result(
         for network, evaluation in evaluations.items()
     )
     evidence = tuple(
-        gather(one, other, groups, bootstrap)
+        compare_networks(one, other, groups, bootstrap)
         for one, other in combinations(evaluations.values(), 2)
     )
     return SplitResult(
@@ -143,18 +149,19 @@ def _hypotheses(
     if not set(PAIR) <= evaluations.keys():
         return ()
     one, other = (evaluations[name] for name in PAIR)
-    first = valuable([one, other], baselines, bootstrap)
+    first = judge_baselines([one, other], baselines, bootstrap)
     if config.training(PAIR[1], config.data).encoder_weights == "none":
         return (first,)
-    pair = gather(one, other, groups, bootstrap)
-    return first, better(pair), narrower(pair)
+    pair = compare_networks(one, other, groups, bootstrap)
+    return first, judge_transfer(pair), judge_spread(pair)
 
 
 def _leaks(splits: tuple[SplitResult, ...]) -> tuple[Leak, ...]:
     """Compare each network, and each baseline, between the original and the grouped split."""
     if len(splits) < 2:
         return ()
-    original, grouped = sorted(splits, key=lambda split: split.kind, reverse=True)
+    by_kind = {split.kind: split for split in splits}
+    original, grouped = by_kind["original"], by_kind["grouped"]
     draws = Bootstrap(len(original.groups), original.groups)
     others = Bootstrap(len(grouped.groups), grouped.groups, seed=1)
     pairs = [(n.evaluation, m.evaluation)

@@ -1,10 +1,10 @@
-"""The tables of a study, as header and rows, for the page, the Markdown and the README alike."""
+"""The tables of a study, as header and rows, for every report that shows them."""
 
 import math
 from collections.abc import Sequence
 
-from bench.study.figures import LABELS
-from bench.study.result import Exported, SplitResult, StudyResult
+from bench.study.evidence import best_baseline
+from bench.study.result import NetworkResult, SplitResult, StudyResult
 from runtime.metrics import STUDY_METRICS
 from runtime.report.cells import DASH, Cell, decimals, p_value
 from runtime.scoring.comparison import Interval, Kind
@@ -12,31 +12,26 @@ from runtime.scoring.evaluation import Evaluation
 
 Table = tuple[Sequence[str], list[list[object]]]
 
-_SHOWN: tuple[Kind, ...] = ("per image", "standard deviation", "per image at 0.5")
-
-KINDS = {"original": "the data set's own split", "grouped": "the grouped split"}
+LABELS = {"accuracy": "accuracy", "recall": "recall", "precision": "precision", "iou": "IoU"}
+"""The names of the study's metrics, as people write them."""
+_DIFFERENCES: tuple[Kind, ...] = ("per image", "standard deviation", "per image at 0.5")
 
 
 def scores_table(split: SplitResult) -> Table:
-    """Return the scores of every network and baseline on one split's test images."""
+    """Return the scores of every network and baseline on the test images of one split."""
     header = ("network", *(LABELS[m] for m in STUDY_METRICS), "pooled IoU", "IoU at 0.5")
     rows: list[list[object]] = []
     for network in split.networks:
         means = [interval_cell(network.means[metric]) for metric in STUDY_METRICS]
-        rows.append([network.network, *means, *_beside(network.evaluation)])
+        rows.append([network.network, *means, *_pooled_and_thresholded(network.evaluation)])
     for baseline in split.baselines:
-        each = [baseline.soft.per_image[metric].mean for metric in STUDY_METRICS]
-        rows.append([f"baseline: {baseline.name}", *map(three, each), *_beside(baseline)])
+        means = _means(baseline)
+        rows.append([f"baseline: {baseline.name}", *means, *_pooled_and_thresholded(baseline)])
     return header, rows
 
 
-def _beside(evaluation: Evaluation) -> list[object]:
-    decided = evaluation.thresholded.per_image["iou"].mean
-    return [three(evaluation.soft.pooled.iou), three(decided)]
-
-
 def calibration_table(split: SplitResult) -> Table:
-    """Return how far each network's, and baseline's, probabilities can be trusted."""
+    """Return the calibration error and the Brier score of each network and baseline."""
     header = ("network", "expected calibration error", "Brier score")
     named = [(n.network, n.evaluation) for n in split.networks]
     named += [(f"baseline: {baseline.name}", baseline) for baseline in split.baselines]
@@ -51,17 +46,17 @@ def comparison_table(split: SplitResult) -> Table:
         pair = evidence.comparison
         name = f"{pair.other} \N{MINUS SIGN} {pair.one}"
         for test in evidence.tests:
-            found = [
+            differences = [
                 interval_cell(pair.find(test.metric, kind).difference, signed=True)
-                for kind in _SHOWN
+                for kind in _DIFFERENCES
             ]
             p_values = p_value(test.p_value), p_value(test.p_holm)
-            rows.append([name, LABELS[test.metric], *found, *p_values])
+            rows.append([name, LABELS[test.metric], *differences, *p_values])
     return header, rows
 
 
 def leak_table(result: StudyResult) -> Table:
-    """Return what each network and baseline loses in soft IoU on the grouped split."""
+    """Return the soft IoU that each network and baseline loses on the grouped split."""
     header = ("network or baseline", "original split", "grouped split", "lost", "lost, share")
     rows: list[list[object]] = []
     for leak in result.leaks:
@@ -73,71 +68,85 @@ def leak_table(result: StudyResult) -> Table:
 
 
 def cost_table(result: StudyResult) -> Table:
-    """Return what each network costs."""
-    header = ("network", "parameters, M", "of them trained, M", "GMACs", "file, MB", "p50, ms",
-              "p90, ms", "epochs", "training, s", "images/s")  # fmt: skip
-    rows: list[list[object]] = []
-    for network in result.splits[0].networks:
-        file, latency, run = network.file, network.latency, network.trained
-        row: list[object] = [network.network, decimals(file.parameters / 1e6, 2)]
-        row.append(decimals(run.trained_parameters / 1e6 if run else None, 2))
-        row += [decimals(file.macs / 1e9, 2), decimals(file.file_bytes / 1e6, 1)]
-        row += [decimals(latency.p50_ms, 1), decimals(latency.p90_ms, 1)]
-        if run is None:
-            row += [None, None, None]
-        else:
-            seconds = sum(epoch.seconds for epoch in run.history)
-            rate = sorted(epoch.images_per_s for epoch in run.history)[len(run.history) // 2]
-            row += [len(run.history), decimals(seconds, 0), decimals(rate, 1)]
-        rows.append(row)
-    return header, rows
+    """Return the size, the latency and the training time of each network."""
+    header = (
+        *("network", "parameters, M", "trained parameters, M", "GMACs", "file, MB"),
+        *("p50, ms", "p90, ms", "epochs", "training, s", "images/s"),
+    )
+    return header, [_costs(network) for network in result.splits[0].networks]
+
+
+def _costs(network: NetworkResult) -> list[object]:
+    file, latency, run = network.file, network.latency, network.trained
+    row: list[object] = [
+        network.network,
+        decimals(file.parameters / 1e6, 2),
+        decimals(run.trained_parameters / 1e6 if run else None, 2),
+        decimals(file.macs / 1e9, 2),
+        decimals(file.file_bytes / 1e6, 1),
+        decimals(latency.p50_ms, 1),
+        decimals(latency.p90_ms, 1),
+    ]
+    if run is None:
+        return [*row, None, None, None]
+    seconds = sum(epoch.seconds for epoch in run.history)
+    rate = sorted(epoch.images_per_s for epoch in run.history)[len(run.history) // 2]
+    return [*row, len(run.history), decimals(seconds, 0), decimals(rate, 1)]
 
 
 def readme_table(result: StudyResult) -> Table:
-    """Return the table that the README shows."""
-    header = ("split", "network", "accuracy", "recall", "precision", "IoU (95 % interval)",
-              "pooled IoU", "IoU at 0.5", "ECE", "parameters", "MACs", "file")  # fmt: skip
+    """Return the README's table: each trained network and the best baseline, on both splits."""
+    header = (
+        *("split", "network", *(LABELS[metric] for metric in STUDY_METRICS[:3])),
+        *("IoU [95 % interval]", "IoU at 0.5", "parameters", "GMACs"),
+    )
     rows: list[list[object]] = []
     for split in result.splits:
         for network in split.networks:
-            means = network.means
-            rows.append(
-                [
-                    split.kind,
-                    network.network,
-                    *(three(means[metric].value) for metric in STUDY_METRICS[:3]),
-                    interval_cell(means["iou"]),
-                    *_columns(network.evaluation),
-                    *_size(network.file),
-                ]
-            )
-        for baseline in split.baselines:
-            mean = baseline.soft.per_image
-            soft = [three(mean[metric].mean) for metric in STUDY_METRICS]
-            rows.append([split.kind, f"*{baseline.name}*", *soft, *_columns(baseline), "", "", ""])
+            if network.trained is None:
+                continue
+            *means, iou = (network.means[metric] for metric in STUDY_METRICS)
+            scores = [*(three(mean.value) for mean in means), interval_cell(iou)]
+            costs = [f"{network.file.parameters / 1e6:.2f} M", decimals(network.file.macs / 1e9, 2)]
+            at_half = _thresholded(network.evaluation)
+            rows.append([split.kind, network.network, *scores, at_half, *costs])
+        baseline = best_baseline(split.baselines)
+        name = f"best baseline: {baseline.name}"
+        rows.append([split.kind, name, *_means(baseline), _thresholded(baseline), "", Cell("")])
     return header, rows
 
 
-def _columns(evaluation: Evaluation) -> list[object]:
-    iou = evaluation.thresholded.per_image["iou"].mean
-    return [three(v) for v in (evaluation.soft.pooled.iou, iou, evaluation.calibration.ece)]
+def _means(evaluation: Evaluation) -> list[Cell]:
+    return [three(evaluation.soft.per_image[metric].mean) for metric in STUDY_METRICS]
 
 
-def _size(file: Exported) -> list[object]:
-    return [
-        f"{file.parameters / 1e6:.2f} M",
-        f"{file.macs / 1e9:.2f} G",
-        f"{file.file_bytes / 1e6:.1f} MB",
-    ]
+def _pooled_and_thresholded(evaluation: Evaluation) -> list[Cell]:
+    return [three(evaluation.soft.pooled.iou), _thresholded(evaluation)]
+
+
+def _thresholded(evaluation: Evaluation) -> Cell:
+    return three(evaluation.thresholded.per_image["iou"].mean)
 
 
 def three(value: float) -> Cell:
-    """Write a score with three decimals."""
+    """Return a score with three decimals.
+
+    Example:
+        >>> str(three(0.41439))
+        '0.414'
+    """
     return decimals(value, 3)
 
 
 def interval_cell(interval: Interval, *, signed: bool = False) -> Cell:
-    """Write a value with its interval: "0.414 [0.390, 0.439]"."""
+    """Return a value with its interval, or a dash where the value is undefined.
+
+    Example:
+        >>> str(interval_cell(Interval(0.4144, 0.3895, 0.4391)))
+        '0.414 [0.390, 0.439]'
+        >>> str(interval_cell(Interval(0.012, -0.006, 0.031), signed=True))
+        '+0.012 [-0.006, +0.031]'
+    """
     if math.isnan(interval.value):
         return Cell(DASH)
     sign = "+" if signed else ""

@@ -152,7 +152,7 @@ def _weights(path: Path) -> None:
 
 
 def _study(path: Path) -> None:
-    from bench.study.readme import read_study
+    from bench.study.result import read_study
 
     read_study(path)
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import wilcoxon
 
-from bench.study.evidence import better, gather, judge, narrower, valuable
+from bench.study.evidence import (
+    compare_networks,
+    judge,
+    judge_baselines,
+    judge_spread,
+    judge_transfer,
+)
 from runtime.data.samples import Sample
 from runtime.metrics import STUDY_METRICS, scores
 from runtime.scoring.comparison import Bootstrap, Difference, Interval
@@ -57,7 +63,7 @@ def test_an_undefined_interval_decides_nothing() -> None:
 def test_the_rank_test_is_scipy_s_on_the_groups_means(grouped: bool) -> None:
     one, other = evaluation("a", 0, 0.6), evaluation("b", 1, 0.63)
     groups = [i // 4 for i in range(COUNT)] if grouped else list(range(COUNT))
-    evidence = gather(one, other, groups, Bootstrap(COUNT, groups, resamples=200))
+    evidence = compare_networks(one, other, groups, Bootstrap(COUNT, groups, resamples=200))
     raw = []
     for test in evidence.tests:
         pairs = zip(one.samples, other.samples, strict=True)
@@ -77,9 +83,9 @@ def test_the_rank_test_is_scipy_s_on_the_groups_means(grouped: bool) -> None:
 
 def test_networks_that_never_differ_have_no_rank() -> None:
     one = evaluation("a", 0, 0.6)
-    evidence = gather(one, one, range(COUNT), Bootstrap(COUNT, resamples=50))
+    evidence = compare_networks(one, one, range(COUNT), Bootstrap(COUNT, resamples=50))
     assert all(np.isnan(test.p_value) and np.isnan(test.p_holm) for test in evidence.tests)
-    assert better(evidence).verdict == "undecided"
+    assert judge_transfer(evidence).verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -94,11 +100,11 @@ def test_networks_that_never_differ_have_no_rank() -> None:
 def test_transfer_learning_is_judged_by_iou_soft_and_at_half(
     first: float, second: float, expected: str
 ) -> None:
-    evidence = gather(
+    evidence = compare_networks(
         evaluation("scratch", 0, first), evaluation("resnet50", 1, second), range(COUNT),
         Bootstrap(COUNT, resamples=500),
     )  # fmt: skip
-    hypothesis = better(evidence)
+    hypothesis = judge_transfer(evidence)
     assert hypothesis.verdict == expected
     for kind in ("per image", "per image at 0.5"):
         found = evidence.comparison.find("iou", kind).difference
@@ -114,8 +120,8 @@ def test_narrowness_is_judged_by_the_standard_deviation(
     first: float, second: float, expected: str
 ) -> None:
     one, other = evaluation("scratch", 0, 0.6, first), evaluation("resnet50", 1, 0.6, second)
-    evidence = gather(one, other, range(COUNT), Bootstrap(COUNT, resamples=500))
-    assert narrower(evidence).verdict == expected
+    evidence = compare_networks(one, other, range(COUNT), Bootstrap(COUNT, resamples=500))
+    assert judge_spread(evidence).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -127,11 +133,11 @@ def test_narrowness_is_judged_by_the_standard_deviation(
         ((0.7, 0.8), (0.1, 0.95), "undecided"),  # a certain baseline, and the same at 0.5
     ],
 )
-def test_a_network_is_valuable_above_the_best_baseline(
+def test_networks_are_judged_by_the_best_baseline(
     levels: tuple[float, float], baselines: tuple[float, float], expected: str
 ) -> None:
     networks = [evaluation("scratch", 0, levels[0]), evaluation("resnet50", 1, levels[1])]
     known = [evaluation(f"baseline {level}", 5, level) for level in baselines]
-    hypothesis = valuable(networks, known, Bootstrap(COUNT, resamples=500))
+    hypothesis = judge_baselines(networks, known, Bootstrap(COUNT, resamples=500))
     assert hypothesis.verdict == expected
     assert f"baseline {baselines[1]}" in hypothesis.reason

@@ -14,7 +14,7 @@ import pytest
 import bench.study.networks
 from bench.study.commands import step_by_step
 from bench.study.config import StudyConfig
-from bench.study.readme import read_study
+from bench.study.result import read_study
 from bench.study.run import run_study
 from runtime.core.errors import ConfigError, DataError, OutputError, StoppedError
 from runtime.core.lock import locked

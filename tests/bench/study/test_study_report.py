@@ -42,8 +42,8 @@ def test_page_and_text_hold_the_same_scores(finished: Finished, page: str, text:
 
 
 def test_a_small_study_says_so_at_the_top(page: str, text: str) -> None:
-    assert "Not the study" in page.split('<section id="findings"')[0]
-    assert "Not the study" in text.split("## Findings")[0]
+    assert "Not the full protocol" in page.split('<section id="findings"')[0]
+    assert "Not the full protocol" in text.split("## Findings")[0]
 
 
 def test_every_picture_of_the_text_is_there(finished: Finished, text: str) -> None:
