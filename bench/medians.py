@@ -1,7 +1,4 @@
-"""The interval of a median, by order statistics (David, Nagaraja 2003, section 7.1).
-
-It holds for any distribution of independent samples.
-"""
+"""Medians with their confidence intervals, and the verdicts that rank latencies by them."""
 
 import math
 from typing import Literal
@@ -9,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.model.stopping import median_interval
 from runtime.scoring.comparison import Interval
 
 Verdict = Literal["faster", "slower", "not ranked"]
@@ -23,13 +21,9 @@ def median(samples: NDArray[np.float64], level: float = LEVEL) -> Interval:
 
     NaN for what too few samples do not tell: 6 are the fewest for an interval at 95 %, 8 at 99 %.
     """
-    count = len(samples)
-    if count == 0:
+    if len(samples) == 0:
         return Interval(math.nan, math.nan, math.nan)
-    ordered = np.sort(samples)
-    rank = _rank(count, (1.0 - level) / 2.0)
-    low, high = (ordered[rank - 1], ordered[-rank]) if rank else (math.nan, math.nan)
-    return Interval(float(np.median(ordered)), float(low), float(high))
+    return Interval(float(np.median(samples)), *median_interval(samples, level))
 
 
 def verdict_of(ratio: Interval) -> Verdict:
@@ -37,15 +31,3 @@ def verdict_of(ratio: Interval) -> Verdict:
     if ratio.high < 1.0:
         return "faster"
     return "slower" if ratio.low > 1.0 else "not ranked"
-
-
-def _rank(count: int, tail: float) -> int:
-    """Return the largest r with P(B < r) <= `tail`, B binomial of `count` and 1/2; 0 for none."""
-    term, below, rank = 1, 0, 0
-    while True:
-        below += term
-        # Integers of any length divide exactly where floats would underflow.
-        if below / (1 << count) > tail:
-            return rank
-        term = term * (count - rank) // (rank + 1)
-        rank += 1

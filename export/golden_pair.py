@@ -7,10 +7,10 @@ import onnx
 import torch
 
 from export.conversion import joined
-from export.sessions import open_session
 from runtime.data.images import load_scan, to_input
 from runtime.model.golden import Difference, Golden, golden_scan, make_golden
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
+from runtime.model.sessions import open_session
 from train.network import UNet
 
 _HEADS = 8
@@ -24,7 +24,7 @@ def choose_scan(model: onnx.ModelProto, spec: InputSpec, threads: int) -> bytes:
 
     A scan that leaves a network cold would let a changed weight pass.
     """
-    session = open_session(model.SerializeToString(), threads)
+    session = open_session(model.SerializeToString(), threads=threads)
     size = (spec.height, spec.width)
     scans = [golden_scan(size, number) for number in range(_HEADS)]
     stirred = []
@@ -59,7 +59,7 @@ def own_pair(scan: bytes, model: onnx.ModelProto, spec: InputSpec, *, threads: i
     inputs = {INPUT_NAME: to_input(load_scan(scan, (spec.height, spec.width)).pixels)[None]}
     content = model.SerializeToString()
     (plain,), (optimized,) = (
-        open_session(content, threads, optimized=optimized).run([OUTPUT_NAME], inputs)
+        open_session(content, threads=threads, optimize=optimized).run([OUTPUT_NAME], inputs)
         for optimized in (False, True)
     )
     differences = np.abs(plain.astype(np.float64) - optimized)

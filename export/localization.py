@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.conversion import LAYER_SEPARATOR, joined
-from export.sessions import open_session
 from runtime.model.metadata import INPUT_NAME
+from runtime.model.sessions import open_session
 from train.network import UNet
 
 _TINY = float(np.finfo(np.float32).tiny)
@@ -63,7 +63,7 @@ def first_difference(
     for node, _ in nodes:
         if node.output[0] not in taken:
             copy.graph.output.add().name = node.output[0]
-    session = open_session(copy.SerializeToString(), threads)
+    session = open_session(copy.SerializeToString(), threads=threads)
     found = session.run([node.output[0] for node, _ in nodes], {INPUT_NAME: inputs})
     for (node, wanted), value in zip(nodes, found, strict=True):
         largest = float(np.abs(wanted).max())

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from export.conversion import logit_name, with_logit_outputs
-from export.sessions import open_session
 from runtime.core.errors import ParityError
 from runtime.core.machine import installed_versions
 from runtime.data.coco import Split
@@ -22,7 +21,7 @@ from runtime.data.images import Size, load_scan, to_input
 from runtime.data.samples import MaskKind, Sample
 from runtime.metrics import THRESHOLD, pixel_sums, scores
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Parity
-from runtime.model.predictor import PROVIDERS
+from runtime.model.sessions import PROVIDERS, open_session
 from train.network import UNet
 
 Floats = NDArray[np.float32]
@@ -150,8 +149,8 @@ def certify(
     Raises:
         ParityError: a difference is larger than its tolerance.
     """
-    probability_session = open_session(model.SerializeToString(), threads)
-    logit_session = open_session(with_logit_outputs(model).SerializeToString(), threads)
+    probability_session = open_session(model.SerializeToString(), threads=threads)
+    logit_session = open_session(with_logit_outputs(model).SerializeToString(), threads=threads)
     logit_names = [logit_name(member) for member in range(len(expected[0].logits))]
     probability_differences: list[Doubles] = []
     logit_differences: list[Doubles] = []

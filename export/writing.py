@@ -13,7 +13,6 @@ from export.file import write_model
 from export.golden_pair import choose_scan, exact_pair, own_pair
 from export.localization import first_difference
 from export.parity import TOLERANCE, Case, DifferenceError, certify, expect, make_cases
-from export.sessions import open_session
 from export.variants.effect import Effect, EffectMeter
 from export.variants.variants import (
     Optimization,
@@ -29,6 +28,7 @@ from runtime.data.coco import Dataset
 from runtime.data.samples import MaskKind
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Conversion, Metadata
 from runtime.model.onnx_file import OnnxFile
+from runtime.model.sessions import open_session
 from train.network import UNet
 
 
@@ -207,7 +207,7 @@ def _conversion(
 def _largest_difference(
     one: onnx.ModelProto, other: onnx.ModelProto, cases: Sequence[Case], threads: int
 ) -> float:
-    sessions = [open_session(model.SerializeToString(), threads) for model in (one, other)]
+    sessions = [open_session(model.SerializeToString(), threads=threads) for model in (one, other)]
     outputs = (
         [session.run([OUTPUT_NAME], {INPUT_NAME: case.inputs})[0] for session in sessions]
         for case in cases

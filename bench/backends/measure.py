@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from bench.backends.backend import BACKENDS, REFERENCE, Backend, Job
 from bench.backends.result import BackendResult, BackendsResult, BackendVerdict
-from bench.measure.sampling import Doubles, StoppingRule
-from bench.measure.turns import Turns
 from bench.medians import RANKING_LEVEL, median, verdict_of
 from bench.workers.process import Worker
 from runtime.core.errors import ConfigError, MeasurementError, ModelError
 from runtime.core.machine import describe_machine, installed_versions
+from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
 from runtime.data.images import Size, load_scan, to_input
 from runtime.model.golden import golden_scan
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
+from runtime.model.stopping import Doubles, StoppingRule
+from runtime.model.timing import InterleavedTiming
 
 TOLERANCE = 1e-3
 """Of a probability: a quarter of a gray level of 8 bits."""
@@ -120,7 +121,7 @@ def compare_backends(
                 raise ModelError(f"{model}: {REFERENCE}: {reference.reason}")
             _check(entrant, np.load(reference.job.outputs), tolerance)
         count = sum(entrant.worker is not None for entrant in entrants)
-        rule = StoppingRule(min_runs=runs, max_runs=runs, max_seconds=seconds / count)
+        rule = StoppingRule.exactly(runs, max_seconds=seconds / count)
         rounds, interrupted = _take_turns(entrants, reference, rule, listener, stop)
     return BackendsResult(
         path=str(model),
@@ -192,23 +193,23 @@ def _take_turns(
 ) -> tuple[int, bool]:
     """Fill in the samples of all backends that take part; return the rounds, and if interrupted."""
     taking_part = [(entrant, worker) for entrant in entrants if (worker := entrant.worker)]
-    turns = Turns([partial(_turn, worker) for _, worker in taking_part], rule)
+    timing = InterleavedTiming([partial(_turn, worker) for _, worker in taking_part], rule)
     at = [entrant is reference for entrant, _ in taking_part].index(True)
     stopped = False
 
     def is_over() -> bool:
         nonlocal stopped
         stopped = stop()
-        return stopped or turns.failure(at) is not None
+        return stopped or timing.failure(at) is not None
 
-    def on_round(rounds: int) -> None:
-        listener(rounds, rule.max_runs, "in turn")
+    def on_progress(progress: Progress) -> None:
+        listener(int(progress.done), rule.max_runs, "in turn")
 
     listener(0, rule.max_runs, "warm up")
-    turns.run(on_round, stop=is_over)
+    timing.run(on_progress, stop=is_over)
     for index, (entrant, _) in enumerate(taking_part):
-        entrant.seconds = turns.seconds(index)
-        entrant.reason = turns.failure(index) or ""
+        entrant.seconds = timing.seconds(index)
+        entrant.reason = str(timing.failure(index) or "")
     return max(len(entrant.seconds) for entrant, _ in taking_part), stopped
 
 

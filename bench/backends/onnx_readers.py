@@ -1,10 +1,12 @@
 """Backends that read the ONNX file itself."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.backends.backend import Job
 from runtime.core.errors import ModelError
-from runtime.model.predictor import PROVIDERS, Predictor
+from runtime.model.predictor import Predictor
+from runtime.model.sessions import open_session
 
 if TYPE_CHECKING:
     from bench.backends.worker import Run
@@ -18,13 +20,7 @@ def open_predictor(job: Job) -> "Run":
 
 def open_onnxruntime(job: Job) -> "Run":
     """ONNX Runtime's session, called bare."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = job.threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(job.model, options, providers=list(PROVIDERS))
+    session = open_session(Path(job.model), threads=job.threads)
     (given,), (wanted,) = session.get_inputs(), session.get_outputs()
     name, names = given.name, [wanted.name]
     return lambda image: session.run(names, {name: image})[0]

@@ -76,7 +76,8 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
 
     Example:
         >>> from runtime.core.machine import Machine
-        >>> from bench.measure.sampling import Latency, StoppingRule
+        >>> from bench.measure.sampling import Latency
+        >>> from runtime.model.stopping import StoppingRule
         >>> fast = ModelResult("fast.onnx", latency_ms=Latency(4, 5, 6, 4, 30, 3, 5))
         >>> slow = ModelResult("slow.onnx", latency_ms=Latency(9, 10, 11, 9, 30, 8, 10))
         >>> machine = Machine("Linux", "CPU", (), 2, 0, {})

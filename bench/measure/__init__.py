@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.measure.sampling import (
         Latency as Latency,
         LatencyRatio as LatencyRatio,
-        StoppingRule as StoppingRule,
     )
+    from runtime.model.stopping import StoppingRule as StoppingRule
 
 __getattr__, __dir__ = lazy_imports(__name__)

@@ -117,11 +117,11 @@ def measure(
     from bench.measure.accuracy import read_accuracy
     from bench.measure.result import write_result
     from bench.measure.run import Measurement, Scoring, Settings
-    from bench.measure.sampling import StoppingRule
     from runtime.core.errors import MeasurementError
     from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
     from runtime.core.machine import available_cores
     from runtime.data.coco import read_dataset
+    from runtime.model.stopping import StoppingRule
 
     inputs = [*models, *([evaluation] if evaluation else ())]
     if data is not None and evaluation is not None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import ModelResult
-from bench.measure.sampling import Doubles, summarize
-from bench.measure.turns import Turns
+from bench.measure.sampling import summarize
 from runtime.core.errors import MeasurementError
+from runtime.model.stopping import Doubles
+from runtime.model.timing import InterleavedTiming
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class Draft:
     startups: list[float] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
     # The samples by batch size: who takes them, and the file's number there.
-    timed: dict[int, tuple[Turns, int]] = field(default_factory=dict)
+    timed: dict[int, tuple[InterleavedTiming, int]] = field(default_factory=dict)
     stages: list[dict[str, float]] = field(default_factory=list)
     accuracy: Accuracy | None = None
     failures: list[str] = field(default_factory=list)
@@ -35,8 +36,8 @@ class Draft:
         """Return the seconds that each run of a batch took so far."""
         if batch not in self.timed:
             return np.empty(0)
-        turns, index = self.timed[batch]
-        return turns.seconds(index)
+        timing, index = self.timed[batch]
+        return timing.seconds(index)
 
     @contextmanager
     def noting(self) -> Iterator[None]:

@@ -75,15 +75,8 @@ def memory_by_phase(
 
 
 def _open_without_arena(path: str, threads: int) -> Callable[[Any], object]:
-    import onnxruntime
+    from runtime.model.sessions import open_session
 
-    from runtime.model.predictor import PROVIDERS
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.enable_cpu_mem_arena = False
-    session = onnxruntime.InferenceSession(path, options, providers=list(PROVIDERS))
+    session = open_session(Path(path), threads=threads, arena=False)
     (name,) = (value.name for value in session.get_inputs())
     return lambda image: session.run(None, {name: image})

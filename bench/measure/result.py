@@ -6,11 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bench.measure.accuracy import Accuracy
-from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
+from bench.measure.sampling import Latency, LatencyRatio
 from runtime.core.errors import DataError
 from runtime.core.json_files import read_json, write_json
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
+from runtime.model.stopping import StoppingRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,15 @@ import numpy as np
 from bench.measure.accuracy import Accuracy
 from bench.measure.draft import Draft, describe
 from bench.measure.result import BenchResult
-from bench.measure.sampling import StoppingRule, compare_latency
+from bench.measure.sampling import compare_latency
 from bench.measure.stages import example_jpeg
-from bench.measure.turns import Turns
 from bench.workers.process import Worker
 from runtime.core.errors import MeasurementError
 from runtime.core.machine import describe_machine
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.images import Size
+from runtime.model.stopping import StoppingRule
+from runtime.model.timing import InterleavedTiming
 
 Listener = Callable[[str, int, int], None]
 """Called with what is being done, and how many steps are done and of how many."""
@@ -89,7 +90,7 @@ class Measurement:
         self._drafts = [Draft(path) for path in files]
         self._listener = listener
         self._done = 0
-        self._product: Turns | None = None
+        self._product: InterleavedTiming | None = None
         self._date = datetime.now(UTC).isoformat(timespec="seconds")
         self._complete = False
 
@@ -219,15 +220,15 @@ class Measurement:
             subjects.append(partial(_multiply_once, product))
         else:
             rule = replace(rule, max_seconds=rule.max_seconds / 2)
-        turns = Turns(subjects, rule)
+        timing = InterleavedTiming(subjects, rule)
         if product is not None:
-            self._product = turns
+            self._product = timing
         for index, number in enumerate(numbers):
-            self._drafts[number].timed[batch] = turns, index
+            self._drafts[number].timed[batch] = timing, index
         what = "latency" if batch == 1 else f"throughput at batch {batch}"
-        turns.run(lambda rounds: self._tell(f"{what}: round {rounds}"))
+        timing.run(lambda progress: self._tell(f"{what}: round {progress.done:.0f}"))
         for index, number in enumerate(numbers):
-            if (failure := turns.failure(index)) is not None:
+            if (failure := timing.failure(index)) is not None:
                 draft = self._drafts[number]
                 draft.failures.append(f"{what}: {failure}")
                 draft.is_broken |= batch == 1

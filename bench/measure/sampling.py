@@ -1,18 +1,14 @@
-"""What raw samples of a latency tell: percentiles, how sure the median is, and when to stop.
+"""What raw samples of a latency tell: percentiles, and how sure the median is.
 
 Nothing is left out as an outlier.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.medians import RANKING_LEVEL, Verdict, median, verdict_of
-from runtime.core.errors import ConfigError
-
-Doubles = NDArray[np.float64]
+from runtime.model.stopping import Doubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +26,6 @@ class Latency:
     runs: int
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoppingRule:
-    """When a model has been run often enough: its median is sure, or it has had its share.
-
-    Attributes:
-        precision: half the width of the median's interval, as a share of the median, that is sure
-            enough.
-        min_runs: not before that many, unless time is up.
-        max_seconds: of wall time for one model, untimed runs included; models that are run in turn
-            share theirs.
-
-    Raises:
-        ConfigError: a number is out of its range.
-    """
-
-    precision: float = 0.01
-    min_runs: int = 30
-    max_runs: int = 1000
-    max_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        if not (0.0 < self.max_seconds < math.inf and self.precision > 0.0):
-            raise ConfigError(
-                f"expected seconds and a precision above 0, found {self.max_seconds:g} and "
-                f"{self.precision:g}"
-            )
-
-    def is_met(self, seconds: Doubles) -> bool:
-        """Tell whether a model's samples are enough, but for the time they took."""
-        if len(seconds) >= self.max_runs:
-            return True
-        if len(seconds) < self.min_runs:
-            return False
-        found = median(seconds)
-        return found.high - found.low <= 2.0 * self.precision * found.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from bench.work import Work
 from export.ensemble import export_ensemble
 from export.onnx_export import ExportResult, export_checkpoint
 from runtime.core.schema import to_dict
-from runtime.model.latency import Latency, measure_latency
 from runtime.model.predictor import Predictor, concurrency_for
+from runtime.model.timing import PredictionLatency, measure_latency
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate
 from train.checkpoint import BEST
@@ -24,7 +24,7 @@ from train.config import TrainConfig
 
 @dataclass(frozen=True, slots=True)
 class _Latencies:
-    networks: tuple[Latency, ...]
+    networks: tuple[PredictionLatency, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Networks:
         made_from = [self._data.sha256[kind], size]
         return self._kept.result(f"baselines-{kind}", made_from, _Baselines, make).baselines
 
-    def latencies(self, files: Sequence[Exported]) -> tuple[Latency, ...]:
+    def latencies(self, files: Sequence[Exported]) -> tuple[PredictionLatency, ...]:
         """Time the networks, in turn."""
         self._work.begin("time the networks")
         made_from = [[file.digest for file in files], self._config.threads]

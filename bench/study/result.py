@@ -11,7 +11,7 @@ from runtime.core.json_files import read_json
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict
 from runtime.data.audit import AuditSummary
-from runtime.model.latency import Latency
+from runtime.model.timing import PredictionLatency
 from runtime.scoring.comparison import Interval
 from runtime.scoring.evaluation import Evaluation
 from train.history import EpochRow
@@ -69,7 +69,7 @@ class NetworkResult:
     file: Exported
     evaluation: Evaluation
     means: dict[str, Interval]
-    latency: Latency
+    latency: PredictionLatency
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from runtime.core.lock import locked
 from runtime.core.machine import describe_machine
 from runtime.core.schema import to_dict
 from runtime.metrics import STUDY_METRICS
-from runtime.model.latency import Latency
+from runtime.model.timing import PredictionLatency
 from runtime.scoring.comparison import Bootstrap, soft_values
 from runtime.scoring.evaluation import Evaluation
 
@@ -103,7 +103,7 @@ def _split_result(
     steps: Networks,
     trained: Mapping[tuple[str, str], Trained],
     files: Mapping[tuple[str, str], Exported],
-    latency: Mapping[str, Latency],
+    latency: Mapping[str, PredictionLatency],
 ) -> SplitResult:
     evaluations = {n: steps.evaluate(n, kind, files[kind, n]) for n in config.networks}
     size = next(iter(evaluations.values())).size

@@ -116,13 +116,13 @@ def sweep(
     )  # fmt: skip
     share_cores()
     from bench.measure.run import Settings
-    from bench.measure.sampling import StoppingRule
     from bench.sweep.config import DEMO_SIZES, DEMO_WIDTHS, SIZES, WIDTHS, SweepConfig
     from bench.sweep.page import write_sweep_pages
     from bench.sweep.run import run_sweep
     from runtime.core.errors import MeasurementError
     from runtime.core.machine import available_cores
     from runtime.data.phantom import ensure_phantom
+    from runtime.model.stopping import StoppingRule
 
     demo = data is None
     config = SweepConfig(

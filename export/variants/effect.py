@@ -10,10 +10,10 @@ from runtime.core.machine import describe_machine
 from runtime.data.coco import Split
 from runtime.data.images import Size
 from runtime.data.samples import MaskKind
-from runtime.model.latency import measure_latency
 from runtime.model.metadata import Timing
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor, concurrency_for
+from runtime.model.timing import measure_latency
 from runtime.scoring.evaluation import evaluate
 
 _RUNS = 20

@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export.sessions import open_session
 from export.variants.layer_speed import measure_layers
 from export.variants.quantization import Quantizer
 from runtime.data.images import Size, load_scan, to_input
 from runtime.data.samples import Sample
 from runtime.model.metadata import INPUT_NAME, UnconvertedLayer
+from runtime.model.sessions import open_session
 
 Floats = NDArray[np.float32]
 
@@ -112,7 +112,7 @@ class LayerChoice:
         }
 
     def _probabilities(self, model: onnx.ModelProto, inputs: Sequence[Floats]) -> list[Floats]:
-        session = open_session(model.SerializeToString(), self._threads)
+        session = open_session(model.SerializeToString(), threads=self._threads)
         return [session.run(None, {INPUT_NAME: image})[0] for image in inputs]
 
     def _input(self, sample: Sample) -> Floats:

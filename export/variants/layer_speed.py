@@ -1,16 +1,17 @@
 """What a convolution takes in float32 and in INT8, each by itself, on this machine."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.conversion import OPSET
-from export.sessions import open_session
 from runtime.data.images import Size
+from runtime.model.sessions import open_session
+from runtime.model.timing import time_interleaved, timed
 
 _WARM_UP, _RUNS = 2, 8
 
@@ -31,7 +32,7 @@ def measure_layers(
 ) -> dict[str, LayerSpeed]:
     """Time convolutions of a graph for one image of (height, width) `size`, by their names.
 
-    Layers of one form are timed once; both precisions take turns.
+    Layers of one form are timed once, both precisions interleaved.
     """
     shapes = _shapes(model, size)
     weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
@@ -63,17 +64,14 @@ def _measure(
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, shape, np.uint8)
     runs = [
-        (open_session(_float_layer(layer, weight, rng), threads), pixels.astype(np.float32)),
-        (open_session(_int8_layer(layer, weight, rng), threads), pixels),
+        timed(partial(open_session(content, threads=threads).run, None, {"x": image}))
+        for content, image in (
+            (_float_layer(layer, weight, rng), pixels.astype(np.float32)),
+            (_int8_layer(layer, weight, rng), pixels),
+        )
     ]
-    shortest = [np.inf, np.inf]
-    for turn in range(-_WARM_UP, _RUNS):
-        for index, (session, image) in enumerate(runs):
-            start = time.perf_counter()
-            session.run(None, {"x": image})
-            if turn >= 0:
-                shortest[index] = min(shortest[index], time.perf_counter() - start)
-    return LayerSpeed(*(1e3 * seconds for seconds in shortest))
+    samples = time_interleaved(runs, _RUNS, warm_up_rounds=_WARM_UP)
+    return LayerSpeed(*(1e3 * float(seconds.min()) for seconds in samples))
 
 
 def _float_layer(layer: onnx.NodeProto, weight: list[int], rng: np.random.Generator) -> bytes:

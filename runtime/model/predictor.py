@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,11 @@ from runtime.core.workers import batched, map_ahead
 from runtime.data.images import ImageSource, Size, load_scan, resize_map, to_input
 from runtime.model.metadata import InputSpec, Metadata
 from runtime.model.onnx_file import OnnxFile, TensorInfo, read_onnx
-
-if TYPE_CHECKING:
-    import onnxruntime
+from runtime.model.sessions import PROVIDERS, open_session, reason_of
 
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
-PROVIDERS = ("CPUExecutionProvider",)
 MAX_CONCURRENCY = 4
 """Batches that are computed at once; each takes the memory of the network's feature maps."""
 
@@ -75,7 +72,7 @@ class Predictor:
         self._output_name = self.file.outputs[0].name
         # Whoever calls the session computes too, beside the threads that it has of its own.
         threads_of_a_call = self.threads - concurrency + 1
-        self._session = _open_session(self.file.path, threads_of_a_call, tuple(providers))
+        self._session = open_session(self.file.path, threads=threads_of_a_call, providers=providers)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
 
     @property
@@ -171,9 +168,7 @@ class Predictor:
         try:
             output = self._session.run([self._output_name], {self._input_name: inputs})[0]
         except Exception as error:  # ONNX Runtime's errors share no other base
-            raise ModelError(
-                f"{name}: expected the network to run, found {_first_line(error)}"
-            ) from error
+            raise ModelError(f"{name}: ONNX Runtime cannot run it: {reason_of(error)}") from error
         return self._checked(output, len(inputs), size)
 
     def _run_loaded(
@@ -239,28 +234,3 @@ def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
 
 def _is_image(info: TensorInfo, channels: int) -> bool:
     return info.element_type == 1 and len(info.shape) == 4 and info.shape[1] in (channels, None)
-
-
-def _open_session(
-    path: Path, threads: int, providers: tuple[str, ...]
-) -> "onnxruntime.InferenceSession":
-    import onnxruntime
-
-    unknown = [name for name in providers if name not in onnxruntime.get_available_providers()]
-    if unknown or not providers:
-        available = ", ".join(onnxruntime.get_available_providers())
-        raise ConfigError(f"providers: expected some of {available}, found {', '.join(unknown)}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # its errors are raised, and a file's names are in them
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
-    except Exception as error:  # ONNX Runtime's errors share no other base
-        raise ModelError(
-            f"{path}: expected a file that ONNX Runtime can load, found {_first_line(error)}"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -14,9 +14,9 @@ from export.inspection.file import inspect
 from export.onnx_export import export_checkpoint
 from export.winograd import Form, rewrite
 from runtime.core.errors import ConfigError, ParityError
-from runtime.model.latency import Latency
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
+from runtime.model.timing import PredictionLatency
 from runtime.model.verification import verify
 
 
@@ -26,9 +26,9 @@ def taking(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
     A network as small as a test's does not gain.
     """
 
-    def measure(predictors: Sequence[Predictor], *, runs: int) -> tuple[Latency, ...]:
+    def measure(predictors: Sequence[Predictor], *, runs: int) -> tuple[PredictionLatency, ...]:
         assert len(predictors) == len(milliseconds)
-        return tuple(Latency(ms, ms, ms, ms, runs, 1) for ms in milliseconds)
+        return tuple(PredictionLatency(ms, ms, ms, ms, runs, 1) for ms in milliseconds)
 
     chosen = partial(rewrite, choose=lambda shape: Form.F4 if shape.inputs > 3 else Form.DIRECT)
     monkeypatch.setattr("export.variants.effect.measure_latency", measure)

@@ -4,9 +4,10 @@ from itertools import combinations
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import BenchResult, ModelResult
-from bench.measure.sampling import Latency, LatencyRatio, StoppingRule
+from bench.measure.sampling import Latency, LatencyRatio
 from bench.medians import Verdict
 from runtime.core.machine import Machine
+from runtime.model.stopping import StoppingRule
 
 Figures = tuple[int | None, int | None, int | None]
 

@@ -12,9 +12,9 @@ import bench.backends.measure
 from bench.backends.backend import REFERENCE, Backend
 from bench.backends.measure import TOLERANCE, compare_backends
 from bench.backends.result import BackendResult, BackendsResult
-from bench.measure.turns import WARM_UP
 from bench.workers.process import Worker
 from runtime.core.errors import ConfigError, ModelError, SegmentationError
+from runtime.model.timing import WARM_UP_ROUNDS
 from tests.support.model_builder import ModelBuilder
 
 SIZE = (32, 48)
@@ -92,7 +92,7 @@ def test_backends_run_in_turn_in_an_order_that_changes(
     assert opened == ["0", "0", "1", "1", "2", "2"]
     assert turns[::2] == turns[1::2], "a turn is a run to warm up and one that counts"
     rounds = [tuple(turns[start : start + 6 : 2]) for start in range(0, len(turns), 6)]
-    assert len(rounds) == WARM_UP + 8
+    assert len(rounds) == WARM_UP_ROUNDS + 8
     assert all(sorted(order) == ["0", "1", "2"] for order in rounds)
     assert len(set(rounds)) > 1
 

@@ -21,13 +21,13 @@ from bench.measure.accuracy import accuracy_of, read_accuracy
 from bench.measure.memory import resident_bytes
 from bench.measure.result import read_result, write_result
 from bench.measure.run import Measurement, Scoring, Settings
-from bench.measure.sampling import StoppingRule
 from bench.measure.stages import STAGES, example_jpeg, time_stages
 from bench.workers.process import Worker
 from export.inspection.file import inspect
 from runtime.core.errors import DataError, MeasurementError
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.predictor import Predictor
+from runtime.model.stopping import StoppingRule
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import evaluate
 from runtime.scoring.results import EvaluationReport, write_report

@@ -1,4 +1,4 @@
-"""Percentiles, the stopping rule, and verdicts that keep their promise."""
+"""Percentiles, and verdicts that keep their promise."""
 
 import math
 import statistics
@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from bench.measure.sampling import StoppingRule, compare_latency, summarize
-from runtime.core.errors import ConfigError
+from bench.measure.sampling import compare_latency, summarize
 
 SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
 
@@ -22,24 +21,8 @@ def test_percentiles_are_those_of_the_standard_library(seconds: list[float]) -> 
     assert found.runs == len(seconds)
 
 
-def test_the_rule_stops_when_the_median_is_sure_or_runs_are_many() -> None:
-    rule = StoppingRule(precision=0.01, min_runs=30, max_runs=100, max_seconds=10.0)
-    steady = np.full(100, 0.02)
-    noisy = np.random.default_rng(0).lognormal(-4.0, 1.0, 100)
-    assert not rule.is_met(steady[:29])
-    assert rule.is_met(steady[:30])
-    assert not rule.is_met(noisy[:99])
-    assert rule.is_met(noisy[:100])
-
-
-@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
-def test_seconds_that_are_no_limit_are_refused(seconds: float) -> None:
-    with pytest.raises(ConfigError, match="expected seconds and a precision above 0"):
-        StoppingRule(max_seconds=seconds)
-
-
 def two_models(rng: np.random.Generator, ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    """Two models on a machine that drifts by tens of percent while they take turns."""
+    """Two models on a machine that drifts by tens of percent while they are timed interleaved."""
     drift = np.exp(np.cumsum(rng.normal(0.0, 0.05, 60)))
     noise = rng.lognormal(0.0, 0.05, (2, 60))
     return 0.01 * ratio * drift * noise[0], 0.01 * drift * noise[1]

@@ -19,7 +19,6 @@ from click.testing import CliRunner
 import bench.training
 from bench.cli import main as seg_bench
 from bench.measure.run import Settings
-from bench.measure.sampling import StoppingRule
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.page import write_sweep_pages
 from bench.sweep.result import Gain, SweepResult, read_sweep
@@ -29,6 +28,7 @@ from export.onnx_export import is_exported
 from runtime.core.errors import ConfigError, ModelError, StoppedError
 from runtime.data.coco import Dataset
 from runtime.model.predictor import Predictor
+from runtime.model.stopping import StoppingRule
 from runtime.report.cells import as_table
 from runtime.scoring.comparison import Interval
 from runtime.scoring.evaluation import evaluate
