@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs bench faults load fuzz wheel audit readme clean
+.PHONY: demo test lint docs page-tools bench faults load fuzz wheel audit readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
@@ -26,6 +26,13 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@if [ -x $(BIN)/mkdocs ]; then $(MAKE) --no-print-directory docs; fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page-tools && npm run --prefix export/page --silent lint; fi
+
+# The browser's ONNX Runtime and the checkers of the page's JavaScript, from npm.
+page-tools: export/page/node_modules/installed
+export/page/node_modules/installed: export/page/package.json
+	npm install --prefix export/page --silent --no-audit --no-fund
+	touch $@
 
 # The documentation as a website in site/. A broken link or reference fails the build.
 docs: $(VENV)/installed

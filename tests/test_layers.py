@@ -71,6 +71,7 @@ def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() ->
         "runtime.cli.config_options",
         "export.cli",
         "export.inspection.cli",
+        "export.page.cli",
         "bench.cli",
         "bench.study.cli",
     ],

@@ -1,0 +1,167 @@
+/** Scans: files that a person drops, as RGB pixels. */
+
+import { decodePng, isPng, readHeader } from "page/png.js";
+
+const MAX_PIXELS = 2 ** 26;
+const MAX_FILE_BYTES = 2 ** 28;
+
+/**
+ * @typedef {object} Scan
+ * @property {Uint8Array} pixels RGB [height, width, 3]
+ * @property {[number, number]} size (height, width)
+ */
+
+/**
+ * Decode a file.
+ *
+ * Pixels are taken as stored, without color profiles and EXIF rotation; transparency is laid over
+ * black. Memory is only taken once the stated size is known to be reasonable.
+ * @param {Blob & {name?: string}} file
+ * @returns {Promise<Scan>}
+ * @throws {Error} with one sentence, where the file is no image or too large
+ */
+export async function readScan(file) {
+  if (file.size > MAX_FILE_BYTES) {
+    throw new Error(`the file is larger than ${MAX_FILE_BYTES / 2 ** 20} MB`);
+  }
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const kind = kindOf(bytes);
+  const stated = statedSize(bytes, kind);
+  if (stated !== null && stated[0] * stated[1] > MAX_PIXELS) {
+    throw new Error(`an image of ${stated[1]}x${stated[0]} pixels is too large`);
+  }
+  if (kind === "png") {
+    const pixels = await decodePng(bytes);
+    if (pixels !== null) {
+      const { width, height } = readHeader(bytes);
+      return { pixels, size: [height, width] };
+    }
+  }
+  return decodeByBrowser(new Blob([bytes]));
+}
+
+/** @typedef {"png" | "jpeg" | "bmp" | "webp"} Kind */
+
+/**
+ * @param {Uint8Array} bytes
+ * @returns {Kind}
+ */
+function kindOf(bytes) {
+  const text = String.fromCharCode(...bytes.subarray(0, 132));
+  if (isPng(bytes)) {
+    return "png";
+  }
+  if (bytes[0] === 0xff && bytes[1] === 0xd8) {
+    return "jpeg";
+  }
+  if (text.startsWith("BM")) {
+    return "bmp";
+  }
+  if (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") {
+    return "webp";
+  }
+  const others = /** @type {[boolean, string][]} */ ([
+    [bytes.length === 0, "the file is empty"],
+    [/^(II\*|MM.\*)/s.test(text), "TIFF files are not read by browsers; save it as PNG"],
+    [text.slice(128, 132) === "DICM", "DICOM files are not read by this page; save it as PNG"],
+    [text.startsWith("\x1f\x8b"), "compressed volumes are not read by this page; save it as PNG"],
+  ]);
+  const reason = others.find(([applies]) => applies)?.[1];
+  throw new Error(reason ?? "this is not an image (JPEG, PNG, BMP or WebP)");
+}
+
+/**
+ * Return the (height, width) that a file states, before it is decoded.
+ * @param {Uint8Array} bytes
+ * @param {Kind} kind
+ * @returns {[number, number] | null} null where it is not found
+ */
+function statedSize(bytes, kind) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    switch (kind) {
+      case "png": {
+        const { width, height } = readHeader(bytes);
+        return [height, width];
+      }
+      case "jpeg":
+        return jpegSize(view);
+      case "bmp":
+        return [Math.abs(view.getInt32(22, true)), view.getInt32(18, true)];
+      case "webp":
+        return webpSize(view);
+    }
+  } catch (error) {
+    if (error instanceof RangeError) {
+      throw new Error("the image is damaged", { cause: error });
+    }
+    throw error;
+  }
+}
+
+/**
+ * @param {DataView} view
+ * @returns {[number, number] | null}
+ */
+function jpegSize(view) {
+  for (let at = 2; at + 9 < view.byteLength; ) {
+    if (view.getUint8(at) !== 0xff) {
+      return null;
+    }
+    const marker = view.getUint8(at + 1);
+    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+    if (isFrame) {
+      return [view.getUint16(at + 5), view.getUint16(at + 7)];
+    }
+    at += marker === 0xff ? 1 : 2 + view.getUint16(at + 2);
+  }
+  return null;
+}
+
+/**
+ * @param {DataView} view
+ * @returns {[number, number] | null}
+ */
+function webpSize(view) {
+  const kind = view.getUint32(12);
+  if (kind === 0x56503858) {
+    const word = (/** @type {number} */ at) => view.getUint32(at, true) & 0xffffff;
+    return [word(27) + 1, word(24) + 1];
+  }
+  if (kind === 0x5650384c) {
+    const bits = view.getUint32(21, true);
+    return [((bits >>> 14) & 0x3fff) + 1, (bits & 0x3fff) + 1];
+  }
+  return [view.getUint16(28, true) & 0x3fff, view.getUint16(26, true) & 0x3fff];
+}
+
+/**
+ * @param {Blob} file
+ * @returns {Promise<Scan>}
+ */
+async function decodeByBrowser(file) {
+  const picture = await createImageBitmap(file, {
+    colorSpaceConversion: "none",
+    imageOrientation: "none",
+  }).catch((error) => {
+    throw new Error("the image is damaged", { cause: error });
+  });
+  const { width, height } = picture;
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (context === null) {
+    throw new Error("the browser has no memory for this image");
+  }
+  context.fillStyle = "black";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(picture, 0, 0);
+  picture.close();
+  const rgba = context.getImageData(0, 0, width, height).data;
+  const pixels = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    pixels[to] = /** @type {number} */ (rgba[from]);
+    pixels[to + 1] = /** @type {number} */ (rgba[from + 1]);
+    pixels[to + 2] = /** @type {number} */ (rgba[from + 2]);
+  }
+  return { pixels, size: [height, width] };
+}
