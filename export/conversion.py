@@ -60,7 +60,7 @@ def joined(networks: Sequence[UNet]) -> WithSigmoid | MeanProbability:
 def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
     """Convert a network in eval mode, or several side by side, to one ONNX graph.
 
-    Input and output are named and shaped as section 5 of the design says: the batch is dynamic,
+    Names and shapes are those of docs/architecture.md, section 5: the batch is dynamic,
     height and width are too unless `spec` allows no other size than its own. The output of several
     networks is the mean of their probabilities. Nodes are named after the layer that they are of
     and their operator ("network.decoder.0.up/ConvTranspose"). The graph is checked by

@@ -24,7 +24,7 @@ class DecoderStep(nn.Module):
 
 
 class UNet(nn.Module):
-    """A segmentation network of section 2 of the design (Ronneberger, Fischer, Brox 2015).
+    """A segmentation network (docs/architecture.md, section 2; Ronneberger, Fischer, Brox 2015).
 
     Args:
         arch: a name in `train.architectures.ARCHITECTURES`.
