@@ -33,9 +33,7 @@ MAX_WORDS = 30
 def prose(text: str) -> str:
     """Return a page without code blocks, comments, tables, headings and targets of links."""
     text = re.sub(r"^```.*?^```", "\n", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(
-        r"<!-- study.json, begin -->.*<!-- study.json, end -->", "", text, flags=re.DOTALL
-    )
+    text = re.sub(r"<!--.*?-->", "\n", text, flags=re.DOTALL)
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     lines = ("" if line.startswith(("|", "#")) else line for line in text.splitlines())
     return "\n".join(lines)
