@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.model.stopping import median_interval
-from runtime.scoring.comparison import Interval
+from runtime.scoring.bootstrap import Interval
 
 Verdict = Literal["faster", "slower", "not ranked"]
 

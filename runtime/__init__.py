@@ -85,11 +85,10 @@ if TYPE_CHECKING:
         verify as verify,
     )
     from runtime.scoring.baselines import evaluate_baselines as evaluate_baselines
+    from runtime.scoring.bootstrap import Bootstrap as Bootstrap, Interval as Interval
     from runtime.scoring.comparison import (
-        Bootstrap as Bootstrap,
         Comparison as Comparison,
-        Difference as Difference,
-        Interval as Interval,
+        MetricDifference as MetricDifference,
         compare as compare,
     )
     from runtime.scoring.evaluation import (
@@ -98,8 +97,11 @@ if TYPE_CHECKING:
         SampleSums as SampleSums,
         evaluate as evaluate,
     )
+    from runtime.scoring.files import evaluate_files as evaluate_files
     from runtime.scoring.results import (
         EvaluationReport as EvaluationReport,
+        ScoredFile as ScoredFile,
+        read_report as read_report,
         write_report as write_report,
         write_samples as write_samples,
     )

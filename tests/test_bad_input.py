@@ -330,13 +330,13 @@ def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) 
 
 def test_an_evaluation_tells_of_defects_in_the_annotations(model: Path, data: Path) -> None:
     arguments = (model, "--data", data, "--no-baselines")
-    assert "left out of the masks" not in run(seg_eval, *arguments).output
+    assert "dropped or clipped" not in run(seg_eval, *arguments).output
     edit_coco(data, lambda coco: coco["annotations"][0].update(bbox=[1, 2, float("nan"), 4]))
     result = data / "result.json"
     ran = run(seg_eval, *arguments, "--json", result)
     assert ran.exit_code == 0, ran.output
-    assert "Note: 1 annotation of " in ran.output
-    assert "seg-data check shows them all" in json.loads(result.read_text())["warnings"][0]
+    assert ": 1 annotation was dropped or clipped; the first: " in ran.output
+    assert "seg-data check shows all" in json.loads(result.read_text())["warnings"][0]
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o333, 0o444])
@@ -389,7 +389,7 @@ def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
         (train_unet, (*train, "--resume", "--overwrite"), "exclude each other"),
         (train_unet, (*train, "--unfreeze", 3), "the encoder is not frozen"),
         (train_unet, (*train, "--unfreeze-rate", 0.1), "needs an unfreeze_epoch"),
-        (seg_eval, (model, "--json", "one", "--csv", "one"), "need two files"),
+        (seg_eval, (model, "--json", "one", "--csv", "one"), "need different files"),
         (seg_eval, (model, "--data", phantom, "--json", tmp_path), "found a folder or a device"),
         (seg_eval, (tmp_path, "--data", phantom), "expected an ONNX file, found a folder"),
         (export_onnx, (tmp_path / "none",), "found no file"),

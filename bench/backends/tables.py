@@ -5,7 +5,7 @@ import math
 from bench.backends.backend import REFERENCE
 from bench.backends.result import BackendResult, BackendsResult
 from runtime.report.cells import DASH, markdown_table
-from runtime.scoring.comparison import Interval
+from runtime.scoring.bootstrap import Interval
 
 HEADER = (
     "backend",

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import ModelResult
-from runtime.scoring.comparison import Bootstrap, Interval
+from runtime.scoring.bootstrap import Bootstrap, Interval
 
 
 def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Interval]:

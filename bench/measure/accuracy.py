@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from runtime.core.errors import DataError
-from runtime.core.json_files import read_json
-from runtime.core.schema import from_dict
 from runtime.metrics import STUDY_METRICS
-from runtime.scoring.comparison import Bootstrap, soft_values
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.results import read_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,67 +78,14 @@ def accuracy_of(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    iou: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Thresholded:
-    per_image: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Model:
-    digest: str
-    size: tuple[int, ...]
-    per_image: dict[str, float]
-    pooled: dict[str, float]
-    thresholded: _Thresholded
-    samples: tuple[_Sample, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    data: str
-    split: str
-    masks: str
-    models: tuple[_Model, ...]
-
-
 def read_accuracy(path: Path) -> dict[str, Accuracy]:
-    """Return what `seg-eval --json` wrote, by the digest of the network.
+    """Return the accuracy of each network in a file of `seg-eval --json`, by its digest.
 
     Raises:
-        DataError: the file cannot be read, or is something else.
+        DataError: the file cannot be read, or is not an evaluation.
     """
-    content = read_json(path, error=DataError)
-    report = from_dict(_Report, content, where=str(path), error=DataError)
-    return {model.digest: _accuracy(model, report, path) for model in report.models}
-
-
-def _accuracy(model: _Model, report: _Report, path: Path) -> Accuracy:
-    missing = [name for name in STUDY_METRICS if name not in model.per_image]
-    if (
-        missing
-        or not model.samples
-        or "iou" not in model.pooled.keys() & model.thresholded.per_image
-    ):
-        raise DataError(f"{path}: expected an evaluation that seg-eval wrote, found another")
-    each = tuple(sample.iou for sample in model.samples)
-    interval = Bootstrap(len(each)).mean(np.array(each))
-    return Accuracy(
-        data=report.data,
-        split=report.split,
-        masks=report.masks,
-        size=model.size,
-        images=len(each),
-        groups=len(each),
-        **{name: model.per_image[name] for name in STUDY_METRICS},
-        iou_low=interval.low,
-        iou_high=interval.high,
-        pooled_iou=model.pooled["iou"],
-        iou_at_half=model.thresholded.per_image["iou"],
-        per_image_iou=each,
-        image_groups=(),
-    )
+    report = read_report(path)
+    return {
+        model.digest: accuracy_of(model.evaluation, (), report.data, report.split, report.masks)
+        for model in report.models
+    }

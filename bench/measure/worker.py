@@ -121,7 +121,7 @@ class _Network:
             chosen,
             masks=masks,
             size=None if size is None else (size[0], size[1]),
-            on_image=lambda done, total: self._service.tell({"done": done, "of": total}),
+            on_progress=lambda step: self._service.tell({"done": step.done, "of": step.total}),
         )
         groups = [sample.group for sample in chosen.samples]
         return {"accuracy": to_dict(accuracy_of(evaluation, groups, data, split, masks))}

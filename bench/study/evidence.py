@@ -8,14 +8,15 @@ import numpy as np
 
 from runtime.metrics import STUDY_METRICS
 from runtime.report.two_sample import holm
-from runtime.scoring.comparison import Bootstrap, Comparison, Difference, Kind, compare, soft_values
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.comparison import Comparison, MetricDifference, Summary, compare, soft_values
 from runtime.scoring.evaluation import Evaluation
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
 DECISIVE_METRIC = "iou"
 """The metric that decides a hypothesis; the others are reported as well."""
-_READINGS: dict[Kind, str] = {"per image": "soft {}", "per image at 0.5": "{} at 0.5"}
+_READINGS: dict[Summary, str] = {"per image": "soft {}", "per image at 0.5": "{} at 0.5"}
 _OPPOSITE: dict[Verdict, Verdict] = {
     "supported": "not supported",
     "not supported": "supported",
@@ -104,15 +105,16 @@ def _signed_rank(
     return metric, means.size, float(result.statistic), float(result.pvalue)
 
 
-def judge(*differences: Difference) -> Verdict:
+def judge(*differences: MetricDifference) -> Verdict:
     """Return a verdict on "all these differences are positive".
 
     It is "supported" or "not supported" only where every 95 % interval lies on one side of zero.
 
     Example:
-        >>> from runtime.scoring.comparison import Difference, Interval
-        >>> gain = Difference("iou", "per image", 0.4, 0.5, Interval(0.1, 0.05, 0.15), 0)
-        >>> unclear = Difference("iou", "per image", 0.4, 0.4, Interval(0.0, -0.1, 0.1), 0)
+        >>> from runtime.scoring.bootstrap import Interval
+        >>> from runtime.scoring.comparison import MetricDifference
+        >>> gain = MetricDifference("iou", "per image", 0.4, 0.5, Interval(0.1, 0.05, 0.15), 0)
+        >>> unclear = MetricDifference("iou", "per image", 0.4, 0.4, Interval(0.0, -0.1, 0.1), 0)
         >>> judge(gain), judge(gain, unclear)
         ('supported', 'undecided')
     """
@@ -203,6 +205,6 @@ def judge_spread(evidence: Evidence) -> Hypothesis:
     return Hypothesis(claim, _OPPOSITE[judge(difference)], reason)
 
 
-def _signed(difference: Difference) -> str:
+def _signed(difference: MetricDifference) -> str:
     interval = difference.difference
     return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

@@ -13,6 +13,7 @@ from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_
 from bench.work import Work
 from export.ensemble import export_ensemble
 from export.onnx_export import ExportResult, export_checkpoint
+from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.model.timing import PredictionLatency, measure_latency
@@ -135,13 +136,13 @@ class Networks:
         self._work.begin(step)
         split = self._data.datasets[kind].split("test")
 
-        def on_image(done: int, total: int) -> None:
-            self._work.advance(done / total)
+        def on_progress(progress: Progress) -> None:
+            self._work.advance(progress.fraction)
             self._work.check(step)
 
         def make() -> Evaluation:
             at_once = concurrency_for(self._config.threads or None)
-            found = evaluate(self._predictor(file, at_once), split, on_image=on_image)
+            found = evaluate(self._predictor(file, at_once), split, on_progress=on_progress)
             return replace(found, name=network)
 
         made_from = [file.digest, self._data.sha256[kind]]

@@ -40,7 +40,7 @@ from runtime.report.exploration_tables import summary_table
 from runtime.report.figures import style
 from runtime.report.layers import Color, css_color, mask_layer, probability_layer
 from runtime.report.page import figure_png, figure_uri, picture_uri, render
-from runtime.scoring.comparison import RESAMPLES
+from runtime.scoring.bootstrap import RESAMPLES
 
 PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"
 _LOADER = PackageLoader("bench.study")

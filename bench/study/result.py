@@ -12,7 +12,7 @@ from runtime.core.machine import Machine
 from runtime.core.schema import from_dict
 from runtime.data.audit import AuditSummary
 from runtime.model.timing import PredictionLatency
-from runtime.scoring.comparison import Interval
+from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import Evaluation
 from train.history import EpochRow
 

@@ -26,7 +26,8 @@ from runtime.core.machine import describe_machine
 from runtime.core.schema import to_dict
 from runtime.metrics import STUDY_METRICS
 from runtime.model.timing import PredictionLatency
-from runtime.scoring.comparison import Bootstrap, soft_values
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import Evaluation
 
 STUDY_FILE = "study.json"

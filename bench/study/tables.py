@@ -7,14 +7,15 @@ from bench.study.evidence import best_baseline
 from bench.study.result import NetworkResult, SplitResult, StudyResult
 from runtime.metrics import STUDY_METRICS
 from runtime.report.cells import DASH, Cell, decimals, p_value
-from runtime.scoring.comparison import Interval, Kind
+from runtime.scoring.bootstrap import Interval
+from runtime.scoring.comparison import Summary
 from runtime.scoring.evaluation import Evaluation
 
 Table = tuple[Sequence[str], list[list[object]]]
 
 LABELS = {"accuracy": "accuracy", "recall": "recall", "precision": "precision", "iou": "IoU"}
 """The names of the study's metrics, as people write them."""
-_DIFFERENCES: tuple[Kind, ...] = ("per image", "standard deviation", "per image at 0.5")
+_DIFFERENCES: tuple[Summary, ...] = ("per image", "standard deviation", "per image at 0.5")
 
 
 def scores_table(split: SplitResult) -> Table:

@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from bench.frontier.differences import iou_differences
 from bench.measure.result import BenchResult, ModelResult
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
-from runtime.scoring.comparison import Interval
+from runtime.scoring.bootstrap import Interval
 
 _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 

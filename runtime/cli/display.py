@@ -72,8 +72,8 @@ def skipped_text(reasons: Sequence[str]) -> str:
 
 
 @contextmanager
-def progress(label: str) -> Iterator["ProgressBar"]:
-    """Yield a bar on standard error, which appears when it is first called."""
+def progress(label: str = "") -> Iterator["ProgressBar"]:
+    """Yield a progress bar, which appears when it is first called."""
     bar = ProgressBar(label)
     try:
         yield bar
@@ -82,25 +82,24 @@ def progress(label: str) -> Iterator["ProgressBar"]:
 
 
 class ProgressBar:
-    """A `runtime.core.progress.ProgressCallback` that draws a bar on standard error."""
+    """A `runtime.core.progress.ProgressCallback` that draws a bar on standard error.
 
-    def __init__(self, label: str) -> None:
+    Args:
+        label: the text before the bar; without it, each phase has a bar of its own.
+    """
+
+    def __init__(self, label: str = "") -> None:
         self._label = label
+        self._phase = ""
         self._bar: Any = None
 
     def __call__(self, progress: Progress) -> None:
-        """Draw how far the job is, with its note beside the remaining time."""
-        length = max(1, round(progress.total))
+        """Draw the progress, with its note beside the remaining time."""
+        if not self._label and progress.phase != self._phase:
+            self.close()
         if self._bar is None:
-            self._bar = click.progressbar(
-                length=length,
-                label=self._label,
-                file=sys.stderr,
-                item_show_func=lambda note: note,
-                show_pos=True,
-            )
-            self._bar.render_progress()
-        self._bar.length = length
+            self._open(progress)
+        self._bar.length = max(1, round(progress.total))
         self._bar.update(round(progress.done) - self._bar.pos, progress.note or None)
 
     def count(self, done: int, total: int, note: str = "") -> None:
@@ -111,3 +110,15 @@ class ProgressBar:
         """End the bar's line."""
         if self._bar is not None:
             self._bar.render_finish()
+            self._bar = None
+
+    def _open(self, progress: Progress) -> None:
+        self._phase = progress.phase
+        self._bar = click.progressbar(
+            length=max(1, round(progress.total)),
+            label=self._label or progress.phase,
+            file=sys.stderr,
+            item_show_func=lambda note: note,
+            show_pos=True,
+        )
+        self._bar.render_progress()

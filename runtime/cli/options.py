@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from runtime.cli.display import progress
 from runtime.core.machine import MAX_THREADS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,6 +38,17 @@ def data_option(default: str) -> Callable[[Function], Function]:
         metavar="DIR",
         help=f"Folder of a COCO data set.  [default: {default}]",
     )
+
+
+def phantom_if_none(data: Path | None) -> Path:
+    """Return the data set's folder; without `--data`, make the phantom set and say so."""
+    if data is not None:
+        return data
+    from runtime.data.phantom import ensure_phantom
+
+    click.echo(f"No --data given: using the phantom set in {PHANTOM} (synthetic scans).")
+    with progress("Phantom") as bar:
+        return ensure_phantom(PHANTOM, on_image=bar.count)
 
 
 def split_option(function: Function) -> Function:

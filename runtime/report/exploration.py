@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.machine import available_cores
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Dataset, Split
 from runtime.data.images import Size, load_scan
@@ -98,7 +99,7 @@ def explore(
     dataset: Dataset,
     *,
     size: Size = DECODED,
-    on_image: Callable[[int, int], None] | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> Exploration:
     """Read every image of a data set and compare its splits.
 
@@ -107,7 +108,7 @@ def explore(
 
     Args:
         size: (height, width) at which the images are read.
-        on_image: called with the number of images done and of all.
+        on_progress: called after each image.
 
     Raises:
         DataError: a split has no images, or a defect forbids its use.
@@ -121,8 +122,8 @@ def explore(
     def count() -> None:
         nonlocal done
         done += 1
-        if on_image is not None:
-            on_image(done, total)
+        if on_progress is not None:
+            on_progress(Progress(done, total))
 
     for split in splits:
         explored.append(_explore_split(split, size, count))

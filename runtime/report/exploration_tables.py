@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 
 from runtime.report.exploration import Exploration
 
@@ -71,6 +72,20 @@ def fences_table(exploration: Exploration) -> Rows:
         number = (counts[fence.quantity, name] for name in names)
         rows.append((_FENCED[fence.quantity], low, high, *number))
     return header, rows
+
+
+def exploration_text(exploration: Exploration, layout: Callable[..., str]) -> str:
+    """Return the tables of an exploration as text, each laid out by `layout(header, rows)`."""
+    parts = [
+        layout(*summary_table(exploration)),
+        "Outliers, by Tukey's fences over all splits:\n" + layout(*fences_table(exploration)),
+    ]
+    if exploration.tests:
+        parts.append(
+            "Kolmogorov-Smirnov tests of the splits, p corrected for their number by Holm:\n"
+            + layout(*tests_table(exploration))
+        )
+    return "\n\n".join(parts)
 
 
 def _whole(value: float) -> int | None:

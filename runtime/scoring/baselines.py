@@ -1,4 +1,4 @@
-"""What a score is worth without a network: three predictions that know next to nothing.
+"""Baselines: three predictions without a network, with which its scores are compared.
 
 * all background: probability 0 everywhere;
 * mean training mask: the share of training images in which a pixel is foreground;
@@ -22,7 +22,16 @@ Outcome = tuple[NDArray[np.float32], Mask]
 def evaluate_baselines(
     train: Split, split: Split, size: Size, *, masks: MaskKind = "boxes"
 ) -> tuple[Evaluation, ...]:
-    """Score the three baselines on a split, at (height, width) `size`.
+    """Score the three baselines on a split.
+
+    Args:
+        train: the split from which masks are averaged or copied.
+        split: the images to predict.
+        size: (height, width) at which masks and predictions are compared.
+        masks: draw the masks from "boxes" or "segmentation".
+
+    Returns:
+        The evaluations of "all background", "mean training mask" and "nearest training image".
 
     Raises:
         ImageError, AnnotationError: a sample of either split cannot be read.

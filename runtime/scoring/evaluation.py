@@ -1,11 +1,13 @@
-"""Scoring networks, and baselines, on a split."""
+"""Scores of a network on a split."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.coco import Split
 from runtime.data.images import Size, check_size, load_scan, resize_map
 from runtime.data.samples import MaskKind, Sample
@@ -25,12 +27,17 @@ from runtime.metrics import (
 from runtime.model.predictor import Predictor
 
 Mask = NDArray[np.uint8]
-OnImage = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSums:
-    """One image's sums: of the probabilities, and of the decisions at 0.5."""
+    """The sums of one image, from which its metrics follow (`runtime.scores`).
+
+    Attributes:
+        file: the image's name in the COCO file.
+        soft: sums of the probabilities.
+        thresholded: sums of the predicted mask, p >= 0.5.
+    """
 
     file: str
     soft: PixelSums
@@ -39,11 +46,11 @@ class SampleSums:
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """One kind of metric over a split.
+    """The metrics of a split, averaged in two ways.
 
     Attributes:
-        per_image: how each metric is distributed over the images, by its name.
-        pooled: the metrics of all pixels together.
+        per_image: the distribution of each metric over the images, by name (macro average).
+        pooled: the metrics of all pixels together (micro average).
     """
 
     per_image: dict[str, Spread]
@@ -52,12 +59,15 @@ class Averages:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a network, or a baseline, scores on a split.
+    """The scores of a network, or a baseline, on a split.
 
     Attributes:
         name: the network's file or the baseline's name.
         size: (height, width) at which masks and probabilities were compared.
-        samples: in the split's order.
+        samples: the sums of each image, in the split's order.
+        soft: metrics of the probabilities.
+        thresholded: metrics of the predicted masks, p >= 0.5.
+        calibration: of all pixels.
     """
 
     name: str
@@ -74,23 +84,26 @@ def evaluate(
     *,
     masks: MaskKind = "boxes",
     size: Size | None = None,
-    on_image: OnImage | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> Evaluation:
     """Score a network on a split.
 
-    Images are decoded, masks drawn, and batches computed ahead in threads, as the predictor's
-    `concurrency` says; the result does not depend on their timing. Beside an image's sums nothing
-    is kept.
+    Images are decoded, masks drawn and batches computed ahead in threads, as many as the
+    predictor's `concurrency` allows. The result does not depend on their timing. Only the sums of
+    each image stay in memory.
 
     Args:
-        size: (height, width) at which masks are drawn and probabilities compared with them, by
-            default that of the network's input; a probability map of another size is resized to it
-            (`runtime.data.images.resize_map`). Networks of several input sizes are only scored on
-            the same pixels where they are compared at one size.
-        on_image: called with the number of images done and of all.
+        predictor: the network.
+        split: the images and their annotations.
+        masks: draw the target masks from "boxes" or "segmentation".
+        size: (height, width) at which masks and probabilities are compared; by default that of the
+            network's input. A probability map of another size is resized
+            (`runtime.data.images.resize_map`). Give one size to compare networks of several input
+            sizes on the same pixels.
+        on_progress: called after each image.
 
     Raises:
-        ConfigError: `size` is not possible.
+        ConfigError: `size` is out of range.
         ImageError, AnnotationError: a sample cannot be read.
         ModelError: the network's output is not a probability map.
     """
@@ -105,36 +118,49 @@ def evaluate(
         for probability, mask in predictor.run_ahead(split.samples, load)
     )
     name = str(predictor.file.path)
-    return score(name, compared_at, split.samples, outcomes, on_image)
+    return score(name, compared_at, split.samples, outcomes, on_progress)
 
 
 def score(
     name: str,
     size: Size,
-    samples: tuple[Sample, ...],
+    samples: Sequence[Sample],
     outcomes: Iterable[tuple[NDArray[np.float32], Mask]],
-    on_image: OnImage | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> Evaluation:
-    """Score probabilities against masks.
+    """Score probability maps against masks.
 
     Args:
-        outcomes: a sample's probability map float32 [H, W] in [0, 1] and mask [H, W] of 0 and 1,
-            in the samples' order.
+        name: of the network or baseline.
+        size: (height, width) of the maps and masks.
+        samples: the images, in order.
+        outcomes: for each sample, a probability map float32 [height, width] in [0, 1] and a mask
+            uint8 [height, width] of 0 and 1.
+        on_progress: called after each image.
+
+    Example:
+        >>> from pathlib import Path
+        >>> mask = np.array([[1, 1], [0, 0]], np.uint8)
+        >>> sample = Sample(Path("a.png"), "a.png", width=2, height=2, annotations=())
+        >>> outcomes = [(np.full((2, 2), np.float32(0.5)), mask)]
+        >>> evaluation = score("all 0.5", (2, 2), [sample], outcomes)
+        >>> evaluation.soft.pooled.recall, evaluation.thresholded.pooled.recall
+        (0.5, 1.0)
     """
     calibration = CalibrationSums()
-    kept = []
+    images: list[SampleSums] = []
     for sample, (probability, mask) in zip(samples, outcomes, strict=True):
         calibration.add(probability, mask)
         sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
-        kept.append(SampleSums(sample.file_name, *sums))
-        if on_image is not None:
-            on_image(len(kept), len(samples))
+        images.append(SampleSums(sample.file_name, *sums))
+        if on_progress is not None:
+            on_progress(Progress(len(images), len(samples), phase=Path(name).stem))
     return Evaluation(
         name=name,
         size=size,
-        samples=tuple(kept),
-        soft=_averages([sums.soft for sums in kept]),
-        thresholded=_averages([sums.thresholded for sums in kept]),
+        samples=tuple(images),
+        soft=_averages([sums.soft for sums in images]),
+        thresholded=_averages([sums.thresholded for sums in images]),
         calibration=calibration.result(),
     )
 

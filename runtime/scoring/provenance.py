@@ -1,4 +1,4 @@
-"""Whether a network was trained on the data set that it is scored on."""
+"""A check that a network was trained on the data set it is scored on."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ _TRAINED_ON = ("train", "valid")
 
 
 def foreign_training(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, ...]:
-    """Return a sentence for each file that was trained on other images than this data set's.
+    """Return a sentence for each file that was trained on another data set.
 
-    Its training images may then be among those that it is scored on, as when a data set is split
-    again. Files that do not say what they were trained on are passed over.
+    The images it is scored on may then be among its training images, for example after a data set
+    was split again. Files without information on their training are ignored.
 
     Raises:
         AnnotationError, ImageError: a file of the data set cannot be read.
@@ -24,13 +24,13 @@ def foreign_training(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, 
     here = manifest_sha256(dataset.split(name) for name in _TRAINED_ON)
     return tuple(
         f"{file.path.name} was trained on {' and '.join(sorted(set(known.values())))}, not on the "
-        "train and valid splits beside this one: its training images may be among those scored."
+        "train and valid splits of this data set: the scores may include its training images."
         for file, known in told
         if known.keys() - {here}
     )
 
 
 def _training(metadata: Metadata) -> dict[str, str]:
-    """Return the fingerprints of what a network, or an ensemble's members, were trained on."""
+    """Return the training data's names by fingerprint, of a network or an ensemble's members."""
     found = [metadata.training, *(member.training for member in metadata.members)]
     return {training.data_sha256: training.data_name for training in found if training is not None}

@@ -1,75 +1,118 @@
-"""Evaluations as JSON and CSV."""
+"""The scores of files on a data set, as JSON, which can be read again, and as CSV.
+
+The JSON file holds `EvaluationReport` field by field, and its format's `version`. NaN is null.
+"""
 
 import csv
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from runtime.core.errors import DataError
 from runtime.core.files import write_text
-from runtime.core.json_files import without_nan, write_json
-from runtime.core.schema import to_dict
+from runtime.core.json_files import read_json, without_nan, write_json
+from runtime.core.schema import from_dict, to_dict
 from runtime.data.readable import Skipped
-from runtime.metrics import METRICS, STUDY_METRICS, THRESHOLD, Scores, scores
+from runtime.metrics import METRICS, THRESHOLD, scores
 from runtime.model.onnx_file import OnnxFile
 from runtime.scoring.comparison import Comparison
-from runtime.scoring.evaluation import Averages, Evaluation
+from runtime.scoring.evaluation import Evaluation
+
+VERSION = 2
+"""Of the JSON format. Version 1 held metrics of each image instead of its sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFile:
+    """An ONNX file and its scores.
+
+    Attributes:
+        path, digest, file_bytes: identify the file.
+        parameters: of the network; None if the file does not state them.
+        macs: multiply-accumulates for one image of the evaluated size; None if unknown.
+        input_size: (height, width) of the network's input.
+        evaluation: the scores.
+    """
+
+    path: str
+    digest: str
+    file_bytes: int
+    parameters: int | None
+    macs: float | None
+    input_size: tuple[int, ...]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """Files and baselines scored on one split.
+    """Files and baselines, scored on one split.
 
     Attributes:
-        data, split, masks: what they were scored on: the folder, the split's name, and what the
-            masks were drawn from.
-        models: each file with what it scores.
+        data: folder of the data set.
+        split: name of the split.
+        masks: the source of the target masks, "boxes" or "segmentation".
+        models: the files, in the order given.
+        baselines: the baselines, at each input size of the files.
         comparisons: of each pair of files.
         warnings: what a reader of the scores should know, a sentence each.
-        skipped: images that cannot be read; no score knows of them.
+        skipped: unreadable images; the scores do not include them.
     """
 
     data: str
     split: str
     masks: str
-    models: tuple[tuple[OnnxFile, Evaluation], ...]
+    models: tuple[ScoredFile, ...]
     baselines: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
 
 
-def write_report(path: Path, report: EvaluationReport) -> None:
-    """Write a report as JSON, NaN as null. Raises OutputError.
+def scored_file(file: OnnxFile, evaluation: Evaluation, input_size: tuple[int, int]) -> ScoredFile:
+    """Return a file with its scores and its cost at an input size (height, width)."""
+    parameters = macs = None
+    if file.metadata is not None:
+        stated = file.metadata.input
+        parameters = file.metadata.network.parameters
+        pixels = input_size[0] * input_size[1]
+        macs = file.metadata.network.macs * pixels / (stated.height * stated.width)
+    path = str(file.path)
+    return ScoredFile(path, file.digest, file.file_bytes, parameters, macs, input_size, evaluation)
 
-    `per_image` holds means over the images where a metric is defined, `pooled` the metrics of all
-    pixels together; `spread` how each metric is distributed over the images.
+
+def write_report(path: Path, report: EvaluationReport) -> None:
+    """Write a report as JSON, NaN as null. Raises OutputError."""
+    write_json(path, {"version": VERSION, **to_dict(report)})
+
+
+def read_report(path: Path) -> EvaluationReport:
+    """Read a report that `write_report` wrote.
+
+    Raises:
+        DataError: the file cannot be read, or is not an evaluation of this version.
     """
-    write_json(
-        path,
-        {
-            "data": report.data,
-            "split": report.split,
-            "masks": report.masks,
-            "models": [
-                {"path": str(file.path), **_file_facts(file), **_evaluation(evaluation)}
-                for file, evaluation in report.models
-            ],
-            "baselines": [
-                {"name": baseline.name, **_evaluation(baseline)} for baseline in report.baselines
-            ],
-            "warnings": list(report.warnings),
-            "skipped": [to_dict(image) for image in report.skipped],
-            "comparisons": [to_dict(comparison) for comparison in report.comparisons],
-        },
-    )
+    content = read_json(path, error=DataError)
+    version = content.get("version") if isinstance(content, dict) else None
+    if version != VERSION:
+        raise DataError(
+            f"{path}: expected an evaluation of version {VERSION}, as seg-eval --json writes it"
+        )
+    report = from_dict(EvaluationReport, content, where=str(path), error=DataError)
+    evaluations = [*(model.evaluation for model in report.models), *report.baselines]
+    if not all(_is_complete(evaluation) for evaluation in evaluations):
+        raise DataError(f"{path}: an evaluation lacks images or metrics")
+    return report
+
+
+def _is_complete(evaluation: Evaluation) -> bool:
+    averages = evaluation.soft, evaluation.thresholded
+    return bool(evaluation.samples) and all(set(METRICS) <= a.per_image.keys() for a in averages)
 
 
 def write_samples(path: Path, report: EvaluationReport) -> None:
     """Write a row for each file and image as CSV, NaN as an empty field.
 
-    The last field tells why an image of the split was skipped; its metrics are empty.
+    The last field is the reason why an image of the split was skipped; its metrics are empty.
 
     Raises:
         OutputError: the file cannot be written.
@@ -78,50 +121,13 @@ def write_samples(path: Path, report: EvaluationReport) -> None:
     writer = csv.writer(text, lineterminator="\n")
     at = f"_at_{THRESHOLD}"
     writer.writerow(["model", "file", *METRICS, *(name + at for name in METRICS), "skipped"])
-    for file, evaluation in report.models:
-        for sample in evaluation.samples:
+    skipped = [image for image in report.skipped if image.split == report.split]
+    for model in report.models:
+        for sample in model.evaluation.samples:
             soft, hard = scores(sample.soft), scores(sample.thresholded)
             values = [getattr(s, name) for s in (soft, hard) for name in METRICS]
-            writer.writerow([file.path, sample.file, *without_nan(values), ""])
-        for image in report.skipped:
-            if image.split == report.split:
-                nothing = [""] * (2 * len(METRICS))
-                writer.writerow([file.path, image.file, *nothing, image.reason])
+            writer.writerow([model.path, sample.file, *without_nan(values), ""])
+        for image in skipped:
+            empty = [""] * (2 * len(METRICS))
+            writer.writerow([model.path, image.file, *empty, image.reason])
     write_text(path, text.getvalue())
-
-
-def _file_facts(file: OnnxFile) -> dict[str, Any]:
-    network = file.metadata.network if file.metadata else None
-    return {
-        "digest": file.digest,
-        "file_bytes": file.file_bytes,
-        "parameters": network.parameters if network else None,
-        "macs": network.macs if network else None,
-    }
-
-
-def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    soft = _averages(evaluation.soft, STUDY_METRICS)
-    return {
-        "size": list(evaluation.size),
-        "images": len(evaluation.samples),
-        **soft,
-        "thresholded": {"threshold": THRESHOLD, **_averages(evaluation.thresholded, METRICS)},
-        "spread": {name: to_dict(s) for name, s in evaluation.soft.per_image.items()},
-        "calibration": to_dict(evaluation.calibration),
-        "samples": [
-            {"file": sample.file, **_chosen(scores(sample.soft), STUDY_METRICS)}
-            for sample in evaluation.samples
-        ],
-    }
-
-
-def _averages(averages: Averages, names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "per_image": {name: averages.per_image[name].mean for name in names},
-        "pooled": _chosen(averages.pooled, names),
-    }
-
-
-def _chosen(values: Scores, names: Sequence[str]) -> dict[str, float]:
-    return {name: getattr(values, name) for name in names}

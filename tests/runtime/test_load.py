@@ -79,7 +79,14 @@ def test_memory_stays_flat_over_many_scans(
     count = len(split.samples)
     predictor = Predictor(network, threads=2, batch_size=4)
     with Growth(every=count // 40, after=count // 4) as growth:
-        assert len(evaluate(predictor, split, on_image=growth).samples) == count
+        assert (
+            len(
+                evaluate(
+                    predictor, split, on_progress=lambda p: growth(round(p.done), round(p.total))
+                ).samples
+            )
+            == count
+        )
     # An image's sums are kept, for the CSV; a probability map of 32x32 would be 4096 bytes.
     allocated, resident = growth.slopes
     assert max(allocated, resident) < 2048

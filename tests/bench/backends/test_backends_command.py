@@ -21,7 +21,7 @@ from runtime.core.errors import DataError
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
 from runtime.report.cells import DASH
-from runtime.scoring.comparison import Interval
+from runtime.scoring.bootstrap import Interval
 from tests.support.model_builder import ModelBuilder
 
 NAN = math.nan

@@ -11,7 +11,8 @@ from bench.frontier.differences import iou_differences
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import ModelResult
 from runtime.data.samples import Sample
-from runtime.scoring.comparison import Bootstrap, compare, soft_values
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.comparison import compare, soft_values
 from runtime.scoring.evaluation import Evaluation, score
 
 

@@ -30,7 +30,7 @@ from runtime.model.predictor import Predictor
 from runtime.model.stopping import StoppingRule
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import evaluate
-from runtime.scoring.results import EvaluationReport, write_report
+from runtime.scoring.results import EvaluationReport, scored_file, write_report
 
 BRIEF = Settings(
     threads=1,
@@ -192,7 +192,7 @@ def test_accuracy_from_an_evaluation_is_the_one_measured(
 ) -> None:
     predictor = Predictor(model)
     evaluation = evaluate(predictor, phantom_data.split("test"))
-    scored = ((predictor.file, evaluation),)
+    scored = (scored_file(predictor.file, evaluation, predictor.size),)
     path = tmp_path / "evaluation.json"
     write_report(path, EvaluationReport(str(phantom), "test", "boxes", scored, ()))
     known = read_accuracy(path)
@@ -238,7 +238,7 @@ def test_the_score_of_each_image_is_kept_undefined_as_null(
     assert old == replace(row, accuracy=replace(row.accuracy, per_image_iou=(), image_groups=()))
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"data": "d", "split": "s", "masks": "m"}'])
+@pytest.mark.parametrize("content", ["[]", "{}", '{"version": 1}', '{"version": 2, "data": "d"}'])
 def test_what_is_no_evaluation_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(content)

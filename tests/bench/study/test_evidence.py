@@ -16,7 +16,8 @@ from bench.study.evidence import (
 )
 from runtime.data.samples import Sample
 from runtime.metrics import STUDY_METRICS, scores
-from runtime.scoring.comparison import Bootstrap, Difference, Interval
+from runtime.scoring.bootstrap import Bootstrap, Interval
+from runtime.scoring.comparison import MetricDifference
 from runtime.scoring.evaluation import Evaluation, score
 
 COUNT = 40
@@ -34,8 +35,8 @@ def evaluation(name: str, seed: int, good: float, spread: float = 0.05) -> Evalu
     return score(name, SIZE, SAMPLES, [(m, MASK) for m in maps])
 
 
-def difference(low: float, high: float) -> Difference:
-    return Difference("iou", "per image", 0.0, 0.0, Interval((low + high) / 2, low, high), 0)
+def difference(low: float, high: float) -> MetricDifference:
+    return MetricDifference("iou", "per image", 0.0, 0.0, Interval((low + high) / 2, low, high), 0)
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))

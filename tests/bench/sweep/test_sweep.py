@@ -30,7 +30,7 @@ from runtime.data.coco import Dataset
 from runtime.model.predictor import Predictor
 from runtime.model.stopping import StoppingRule
 from runtime.report.cells import as_table
-from runtime.scoring.comparison import Interval
+from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import evaluate
 from tests.support.self_contained import external_references, handlers
 

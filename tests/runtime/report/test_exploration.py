@@ -193,8 +193,10 @@ def test_the_result_is_the_same_each_time_and_goes_through_json(
 
 
 def test_every_image_is_counted(phantom: Path, phantom_data: Dataset) -> None:
-    calls: list[tuple[int, int]] = []
-    explore(phantom_data, size=(8, 8), on_image=lambda done, total: calls.append((done, total)))
+    calls: list[tuple[float, float]] = []
+    explore(
+        phantom_data, size=(8, 8), on_progress=lambda step: calls.append((step.done, step.total))
+    )
     images = len(list(phantom.glob("*/*.png")))
     assert calls == [(n, images) for n in range(1, images + 1)]
 

@@ -13,7 +13,8 @@ from sklearn.metrics import jaccard_score
 from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset
 from runtime.metrics import METRICS
-from runtime.scoring.comparison import Bootstrap, Comparison, compare, soft_values
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.comparison import Comparison, compare, soft_values
 from runtime.scoring.evaluation import Evaluation, score
 
 Doubles = NDArray[np.float64]

@@ -1,5 +1,3 @@
-import csv
-import json
 import math
 from pathlib import Path
 
@@ -10,12 +8,10 @@ from sklearn.metrics import jaccard_score
 
 from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset, Split
-from runtime.metrics import METRICS, STUDY_METRICS, scores
-from runtime.model.onnx_file import read_onnx
+from runtime.metrics import scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate
-from runtime.scoring.results import EvaluationReport, write_report, write_samples
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +101,11 @@ def test_it_does_not_depend_on_threads_or_on_the_batch(
 
 def test_it_reports_progress(model: Path, split: Split) -> None:
     seen = []
-    evaluate(Predictor(model, threads=1), split, on_image=lambda *counts: seen.append(counts))
+    evaluate(
+        Predictor(model, threads=1),
+        split,
+        on_progress=lambda step: seen.append((step.done, step.total)),
+    )
     assert seen == [(n + 1, len(split.samples)) for n in range(len(split.samples))]
 
 
@@ -139,43 +139,3 @@ def test_baselines_of_the_real_set_are_those_that_were_measured(real_data: Datas
     assert nearest.accuracy == pytest.approx(0.978, abs=1e-3)
     assert nearest.recall == pytest.approx(0.706, abs=5e-3)
     assert nearest.precision == pytest.approx(0.688, abs=5e-3)
-
-
-@pytest.fixture(scope="module")
-def report(evaluation: Evaluation, model: Path, phantom_data: Dataset) -> EvaluationReport:
-    baselines = evaluate_baselines(
-        phantom_data.split("train"), phantom_data.split("test"), (32, 32)
-    )
-    return EvaluationReport(
-        "phantom", "test", "boxes", ((read_onnx(model), evaluation),), baselines
-    )
-
-
-def test_the_json_has_the_promised_form(report: EvaluationReport, tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    write_report(path, report)
-    content = json.loads(path.read_text(), parse_constant=pytest.fail)
-    (entry,) = content["models"]
-    evaluation = report.models[0][1]
-    assert entry["images"] == len(evaluation.samples) == len(entry["samples"])
-    assert list(entry["per_image"]) == list(entry["pooled"]) == list(STUDY_METRICS)
-    for sample, written in zip(evaluation.samples, entry["samples"], strict=True):
-        assert list(written) == ["file", *STUDY_METRICS]
-        assert written["iou"] == scores(sample.soft).iou
-    assert entry["per_image"]["iou"] == evaluation.soft.per_image["iou"].mean
-    assert entry["thresholded"]["pooled"]["dice"] == evaluation.thresholded.pooled.dice
-    assert content["baselines"][0]["pooled"]["precision"] is None
-
-
-def test_the_csv_has_a_row_for_each_image(report: EvaluationReport, tmp_path: Path) -> None:
-    path = tmp_path / "samples.csv"
-    write_samples(path, report)
-    rows = list(csv.DictReader(path.read_text().splitlines()))
-    samples = report.models[0][1].samples
-    assert [row["file"] for row in rows] == [sample.file for sample in samples]
-    for row, sample in zip(rows, samples, strict=True):
-        for name in METRICS:
-            for column, sums in ((name, sample.soft), (f"{name}_at_0.5", sample.thresholded)):
-                expected = getattr(scores(sums), name)
-                found = float(row[column]) if row[column] else math.nan
-                assert found == pytest.approx(expected, nan_ok=True)

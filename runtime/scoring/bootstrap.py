@@ -1,0 +1,186 @@
+"""Confidence intervals by resampling images: the bootstrap.
+
+Images are drawn with replacement. Where groups of similar images are known, whole groups are drawn:
+images of one group add little to each other (Efron, Tibshirani 1993, chapters 8.6 and 13; Field,
+Welsh 2007 for clusters). Intervals are percentiles of the draws, slightly wider than their level,
+because a sample varies less than its population (expanded percentile interval, Hesterberg 2015).
+They cover the choice of images, not the variation between training runs.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.core.errors import ConfigError
+
+Doubles = NDArray[np.float64]
+Statistic = Callable[[Doubles], Doubles | float]
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+_BLOCK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with the ends of its confidence interval; NaN if undefined.
+
+    Example:
+        >>> Interval(0.1, low=0.02, high=0.18).excludes_zero
+        True
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether all of the interval lies on one side of 0, as of a significant difference."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+class Bootstrap:
+    """Resamples of the images of a split; every interval uses the same draws.
+
+    Args:
+        images: number of images.
+        groups: the group of each image, such as a patient's number; None if each is its own.
+        resamples: number of draws.
+        level: confidence level of the intervals.
+        seed: of the draws.
+
+    Raises:
+        ConfigError: there are no images, or not one group for each.
+
+    Example:
+        >>> values = np.array([0.2, 0.4, 0.6, 0.8])
+        >>> interval = Bootstrap(images=4, resamples=500).mean(values)
+        >>> interval.value, interval.low < 0.5 < interval.high
+        (0.5, True)
+    """
+
+    def __init__(
+        self,
+        images: int,
+        groups: Sequence[int] | None = None,
+        *,
+        resamples: int = RESAMPLES,
+        level: float = LEVEL,
+        seed: int = 0,
+    ) -> None:
+        owners = range(images) if groups is None else groups
+        if images < 1 or len(owners) != images:
+            raise ConfigError(
+                f"groups: expected one for each of {images} images, found {len(owners)}"
+            )
+        self.level = level
+        self._owner = np.unique(np.asarray(owners), return_inverse=True)[1]
+        self.groups = int(self._owner.max()) + 1
+        self._tail = _tail(level, self.groups)
+        self._resamples = resamples
+        self._seed = seed
+
+    @cached_property
+    def _draws(self) -> NDArray[np.float32]:
+        """How often each group is drawn, [resamples, groups]: 40 kB per group, made when needed."""
+        rng = np.random.default_rng(self._seed)
+        draws = np.empty((self._resamples, self.groups), np.float32)
+        for start in range(0, self._resamples, _BLOCK):
+            block = draws[start : start + _BLOCK]
+            block[:] = _draw(rng, len(block), self.groups)
+        return draws
+
+    def interval(self, per_image: Doubles, statistic: Statistic) -> Interval:
+        """Return a statistic of sums over images, with its interval.
+
+        Args:
+            per_image: float64 [images, terms], summed over images.
+            statistic: maps sums [..., terms] to values [...].
+
+        Example:
+            >>> overlap_and_union = np.array([[3.0, 4.0], [1.0, 4.0]])
+            >>> Bootstrap(2).interval(overlap_and_union, lambda s: s[..., 0] / s[..., 1]).value
+            0.5
+        """
+        return _percentiles(*self._resampled(per_image, statistic), self._tail)
+
+    def _resampled(self, per_image: Doubles, statistic: Statistic) -> tuple[float, Doubles]:
+        """Return the statistic of the images themselves, and of every draw."""
+        sums = np.zeros((self.groups, per_image.shape[1]))
+        np.add.at(sums, self._owner, per_image)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(statistic(sums.sum(axis=0))), np.asarray(statistic(self._draws @ sums))
+
+    def mean(self, values: Doubles) -> Interval:
+        """Return the mean of values [images], without NaN, with its interval."""
+        return self.interval(stack_terms(values), _mean)
+
+    def mean_difference(self, values: Doubles, other: "Bootstrap", others: Doubles) -> Interval:
+        """Return the difference of the means on two sets of images, drawn independently.
+
+        Args:
+            values: float64 [images] of this bootstrap; NaN are ignored.
+            other: the bootstrap of the second set, with as many resamples and another seed.
+            others: float64 [images] of the second set; its mean is subtracted.
+        """
+        value, draws = self._resampled(stack_terms(values), _mean)
+        other_value, other_draws = other._resampled(stack_terms(others), _mean)
+        tail = min(self._tail, other._tail)
+        return _percentiles(value - other_value, draws - other_draws, tail)
+
+
+def stack_terms(*columns: Doubles) -> Doubles:
+    """Return columns [images] and one that counts images, stacked; rows with a NaN become zero.
+
+    Example:
+        >>> stack_terms(np.array([0.5, np.nan])).tolist()
+        [[0.5, 1.0], [0.0, 0.0]]
+    """
+    stacked = np.stack([*columns, np.ones_like(columns[0])], axis=1)
+    stacked[np.isnan(stacked).any(axis=1)] = 0.0
+    return stacked
+
+
+def _draw(rng: np.random.Generator, resamples: int, groups: int) -> NDArray[np.intp]:
+    """Return how often each group is drawn in each resample, [resamples, groups]."""
+    drawn = rng.integers(0, groups, (resamples, groups))
+    drawn += groups * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * groups).reshape(resamples, groups)
+
+
+def _mean(sums: Doubles) -> Doubles:
+    mean: Doubles = sums[..., 0] / sums[..., 1]
+    return mean
+
+
+def _tail(level: float, groups: int) -> float:
+    """Return the share of draws beyond either end of an interval.
+
+    It is Phi(-sqrt(n / (n - 1)) t), with t the quantile of Student's distribution of n - 1 degrees
+    of freedom (Hesterberg 2015, section 5.3.1). The quantile is expanded around the normal one
+    (Abramowitz, Stegun 1964, 26.7.5), whose error is less than 0.01 from 5 degrees on.
+    """
+    normal = NormalDist()
+    degrees = max(groups - 1, 1)
+    z = normal.inv_cdf(0.5 + level / 2.0)
+    t = (
+        z
+        + (z**3 + z) / (4 * degrees)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
+    )
+    return normal.cdf(-math.sqrt((degrees + 1) / degrees) * t)
+
+
+def _percentiles(value: float, draws: Doubles, tail: float) -> Interval:
+    valid = draws[~np.isnan(draws)]
+    if valid.size == 0:
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.quantile(valid, (tail, 1.0 - tail))
+    return Interval(value, float(low), float(high))

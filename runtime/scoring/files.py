@@ -1,0 +1,143 @@
+"""Evaluation of ONNX files on a data set, beside baselines and compared with each other."""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from runtime.core.errors import DataError
+from runtime.core.progress import Progress, ProgressCallback
+from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.images import Size
+from runtime.data.readable import Skipped, readable_part
+from runtime.data.samples import MaskKind
+from runtime.model.onnx_file import OnnxFile
+from runtime.model.predictor import Predictor, concurrency_for
+from runtime.scoring.baselines import evaluate_baselines
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.comparison import Comparison, compare
+from runtime.scoring.evaluation import Evaluation, evaluate
+from runtime.scoring.provenance import foreign_training
+from runtime.scoring.results import EvaluationReport, scored_file
+
+
+def evaluate_files(
+    models: Sequence[str | Path],
+    data: str | Path | Dataset,
+    *,
+    split: str = "test",
+    masks: MaskKind = "boxes",
+    size: Size | None = None,
+    batch_size: int = 1,
+    baselines: bool = True,
+    skip_unreadable: bool = False,
+    threads: int | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> EvaluationReport:
+    """Score ONNX files on a split, beside baselines, and compare each pair of them.
+
+    Confidence intervals draw groups of similar images if the data set states a group for each.
+    The report warns of annotations that were dropped or clipped, and of files that were trained on
+    other data than this data set's train and valid splits.
+
+    Args:
+        models: paths of the files.
+        data: the folder of a COCO data set, or the data set.
+        split: name of the split to score on.
+        masks: draw the target masks from "boxes" or "segmentation".
+        size: (height, width) of the networks' input; by default as stated in each file.
+        batch_size: images computed at once; the scores do not depend on it.
+        baselines: score the baselines too, at each input size, if there is a split "train".
+        skip_unreadable: skip images that cannot be read, instead of raising an error.
+        threads: number of threads; by default the cores this process may use.
+        on_progress: called after each image, with the phase "read", "read train" or the name of
+            the file that is scored.
+
+    Raises:
+        ModelError: a file cannot be run.
+        ConfigError: a setting is out of range.
+        DataError: the data set cannot be used, or no image can be read.
+        ImageError, AnnotationError: an image cannot be read, without `skip_unreadable`.
+    """
+    dataset = data if isinstance(data, Dataset) else read_dataset(data)
+    chosen = dataset.split(split, missing=skip_unreadable)
+    predictors = [
+        Predictor(
+            model,
+            size=size,
+            threads=threads,
+            batch_size=batch_size,
+            concurrency=concurrency_for(threads),
+        )
+        for model in models
+    ]
+    train = None
+    if baselines and "train" in dataset.splits:
+        train = dataset.split("train", missing=skip_unreadable)
+    skipped: tuple[Skipped, ...] = ()
+    if skip_unreadable:
+        chosen, train, skipped = _readable(chosen, train, predictors[0].size, masks, on_progress)
+    evaluations = [evaluate(p, chosen, masks=masks, on_progress=on_progress) for p in predictors]
+    pairs = zip(predictors, evaluations, strict=True)
+    sizes = dict.fromkeys(predictor.size for predictor in predictors) if train else ()
+    files = [predictor.file for predictor in predictors]
+    return EvaluationReport(
+        str(dataset.root),
+        split,
+        masks,
+        models=tuple(scored_file(p.file, evaluation, p.size) for p, evaluation in pairs),
+        baselines=tuple(
+            baseline
+            for each in sizes
+            if train is not None
+            for baseline in evaluate_baselines(train, chosen, each, masks=masks)
+        ),
+        comparisons=_comparisons(evaluations, chosen),
+        warnings=(*_defects(chosen), *_provenance(files, dataset, skip_unreadable)),
+        skipped=skipped,
+    )
+
+
+def _readable(
+    split: Split,
+    train: Split | None,
+    size: Size,
+    masks: MaskKind,
+    on_progress: ProgressCallback | None,
+) -> tuple[Split, Split | None, tuple[Skipped, ...]]:
+    """Return the readable parts of the splits, and the skipped images of both."""
+
+    def reporter(phase: str) -> Callable[[int, int], None]:
+        return lambda done, total: on_progress and on_progress(Progress(done, total, phase))
+
+    readable, skipped = readable_part(split, size, masks=masks, on_image=reporter("read"))
+    if train is None:
+        return readable, None, skipped
+    known, others = readable_part(train, size, masks=masks, on_image=reporter("read train"))
+    return readable, known, (skipped + others if train.name != split.name else skipped)
+
+
+def _comparisons(evaluations: Sequence[Evaluation], split: Split) -> tuple[Comparison, ...]:
+    groups = [sample.group for sample in split.samples if sample.group is not None]
+    every_image_has_one = len(groups) == len(split.samples)
+    bootstrap = Bootstrap(len(split.samples), groups if every_image_has_one else None)
+    return tuple(compare(one, other, bootstrap) for one, other in combinations(evaluations, 2))
+
+
+def _provenance(files: Sequence[OnnxFile], dataset: Dataset, skip: bool) -> tuple[str, ...]:
+    try:
+        return foreign_training(files, dataset)
+    except DataError as error:
+        if not skip:
+            raise
+        return (f"It is unknown if the networks were trained on this data set: {error}",)
+
+
+def _defects(split: Split) -> tuple[str, ...]:
+    defects = [defect for defect in split.defects if defect.action in ("left out", "clipped")]
+    if not defects:
+        return ()
+    number = "1 annotation was" if len(defects) == 1 else f"{len(defects)} annotations were"
+    return (
+        f"{split.annotation_file}: {number} dropped or clipped; the first: {defects[0]}. "
+        "seg-data check shows all.",
+    )

@@ -1,0 +1,77 @@
+"""Evaluation of files, against the single steps that it takes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import runtime
+from runtime.core.errors import DataError, ImageError
+from runtime.core.progress import Progress
+from runtime.data.coco import Dataset, read_dataset
+from runtime.model.predictor import Predictor
+from runtime.scoring.baselines import evaluate_baselines
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.comparison import compare
+from runtime.scoring.evaluation import evaluate
+from runtime.scoring.files import evaluate_files
+
+
+def test_it_is_what_the_single_steps_give(model: Path, phantom: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(model, tmp_path / "other.onnx"))
+    report = runtime.evaluate_files([model, other], phantom)
+    data = read_dataset(phantom)
+    test = data.split("test")
+    first, second = (evaluate(Predictor(path), test) for path in (model, other))
+    assert str([m.evaluation for m in report.models]) == str([first, second])
+    baselines = evaluate_baselines(data.split("train"), test, (32, 32))
+    assert str(report.baselines) == str(baselines)
+    assert str(report.comparisons) == str((compare(first, second),))
+    assert (report.data, report.split, report.masks) == (str(phantom), "test", "boxes")
+    assert (report.warnings, report.skipped) == ((), ())
+
+
+def test_baselines_are_scored_at_the_input_size(model: Path, phantom_data: Dataset) -> None:
+    report = evaluate_files([model], phantom_data, size=(64, 64))
+    assert {baseline.size for baseline in report.baselines} == {(64, 64)}
+    assert evaluate_files([model], phantom_data, baselines=False).baselines == ()
+
+
+def test_groups_are_drawn_where_each_image_has_one(
+    model: Path, phantom: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    path = data / "test" / "_annotations.coco.json"
+    content = json.loads(path.read_text())
+    for index, image in enumerate(content["images"]):
+        image["group"] = index // 2
+    path.write_text(json.dumps(content))
+    report = evaluate_files([model, model], data, baselines=False)
+    (comparison,) = report.comparisons
+    assert comparison.groups == (len(content["images"]) + 1) // 2
+    assert Bootstrap(4, [0, 0, 1, 1]).groups == 2
+
+
+def test_skipped_images_are_named_and_progress_has_phases(
+    model: Path, phantom: Path, tmp_path: Path, phantom_data: Dataset
+) -> None:
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    lost = phantom_data.split("test").samples[0].file_name
+    (data / "test" / lost).write_bytes(b"no image")
+    with pytest.raises(ImageError, match=lost):
+        evaluate_files([model], data)
+    seen: list[Progress] = []
+    report = evaluate_files([model], data, skip_unreadable=True, on_progress=seen.append)
+    assert [(image.split, image.file) for image in report.skipped] == [("test", lost)]
+    assert list(dict.fromkeys(step.phase for step in seen)) == ["read", "read train", "tiny"]
+
+
+def test_a_split_without_readable_images_is_an_error(
+    model: Path, phantom: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    for path in (data / "test").glob("*.png"):
+        path.write_bytes(b"no image")
+    with pytest.raises(DataError, match="the first: "):
+        evaluate_files([model], data, skip_unreadable=True)

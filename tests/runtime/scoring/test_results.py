@@ -1,0 +1,101 @@
+"""Evaluation reports as JSON, read back unchanged, and as CSV."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from runtime.core.errors import DataError
+from runtime.core.schema import to_dict
+from runtime.data.coco import Dataset
+from runtime.metrics import METRICS, scores
+from runtime.model.predictor import Predictor
+from runtime.scoring.evaluation import evaluate
+from runtime.scoring.files import evaluate_files
+from runtime.scoring.results import (
+    EvaluationReport,
+    read_report,
+    scored_file,
+    write_report,
+    write_samples,
+)
+
+
+@pytest.fixture(scope="module")
+def report(model: Path, phantom_data: Dataset) -> EvaluationReport:
+    return evaluate_files([model, model], phantom_data)
+
+
+def test_the_json_is_read_back_unchanged(report: EvaluationReport, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_report(path, report)
+    # As text, since NaN is not equal to itself.
+    assert str(read_report(path)) == str(report)
+
+
+def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_report(path, report)
+    content = json.loads(path.read_text(), parse_constant=pytest.fail)
+    model, _ = content["models"]
+    evaluation = report.models[0].evaluation
+    assert content["version"] == 2
+    assert len(model["evaluation"]["samples"]) == len(evaluation.samples)
+    for sample, written in zip(evaluation.samples, model["evaluation"]["samples"], strict=True):
+        assert written["file"] == sample.file
+        assert written["soft"]["overlap"] == sample.soft.overlap
+    soft, hard = model["evaluation"]["soft"], model["evaluation"]["thresholded"]
+    assert list(soft["per_image"]) == list(soft["pooled"]) == list(METRICS)
+    assert soft["per_image"]["iou"]["mean"] == evaluation.soft.per_image["iou"].mean
+    assert hard["pooled"]["dice"] == evaluation.thresholded.pooled.dice
+    assert content["baselines"][0]["soft"]["pooled"]["precision"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda content: content.update(version=1), "expected an evaluation of version 2"),
+        (lambda content: content["models"][0]["evaluation"].update(samples=[]), "lacks images"),
+        (lambda content: content["baselines"][1]["soft"]["per_image"].pop("iou"), "or metrics"),
+        (lambda content: content.pop("split"), "the field 'split'"),
+    ],
+)
+def test_another_file_is_refused(
+    report: EvaluationReport, tmp_path: Path, change: object, words: str
+) -> None:
+    content = {"version": 2, **to_dict(report)}
+    content = json.loads(json.dumps(content).replace("NaN", "null"))
+    assert callable(change)
+    change(content)
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=words):
+        read_report(path)
+
+
+def test_the_cost_is_that_of_the_input_size(model: Path, phantom_data: Dataset) -> None:
+    predictor = Predictor(model, size=(64, 32))
+    metadata = predictor.file.metadata
+    assert metadata is not None
+    split = phantom_data.split("test")
+    scored = scored_file(predictor.file, evaluate(predictor, split), predictor.size)
+    stated = metadata.input.height * metadata.input.width
+    assert scored.macs == metadata.network.macs * 64 * 32 / stated
+    assert scored.parameters == metadata.network.parameters
+
+
+def test_the_csv_has_a_row_for_each_image(report: EvaluationReport, tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    write_samples(path, report)
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    rows = rows[: len(rows) // 2]
+    samples = report.models[0].evaluation.samples
+    assert [row["file"] for row in rows] == [sample.file for sample in samples]
+    for row, sample in zip(rows, samples, strict=True):
+        for name in METRICS:
+            for column, sums in ((name, sample.soft), (f"{name}_at_0.5", sample.thresholded)):
+                expected = getattr(scores(sums), name)
+                found = float(row[column]) if row[column] else math.nan
+                assert found == pytest.approx(expected, nan_ok=True)
