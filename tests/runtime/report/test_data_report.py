@@ -198,7 +198,7 @@ def test_a_split_of_flat_images_without_annotation_works(copy: Path, tmp_path: P
 
 def test_two_outputs_need_two_files(phantom: Path, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
-    assert_one_sentence(run(phantom, "--out", out, "--json", out), "two files")
+    assert_one_sentence(run(phantom, "--out", out, "--json", out), "need different files")
 
 
 def test_without_the_extra_it_says_which_install_brings_it(
