@@ -173,6 +173,14 @@ def test_every_command_and_subcommand_is_in_the_table() -> None:
         assert not missing
 
 
+def test_every_page_is_in_the_overview_and_on_the_site() -> None:
+    overview = (ROOT / "docs" / "index.md").read_text()
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"]({page.name})" in overview, page.name
+        assert f": {page.name}" in navigation, page.name
+
+
 def test_the_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     for package in ("mkdocs", "material", "mkdocstrings"):
         if find_spec(package) is None:
