@@ -5,12 +5,12 @@ python examples/export_network.py artifacts/example-run/best.pt artifacts/exampl
 
 import sys
 
-from export import export_checkpoint
+from export import ExportRequest, export_checkpoints
 from runtime import verify
 
 
 def main(checkpoint: str, output: str) -> None:
-    metadata = export_checkpoint(checkpoint, output).metadata
+    metadata = export_checkpoints(ExportRequest([checkpoint], output)).metadata
     assert metadata.parity is not None
     print(f"largest difference to PyTorch: {metadata.parity.max_probability:.1e}")
     for check in verify(output).checks:

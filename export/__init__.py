@@ -1,4 +1,4 @@
-"""Turn checkpoints into ONNX files that say what they are and that were compared with PyTorch."""
+"""Turn checkpoints into ONNX files that describe themselves and were compared with PyTorch."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,6 @@ from runtime.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from export.conversion import convert as convert, count_macs as count_macs
-    from export.ensemble import export_ensemble as export_ensemble
     from export.inspection.file import Inspection as Inspection, inspect as inspect
     from export.localization import (
         LayerDifference as LayerDifference,
@@ -14,15 +13,17 @@ if TYPE_CHECKING:
     )
     from export.onnx_export import (
         ExportResult as ExportResult,
-        export_checkpoint as export_checkpoint,
+        export_checkpoints as export_checkpoints,
         find_checkpoints as find_checkpoints,
+        is_exported as is_exported,
     )
     from export.parity import (
-        Case as Case,
-        Expected as Expected,
+        ParityCase as ParityCase,
+        ReferenceOutput as ReferenceOutput,
         certify as certify,
-        expect as expect,
-        make_cases as make_cases,
+        make_parity_cases as make_parity_cases,
+        run_reference as run_reference,
     )
+    from export.request import ExportRequest as ExportRequest, default_output as default_output
 
 __getattr__, __dir__ = lazy_imports(__name__)

@@ -10,7 +10,9 @@ from runtime.cli.options import ARTIFACTS, data_option, threads_option
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportResult
-    from export.variants.variants import Optimization, Precision
+    from export.request import ExportRequest, Optimization, WeightPrecision
+    from runtime.core.progress import Progress
+    from runtime.model.metadata import Conversion, Parity
 
 
 @click.command(cls=Command)
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Of a single checkpoint, or an ensemble.  [default: RUN.onnx beside the folder RUN]",
+    help="The file for a single checkpoint or an ensemble.  [default: RUN.onnx beside the folder "
+    "RUN]",
 )
 @click.option(
     "--ensemble",
@@ -31,15 +34,22 @@ if TYPE_CHECKING:
     type=click.Choice(["fp32", "fp16", "int8"]),
     default="fp32",
     show_default=True,
-    help="Of the weights in the file. fp16 is for storage, arithmetic stays float32; int8 computes "
-    "in 8 bits where that gains speed and costs no accuracy, judged on the valid split of --data.",
+    help="Precision of the weights. fp16 halves the file and computes in float32. int8 computes "
+    "in 8 bits where that is faster and costs no accuracy on the valid split of --data.",
 )
 @click.option(
     "--optimize",
     "optimization",
     type=click.Choice(["winograd"]),
-    help="winograd: 3x3 convolutions by minimal filtering, for the one size that the network was "
-    "trained at. Only where that is faster on this machine.",
+    help="winograd: compute 3x3 convolutions by minimal filtering, at the one size that the "
+    "network was trained at. Written only if faster on this machine.",
+)
+@click.option(
+    "--license",
+    "license_id",
+    metavar="SPDX",
+    help="License of the network, stated in the file and its card, such as Apache-2.0.  "
+    "[default: none stated]",
 )
 @data_option("what the network was trained on")
 @threads_option
@@ -47,87 +57,99 @@ def main(
     checkpoints: tuple[Path, ...],
     out: Path | None,
     ensemble: bool,
-    precision: "Precision",
+    precision: "WeightPrecision",
     optimization: "Optimization | None",
+    license_id: str | None,
     data: Path | None,
     threads: int | None,
 ) -> None:
     """Write each CHECKPOINT (best.pt, or a run's folder) as one ONNX file with a sigmoid output.
 
-    Without CHECKPOINT every run below artifacts/ is exported. A file is only written when ONNX
-    Runtime gives PyTorch's probabilities on images of --data and on artificial ones, and one of
-    lower precision when soft IoU on the valid split of --data falls by at most 0.005. seg-verify
-    replays a file's certificate, seg-inspect shows what is in it.
+    Without CHECKPOINT, every run below artifacts/ is exported. A file is written only if ONNX
+    Runtime gives PyTorch's probabilities on real images of --data and on artificial ones. With a
+    lower precision, soft IoU on the valid split may fall by at most 0.005. seg-verify checks a
+    file's certificate again; seg-inspect shows what is in a file.
     """
     require("export", "torch", "torchvision", "onnx", "onnxscript", "jinja2")
     share_cores()
-    from export.ensemble import export_ensemble
-    from export.onnx_export import default_output, export_checkpoint, find_checkpoints
-    from train.checkpoint import BEST
+    from export.onnx_export import export_checkpoints
+    from export.request import ExportRequest, default_output
 
     if optimization is not None and precision != "fp32":
         raise click.UsageError(f"--optimize {optimization} needs --precision fp32")
-    chosen = [path / BEST if path.is_dir() else path for path in checkpoints]
+    for group in _groups(checkpoints, out, ensemble):
+        output = out or default_output(group[0], precision, optimization)
+        request = ExportRequest(
+            group, output, data, precision, optimization, threads, license=license_id
+        )
+        click.echo(_report(export_checkpoints(request, on_progress=_PhaseLines()), request))
+
+
+def _groups(
+    checkpoints: tuple[Path, ...], out: Path | None, ensemble: bool
+) -> list[tuple[Path, ...]]:
+    """Return the checkpoints of each file to write."""
+    from export.onnx_export import find_checkpoints
+    from train.checkpoint import BEST
+
+    chosen = tuple(path / BEST if path.is_dir() else path for path in checkpoints)
     if ensemble:
         if out is None:
             raise click.UsageError("--ensemble needs --out")
-        result = export_ensemble(
-            chosen,
-            out,
-            data=data,
-            precision=precision,
-            optimization=optimization,
-            threads=threads,
-            on_step=_tell,
-        )
-        click.echo(_report(result))
-        return
+        if len(chosen) < 2:
+            raise click.UsageError(f"--ensemble needs at least two networks, found {len(chosen)}")
+        return [chosen]
     if out is not None and len(chosen) != 1:
         raise click.UsageError("--out needs a single CHECKPOINT, or --ensemble")
-    for checkpoint in chosen or find_checkpoints(ARTIFACTS):
-        output = out or default_output(checkpoint, precision, optimization)
-        result = export_checkpoint(
-            checkpoint,
-            output,
-            data=data,
-            precision=precision,
-            optimization=optimization,
-            threads=threads,
-            on_step=_tell,
-        )
-        click.echo(_report(result))
+    return [(path,) for path in chosen or find_checkpoints(ARTIFACTS)]
 
 
-def _report(result: "ExportResult") -> str:
-    network, parity = result.metadata.network, result.metadata.parity
-    assert parity is not None
-    what = f"{network.arch} of width {network.width}"
-    if result.metadata.members:
-        what = f"ensemble of {', '.join(member.name for member in result.metadata.members)}"
-    lines = (
-        f"{result.file.path}: {what}, {network.parameters:,} parameters, "
-        f"{network.macs / 1e9:.3g} GMACs, {result.file.file_bytes / 1e6:.1f} MB\n"
-        f"  compared with PyTorch in float64 on {parity.inputs} inputs, {parity.images} of them "
-        f"images of {parity.images_from}, one by one: probabilities differ by at most "
-        f"{parity.max_probability:.1e}, logits by {parity.max_logit:.1e}, "
-        f"{parity.flipped_pixels} of {parity.pixels:,} pixels change side at 0.5"
-    )
-    conversion = result.metadata.conversion
-    if conversion is None:
-        return lines
-    timing = conversion.timing
-    kept = "".join(
-        f"\n  as it was: {layer.name}, {layer.reason}" for layer in conversion.unconverted
-    )
+class _PhaseLines:
+    """A progress callback that prints each phase once, on standard error."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def __call__(self, progress: "Progress") -> None:
+        if progress.phase != self._phase:
+            self._phase = progress.phase
+            click.echo(f"  {progress.phase}", err=True)
+
+
+def _report(result: "ExportResult", request: "ExportRequest") -> str:
+    metadata, file = result.metadata, result.file
+    network = metadata.network
+    assert metadata.parity is not None
+    title = f"{network.arch} of width {network.width}"
+    if metadata.members:
+        title = f"ensemble of {', '.join(member.name for member in metadata.members)}"
+    lines = [
+        f"{file.path}: {title}, {network.parameters:,} parameters, "
+        f"{network.macs / 1e9:.3g} GMACs, {file.file_bytes / 1e6:.1f} MB",
+        _parity_line(metadata.parity),
+    ]
+    if metadata.conversion is not None:
+        lines += _conversion_lines(metadata.conversion, request.variant, file.file_bytes)
+    return "\n  ".join(lines)
+
+
+def _parity_line(parity: "Parity") -> str:
     return (
-        f"{lines}\n  {conversion.method}: "
-        f"{result.file.file_bytes / conversion.plain_bytes:.1%} of the float32 file's size, "
-        f"{timing.after_ms / timing.before_ms:.2f} of its time ({timing.after_ms:.3g} ms against "
-        f"{timing.before_ms:.3g}, medians of {timing.runs} runs in turn), pooled soft IoU "
-        f"{conversion.soft_iou_after:.4f} against {conversion.soft_iou_before:.4f} on "
-        f"{conversion.judged_on}{kept}"
+        f"compared with PyTorch in float64 on {parity.inputs} inputs, among them {parity.images} "
+        f"images of {parity.images_from}: probabilities differ by at most "
+        f"{parity.max_probability:.1e}, logits by {parity.max_logit:.1e}; "
+        f"{parity.flipped_pixels} of {parity.pixels:,} pixels change sides at 0.5"
     )
 
 
-def _tell(step: str) -> None:
-    click.echo(f"  {step}", err=True)
+def _conversion_lines(conversion: "Conversion", variant: str, file_bytes: int) -> list[str]:
+    timing = conversion.timing
+    return [
+        f"{variant}: {conversion.method}",
+        f"{file_bytes / conversion.plain_bytes:.1%} of the float32 file's size",
+        f"{timing.after_ms / timing.before_ms:.2f} of its time per image: {timing.after_ms:.3g} ms "
+        f"instead of {timing.before_ms:.3g} ms, medians of {timing.runs} interleaved runs",
+        f"pooled soft IoU {conversion.soft_iou_after:.4f} instead of "
+        f"{conversion.soft_iou_before:.4f}, on {conversion.judged_on}",
+        *(f"not converted: {layer.name}, {layer.reason}" for layer in conversion.unconverted),
+    ]

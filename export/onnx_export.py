@@ -1,19 +1,23 @@
-"""Checkpoints to one self-sufficient ONNX file: graph, metadata and certificate."""
+"""Checkpoints to one self-sufficient ONNX file."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
-from export.description import describe_network
-from export.variants.variants import Optimization, Precision, ending
-from export.writing import Order, write_networks
-from runtime.core.errors import CheckpointError, DataError, ModelError
-from runtime.core.machine import available_cores
+import torch
+
+from export.description import describe_ensemble, describe_network
+from export.pipeline import TrainedNetworks, write_networks
+from export.request import ExportRequest
+from runtime.core.errors import CheckpointError, ConfigError, DataError, ModelError
+from runtime.core.progress import ProgressCallback
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.metadata import Metadata
-from runtime.model.onnx_file import OnnxFile, read_onnx
+from runtime.model.onnx_file import MAX_BYTES, OnnxFile, read_onnx
 from train.checkpoint import BEST, Checkpoint, build_network, load_checkpoint
+from train.network import UNet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class ExportResult:
 
     @property
     def metadata(self) -> Metadata:
-        """What the file says about itself."""
+        """The file's description of itself."""
         assert self.file.metadata is not None
         return self.file.metadata
 
@@ -39,79 +43,49 @@ def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
     found = tuple(sorted(Path(folder).rglob(BEST)))
     if not found:
         raise CheckpointError(
-            f"{folder}: expected runs of train-unet ({BEST}), found none; train one first"
+            f"{folder}: no finished run of train-unet ({BEST}) below this folder; train one first"
         )
     return found
 
 
-def default_output(
-    checkpoint: Path, precision: Precision = "fp32", optimization: Optimization | None = None
-) -> Path:
-    """Return the file that a checkpoint is exported to: RUN.onnx beside the folder RUN.
-
-    Other forms are RUN-fp16.onnx, RUN-int8.onnx and RUN-winograd.onnx. Raises ConfigError where
-    there is no such form.
-    """
-    name = f"{checkpoint.resolve().parent.name}{ending(precision, optimization)}.onnx"
-    return checkpoint.parent.parent / name
-
-
-def silent(step: str) -> None:
-    """Take note of a step of an export, and tell nobody."""
-
-
-def export_checkpoint(
-    checkpoint: str | Path,
-    output: str | Path,
-    *,
-    data: str | Path | None = None,
-    precision: Precision = "fp32",
-    optimization: Optimization | None = None,
-    threads: int | None = None,
-    on_step: Callable[[str], None] = silent,
+def export_checkpoints(
+    request: ExportRequest, *, on_progress: ProgressCallback | None = None
 ) -> ExportResult:
-    """Write a checkpoint's network as an ONNX file, once it has been compared with PyTorch.
-
-    Args:
-        data: the data set whose valid split gives the real images of the comparison, and whose
-            train split calibrates INT8; by default what the network was trained on.
-        precision: of the weights; "int8" is that of the activations too. Lower ones than float32
-            are judged by pooled soft IoU on the valid split.
-        optimization: "winograd" computes 3x3 convolutions by minimal filtering, for the one size
-            that the network was trained at, where that is faster on this machine; fp32 alone.
-        threads: of ONNX Runtime in the comparison.
-        on_step: told what is being done.
+    """Write the requested networks as one ONNX file, after a comparison with PyTorch.
 
     Raises:
-        CheckpointError: the checkpoint cannot be loaded.
-        ConfigError: there is no such form of it.
+        CheckpointError: a checkpoint cannot be loaded.
+        ConfigError: the networks do not fit into one file, or have no such variant.
         DataError: the data set cannot be read.
-        ParityError: the file would not compute what the network computes, would cost too much
-            accuracy, or an optimization would not be faster; none is written.
+        ParityError: the file would not compute what the networks compute, would cost too much
+            accuracy, or is an optimization that is not faster. No file is written.
         OutputError: the file cannot be written.
     """
-    ending(precision, optimization)
-    source, target = Path(checkpoint), Path(output)
-    loaded = load_checkpoint(source)
-    network = build_network(loaded, source)
-    order = Order(
-        networks=[network],
-        metadata=describe_network(loaded, network, target.stem),
-        dataset=comparison_data(source, loaded, data),
-        masks=loaded.config.masks,
-        precision=precision,
-        optimization=optimization,
-        threads=threads or available_cores(),
-        on_step=on_step,
+    sources, target = request.sources, request.target
+    checkpoints = [load_checkpoint(source) for source in sources]
+    networks = [
+        build_network(checkpoint, source)
+        for checkpoint, source in zip(checkpoints, sources, strict=True)
+    ]
+    if len(sources) == 1:
+        metadata = describe_network(checkpoints[0], networks[0], target.stem)
+    else:
+        _check_members(sources, checkpoints, networks)
+        metadata = _ensemble_metadata(sources, checkpoints, networks, target)
+    trained = TrainedNetworks(
+        networks=networks,
+        metadata=replace(metadata, license=request.license),
+        dataset=comparison_data(sources[0], checkpoints[0], request.data),
+        masks=checkpoints[0].config.masks,
     )
-    return ExportResult((source,), write_networks(order, target))
+    return ExportResult(sources, write_networks(trained, request, on_progress=on_progress))
 
 
 def is_exported(checkpoint: str | Path, output: str | Path) -> bool:
-    """Tell whether `output` is a checkpoint's plain file, as `export_checkpoint` wrote it.
+    """Return whether `output` is the plain file of a checkpoint, as an export wrote it.
 
-    It is where the file says of its network what the checkpoint says, down to the last digit of the
-    best epoch's validation metrics, and holds the graph and weights that its certificate is about.
+    The file must describe its network as the checkpoint does, to the last digit of the best
+    epoch's validation metrics, and hold the graph and weights that its certificate is about.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -126,21 +100,65 @@ def is_exported(checkpoint: str | Path, output: str | Path) -> bool:
     if stated is None or stated.parity is None or stated.parity.digest != file.digest:
         return False
     described = describe_network(loaded, build_network(loaded, source), target.stem)
-    return replace(stated, parity=None) == described
+    return replace(stated, parity=None, license=None) == described
 
 
-def comparison_data(source: Path, loaded: Checkpoint, data: str | Path | None) -> Dataset:
+def comparison_data(source: Path, checkpoint: Checkpoint, data: str | Path | None) -> Dataset:
     """Return the data set whose images a file is compared with PyTorch on.
 
     Args:
-        data: its folder; by default what the checkpoint's network was trained on.
+        source: the checkpoint's file, for messages.
+        data: the data set's folder; None for the one that the network was trained on.
 
     Raises:
-        DataError: it cannot be read, or what the network was trained on is gone.
+        DataError: it cannot be read, or the one that the network was trained on is gone.
     """
-    if data is None and not os.path.isdir(loaded.config.data):  # noqa: PTH112, as in read_dataset
+    if data is None and not os.path.isdir(checkpoint.config.data):  # noqa: PTH112, as in read_dataset
         raise DataError(
-            f"{source}: expected the data that it was trained on in {loaded.config.data}, found "
-            "none; give a data set with --data"
+            f"{source}: the data that it was trained on is no longer in "
+            f"{checkpoint.config.data}; give a data set with --data"
         )
-    return read_dataset(data or loaded.config.data)
+    return read_dataset(data or checkpoint.config.data)
+
+
+def _ensemble_metadata(
+    sources: Sequence[Path],
+    checkpoints: Sequence[Checkpoint],
+    networks: Sequence[UNet],
+    target: Path,
+) -> Metadata:
+    members = [
+        describe_network(checkpoint, network, source.resolve().parent.name)
+        for checkpoint, network, source in zip(checkpoints, networks, sources, strict=True)
+    ]
+    metadata = describe_ensemble(members, target.stem)
+    if 4 * metadata.network.parameters > MAX_BYTES:
+        raise ConfigError(
+            f"{target}: too many parameters for one file: expected at most {MAX_BYTES // 4:,}, "
+            f"found {metadata.network.parameters:,}"
+        )
+    return metadata
+
+
+def _check_members(
+    sources: Sequence[Path], checkpoints: Sequence[Checkpoint], networks: Sequence[UNet]
+) -> None:
+    for source, checkpoint in zip(sources[1:], checkpoints[1:], strict=True):
+        for setting in ("size", "masks"):
+            wanted, found = (getattr(c.config, setting) for c in (checkpoints[0], checkpoint))
+            if found != wanted:
+                raise ConfigError(
+                    f"{source}: an ensemble needs members of one {setting}: expected {wanted} as "
+                    f"in {sources[0]}, found {found}"
+                )
+    named = zip(sources, networks, strict=True)
+    for (first, network), (second, twin) in combinations(named, 2):
+        if _same_weights(network, twin):
+            raise ConfigError(f"{second}: the same network as {first}; give different ones")
+
+
+def _same_weights(first: UNet, second: UNet) -> bool:
+    weights, others = first.state_dict(), second.state_dict()
+    return weights.keys() == others.keys() and all(
+        torch.equal(value, others[name]) for name, value in weights.items()
+    )

@@ -33,7 +33,7 @@ REAL_IMAGES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ParityCase:
     """An input to compare on.
 
     Attributes:
@@ -46,9 +46,9 @@ class Case:
     masks: NDArray[np.uint8] | None = None
 
 
-def make_cases(
+def make_parity_cases(
     split: Split, size: Size, multiple: int, masks: MaskKind = "boxes"
-) -> tuple[Case, ...]:
+) -> tuple[ParityCase, ...]:
     """Return real images alone and as one batch, other sizes, and four artificial images.
 
     Up to eight images are taken, evenly spread over the split.
@@ -63,13 +63,13 @@ def make_cases(
     chosen = np.linspace(0, len(split.samples) - 1, min(REAL_IMAGES, len(split.samples)))
     samples = [split.samples[int(index)] for index in chosen]
     cases = [
-        Case(sample.file_name, _inputs([sample], size), sample.mask(size, masks)[None])
+        ParityCase(sample.file_name, _inputs([sample], size), sample.mask(size, masks)[None])
         for sample in samples
     ]
-    cases.append(Case(f"a batch of {len(samples)}", _inputs(samples, size)))
+    cases.append(ParityCase(f"a batch of {len(samples)}", _inputs(samples, size)))
     others = ((size[0] + multiple, size[1]), (size[0], size[1] + 2 * multiple))
     for other in others if multiple else ():
-        cases.append(Case(f"size {other[0]}x{other[1]}", _inputs(samples[:1], other)))
+        cases.append(ParityCase(f"size {other[0]}x{other[1]}", _inputs(samples[:1], other)))
     return (*cases, *_artificial(size))
 
 
@@ -77,21 +77,21 @@ def _inputs(samples: Sequence[Sample], size: Size) -> Floats:
     return np.stack([to_input(load_scan(sample.path, size).pixels) for sample in samples])
 
 
-def _artificial(size: Size) -> list[Case]:
+def _artificial(size: Size) -> list[ParityCase]:
     shape = (1, 3, *size)
     spot = np.zeros(shape, np.float32)
     spot[:, :, size[0] // 2, size[1] // 2] = 1.0
     noise = np.random.default_rng(0).random(shape, np.float32)
     return [
-        Case("all zero", np.zeros(shape, np.float32)),
-        Case("all one", np.ones(shape, np.float32)),
-        Case("noise", noise),
-        Case("a single bright pixel", spot),
+        ParityCase("all zero", np.zeros(shape, np.float32)),
+        ParityCase("all one", np.ones(shape, np.float32)),
+        ParityCase("noise", noise),
+        ParityCase("a single bright pixel", spot),
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ReferenceOutput:
     """What the networks give for a case.
 
     Attributes:
@@ -105,7 +105,9 @@ class Expected:
     logits: Doubles
 
 
-def expect(networks: Sequence[UNet], cases: Sequence[Case]) -> tuple[Expected, ...]:
+def run_reference(
+    networks: Sequence[UNet], cases: Sequence[ParityCase]
+) -> tuple[ReferenceOutput, ...]:
     """Run networks in eval mode on each case, in PyTorch on the CPU."""
     exact = [copy.deepcopy(network).double() for network in networks]
     found = []
@@ -115,7 +117,7 @@ def expect(networks: Sequence[UNet], cases: Sequence[Case]) -> tuple[Expected, .
             logits = torch.stack([network(inputs.double()) for network in exact])
             single = torch.stack([network(inputs) for network in networks])
         found.append(
-            Expected(
+            ReferenceOutput(
                 torch.sigmoid(logits).mean(0).numpy(),
                 torch.sigmoid(single).mean(0).numpy(),
                 logits.numpy(),
@@ -126,8 +128,8 @@ def expect(networks: Sequence[UNet], cases: Sequence[Case]) -> tuple[Expected, .
 
 def certify(
     model: onnx.ModelProto,
-    cases: Sequence[Case],
-    expected: Sequence[Expected],
+    cases: Sequence[ParityCase],
+    expected: Sequence[ReferenceOutput],
     *,
     images_from: str,
     threads: int,
@@ -192,23 +194,23 @@ def certify(
     )
 
 
-class DifferenceError(ParityError):
+class ParityMismatchError(ParityError):
     """A graph differs from its networks on a case.
 
     Attributes:
         case: the first on which it does.
     """
 
-    def __init__(self, message: str, case: Case) -> None:
+    def __init__(self, message: str, case: ParityCase) -> None:
         super().__init__(message)
         self.case = case
 
 
-def _gate(case: Case, what: str, difference: Doubles, limit: float) -> None:
+def _gate(case: ParityCase, what: str, difference: Doubles, limit: float) -> None:
     largest = float(difference.max())
     # Written so that a NaN fails.
     if not largest <= limit:
-        raise DifferenceError(
+        raise ParityMismatchError(
             f"export, {case.name}: expected {what} within {limit:.2g} of PyTorch's, found a "
             f"difference of {largest:.2g}",
             case,

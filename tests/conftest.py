@@ -54,10 +54,13 @@ def run_folder(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(run_folder: Path, phantom: Path) -> Path:
     """That run's network as an ONNX file."""
     pytest.importorskip("onnxscript")
-    from export.onnx_export import export_checkpoint
+    from export.onnx_export import export_checkpoints
+    from export.request import ExportRequest
 
     output = run_folder.parent / "tiny.onnx"
-    return export_checkpoint(run_folder / "best.pt", output, data=phantom).file.path
+    return export_checkpoints(
+        ExportRequest([run_folder / "best.pt"], output, data=phantom)
+    ).file.path
 
 
 @pytest.fixture

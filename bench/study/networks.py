@@ -11,8 +11,8 @@ from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
 from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_as_work
 from bench.work import Work
-from export.ensemble import export_ensemble
-from export.onnx_export import ExportResult, export_checkpoint
+from export.onnx_export import ExportResult, export_checkpoints
+from export.request import ExportRequest
 from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
 from runtime.model.predictor import Predictor, concurrency_for
@@ -110,7 +110,8 @@ class Networks:
         data = self._data.datasets[kind].root
 
         def make() -> Exported:
-            return self._describe(export_checkpoint(checkpoint, output, data=data))
+            request = ExportRequest([checkpoint], output, data=data)
+            return self._describe(export_checkpoints(request))
 
         made_from = [_sha256(checkpoint)]
         step = f"export-{kind}-{network}"
@@ -124,7 +125,8 @@ class Networks:
         data = self._data.datasets[kind].root
 
         def make() -> Exported:
-            return self._describe(export_ensemble(checkpoints, output, data=data))
+            request = ExportRequest(checkpoints, output, data=data)
+            return self._describe(export_checkpoints(request))
 
         made_from = [_sha256(checkpoint) for checkpoint in checkpoints]
         step = f"export-{kind}-ensemble"

@@ -10,7 +10,8 @@ from bench.sweep.gains import conclude
 from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
 from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_as_work
 from bench.work import Listener, Work
-from export.onnx_export import export_checkpoint, is_exported
+from export.onnx_export import export_checkpoints, is_exported
+from export.request import ExportRequest
 from runtime.core.errors import ModelError
 from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
 from runtime.core.lock import locked
@@ -130,7 +131,8 @@ def _train(folder: Path, run: TrainConfig, cache: Path, work: Work) -> SweepNetw
     work.begin(f"export {folder.name}")
     output = folder.with_name(f"{folder.name}.onnx")
     if not is_exported(result.best, output):
-        export_checkpoint(result.best, output, data=run.data, threads=run.threads or None)
+        threads = run.threads or None
+        export_checkpoints(ExportRequest([result.best], output, data=run.data, threads=threads))
     return _describe(read_onnx(output), taken=False)
 
 

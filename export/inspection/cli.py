@@ -11,7 +11,7 @@ from runtime.cli.options import json_option
 from runtime.core.errors import printable
 
 if TYPE_CHECKING:
-    from export.inspection.counts import Counts, Layer
+    from export.inspection.counts import Counts, LayerCounts
     from export.inspection.file import Inspection, ValueInfo
     from runtime.model.metadata import Metadata
 
@@ -143,7 +143,7 @@ def _layers(counts: "Counts") -> str:
     return table(header, rows) if rows else "No layers."
 
 
-def _mega(layer: "Layer") -> float | None:
+def _mega(layer: "LayerCounts") -> float | None:
     return None if layer.macs is None else layer.macs / 1e6
 
 
@@ -181,7 +181,7 @@ def _why(trained: int, found: int) -> str:
 
 
 def _precision(counts: "Counts") -> str:
-    groups: dict[tuple[str, str, str], list[Layer]] = {}
+    groups: dict[tuple[str, str, str], list[LayerCounts]] = {}
     for layer in counts.layers:
         types = (layer.weight_type or "-", layer.activation_type, layer.arithmetic)
         groups.setdefault(types, []).append(layer)

@@ -7,7 +7,7 @@ places:
 
 - kernel and bias of a convolution, plain, transposed or quantized;
 - the constant operand of a matrix product, unless it is a fixed matrix
-  (`Stored.is_fixed_matrix`: Winograd's transformations, interpolations), and `Gemm`'s third;
+  (`StoredTensor.is_fixed_matrix`: Winograd's transformations, interpolations), and `Gemm`'s third;
 - a constant added to either right after, its bias;
 - factor and offset of a normalization, also where they are a product and a sum right after it; its
   mean and variance are statistics and no parameters, nor are an `InstanceNormalization`'s factors
@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from export.inspection.counts import Counts, Layer, OperatorCount, Totals, Uncounted
-from export.inspection.graph_values import GraphValues, Stored
+from export.inspection.counts import Counts, LayerCounts, OperatorCount, Totals, UncountedNode
+from export.inspection.graph_values import GraphValues, StoredTensor
 from export.inspection.operators import (
     INTEGER,
     MULTIPLYING,
@@ -41,7 +41,7 @@ from export.inspection.operators import (
     is_known,
     operator_name,
 )
-from export.inspection.precision import Precision
+from export.inspection.value_types import ValueTypes
 
 # What may stand between a layer and its bias.
 _BETWEEN = {
@@ -65,12 +65,12 @@ def count_graph(model: onnx.ModelProto, where: str) -> Counts:
 
 
 @dataclass(slots=True)
-class _Draft:
+class _OpenLayer:
     """A layer, while nodes behind it may still add to it."""
 
     node: onnx.NodeProto
-    weights: list[Stored] = field(default_factory=list)
-    own: list[Stored] = field(default_factory=list)
+    weights: list[StoredTensor] = field(default_factory=list)
+    own: list[StoredTensor] = field(default_factory=list)
     has_factor: bool = False
     has_offset: bool = False
 
@@ -79,16 +79,16 @@ class _Walk:
     def __init__(self, model: onnx.ModelProto, values: GraphValues) -> None:
         self.graph, self.values = model.graph, values
         self.functions = {(function.domain, function.name) for function in model.functions}
-        self.precision = Precision(model.graph, values)
+        self.precision = ValueTypes(model.graph, values)
         self.running = [
             node
             for node in self.graph.node
             if not values.constant.issuperset(filter(None, node.output))
         ]
         self.seen: set[str] = set()
-        self.drafts: list[_Draft] = []
+        self.drafts: list[_OpenLayer] = []
         # The layer whose numbers a value holds, as long as a bias may still follow.
-        self.layer_of: dict[str, _Draft] = {}
+        self.layer_of: dict[str, _OpenLayer] = {}
 
     def counts(self) -> Counts:
         for node in self.running:
@@ -131,7 +131,7 @@ class _Walk:
         weights = find_weights(node, self.values)
         before = next((self.layer_of[name] for name in node.input if name in self.layer_of), None)
         if weights or operator in MULTIPLYING or operator.endswith(_NORMALIZES):
-            draft = _Draft(node, has_offset=bool(weights) and has_offset(node))
+            draft = _OpenLayer(node, has_offset=bool(weights) and has_offset(node))
             self.drafts.append(draft)
             self.add(draft, weights)
             # A fixed matrix behind a layer only transforms what the layer gives.
@@ -144,7 +144,7 @@ class _Walk:
             return
         self.layer_of |= {name: follows for name in node.output[:1] if name}
 
-    def continues(self, operator: str, node: onnx.NodeProto, before: _Draft) -> bool:
+    def continues(self, operator: str, node: onnx.NodeProto, before: _OpenLayer) -> bool:
         """Whether a node without places of its own hands on what the layer before it gives."""
         if operator in _BETWEEN:
             return True
@@ -166,19 +166,19 @@ class _Walk:
             self.add(before, learned)
         return False
 
-    def add(self, draft: _Draft, weights: Sequence[Stored]) -> None:
+    def add(self, draft: _OpenLayer, weights: Sequence[StoredTensor]) -> None:
         for tensor in weights:
             draft.weights.append(tensor)
             if tensor.name not in self.seen:
                 self.seen.add(tensor.name)
                 draft.own.append(tensor)
 
-    def layer(self, draft: _Draft) -> Layer:
+    def layer(self, draft: _OpenLayer) -> LayerCounts:
         node, weights = draft.node, draft.weights
         own = sum(tensor.elements for tensor in draft.own)
         distinct = {tensor.name: tensor.elements for tensor in weights}
         read = [name for name in node.input if name and name not in self.values.constant]
-        return Layer(
+        return LayerCounts(
             name=_layer_name(node, draft.own),
             operator=operator_name(node),
             output_shape=self.values.shape(node.output[0]),
@@ -204,16 +204,16 @@ class _Walk:
             for name, number in sorted(nodes.items(), key=lambda item: (-item[1], item[0]))
         )
 
-    def uncounted(self, layers: Sequence[Layer]) -> Iterator[Uncounted]:
+    def uncounted(self, layers: Sequence[LayerCounts]) -> Iterator[UncountedNode]:
         known = {id(d.node): layer for d, layer in zip(self.drafts, layers, strict=True)}
         for node in self.running:
             layer = known.get(id(node))
             reason = self.reason(node, layer)
             if reason:
                 name = layer.name if layer else node.name or next(iter(node.output), "")
-                yield Uncounted(name, operator_name(node), reason)
+                yield UncountedNode(name, operator_name(node), reason)
 
-    def reason(self, node: onnx.NodeProto, layer: Layer | None) -> str | None:
+    def reason(self, node: onnx.NodeProto, layer: LayerCounts | None) -> str | None:
         if (node.domain, node.op_type) in self.functions:
             return f"a function of the file, {_UNSEEN}"
         if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
@@ -227,15 +227,15 @@ class _Walk:
             return f"has shapes that inference does not find{fault}"
         return None
 
-    def sparse(self) -> Iterator[Uncounted]:
+    def sparse(self) -> Iterator[UncountedNode]:
         for tensor in self.graph.sparse_initializer:
-            yield Uncounted(tensor.values.name, "initializer", f"sparse, {_UNSEEN}")
+            yield UncountedNode(tensor.values.name, "initializer", f"sparse, {_UNSEEN}")
         for node in self.graph.node:
             if any(attribute.HasField("sparse_tensor") for attribute in node.attribute):
-                yield Uncounted(next(iter(node.output), ""), node.op_type, f"sparse, {_UNSEEN}")
+                yield UncountedNode(next(iter(node.output), ""), node.op_type, f"sparse, {_UNSEEN}")
 
 
-def _layer_name(node: onnx.NodeProto, own: Sequence[Stored]) -> str:
+def _layer_name(node: onnx.NodeProto, own: Sequence[StoredTensor]) -> str:
     """Return "encoder.stem" of "encoder.stem.weight", or else the node's name."""
     # Not of what the layer shares: exporters store equal tensors once, under the first one's name.
     for ending in (".weight", ".bias"):

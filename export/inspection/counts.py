@@ -6,7 +6,7 @@ from export.inspection.graph_values import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LayerCounts:
     """A node that holds weights or multiplies and accumulates.
 
     Attributes:
@@ -57,7 +57,7 @@ class OperatorCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Uncounted:
+class UncountedNode:
     """What the totals leave out, wholly or in part, and why."""
 
     name: str
@@ -89,7 +89,7 @@ class Totals:
 class Counts:
     """A graph's layers in their order, its operators, and what they come to."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerCounts, ...]
     operators: tuple[OperatorCount, ...]
-    uncounted: tuple[Uncounted, ...]
+    uncounted: tuple[UncountedNode, ...]
     total: Totals

@@ -52,7 +52,7 @@ def _bits(element_type: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor that the file holds, in an initializer or in a node `Constant`.
 
     Attributes:
@@ -122,7 +122,9 @@ class GraphValues:
     def __init__(self, model: onnx.ModelProto, where: str) -> None:
         self.stored = {tensor.name: tensor for tensor in _stored(model.graph, where)}
         self.constant = set(self.stored)
-        self._sources: dict[str, dict[str, Stored]] = {n: {n: s} for n, s in self.stored.items()}
+        self._sources: dict[str, dict[str, StoredTensor]] = {
+            n: {n: s} for n, s in self.stored.items()
+        }
         for node in model.graph.node:
             self._follow(node)
         self._types: dict[str, tuple[int, Shape | None]] = {}
@@ -139,7 +141,7 @@ class GraphValues:
         """Return a value's shape, None where it is not known."""
         return self._types.get(name, (0, None))[1]
 
-    def sources(self, name: str) -> tuple[Stored, ...]:
+    def sources(self, name: str) -> tuple[StoredTensor, ...]:
         """Return the stored tensors that a constant value holds the numbers of.
 
         Reordered, reshaped, cast or dequantized, a tensor stays the same one. Of a product or a sum
@@ -156,7 +158,7 @@ class GraphValues:
         if not names or not plain or not self.constant.issuperset(names):
             return
         self.constant.update(filter(None, node.output))
-        found: dict[str, Stored] = {}
+        found: dict[str, StoredTensor] = {}
         if node.op_type == "Concat":
             found = {n: s for name in names for n, s in self._sources.get(name, {}).items()}
         elif node.op_type in _REORDERING:
@@ -171,7 +173,7 @@ class GraphValues:
             self._sources[name] = found
 
 
-def _stored(graph: onnx.GraphProto, where: str) -> Iterable[Stored]:
+def _stored(graph: onnx.GraphProto, where: str) -> Iterable[StoredTensor]:
     for tensor in graph.initializer:
         yield _checked(tensor.name, tensor, where)
     for node in graph.node:
@@ -186,7 +188,7 @@ def _stored(graph: onnx.GraphProto, where: str) -> Iterable[Stored]:
                     yield _checked(node.output[0], tensor, where)
 
 
-def _checked(name: str, tensor: onnx.TensorProto, where: str) -> Stored:
+def _checked(name: str, tensor: onnx.TensorProto, where: str) -> StoredTensor:
     shape = tuple(tensor.dims)
     claimed = bytes_of(tensor.data_type, shape)
     if tensor.HasField("raw_data"):
@@ -203,10 +205,12 @@ def _checked(name: str, tensor: onnx.TensorProto, where: str) -> Stored:
             f"{where}: expected {claimed} bytes in the tensor {name[:80]!r} of "
             f"{kind_name(tensor.data_type)} {list(shape)}, found {held}"
         )
-    return Stored(name, tensor.data_type, shape, tensor)
+    return StoredTensor(name, tensor.data_type, shape, tensor)
 
 
-def _infer(model: onnx.ModelProto, stored: Iterable[Stored]) -> tuple[onnx.GraphProto, str | None]:
+def _infer(
+    model: onnx.ModelProto, stored: Iterable[StoredTensor]
+) -> tuple[onnx.GraphProto, str | None]:
     """Return the graph with the types and shapes of its values, and why that failed, if it did.
 
     Large tensors are left out of what is handed over: their type and shape are enough.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import onnx
 
-from export.inspection.graph_values import STANDARD, GraphValues, Shape, Stored, kind_name
+from export.inspection.graph_values import STANDARD, GraphValues, Shape, StoredTensor, kind_name
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ParameterInputs:
     """Which of an operator's inputs may be parameters.
 
     Attributes:
@@ -21,26 +21,26 @@ class Places:
     offset: int | None = None
 
 
-PLACES = {
-    "Conv": Places((1,), 2),
-    "ConvTranspose": Places((1,), 2),
-    "ConvInteger": Places((1,)),
-    "QLinearConv": Places((3,), 8),
-    "Gemm": Places((1, 0), 2),
-    "com.microsoft:QGemm": Places((3, 0), 6),
-    "MatMul": Places((1, 0)),
-    "MatMulInteger": Places((1, 0)),
-    "QLinearMatMul": Places((3, 0)),
-    "BatchNormalization": Places((1,), 2),
-    "GroupNormalization": Places((1,), 2),
-    "InstanceNormalization": Places((1,), 2),
-    "LayerNormalization": Places((1,), 2),
-    "RMSNormalization": Places((1,)),
-    "PRelu": Places((1,)),
-    "Gather": Places((0,)),
-    "LSTM": Places((1, 2), 3),
-    "GRU": Places((1, 2), 3),
-    "RNN": Places((1, 2), 3),
+PARAMETER_INPUTS = {
+    "Conv": ParameterInputs((1,), 2),
+    "ConvTranspose": ParameterInputs((1,), 2),
+    "ConvInteger": ParameterInputs((1,)),
+    "QLinearConv": ParameterInputs((3,), 8),
+    "Gemm": ParameterInputs((1, 0), 2),
+    "com.microsoft:QGemm": ParameterInputs((3, 0), 6),
+    "MatMul": ParameterInputs((1, 0)),
+    "MatMulInteger": ParameterInputs((1, 0)),
+    "QLinearMatMul": ParameterInputs((3, 0)),
+    "BatchNormalization": ParameterInputs((1,), 2),
+    "GroupNormalization": ParameterInputs((1,), 2),
+    "InstanceNormalization": ParameterInputs((1,), 2),
+    "LayerNormalization": ParameterInputs((1,), 2),
+    "RMSNormalization": ParameterInputs((1,)),
+    "PRelu": ParameterInputs((1,)),
+    "Gather": ParameterInputs((0,)),
+    "LSTM": ParameterInputs((1, 2), 3),
+    "GRU": ParameterInputs((1, 2), 3),
+    "RNN": ParameterInputs((1, 2), 3),
 }
 # Where the operands are.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
@@ -63,15 +63,15 @@ def operator_name(node: onnx.NodeProto) -> str:
 
 def is_known(node: onnx.NodeProto) -> bool:
     """Whether a node's operator is ONNX's own, or counted though it is not."""
-    return operator_name(node) in PLACES or (
+    return operator_name(node) in PARAMETER_INPUTS or (
         node.domain in STANDARD and bool(onnx.defs.has(node.op_type))
     )
 
 
-def find_weights(node: onnx.NodeProto, values: GraphValues) -> list[Stored]:
+def find_weights(node: onnx.NodeProto, values: GraphValues) -> list[StoredTensor]:
     """Return the parameters in a node's places for them (`export.inspection.counting`)."""
     operator = operator_name(node)
-    places = PLACES.get(operator, Places(()))
+    places = PARAMETER_INPUTS.get(operator, ParameterInputs(()))
     offset = () if places.offset is None else (places.offset,)
     found = []
     for place in (*places.weights, *offset):
@@ -90,7 +90,7 @@ def find_weights(node: onnx.NodeProto, values: GraphValues) -> list[Stored]:
 
 def has_offset(node: onnx.NodeProto) -> bool:
     """Whether a node is given its bias, or what a normalization adds."""
-    places = PLACES.get(operator_name(node))
+    places = PARAMETER_INPUTS.get(operator_name(node))
     at = None if places is None else places.offset
     return at is not None and at < len(node.input) and bool(node.input[at])
 

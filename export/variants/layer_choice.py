@@ -1,6 +1,6 @@
-"""Which layers of a network are worth being INT8: those that gain speed and cost no accuracy."""
+"""The layers of a network that are worth being INT8: they gain speed and cost no accuracy."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from export.variants.layer_speed import measure_layers
 from export.variants.quantization import Quantizer
+from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.images import Size, load_scan, to_input
 from runtime.data.samples import Sample
 from runtime.model.metadata import INPUT_NAME, UnconvertedLayer
@@ -16,17 +17,17 @@ from runtime.model.sessions import open_session
 
 Floats = NDArray[np.float32]
 
-SLOWER = 0.95
+MAX_TIME_RATIO = 0.95
 """INT8 must take less than this share of float32's time, or the layer stays float32."""
 _RANKED_ON = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class QuantizedCandidate:
     """A quantized graph, and the layers in it that stay float32."""
 
     model: onnx.ModelProto
-    kept: tuple[UnconvertedLayer, ...]
+    unconverted: tuple[UnconvertedLayer, ...]
 
 
 class LayerChoice:
@@ -35,7 +36,6 @@ class LayerChoice:
     Args:
         model: the float32 graph, as `Quantizer` takes it.
         samples: training images; ranges are taken from all of them.
-        on_step: told what is being done.
     """
 
     def __init__(
@@ -45,27 +45,26 @@ class LayerChoice:
         size: Size,
         *,
         threads: int,
-        on_step: Callable[[str], None],
+        on_progress: ProgressCallback | None = None,
     ) -> None:
         self._model = model
         self._samples = samples
         self._size = size
         self._threads = threads
-        self._on_step = on_step
+        self._on_progress = on_progress
 
-    def candidates(self) -> Iterator[Candidate]:
+    def candidates(self) -> Iterator[QuantizedCandidate]:
         """Yield graphs, first with all layers in INT8 that gain speed.
 
-        Then with 1, 2, 4, ... of them given up, those first that change the probabilities most.
+        Each later graph leaves more of them in float32 (1, 2, 4, ...), beginning with those that
+        change the probabilities most.
         """
-        self._on_step(f"taking the ranges of {len(self._samples)} training images")
-        quantizer = Quantizer(self._model, (self._input(sample) for sample in self._samples))
-        kept = self._without_gain(quantizer)
-        layers = [node.name for node in quantizer.layers if node.name not in kept]
+        quantizer = Quantizer(self._model, self._calibration_images())
+        slow = self._without_gain(quantizer)
+        layers = [node.name for node in quantizer.layers if node.name not in slow]
         if not layers:
             return
-        yield Candidate(quantizer.quantize(layers), self._named(quantizer, kept))
-        self._on_step("finding the layers that cost accuracy")
+        yield QuantizedCandidate(quantizer.quantize(layers), _with_reasons(quantizer, slow))
         costs = self._costs(quantizer, layers)
         layers.sort(key=costs.__getitem__, reverse=True)
         given_up = 1
@@ -76,17 +75,25 @@ class LayerChoice:
                 for name in layers[:given_up]
             }
             model = quantizer.quantize(layers[given_up:])
-            yield Candidate(model, self._named(quantizer, kept | costly))
+            yield QuantizedCandidate(model, _with_reasons(quantizer, slow | costly))
             given_up *= 2
 
+    def _calibration_images(self) -> Iterator[Floats]:
+        for done, sample in enumerate(self._samples):
+            report_progress(
+                self._on_progress, "taking ranges of training images", done, len(self._samples)
+            )
+            yield self._input(sample)
+
     def _without_gain(self, quantizer: Quantizer) -> dict[str, str]:
-        self._on_step("timing each layer in float32 and INT8")
+        """Return the layers that stay float32 from the first graph on, each with its reason."""
+        report_progress(self._on_progress, "timing each layer in float32 and INT8")
         speeds = measure_layers(self._model, quantizer.layers, self._size, threads=self._threads)
         slower = {
             name: f"gains no speed: {speed.int8_ms:.3g} ms in INT8, {speed.float_ms:.3g} ms in "
             "float32"
             for name, speed in speeds.items()
-            if speed.int8_ms > SLOWER * speed.float_ms
+            if speed.int8_ms > MAX_TIME_RATIO * speed.float_ms
         }
         logits = "costs accuracy: its output is the logits, which 8 bits would round"
         return slower | dict.fromkeys(quantizer.heads, logits)
@@ -95,32 +102,26 @@ class LayerChoice:
         """Return the mean change of probabilities where a layer alone is in INT8."""
         inputs = [self._input(sample) for sample in self._samples[:_RANKED_ON]]
         before = self._probabilities(self._model, inputs)
-        return {
-            layer: float(
-                np.mean(
-                    [
-                        np.abs(found - wanted).mean()
-                        for found, wanted in zip(
-                            self._probabilities(quantizer.quantize([layer]), inputs),
-                            before,
-                            strict=True,
-                        )
-                    ]
-                )
+        costs = {}
+        for done, layer in enumerate(layers):
+            report_progress(
+                self._on_progress, "finding the layers that cost accuracy", done, len(layers)
             )
-            for layer in layers
-        }
+            after = self._probabilities(quantizer.quantize([layer]), inputs)
+            costs[layer] = float(np.abs(after - before).mean())
+        return costs
 
-    def _probabilities(self, model: onnx.ModelProto, inputs: Sequence[Floats]) -> list[Floats]:
+    def _probabilities(self, model: onnx.ModelProto, inputs: Sequence[Floats]) -> Floats:
         session = open_session(model.SerializeToString(), threads=self._threads)
-        return [session.run(None, {INPUT_NAME: image})[0] for image in inputs]
+        return np.concatenate([session.run(None, {INPUT_NAME: image})[0] for image in inputs])
 
     def _input(self, sample: Sample) -> Floats:
         return to_input(load_scan(sample.path, self._size).pixels)[None]
 
-    def _named(self, quantizer: Quantizer, kept: dict[str, str]) -> tuple[UnconvertedLayer, ...]:
-        return tuple(
-            UnconvertedLayer(node.name, node.input[1], kept[node.name])
-            for node in quantizer.layers
-            if node.name in kept
-        )
+
+def _with_reasons(quantizer: Quantizer, reasons: dict[str, str]) -> tuple[UnconvertedLayer, ...]:
+    return tuple(
+        UnconvertedLayer(node.name, node.input[1], reasons[node.name])
+        for node in quantizer.layers
+        if node.name in reasons
+    )

@@ -1,27 +1,24 @@
-"""The forms other than the plain one that a network's graph can be written in."""
+"""The variants of a network's file: fp16, INT8 and Winograd."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 import onnx
 
+from export.request import WeightPrecision
 from export.variants.half import METHOD as HALF, store_half
 from export.variants.layer_choice import LayerChoice
 from export.variants.pixel_shuffle import shuffle_pixels
 from export.variants.quantization import METHOD as INT8
-from export.winograd import Form, rewrite
-from runtime.core.errors import ConfigError
+from export.winograd import ConvAlgorithm, rewrite
+from runtime.core.progress import ProgressCallback
 from runtime.data.coco import Dataset
 from runtime.model.metadata import InputSpec, UnconvertedLayer
 
-Precision = Literal["fp32", "fp16", "int8"]
-Optimization = Literal["winograd"]
-
 ALLOWED_FALL = 0.005
-"""The largest fall of pooled soft IoU on the valid split that a lower precision may cost."""
+"""The largest accepted fall of pooled soft IoU on the valid split, for a lower precision."""
 WINOGRAD_ALLOWED_FALL = 1e-5
 WINOGRAD_TOLERANCE = 1e-4
 """The largest difference of probabilities: Winograd's sums are rounded at larger values."""
@@ -35,19 +32,19 @@ class Variant:
     Attributes:
         precision: of the weights.
         method: in words.
-        kept: layers that stay as they are.
-        input: what the graph takes.
-        allowed_fall: the largest fall of pooled soft IoU that passes.
-        calibration: what ranges were taken from, in words; empty where there are none.
-        tolerance: the largest difference to PyTorch's probabilities that passes; None where the
-            graph is not meant to give them.
-        for_speed: whether it is worth nothing unless it is faster.
+        unconverted: the layers that are as in the plain graph.
+        input: the input that the graph takes.
+        allowed_fall: the largest accepted fall of pooled soft IoU.
+        calibration: the images that ranges were taken from, in words; empty without ranges.
+        tolerance: the largest accepted difference from PyTorch's probabilities; None where the
+            graph is not meant to reproduce them.
+        for_speed: whether it is only worth writing where it is faster.
     """
 
     model: onnx.ModelProto
-    precision: Precision
+    precision: WeightPrecision
     method: str
-    kept: tuple[UnconvertedLayer, ...]
+    unconverted: tuple[UnconvertedLayer, ...]
     input: InputSpec
     allowed_fall: float
     calibration: str = ""
@@ -55,57 +52,39 @@ class Variant:
     for_speed: bool = False
 
 
-def ending(precision: Precision, optimization: Optimization | None) -> str:
-    """Return what a file of a form has at the end of its name: "", "-int8", "-winograd".
-
-    Raises:
-        ConfigError: there is no such form.
-    """
-    if precision not in get_args(Precision) or (precision != "fp32" and optimization is not None):
-        raise ConfigError(
-            f"export: expected one of {', '.join(get_args(Precision))}, and an optimization of "
-            f"fp32 alone, found {precision} and {optimization or 'no optimization'}"
-        )
-    if optimization is not None and optimization not in get_args(Optimization):
-        raise ConfigError(
-            f"export: expected the optimization {', '.join(get_args(Optimization))}, found "
-            f"{optimization}"
-        )
-    form = optimization or precision
-    return "" if form == "fp32" else f"-{form}"
-
-
 def half_variant(plain: onnx.ModelProto, spec: InputSpec) -> Variant:
     """Return the graph with its weights stored in half precision."""
     model, left = store_half(plain)
     reasons = dict(left)
-    kept = tuple(
+    unconverted = tuple(
         UnconvertedLayer(node.name, name, reasons[name])
         for node in plain.graph.node
         for name in node.input
         if name in reasons
     )
-    return Variant(model, "fp16", HALF, kept, spec, ALLOWED_FALL)
+    return Variant(model, "fp16", HALF, unconverted, spec, ALLOWED_FALL)
 
 
 def winograd_variant(plain: onnx.ModelProto, spec: InputSpec) -> Variant:
     """Return the graph for the one size of `spec`, with its 3x3 convolutions rewritten.
 
     Raises:
-        ConfigError: no convolution of it gains.
+        ConfigError: none of its convolutions gains.
     """
     rewritten = rewrite(plain, (spec.height, spec.width))
-    forms = Counter(layer.form for layer in rewritten.layers)
-    counted = ", ".join(f"{number} {form}" for form, number in sorted(forms.items()))
+    algorithms = Counter(layer.algorithm for layer in rewritten.layers)
+    counted = ", ".join(f"{number} {name}" for name, number in sorted(algorithms.items()))
     return Variant(
         rewritten.model,
         "fp32",
         "3x3 convolutions by Winograd's minimal filtering (Lavin, Gray 2016) in standard "
         f"operators: {counted}",
         tuple(
-            UnconvertedLayer(layer.name, f"{layer.name}.weight", "estimated to be fastest as it is")
+            UnconvertedLayer(
+                layer.name, f"{layer.name}.weight", "direct convolution is estimated to be fastest"
+            )
             for layer in rewritten.layers
-            if layer.form is Form.DIRECT
+            if layer.algorithm is ConvAlgorithm.DIRECT
         ),
         replace(spec, multiple=0),
         WINOGRAD_ALLOWED_FALL,
@@ -120,11 +99,11 @@ def int8_variants(
     dataset: Dataset,
     *,
     threads: int,
-    on_step: Callable[[str], None],
+    on_progress: ProgressCallback | None = None,
 ) -> Iterator[Variant]:
     """Yield INT8 graphs, each with fewer layers in INT8 than the one before.
 
-    Up to 64 images are taken, evenly spread over the train split.
+    Ranges are taken from up to 64 images, spread evenly over the train split.
 
     Raises:
         DataError: the data set has no train split, or an image cannot be read.
@@ -136,7 +115,7 @@ def int8_variants(
         [samples[int(index)] for index in chosen],
         (spec.height, spec.width),
         threads=threads,
-        on_step=on_step,
+        on_progress=on_progress,
     )
     calibration = f"{len(chosen)} images of {dataset.name}, train"
     for candidate in choice.candidates():
@@ -144,7 +123,7 @@ def int8_variants(
             candidate.model,
             "int8",
             INT8,
-            candidate.kept,
+            candidate.unconverted,
             spec,
             ALLOWED_FALL,
             calibration=calibration,

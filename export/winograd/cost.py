@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from export.winograd.layers import Plan
+from export.winograd.layers import WinogradLayout
 from export.winograd.pixel_order import Size, tiles_along
 from export.winograd.transforms import KERNEL
 
@@ -27,7 +27,7 @@ STRIP_BYTES = 3 * 2**20
 """What a value of a strip may take: about what the caches of a core hold of two."""
 
 
-class Form(StrEnum):
+class ConvAlgorithm(StrEnum):
     """How a 3x3 convolution is computed."""
 
     DIRECT = "direct"
@@ -38,11 +38,11 @@ class Form(StrEnum):
     @property
     def tile(self) -> int:
         """The pixels on a side of an output tile; 0 for direct convolution."""
-        return 0 if self is Form.DIRECT else int(self.value[2])
+        return 0 if self is ConvAlgorithm.DIRECT else int(self.value[2])
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ConvShape:
     """A 3x3 convolution with stride 1 and padding 1: channels, and the size of its maps."""
 
     inputs: int
@@ -50,7 +50,7 @@ class Shape:
     size: Size
 
 
-def choose(shape: Shape) -> Form:
+def choose_algorithm(shape: ConvShape) -> ConvAlgorithm:
     """Return the form that costs the least time by `milliseconds`, and memory by `WORTH_MB`.
 
     Memory decides where maps are small and channels many: at 16x16 the weights of F(4x4,3x3) are
@@ -60,13 +60,13 @@ def choose(shape: Shape) -> Form:
     817 instead of 1125.
     """
 
-    def cost(form: Form) -> float:
-        return milliseconds(shape, form) + 4e-6 * _kernels(shape, form) / WORTH_MB
+    def cost(algorithm: ConvAlgorithm) -> float:
+        return milliseconds(shape, algorithm) + 4e-6 * _kernels(shape, algorithm) / WORTH_MB
 
-    return min(Form, key=cost)
+    return min(ConvAlgorithm, key=cost)
 
 
-def milliseconds(shape: Shape, form: Form) -> float:
+def milliseconds(shape: ConvShape, algorithm: ConvAlgorithm) -> float:
     """Estimate what a convolution of one image takes one core.
 
     The four rates were fitted to 10 shapes, 16 to 1024 channels at 256x256 to 16x16, each as a
@@ -75,11 +75,11 @@ def milliseconds(shape: Shape, form: Form) -> float:
     within 5 % of it. Boundaries to maps in the usual layout are not counted.
     """
     height, width = shape.size
-    kernels = _kernels(shape, form)
-    if form is Form.DIRECT:
+    kernels = _kernels(shape, algorithm)
+    if algorithm is ConvAlgorithm.DIRECT:
         return height * width * kernels / DIRECT_MACS
-    places = (form.tile + KERNEL - 1) ** 2
-    tiles = _tiles(shape, form)
+    places = (algorithm.tile + KERNEL - 1) ** 2
+    tiles = _tiles(shape, algorithm)
     # As the right factor the tiles are padded to whole blocks.
     columns = -(-tiles // BLOCK) * BLOCK if tiles <= FEW_TILES else tiles
     return (
@@ -90,26 +90,26 @@ def milliseconds(shape: Shape, form: Form) -> float:
     )
 
 
-def plan(shape: Shape, form: Form) -> Plan:
+def choose_layout(shape: ConvShape, algorithm: ConvAlgorithm) -> WinogradLayout:
     """Return how a convolution is laid out in a form other than direct.
 
     A strip is as high as keeps its largest value within `STRIP_BYTES`, but has so many tiles that
     packing the weights anew for each strip costs little beside their product.
     """
-    rows, columns = (tiles_along(length, form.tile) for length in shape.size)
+    rows, columns = (tiles_along(length, algorithm.tile) for length in shape.size)
     if rows * columns <= FEW_TILES:
-        return Plan(form.tile, weights_left=True)
-    places = (form.tile + KERNEL - 1) ** 2
+        return WinogradLayout(algorithm.tile, weights_left=True)
+    places = (algorithm.tile + KERNEL - 1) ** 2
     row_bytes = 4 * places * columns * max(shape.inputs, shape.outputs)
     height = max(STRIP_BYTES // row_bytes, shape.outputs // (2 * columns), 1)
-    return Plan(form.tile, -(-rows // height))
+    return WinogradLayout(algorithm.tile, -(-rows // height))
 
 
-def _kernels(shape: Shape, form: Form) -> int:
+def _kernels(shape: ConvShape, algorithm: ConvAlgorithm) -> int:
     """Return how many weights a form has, transformed."""
-    side = KERNEL if form is Form.DIRECT else form.tile + KERNEL - 1
+    side = KERNEL if algorithm is ConvAlgorithm.DIRECT else algorithm.tile + KERNEL - 1
     return side**2 * shape.inputs * shape.outputs
 
 
-def _tiles(shape: Shape, form: Form) -> int:
-    return tiles_along(shape.size[0], form.tile) * tiles_along(shape.size[1], form.tile)
+def _tiles(shape: ConvShape, algorithm: ConvAlgorithm) -> int:
+    return tiles_along(shape.size[0], algorithm.tile) * tiles_along(shape.size[1], algorithm.tile)

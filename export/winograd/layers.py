@@ -20,14 +20,14 @@ from export.winograd.pixel_order import (
     tiles_along,
     windows,
 )
-from export.winograd.rows import Part, Rows, Vector, shifted_by, take, unshifted
+from export.winograd.rows import RowPart, Rows, Vector, gather_pixels, shifted_by, unshifted
 from export.winograd.transforms import KERNEL, transform
 
 Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WinogradLayout:
     """How a Winograd convolution is laid out.
 
     Attributes:
@@ -42,13 +42,13 @@ class Plan:
     weights_left: bool = False
 
 
-def winograd(
+def convolve_winograd(
     builder: GraphBuilder,
     batch: str,
     maps: Sequence[Rows],
     weights: Weights,
     bias: Vector,
-    plan: Plan,
+    layout: WinogradLayout,
 ) -> Rows:
     """Convolve the maps, joined along their channels, 3x3 with stride 1 and padding 1.
 
@@ -56,21 +56,21 @@ def winograd(
         weights: [outputs, inputs, 3, 3].
         bias: [outputs].
     """
-    matrices, size = transform(plan.tile), maps[0].size
-    n, m, outputs = matrices.window, plan.tile, weights.shape[0]
+    matrices, size = transform(layout.tile), maps[0].size
+    n, m, outputs = matrices.window, layout.tile, weights.shape[0]
     inputs = weights.shape[1]
     right = builder.constant(matrices.input.astype(np.float32))
     back = builder.constant(matrices.output[even_then_odd(m)].astype(np.float32))
-    kernels = _transformed(builder, weights, plan)
+    kernels = _transformed(builder, weights, layout)
     parts = []
-    for tile_rows in _strips(tiles_along(size[0], m), plan.strips):
+    for tile_rows in _strips(tiles_along(size[0], m), layout.strips):
         seen = windows(size, m, tile_rows)
         tiles = seen.shape[1]
-        value = take(builder, batch, maps, seen)
+        value = gather_pixels(builder, batch, maps, seen)
         value = builder.node("MatMul", right, builder.reshape(value, n, n * tiles * inputs))
         value = builder.node("MatMul", right, builder.reshape(value, n, n, tiles * inputs))
         value = builder.reshape(value, n * n, tiles, inputs)
-        if plan.weights_left:
+        if layout.weights_left:
             # ONNX Runtime makes one product of the transposition and the product.
             value = builder.node("Transpose", value, perm=[0, 1, 3, 2])
             value = builder.node("MatMul", kernels, value)
@@ -78,24 +78,24 @@ def winograd(
             value = builder.node("MatMul", value, kernels)
         value = builder.node("MatMul", back, builder.reshape(value, n, n * tiles * outputs))
         value = builder.node("MatMul", back, builder.reshape(value, m, n, tiles * outputs))
-        if plan.weights_left:
+        if layout.weights_left:
             value = builder.reshape(value, m * m, outputs, tiles)
             value = builder.node("Transpose", value, perm=[0, 1, 3, 2])
         value = builder.reshape(value, m * m * tiles, outputs)
-        parts.append(Part(value, tiled(size, m, tile_rows)))
-    return shifted_by(builder, parts, size, bias, _through(maps, weights))
+        parts.append(RowPart(value, tiled(size, m, tile_rows)))
+    return shifted_by(builder, parts, size, bias, _shift_through(maps, weights))
 
 
-def _transformed(builder: GraphBuilder, weights: Weights, plan: Plan) -> str:
+def _transformed(builder: GraphBuilder, weights: Weights, layout: WinogradLayout) -> str:
     """Return G g G^T for every kernel, [1, n * n, inputs, outputs], or the last two exchanged.
 
     As a 1x1 convolution of the kernels' nine values, which ONNX Runtime computes once, when it
     loads the graph: stored in the file it would be n * n / 9 times as large.
     """
-    axes = (2, 3, 0, 1) if plan.weights_left else (2, 3, 1, 0)
+    axes = (2, 3, 0, 1) if layout.weights_left else (2, 3, 1, 0)
     kernels = weights.transpose(axes)
     values = builder.constant(kernels.reshape(1, KERNEL**2, *kernels.shape[2:]))
-    g = transform(plan.tile).weight
+    g = transform(layout.tile).weight
     both = np.kron(g, g).astype(np.float32)[:, :, None, None]
     return builder.node("Conv", values, builder.constant(both))
 
@@ -105,13 +105,13 @@ def _strips(count: int, strips: int) -> list[range]:
     return [range(start, stop) for start, stop in pairwise(bounds)]
 
 
-def _through(maps: Sequence[Rows], weights: Weights) -> Vector:
+def _shift_through(maps: Sequence[Rows], weights: Weights) -> Vector:
     """Return what the shift of the maps adds to each output."""
     shift = np.concatenate([rows.shift for rows in maps])
     return weights.astype(np.float64).sum(axis=(2, 3)) @ shift  # type: ignore[no-any-return]
 
 
-def direct(
+def convolve_direct(
     builder: GraphBuilder,
     batch: str,
     maps: Sequence[Rows],
@@ -131,18 +131,18 @@ def direct(
     kernel: Size = (weights.shape[2], weights.shape[3])
     matrix = weights.transpose(2, 3, 1, 0).reshape(-1, weights.shape[0])
     name = builder.constant(matrix)
-    through = _through(maps, weights)
+    through = _shift_through(maps, weights)
     if len(maps) == 1 and kernel == stride == (1, 1) and output == maps[0].size:
-        parts = [Part(builder.node("MatMul", p.name, name), p.order) for p in maps[0].parts]
+        parts = [RowPart(builder.node("MatMul", p.name, name), p.order) for p in maps[0].parts]
         return shifted_by(builder, parts, output, bias, through)
     order = raster(output)
     seen = patches(maps[0].size, kernel, stride, before, output, order)
-    value = builder.reshape(take(builder, batch, maps, seen), len(order), matrix.shape[0])
-    product = Part(builder.node("MatMul", value, name), order)
+    value = builder.reshape(gather_pixels(builder, batch, maps, seen), len(order), matrix.shape[0])
+    product = RowPart(builder.node("MatMul", value, name), order)
     return shifted_by(builder, [product], output, bias, through)
 
 
-def up(builder: GraphBuilder, rows: Rows, weights: Weights, bias: Vector) -> Rows:
+def upsample(builder: GraphBuilder, rows: Rows, weights: Weights, bias: Vector) -> Rows:
     """Double the size by a 2x2 transposed convolution of stride 2.
 
     Args:
@@ -156,14 +156,14 @@ def up(builder: GraphBuilder, rows: Rows, weights: Weights, bias: Vector) -> Row
     for part in plain.parts:
         value = builder.node("MatMul", part.name, name)
         value = builder.reshape(value, 4 * len(part.order), outputs)
-        parts.append(Part(value, doubled(part.order, rows.size)))
+        parts.append(RowPart(value, doubled(part.order, rows.size)))
     return Rows(tuple(parts), (2 * rows.size[0], 2 * rows.size[1]), bias)
 
 
 def relu(builder: GraphBuilder, rows: Rows) -> Rows:
     """Return max(x + shift, 0) as max(x, -shift), still to be shifted."""
     floor = builder.constant((-rows.shift).astype(np.float32))
-    parts = tuple(Part(builder.node("Max", part.name, floor), part.order) for part in rows.parts)
+    parts = tuple(RowPart(builder.node("Max", part.name, floor), part.order) for part in rows.parts)
     return Rows(parts, rows.size, rows.shift)
 
 
@@ -172,8 +172,12 @@ def add(builder: GraphBuilder, batch: str, one: Rows, other: Rows) -> Rows:
     parts = []
     aligned = _same_orders(one, other)
     for index, part in enumerate(one.parts):
-        value = other.parts[index].name if aligned else take(builder, batch, [other], part.order)
-        parts.append(Part(builder.node("Add", part.name, value), part.order))
+        value = (
+            other.parts[index].name
+            if aligned
+            else gather_pixels(builder, batch, [other], part.order)
+        )
+        parts.append(RowPart(builder.node("Add", part.name, value), part.order))
     return Rows(tuple(parts), one.size, one.shift + other.shift)
 
 
@@ -190,8 +194,8 @@ def max_pool(builder: GraphBuilder, batch: str, rows: Rows) -> Rows:
     parts = []
     for part, found in zip(rows.parts, split, strict=True):
         if found is None:
-            fours = take(builder, batch, [rows], quarters(rows.size))
-            whole = Part(_maximum(builder, fours, 4), raster(half))
+            fours = gather_pixels(builder, batch, [rows], quarters(rows.size))
+            whole = RowPart(_maximum(builder, fours, 4), raster(half))
             return Rows((whole,), half, rows.shift)
         a, order = found
         length = len(order) // a * rows.channels
@@ -199,7 +203,7 @@ def max_pool(builder: GraphBuilder, batch: str, rows: Rows) -> Rows:
         pairs = builder.reshape(part.name, 2 * a, 2, length)
         value = builder.node("ReduceMax", pairs, axis, keepdims=0)
         value = _maximum(builder, builder.reshape(value, 2, a * length), 2)
-        parts.append(Part(builder.reshape(value, len(order), rows.channels), order))
+        parts.append(RowPart(builder.reshape(value, len(order), rows.channels), order))
     return Rows(tuple(parts), half, rows.shift)
 
 

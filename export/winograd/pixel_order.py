@@ -113,7 +113,7 @@ def halved(order: Order, size: Size) -> tuple[int, Order] | None:
     return None
 
 
-def find(orders: Sequence[Order], size: Size) -> tuple[Order, Order]:
+def locate_pixels(orders: Sequence[Order], size: Size) -> tuple[Order, Order]:
     """Return for each pixel which of the orders has it, and at which row.
 
     Raises:

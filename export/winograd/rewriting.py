@@ -7,19 +7,19 @@ import onnx
 
 from export.winograd import layers
 from export.winograd.builder import GraphBuilder
-from export.winograd.cost import Form, Shape, choose, plan
-from export.winograd.network import Convolution, Network
+from export.winograd.cost import ConvAlgorithm, ConvShape, choose_algorithm, choose_layout
+from export.winograd.fixed_size import Convolution, FixedSizeGraph
 from export.winograd.pixel_order import Size
 from export.winograd.rows import Rows, from_image, to_image
 from runtime.core.errors import ConfigError
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 
-Choice = Callable[[Shape], Form]
+AlgorithmChoice = Callable[[ConvShape], ConvAlgorithm]
 _PREFIX = "rows/"
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class RewrittenConvolution:
     """A 3x3 convolution and the form that it has now.
 
     Attributes:
@@ -33,18 +33,20 @@ class Layer:
     outputs: int
     height: int
     width: int
-    form: Form
+    algorithm: ConvAlgorithm
 
 
 @dataclass(frozen=True, slots=True)
-class Rewritten:
+class RewrittenGraph:
     """The graph for one height and width, and its 3x3 convolutions in their order."""
 
     model: onnx.ModelProto
-    layers: tuple[Layer, ...]
+    layers: tuple[RewrittenConvolution, ...]
 
 
-def rewrite(model: onnx.ModelProto, size: Size, choose: Choice = choose) -> Rewritten:
+def rewrite(
+    model: onnx.ModelProto, size: Size, choose: AlgorithmChoice = choose_algorithm
+) -> RewrittenGraph:
     """Rewrite 3x3 convolutions of stride 1 as F(2x2,3x3), F(4x4,3x3) or F(6x6,3x3).
 
     Feature maps between them become matrices of one row a pixel (`rows.Rows`). What is not
@@ -59,29 +61,29 @@ def rewrite(model: onnx.ModelProto, size: Size, choose: Choice = choose) -> Rewr
         ConfigError: the network does not take inputs of this size, or no convolution of it gains.
         ParityError: the graph is not one of `convert`'s.
     """
-    network = Network(model, size)
+    network = FixedSizeGraph(model, size)
     rewriter = _Rewriter(network, choose)
     for node in network.model.graph.node:
         rewriter.visit(node)
-    if all(layer.form is Form.DIRECT for layer in rewriter.layers):
+    if all(layer.algorithm is ConvAlgorithm.DIRECT for layer in rewriter.layers):
         raise ConfigError(
             f"winograd: expected a network with 3x3 convolutions that gain at {size[0]}x{size[1]}, "
             f"found none"
         )
-    return Rewritten(rewriter.finish(), tuple(rewriter.layers))
+    return RewrittenGraph(rewriter.finish(), tuple(rewriter.layers))
 
 
 class _Rewriter:
     """Walks through the graph; a value is an image by its name, or rows, or both."""
 
-    def __init__(self, network: Network, choose: Choice) -> None:
+    def __init__(self, network: FixedSizeGraph, choose: AlgorithmChoice) -> None:
         self._network = network
         self._choose = choose
         self._builder = GraphBuilder(_PREFIX)
         self._rows: dict[str, tuple[Rows, ...]] = {}
         self._images = {INPUT_NAME, *network.constants}
         self._batch = self._builder.node("Shape", INPUT_NAME, start=0, end=1)
-        self.layers: list[Layer] = []
+        self.layers: list[RewrittenConvolution] = []
 
     def visit(self, node: onnx.NodeProto) -> None:
         """Rewrite a node, or copy it where it stays as it is."""
@@ -124,7 +126,7 @@ class _Rewriter:
             return tuple(layers.max_pool(builder, self._batch, rows) for rows in self._rows[first])
         if (doubling := self._network.doubling(node)) is not None:
             (rows,) = self._rows[first]
-            return (layers.up(builder, rows, *doubling),)
+            return (layers.upsample(builder, rows, *doubling),)
         if self._network.joins_channels(node) and self._are_maps(node):
             return tuple(rows for name in node.input for rows in self._as_rows(name))
         if node.op_type == "Add" and self._are_maps(node):
@@ -138,21 +140,25 @@ class _Rewriter:
             return None
         inputs, size = shape
         output, outputs = convolution.output(size), len(convolution.bias)
-        form = Form.DIRECT
+        algorithm = ConvAlgorithm.DIRECT
         if convolution.fits_winograd:
-            form = self._choose(Shape(inputs, outputs, size))
+            algorithm = self._choose(ConvShape(inputs, outputs, size))
         if convolution.kernel == (3, 3):
-            self.layers.append(Layer(convolution.name, inputs, outputs, *output, form))
+            self.layers.append(
+                RewrittenConvolution(convolution.name, inputs, outputs, *output, algorithm)
+            )
         weights, bias = convolution.weights, convolution.bias
         builder, batch = self._builder, self._batch
-        if form is not Form.DIRECT:
-            chosen = plan(Shape(inputs, outputs, size), form)
+        if algorithm is not ConvAlgorithm.DIRECT:
+            chosen = choose_layout(ConvShape(inputs, outputs, size), algorithm)
             maps = self._as_rows(source)
-            return (layers.winograd(builder, batch, maps, weights, bias, chosen),)
+            return (layers.convolve_winograd(builder, batch, maps, weights, bias, chosen),)
         if source not in self._rows:
             return None
         maps, stride, before = self._rows[source], convolution.stride, convolution.before
-        return (layers.direct(builder, batch, maps, weights, bias, stride, before, output),)
+        return (
+            layers.convolve_direct(builder, batch, maps, weights, bias, stride, before, output),
+        )
 
     def _added(self, node: onnx.NodeProto) -> tuple[Rows, ...] | None:
         one, other = (self._as_rows(name) for name in node.input)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.winograd.builder import GraphBuilder
-from export.winograd.pixel_order import NONE, Order, Size, find, raster
+from export.winograd.pixel_order import NONE, Order, Size, locate_pixels, raster
 
 Vector = NDArray[np.float64]
 GROWTH = 2.0
@@ -16,7 +16,7 @@ GROWTH = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class RowPart:
     """Some rows of a feature map: the value's name, float32 [batch, rows, channels]."""
 
     name: str
@@ -32,7 +32,7 @@ class Rows:
             takes it into its own, which saves a pass over the map.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[RowPart, ...]
     size: Size
     shift: Vector
 
@@ -42,7 +42,7 @@ class Rows:
         return len(self.shift)
 
 
-def take(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixels: Order) -> str:
+def gather_pixels(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixels: Order) -> str:
     """Gather pixels of maps of one size, joined along their channels.
 
     Args:
@@ -59,7 +59,7 @@ def take(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixels: Order)
     padded = bool((pixels == NONE).any())
     for rows in maps:
         count = rows.channels // width
-        part_of, row_of = find([part.order for part in rows.parts], rows.size)
+        part_of, row_of = locate_pixels([part.order for part in rows.parts], rows.size)
         parts_used, places = part_of[pixels], row_of[pixels]
         where = np.empty(pixels.shape, np.int64)
         for number, part in enumerate(rows.parts):
@@ -88,7 +88,7 @@ def take(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixels: Order)
     return builder.reshape(found, *pixels.shape, channels)
 
 
-def _compact(builder: GraphBuilder, part: Part, places: Order) -> tuple[str, int, Order]:
+def _compact(builder: GraphBuilder, part: RowPart, places: Order) -> tuple[str, int, Order]:
     """Leave out of a part what is not used, where that is most: another strip's edge."""
     used, local = np.unique(places, return_inverse=True)
     if 2 * len(used) > len(part.order):
@@ -109,12 +109,12 @@ def unshifted(builder: GraphBuilder, rows: Rows) -> Rows:
     if not rows.shift.any():
         return rows
     shift = builder.constant(rows.shift.astype(np.float32))
-    parts = tuple(Part(builder.node("Add", part.name, shift), part.order) for part in rows.parts)
+    parts = tuple(RowPart(builder.node("Add", part.name, shift), part.order) for part in rows.parts)
     return Rows(parts, rows.size, np.zeros_like(rows.shift))
 
 
 def shifted_by(
-    builder: GraphBuilder, parts: Sequence[Part], size: Size, bias: Vector, through: Vector
+    builder: GraphBuilder, parts: Sequence[RowPart], size: Size, bias: Vector, through: Vector
 ) -> Rows:
     """Return what a convolution gives, with its bias yet to be added.
 
@@ -132,7 +132,7 @@ def shifted_by(
 def from_image(builder: GraphBuilder, image: str, channels: int, size: Size) -> Rows:
     """Turn [batch, channels, height, width] into rows."""
     flat = builder.reshape(image, channels, size[0] * size[1])
-    part = Part(builder.node("Transpose", flat, perm=[0, 2, 1]), raster(size))
+    part = RowPart(builder.node("Transpose", flat, perm=[0, 2, 1]), raster(size))
     return Rows((part,), size, np.zeros(channels))
 
 
@@ -140,7 +140,7 @@ def to_image(builder: GraphBuilder, batch: str, maps: Sequence[Rows]) -> str:
     """Turn maps of one size, joined along their channels, into [batch, channels, height, width]."""
     plain = [unshifted(builder, rows) for rows in maps]
     size, channels = plain[0].size, sum(rows.channels for rows in plain)
-    flat = take(builder, batch, plain, raster(size))
+    flat = gather_pixels(builder, batch, plain, raster(size))
     if channels > 1:
         flat = builder.node("Transpose", flat, perm=[0, 2, 1])
     return builder.reshape(flat, channels, *size)

@@ -32,3 +32,11 @@ class Progress:
 
 ProgressCallback = Callable[[Progress], None]
 """Called by a job whenever it has advanced."""
+
+
+def report_progress(
+    on_progress: ProgressCallback | None, phase: str, done: float = 0.0, total: float = 1.0
+) -> None:
+    """Call a progress callback where there is one."""
+    if on_progress is not None:
+        on_progress(Progress(done, total, phase))

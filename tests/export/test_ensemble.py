@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from export.cli import main
 from export.description import describe_ensemble, describe_network
-from export.ensemble import export_ensemble
-from export.parity import certify, expect, make_cases
+from export.onnx_export import export_checkpoints
+from export.parity import certify, make_parity_cases, run_reference
+from export.request import ExportRequest
 from runtime.cli.evaluate import main as seg_eval
 from runtime.core.errors import ConfigError, ParityError
 from runtime.data.coco import Dataset
@@ -126,12 +127,12 @@ def test_a_member_that_differs_gets_no_certificate(
     ensemble: Path, networks: list[UNet], phantom_data: Dataset
 ) -> None:
     model = onnx.load(ensemble)
-    cases = make_cases(phantom_data.split("valid"), (32, 32), 32)
-    certify(model, cases, expect(networks, cases), images_from="", threads=1)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 32)
+    certify(model, cases, run_reference(networks, cases), images_from="", threads=1)
     with pytest.raises(ParityError, match="expected logits within"):
         # The mean is the same, so that only the logits tell.
-        certify(model, cases, expect(networks[::-1], cases), images_from="", threads=1)
-    doubled = expect([networks[0], networks[0]], cases)
+        certify(model, cases, run_reference(networks[::-1], cases), images_from="", threads=1)
+    doubled = run_reference([networks[0], networks[0]], cases)
     with pytest.raises(ParityError, match="expected probabilities within"):
         certify(model, cases, doubled, images_from="", threads=1)
 
@@ -158,15 +159,16 @@ def test_networks_that_do_not_belong_together_are_refused(
     checkpoint = load_checkpoint(members[0])
     other = replace(checkpoint, config=replace(checkpoint.config, **changes))  # type: ignore[arg-type]
     save_checkpoint(tmp_path / "best.pt", other)
-    words = f"expected {next(iter(changes), 'another network')} "
-    with pytest.raises(ConfigError, match=rf"best\.pt: {words}"):
-        export_ensemble([members[0], tmp_path / "best.pt"], tmp_path / "e.onnx")
+    reason = f"members of one {next(iter(changes))}" if changes else "the same network as "
+    with pytest.raises(ConfigError, match=rf"best\.pt: .*{reason}"):
+        export_checkpoints(ExportRequest([members[0], tmp_path / "best.pt"], tmp_path / "e.onnx"))
     assert not (tmp_path / "e.onnx").exists()
 
 
 def test_one_network_is_no_ensemble(members: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"e\.onnx: expected at least two networks, found 1"):
-        export_ensemble(members[:1], tmp_path / "e.onnx")
+    result = export(*members[:1], "--ensemble", "--out", tmp_path / "e.onnx")
+    assert result.exit_code == 2
+    assert "--ensemble needs at least two networks, found 1" in result.output
 
 
 def test_several_checkpoints_are_no_ensemble_unless_asked_for(

@@ -15,8 +15,9 @@ from torchvision.models import get_model_weights
 from export.cli import main
 from export.conversion import convert, count_macs, with_logit_outputs
 from export.description import describe_network
-from export.onnx_export import default_output, export_checkpoint, find_checkpoints
-from export.parity import certify, expect, make_cases
+from export.onnx_export import export_checkpoints, find_checkpoints
+from export.parity import certify, make_parity_cases, run_reference
+from export.request import ExportRequest, default_output
 from runtime.core.errors import CheckpointError, ConfigError, DataError, ParityError
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan, to_input
@@ -187,7 +188,7 @@ def test_the_certificate_holds_what_a_comparison_finds(
     assert metadata.parity is not None
     network, session = network_of(run_folder).double(), session_of(model)
     differences, count = [], 0
-    cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
     for case in cases:
         with torch.no_grad():
             expected = torch.sigmoid(network(torch.from_numpy(case.inputs).double())).numpy()
@@ -214,17 +215,17 @@ def test_a_network_that_differs_gets_no_certificate_and_no_file(
 ) -> None:
     network = network_of(run_folder)
     model = convert([network], SPEC)
-    cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
     with torch.no_grad():
         network.head.bias.add_(0.001)  # type: ignore[union-attr]
     with pytest.raises(ParityError, match="expected probabilities within 1e-05 of PyTorch's"):
-        certify(model, cases, expect([network], cases), images_from="", threads=1)
-    monkeypatch.setattr("export.writing.convert", lambda *_: model)
+        certify(model, cases, run_reference([network], cases), images_from="", threads=1)
+    monkeypatch.setattr("export.pipeline.convert", lambda *_: model)
     monkeypatch.setattr("export.onnx_export.build_network", lambda *_: network)
     output = tmp_path / "m.onnx"
     output.write_text("an earlier file")
     with pytest.raises(ParityError, match="no file was written"):
-        export_checkpoint(run_folder / "best.pt", output, data=phantom)
+        export_checkpoints(ExportRequest([run_folder / "best.pt"], output, data=phantom))
     assert output.read_text() == "an earlier file"
     assert list(tmp_path.iterdir()) == [output]
 
@@ -232,8 +233,8 @@ def test_a_network_that_differs_gets_no_certificate_and_no_file(
 def test_a_checkpoint_is_not_overwritten(run_folder: Path, phantom: Path) -> None:
     checkpoint = run_folder / "best.pt"
     before = checkpoint.read_bytes()
-    with pytest.raises(ConfigError, match=r"best\.pt: expected a file name that ends in \.onnx"):
-        export_checkpoint(checkpoint, checkpoint, data=phantom)
+    with pytest.raises(ConfigError, match=r"best\.pt: an exported file's name must end in \.onnx"):
+        export_checkpoints(ExportRequest([checkpoint], checkpoint, data=phantom))
     assert checkpoint.read_bytes() == before
 
 
@@ -241,10 +242,10 @@ def test_not_a_number_fails_the_gate(run_folder: Path, phantom_data: Dataset) ->
     network = network_of(run_folder)
     with torch.no_grad():
         network.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
-    cases = make_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
     model = convert([network], SPEC)
     with pytest.raises(ParityError, match="found a difference of nan"):
-        certify(model, cases, expect([network], cases), images_from="", threads=1)
+        certify(model, cases, run_reference([network], cases), images_from="", threads=1)
 
 
 def test_the_logit_copy_leaves_the_model_as_it_is(run_folder: Path) -> None:
@@ -300,27 +301,26 @@ def test_an_encoder_is_frozen_in_a_file_if_it_was_until_the_best_epoch(
 
 
 def test_comparison_inputs_have_one_size_where_no_other_is_allowed(phantom_data: Dataset) -> None:
-    cases = make_cases(phantom_data.split("valid"), (32, 32), 0)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 0)
     assert {case.inputs.shape[2:] for case in cases} == {(32, 32)}
     assert {case.inputs.shape[0] for case in cases} == {1, 4}
 
 
-def test_metadata_of_the_first_version_is_read(run_folder: Path) -> None:
+def test_metadata_without_the_fields_that_have_defaults_is_read(run_folder: Path) -> None:
     metadata = describe_network(
         load_checkpoint(run_folder / "best.pt"), network_of(run_folder), "n"
     )
     content = json.loads(dump_metadata(metadata))
-    content["schema"] = "1.0"
-    del content["members"], content["training"]["augmented"]
-    assert parse_metadata(json.dumps(content), "m") == replace(metadata, schema="1.0")
+    del content["members"], content["license"], content["training"]["augmented"]
+    assert parse_metadata(json.dumps(content), "m") == metadata
 
 
 def test_metadata_survives_json_and_later_minor_versions(run_folder: Path) -> None:
     checkpoint = load_checkpoint(run_folder / "best.pt")
     metadata = describe_network(checkpoint, network_of(run_folder), "n")
     content = json.loads(dump_metadata(metadata))
-    content["schema"], content["later"] = "1.9", "a new field"
-    assert parse_metadata(json.dumps(content), "m") == replace(metadata, schema="1.9")
+    content["schema"], content["later"] = "2.9", "a new field"
+    assert parse_metadata(json.dumps(content), "m") == replace(metadata, schema="2.9")
     assert isinstance(metadata, Metadata)
 
 
@@ -328,19 +328,19 @@ def test_checkpoints_are_found_and_named_after_their_folders(run_folder: Path) -
     (found,) = find_checkpoints(run_folder.parent)
     assert found == run_folder / "best.pt"
     assert default_output(found) == run_folder.parent / "tiny.onnx"
-    with pytest.raises(CheckpointError, match=r"expected runs of train-unet \(best\.pt\)"):
+    with pytest.raises(CheckpointError, match=r"no finished run of train-unet \(best\.pt\)"):
         find_checkpoints(run_folder.parent / "cache")
 
 
 def test_a_data_set_that_is_gone_is_named(run_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "m.onnx"
     with pytest.raises(DataError, match="gone: expected the folder of a data set"):
-        export_checkpoint(run_folder / "best.pt", output, data=tmp_path / "gone")
+        export_checkpoints(ExportRequest([run_folder / "best.pt"], output, data=tmp_path / "gone"))
     checkpoint = load_checkpoint(run_folder / "best.pt")
     moved = replace(checkpoint, config=replace(checkpoint.config, data="moved"))
     save_checkpoint(tmp_path / "best.pt", moved)
-    with pytest.raises(DataError, match=r"best\.pt: .* in moved, found none; .*--data"):
-        export_checkpoint(tmp_path / "best.pt", output)
+    with pytest.raises(DataError, match=r"best\.pt: .* no longer in moved; .*--data"):
+        export_checkpoints(ExportRequest([tmp_path / "best.pt"], output))
 
 
 def test_without_arguments_every_run_below_artifacts_is_exported(

@@ -11,7 +11,8 @@ from onnx import numpy_helper
 
 from export.conversion import convert
 from export.localization import first_difference
-from export.onnx_export import export_checkpoint
+from export.onnx_export import export_checkpoints
+from export.request import ExportRequest
 from runtime.core.errors import ParityError
 from runtime.model.metadata import InputSpec
 from tests.support.small_backbones import use_small_backbones
@@ -109,10 +110,12 @@ def test_an_export_that_fails_names_the_layer_and_writes_nothing(
         disturb(model, "network.encoder.levels.1.0.weight")
         return model
 
-    monkeypatch.setattr("export.writing.convert", broken)
+    monkeypatch.setattr("export.pipeline.convert", broken)
     with pytest.raises(
         ParityError,
         match=r"first in layer network\.encoder\.levels\.1\.1 \(Conv\).*; no file was written",
     ):
-        export_checkpoint(run_folder / "best.pt", tmp_path / "m.onnx", data=phantom)
+        export_checkpoints(
+            ExportRequest([run_folder / "best.pt"], tmp_path / "m.onnx", data=phantom)
+        )
     assert list(tmp_path.iterdir()) == []

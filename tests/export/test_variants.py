@@ -16,11 +16,12 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from export.card import model_card
 from export.cli import main
 from export.conversion import convert
 from export.inspection.file import inspect
-from export.onnx_export import default_output, export_checkpoint
+from export.model_file import model_card
+from export.onnx_export import export_checkpoints
+from export.request import ExportRequest, default_output
 from export.variants.half import store_half
 from export.variants.layer_choice import LayerChoice
 from export.variants.layer_speed import LayerSpeed, measure_layers
@@ -192,7 +193,7 @@ def choice(model: onnx.ModelProto, data: Dataset) -> LayerChoice:
         data.split("train").samples,
         (32, 32),
         threads=1,
-        on_step=lambda _: None,
+        on_progress=None,
     )
 
 
@@ -213,11 +214,11 @@ def test_a_layer_without_gain_and_the_logits_stay_float32(
     slow = "network.encoder.levels.0.1/Conv"
     monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast({slow}))
     first = next(choice(plain, phantom_data).candidates())
-    reasons = {layer.name: layer.reason for layer in first.kept}
+    reasons = {layer.name: layer.reason for layer in first.unconverted}
     assert reasons.keys() == {slow, "network.head/Conv"}
     assert reasons[slow] == "gains no speed: 1.5 ms in INT8, 1 ms in float32"
     assert "logits" in reasons["network.head/Conv"]
-    assert first.kept[0].weight == "network.encoder.levels.0.0.weight"
+    assert first.unconverted[0].weight == "network.encoder.levels.0.0.weight"
 
 
 def test_the_layers_that_cost_accuracy_are_found(
@@ -243,7 +244,7 @@ def test_the_layers_that_cost_accuracy_are_found(
     monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast(set()))
     model = convert([network], SPEC)
     candidates = choice(model, phantom_data).candidates()
-    proposed = [{layer.name for layer in candidate.kept} for candidate in candidates]
+    proposed = [{layer.name for layer in candidate.unconverted} for candidate in candidates]
     head = {"network.head/Conv"}
     assert [len(kept - head) for kept in proposed] == [0, 1, 2, 4, 8, 16]
     both = {"network.decoder.2.convs.1/Conv", "network.decoder.2.convs.4/Conv"}
@@ -254,10 +255,19 @@ def test_the_layers_that_cost_accuracy_are_found(
 
 @pytest.fixture(scope="module")
 def int8(run_folder: Path, phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file whose layers do not depend on the speed of this machine: all but the head in INT8."""
     output = tmp_path_factory.mktemp("int8") / "tiny-int8.onnx"
-    return export_checkpoint(
-        run_folder / "best.pt", output, data=phantom, precision="int8", threads=1
-    ).file.path
+    request = ExportRequest(
+        [run_folder / "best.pt"],
+        output,
+        data=phantom,
+        precision="int8",
+        threads=1,
+        license="CC-BY-NC-4.0",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.variants.layer_choice.measure_layers", fast(set()))
+        return export_checkpoints(request).file.path
 
 
 def test_an_int8_file_is_certified_and_tells_what_it_is(int8: Path, model: Path) -> None:
@@ -265,6 +275,7 @@ def test_an_int8_file_is_certified_and_tells_what_it_is(int8: Path, model: Path)
     about = file.metadata
     assert about is not None
     assert about.precision == "int8"
+    assert about.license == "CC-BY-NC-4.0"
     assert about.conversion is not None
     assert about.parity is not None
     assert about.conversion.plain_digest == plain.digest
@@ -304,8 +315,10 @@ def test_the_card_of_an_int8_file_says_what_was_changed(int8: Path) -> None:
     assert metric["type"] == "soft_iou_pooled"
     assert metric["value"] == pytest.approx(file.metadata.conversion.soft_iou_after, abs=1e-6)
     assert "## INT8" in body
+    assert yaml.safe_load(front)["license"] == "cc-by-nc-4.0"
+    assert "The network's license is CC-BY-NC-4.0." in body
     for layer in file.metadata.conversion.unconverted:
-        assert f"- As it was: `{layer.name}`, {layer.reason}." in body
+        assert f"- Not converted: `{layer.name}`, {layer.reason}." in body
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
@@ -318,13 +331,18 @@ def test_a_form_that_costs_too_much_is_not_written(
 ) -> None:
     monkeypatch.setattr("export.variants.variants.ALLOWED_FALL", -1.0)
     monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast(set()))
-    with pytest.raises(ParityError, match=rf"export, {precision}: .* fall by at most -1, found"):
-        export_checkpoint(
-            run_folder / "best.pt",
-            tmp_path / "m.onnx",
-            data=phantom,
-            precision=precision,  # type: ignore[arg-type]
-            threads=1,
+    with pytest.raises(
+        ParityError,
+        match=rf"{precision} costs too much accuracy: .* falls by .*, at most -1 is allowed",
+    ):
+        export_checkpoints(
+            ExportRequest(
+                [run_folder / "best.pt"],
+                tmp_path / "m.onnx",
+                data=phantom,
+                precision=precision,  # type: ignore[arg-type]
+                threads=1,
+            )
         )
     assert list(tmp_path.iterdir()) == []
 

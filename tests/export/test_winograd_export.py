@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from export.cli import main
 from export.inspection.file import inspect
-from export.onnx_export import export_checkpoint
-from export.winograd import Form, rewrite
+from export.onnx_export import export_checkpoints
+from export.request import ExportRequest
+from export.winograd import ConvAlgorithm, rewrite
 from runtime.core.errors import ConfigError, ParityError
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
@@ -30,8 +31,10 @@ def taking(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
         assert len(predictors) == len(milliseconds)
         return tuple(PredictionLatency(ms, ms, ms, ms, runs, 1) for ms in milliseconds)
 
-    chosen = partial(rewrite, choose=lambda shape: Form.F4 if shape.inputs > 3 else Form.DIRECT)
-    monkeypatch.setattr("export.variants.effect.measure_latency", measure)
+    chosen = partial(
+        rewrite, choose=lambda shape: ConvAlgorithm.F4 if shape.inputs > 3 else ConvAlgorithm.DIRECT
+    )
+    monkeypatch.setattr("export.variants.evaluation.measure_latency", measure)
     monkeypatch.setattr("export.variants.variants.rewrite", chosen)
 
 
@@ -44,8 +47,10 @@ def test_a_rewritten_file_is_certified_and_tells_what_it_is(
 ) -> None:
     taking(monkeypatch, 10.0, 5.0)
     path = tmp_path / "tiny-winograd.onnx"
-    export_checkpoint(
-        run_folder / "best.pt", path, data=phantom, optimization="winograd", threads=1
+    export_checkpoints(
+        ExportRequest(
+            [run_folder / "best.pt"], path, data=phantom, optimization="winograd", threads=1
+        )
     )
     about = read_onnx(path).metadata
     assert about is not None
@@ -77,9 +82,13 @@ def test_a_file_that_is_not_faster_is_not_written(
     run_folder: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taking(monkeypatch, 5.0, 5.5)
-    with pytest.raises(ParityError, match=r"less than 5 ms .*, found 5.5 ms; no file was written"):
-        export_checkpoint(
-            run_folder / "best.pt", tmp_path / "m.onnx", data=phantom, optimization="winograd"
+    with pytest.raises(
+        ParityError, match=r"not faster .* 5.5 ms .* plain file 5 ms; no file was written"
+    ):
+        export_checkpoints(
+            ExportRequest(
+                [run_folder / "best.pt"], tmp_path / "m.onnx", data=phantom, optimization="winograd"
+            )
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -94,10 +103,4 @@ def test_wrong_use_is_told(run_folder: Path, phantom: Path, tmp_path: Path) -> N
     result = CliRunner().invoke(main, [str(run_folder), *out, "--optimize", "winograd"])
     assert result.exit_code == 2
     assert "expected a network with 3x3 convolutions that gain at 32x32" in result.output
-    with pytest.raises(ConfigError, match="optimization of fp32 alone, found int8 and winograd"):
-        export_checkpoint(
-            run_folder / "best.pt", tmp_path / "m", precision="int8", optimization="winograd"
-        )
-    with pytest.raises(ConfigError, match="expected one of fp32, fp16, int8"):
-        export_checkpoint(run_folder / "best.pt", tmp_path / "m", precision="int4")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []

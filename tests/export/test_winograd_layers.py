@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from export.winograd import layers
 from export.winograd.builder import GraphBuilder
-from export.winograd.layers import Plan
+from export.winograd.layers import WinogradLayout
 from export.winograd.pixel_order import Size
 from export.winograd.rows import Rows, from_image, to_image
 
@@ -68,17 +68,18 @@ def convolved(
     channels=st.lists(st.integers(1, 6), min_size=1, max_size=2),
     outputs=st.integers(1, 5),
     batch=st.integers(1, 3),
-    plan=st.builds(Plan, st.sampled_from((2, 4, 6)), st.integers(1, 4), st.booleans()),
+    layout=st.builds(WinogradLayout, st.sampled_from((2, 4, 6)), st.integers(1, 4), st.booleans()),
     seed=st.integers(0, 1000),
 )
 def test_a_winograd_convolution_of_joined_maps_is_the_direct_one(
-    size: Size, channels: list[int], outputs: int, batch: int, plan: Plan, seed: int
+    size: Size, channels: list[int], outputs: int, batch: int, layout: WinogradLayout, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     images = [normal(rng, batch, count, *size) for count in channels]
     weights, bias = normal(rng, outputs, sum(channels), 3, 3), rng.normal(size=outputs)
     found = run(
-        images, lambda b, batch, maps: [layers.winograd(b, batch, maps, weights, bias, plan)]
+        images,
+        lambda b, batch, maps: [layers.convolve_winograd(b, batch, maps, weights, bias, layout)],
     )
     # In F(6x6,3x3) large values cancel: 4.5e-4 off in 400 draws; a wrong pixel changes tenths.
     np.testing.assert_allclose(found, convolved(images, weights, bias, padding=1), atol=2e-3)
@@ -86,8 +87,8 @@ def test_a_winograd_convolution_of_joined_maps_is_the_direct_one(
 
 @few
 @given(
-    plans=st.lists(
-        st.builds(Plan, st.sampled_from((2, 4, 6)), st.integers(1, 4), st.booleans()),
+    layouts=st.lists(
+        st.builds(WinogradLayout, st.sampled_from((2, 4, 6)), st.integers(1, 4), st.booleans()),
         min_size=2,
         max_size=2,
     ),
@@ -95,7 +96,7 @@ def test_a_winograd_convolution_of_joined_maps_is_the_direct_one(
     seed=st.integers(0, 1000),
 )
 def test_a_shift_goes_through_activation_convolution_and_padding(
-    plans: list[Plan], scale: float, seed: int
+    layouts: list[WinogradLayout], scale: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     image = normal(rng, 2, 3, 14, 10)
@@ -103,10 +104,10 @@ def test_a_shift_goes_through_activation_convolution_and_padding(
     biases = rng.normal(size=4) * scale, rng.normal(size=5) * scale
 
     def build(builder: GraphBuilder, batch: str, maps: list[Rows]) -> list[Rows]:
-        first = layers.winograd(builder, batch, maps, one, biases[0], plans[0])
+        first = layers.convolve_winograd(builder, batch, maps, one, biases[0], layouts[0])
         active = layers.relu(builder, first)
         assert active.shift.any()
-        last = layers.winograd(builder, batch, [active], two, biases[1], plans[1])
+        last = layers.convolve_winograd(builder, batch, [active], two, biases[1], layouts[1])
         return [layers.relu(builder, last)]
 
     hidden = np.maximum(convolved([image], one, biases[0], padding=1), 0)
@@ -137,7 +138,7 @@ def test_a_convolution_of_patches_is_the_direct_one(
     found = run(
         images,
         lambda b, batch, maps: [
-            layers.direct(b, batch, maps, weights, bias, strides, pads, output)
+            layers.convolve_direct(b, batch, maps, weights, bias, strides, pads, output)
         ],
     )
     np.testing.assert_allclose(found, expected, atol=1e-3)
@@ -151,13 +152,15 @@ def test_pooling_and_doubling_follow_a_convolution_in_any_order(tile: int) -> No
 
     def build(builder: GraphBuilder, batch: str, maps: list[Rows]) -> list[Rows]:
         if tile:
-            rows = layers.winograd(builder, batch, maps, weights, bias, Plan(tile, 2))
+            rows = layers.convolve_winograd(
+                builder, batch, maps, weights, bias, WinogradLayout(tile, 2)
+            )
         else:
             sides = (1, 1), (1, 1), (20, 12)
-            rows = layers.direct(builder, batch, maps, weights, bias, *sides)
+            rows = layers.convolve_direct(builder, batch, maps, weights, bias, *sides)
         pooled = layers.max_pool(builder, batch, rows)
         assert len(pooled.parts) == (2 if tile else 1), "a strip is pooled by itself"
-        return [layers.up(builder, pooled, back, np.array([1.0, -2.0]))]
+        return [layers.upsample(builder, pooled, back, np.array([1.0, -2.0]))]
 
     pooled = functional.max_pool2d(
         torch.from_numpy(convolved([image], weights, bias, padding=1)), 2
@@ -168,8 +171,11 @@ def test_pooling_and_doubling_follow_a_convolution_in_any_order(tile: int) -> No
     np.testing.assert_allclose(run([image], build), expected.numpy(), atol=1e-3)
 
 
-@pytest.mark.parametrize("plans", [(Plan(4), Plan(4)), (Plan(4, 3), Plan(6, 2))])
-def test_a_sum_of_maps_is_in_either_order(plans: tuple[Plan, Plan]) -> None:
+@pytest.mark.parametrize(
+    "layouts",
+    [(WinogradLayout(4), WinogradLayout(4)), (WinogradLayout(4, 3), WinogradLayout(6, 2))],
+)
+def test_a_sum_of_maps_is_in_either_order(layouts: tuple[WinogradLayout, WinogradLayout]) -> None:
     rng = np.random.default_rng(0)
     image = normal(rng, 2, 3, 13, 16)
     weights = normal(rng, 4, 3, 3, 3), normal(rng, 4, 3, 3, 3)
@@ -177,8 +183,8 @@ def test_a_sum_of_maps_is_in_either_order(plans: tuple[Plan, Plan]) -> None:
 
     def build(builder: GraphBuilder, batch: str, maps: list[Rows]) -> list[Rows]:
         one, other = (
-            layers.winograd(builder, batch, maps, *given)
-            for given in zip(weights, biases, plans, strict=True)
+            layers.convolve_winograd(builder, batch, maps, *given)
+            for given in zip(weights, biases, layouts, strict=True)
         )
         return [layers.add(builder, batch, one, other)]
 
@@ -197,7 +203,9 @@ def test_a_shift_does_not_grow_from_layer_to_layer() -> None:
     def build(builder: GraphBuilder, batch: str, maps: list[Rows]) -> list[Rows]:
         rows = maps[0]
         for _ in range(6):
-            rows = layers.winograd(builder, batch, [rows], weights, bias, Plan(4))
+            rows = layers.convolve_winograd(
+                builder, batch, [rows], weights, bias, WinogradLayout(4)
+            )
             norms.append(np.linalg.norm(rows.shift))
         return [rows]
 

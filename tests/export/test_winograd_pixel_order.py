@@ -6,8 +6,8 @@ from export.winograd.pixel_order import (
     NONE,
     Order,
     doubled,
-    find,
     halved,
+    locate_pixels,
     patches,
     pixels_at,
     quarters,
@@ -39,7 +39,7 @@ def test_strips_of_tiles_have_each_pixel_once(
     count = tiles_along(size[0], tile)
     cut = data.draw(st.integers(0, count))
     strips = [tiled(size, tile, range(cut)), tiled(size, tile, range(cut, count))]
-    part, row = find(strips, size)
+    part, row = locate_pixels(strips, size)
     for pixel in range(size[0] * size[1]):
         assert strips[part[pixel]][row[pixel]] == pixel
 
@@ -47,7 +47,7 @@ def test_strips_of_tiles_have_each_pixel_once(
 def test_a_pixel_that_is_missing_or_twice_is_an_error() -> None:
     for order in ([0, 1, 2], [0, 1, 2, 3, 3]):
         with pytest.raises(ValueError, match="each of 4 pixels once in 1 orders"):
-            find([np.array(order)], (2, 2))
+            locate_pixels([np.array(order)], (2, 2))
 
 
 @given(SIZES, TILES)
@@ -101,7 +101,7 @@ def test_halving_undoes_doubling(size: tuple[int, int], tile: int) -> None:
     for row in range(2):
         for column in range(2):
             np.testing.assert_array_equal(parents[row, :, column].ravel(), coarse)
-    find([coarse], half)
+    locate_pixels([coarse], half)
 
 
 def test_an_image_in_raster_order_is_not_halves() -> None:

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from export.conversion import convert
-from export.winograd import Form, Shape, choose, rewrite
+from export.winograd import ConvAlgorithm, ConvShape, choose_algorithm, rewrite
 from runtime.core.errors import ConfigError, ParityError
 from runtime.model.metadata import InputSpec
 from train.network import UNet
 
-FORMS = tuple(Form)
+ALGORITHMS = tuple(ConvAlgorithm)
 
 
 def seeded_network(arch: str, seed: int = 0) -> UNet:
@@ -44,9 +44,9 @@ def probabilities(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     return np.asarray(found)
 
 
-def mixed(shape: Shape) -> Form:
+def mixed(shape: ConvShape) -> ConvAlgorithm:
     """Each form somewhere, next to every other."""
-    return FORMS[(shape.inputs + 3 * shape.outputs + shape.size[0]) // 4 % len(FORMS)]
+    return ALGORITHMS[(shape.inputs + 3 * shape.outputs + shape.size[0]) // 4 % len(ALGORITHMS)]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,12 @@ def mixed(shape: Shape) -> Form:
 def test_a_rewritten_network_gives_the_same_probabilities(
     name: str, size: tuple[int, int], plain: dict[str, onnx.ModelProto]
 ) -> None:
-    for form in (Form.F6, mixed):
-        rewritten = rewrite(plain[name], size, (lambda _: Form.F6) if form is Form.F6 else mixed)
+    for algorithm in (ConvAlgorithm.F6, mixed):
+        rewritten = rewrite(
+            plain[name],
+            size,
+            (lambda _: ConvAlgorithm.F6) if algorithm is ConvAlgorithm.F6 else mixed,
+        )
         onnx.checker.check_model(rewritten.model, full_check=True)
         for batch in (1, 3):
             images = np.random.default_rng(batch).random((batch, 3, *size), dtype=np.float32)
@@ -76,7 +80,7 @@ def test_a_rewritten_network_gives_the_same_probabilities(
 def test_the_graph_keeps_its_face_and_holds_standard_operators(
     plain: dict[str, onnx.ModelProto],
 ) -> None:
-    model = rewrite(plain["scratch"], (32, 48), lambda _: Form.F4).model
+    model = rewrite(plain["scratch"], (32, 48), lambda _: ConvAlgorithm.F4).model
     (image,), (probability,) = model.graph.input, model.graph.output
     for value, channels in ((image, 3), (probability, 1)):
         dims = value.type.tensor_type.shape.dim
@@ -98,7 +102,7 @@ def test_weights_are_stored_as_they_were(plain: dict[str, onnx.ModelProto]) -> N
         ]
         return sum(sizes)
 
-    model = rewrite(plain["resnet50"], (64, 64), lambda _: Form.F6).model
+    model = rewrite(plain["resnet50"], (64, 64), lambda _: ConvAlgorithm.F6).model
     assert floats(model) <= 1.01 * floats(plain["resnet50"])
 
 
@@ -115,20 +119,20 @@ def test_the_layers_are_those_of_the_network(plain: dict[str, onnx.ModelProto]) 
     } == kernels
     for layer in found:
         size = (layer.height, layer.width)
-        assert layer.form is mixed(Shape(layer.inputs, layer.outputs, size))
+        assert layer.algorithm is mixed(ConvShape(layer.inputs, layer.outputs, size))
     assert found[0].height == 64
     assert found[0].width == 32
 
 
 def test_a_strided_convolution_stays_direct(plain: dict[str, onnx.ModelProto]) -> None:
-    found = rewrite(plain["resnet50"], (64, 64), lambda _: Form.F4).layers
-    direct = [layer.name for layer in found if layer.form is Form.DIRECT]
+    found = rewrite(plain["resnet50"], (64, 64), lambda _: ConvAlgorithm.F4).layers
+    direct = [layer.name for layer in found if layer.algorithm is ConvAlgorithm.DIRECT]
     assert direct == [f"network.encoder.backbone.layer{stage}.0.conv2" for stage in (2, 3, 4)]
 
 
 def test_the_given_graph_is_left_as_it_was(plain: dict[str, onnx.ModelProto]) -> None:
     before = plain["scratch"].SerializeToString(deterministic=True)
-    rewrite(plain["scratch"], (32, 32), lambda _: Form.F4)
+    rewrite(plain["scratch"], (32, 32), lambda _: ConvAlgorithm.F4)
     assert plain["scratch"].SerializeToString(deterministic=True) == before
 
 
@@ -142,14 +146,14 @@ def test_two_rewrites_are_the_same_bytes(plain: dict[str, onnx.ModelProto]) -> N
 
 def test_a_network_that_gains_nowhere_is_an_error(plain: dict[str, onnx.ModelProto]) -> None:
     with pytest.raises(ConfigError, match="3x3 convolutions that gain at 32x32, found none"):
-        rewrite(plain["scratch"], (32, 32), lambda _: Form.DIRECT)
+        rewrite(plain["scratch"], (32, 32), lambda _: ConvAlgorithm.DIRECT)
 
 
 def test_a_size_that_the_network_does_not_take_is_an_error(
     plain: dict[str, onnx.ModelProto],
 ) -> None:
     with pytest.raises(ConfigError, match="height and width that the network takes, found 40x64"):
-        rewrite(plain["scratch"], (40, 64), lambda _: Form.F4)
+        rewrite(plain["scratch"], (40, 64), lambda _: ConvAlgorithm.F4)
 
 
 def test_another_graph_is_an_error(plain: dict[str, onnx.ModelProto]) -> None:
@@ -189,17 +193,19 @@ def test_what_is_not_recognized_stays_on_images() -> None:
     graph = helper.make_graph(nodes, "odd", values[:1], values[1:], weights)
     opset = helper.make_opsetid("", 20)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
-    rewritten = rewrite(model, (18, 22), lambda _: Form.F4)
-    forms = {layer.name: layer.form for layer in rewritten.layers}
-    assert forms == {"a": Form.F4, "c": Form.F4}
+    rewritten = rewrite(model, (18, 22), lambda _: ConvAlgorithm.F4)
+    algorithms = {layer.name: layer.algorithm for layer in rewritten.layers}
+    assert algorithms == {"a": ConvAlgorithm.F4, "c": ConvAlgorithm.F4}
     images = rng.random((2, 3, 18, 22), dtype=np.float32)
     expected = probabilities(model, images)
     np.testing.assert_allclose(probabilities(rewritten.model, images), expected, atol=1e-4)
 
 
 def test_many_channels_are_worth_winograd_and_few_are_not() -> None:
-    assert choose(Shape(64, 64, (256, 256))).tile >= 4
-    assert choose(Shape(512, 512, (32, 32))) is Form.F4
-    assert choose(Shape(1024, 1024, (16, 16))) is Form.F2  # less than half of the weights
-    assert choose(Shape(3, 64, (256, 256))) is Form.DIRECT
-    assert choose(Shape(4, 4, (256, 256))) is Form.DIRECT
+    assert choose_algorithm(ConvShape(64, 64, (256, 256))).tile >= 4
+    assert choose_algorithm(ConvShape(512, 512, (32, 32))) is ConvAlgorithm.F4
+    assert (
+        choose_algorithm(ConvShape(1024, 1024, (16, 16))) is ConvAlgorithm.F2
+    )  # less than half of the weights
+    assert choose_algorithm(ConvShape(3, 64, (256, 256))) is ConvAlgorithm.DIRECT
+    assert choose_algorithm(ConvShape(4, 4, (256, 256))) is ConvAlgorithm.DIRECT

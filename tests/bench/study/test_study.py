@@ -103,8 +103,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         for name in (
             "train_as_work",
-            "export_checkpoint",
-            "export_ensemble",
+            "export_checkpoints",
             "evaluate",
             "evaluate_baselines",
             "measure_latency",

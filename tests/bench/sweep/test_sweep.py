@@ -25,6 +25,7 @@ from bench.sweep.result import Gain, SweepResult, read_sweep
 from bench.sweep.run import run_sweep
 from bench.sweep.tables import sentences, sweep_table
 from export.onnx_export import is_exported
+from export.request import ExportRequest
 from runtime.core.errors import ConfigError, ModelError, StoppedError
 from runtime.data.coco import Dataset
 from runtime.model.predictor import Predictor
@@ -186,9 +187,9 @@ def test_what_is_done_is_taken_and_what_changed_is_exported_again(
     before = [file.stat().st_mtime_ns for file in files]
     exported: list[Path] = []
 
-    def note(checkpoint: Path, output: Path, **_: object) -> None:
-        exported.append(output)
-        shutil.copy(swept.folder / output.name, output)
+    def note(request: ExportRequest) -> None:
+        exported.append(request.target)
+        shutil.copy(swept.folder / request.target.name, request.target)
 
     def up_to_measuring() -> None:
         told: list[str] = []
@@ -199,7 +200,7 @@ def test_what_is_done_is_taken_and_what_changed_is_exported_again(
                 stop=lambda: any(label.startswith("measure") for label in told),
             )
 
-    monkeypatch.setattr("bench.sweep.run.export_checkpoint", note)
+    monkeypatch.setattr("bench.sweep.run.export_checkpoints", note)
     trained = "bench.sweep.run.seconds_per_image"
     monkeypatch.setattr(trained, lambda _: pytest.fail("nothing is left to train"))
     up_to_measuring()

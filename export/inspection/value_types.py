@@ -3,12 +3,12 @@
 import onnx
 
 from export.inspection.graph_values import GraphValues, bytes_of, kind_name
-from export.inspection.operators import INTEGER, PLACES, operator_name
+from export.inspection.operators import INTEGER, PARAMETER_INPUTS, operator_name
 
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
 
 
-class Precision:
+class ValueTypes:
     """The types of a graph's values and nodes, quantized or not."""
 
     def __init__(self, graph: onnx.GraphProto, values: GraphValues) -> None:
@@ -32,7 +32,7 @@ class Precision:
         operator = operator_name(node)
         if operator in INTEGER or operator in _QDQ:
             return operator in INTEGER
-        places = PLACES[operator].weights if operator in PLACES else ()
+        places = PARAMETER_INPUTS[operator].weights if operator in PARAMETER_INPUTS else ()
         read = {
             name
             for place, name in enumerate(node.input)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from export.card import METRICS, model_card
+from export.model_file import METRICS, model_card
 from runtime.model.metadata import MemberInfo
 from runtime.model.onnx_file import OnnxFile, read_onnx
 
@@ -64,5 +64,5 @@ def test_an_ensemble_has_a_result_for_each_member(file: OnnxFile) -> None:
 
 
 def test_a_file_of_another_origin_has_no_card(file: OnnxFile) -> None:
-    with pytest.raises(ValueError, match="without"):
+    with pytest.raises(ValueError, match="needs a file with metadata"):
         model_card(replace(file, metadata=None))

@@ -52,7 +52,7 @@ class Convolution:
         return height, width
 
 
-class Network:
+class FixedSizeGraph:
     """A graph at a fixed height and width: its nodes, constants and the shapes of its values.
 
     Attributes:
