@@ -27,7 +27,7 @@ def test_the_python_example_runs(
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, object] = {}
     exec(compile(example, "README.md", "exec"), names)
-    assert {"predictor", "result"} <= names.keys()
+    assert {"predictor", "report"} <= names.keys()
 
 
 def test_the_tables_are_made_from_the_committed_study() -> None:
