@@ -1,6 +1,6 @@
 """Compare two ONNX files on the same test images, with 95 % confidence intervals.
 
-    python examples/compare_networks.py one.onnx other.onnx artifacts/phantom
+python examples/compare_networks.py one.onnx other.onnx artifacts/phantom
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Score an ONNX file on a test split, beside the baselines that need no network.
 
-    python examples/evaluate_network.py artifacts/unet-scratch-w16.onnx artifacts/phantom
+python examples/evaluate_network.py artifacts/unet-scratch-w16.onnx artifacts/phantom
 """
 
 import sys
