@@ -35,7 +35,7 @@ from runtime.model.predictor import Predictor
 from runtime.report.audit_page import audit_context, exposure_table
 from runtime.report.cells import short_name
 from runtime.report.exploration_figures import exploration_figures
-from runtime.report.exploration_page import exploration_context, written_tests
+from runtime.report.exploration_page import exploration_context, formatted_tests
 from runtime.report.exploration_tables import summary_table
 from runtime.report.figures import style
 from runtime.report.layers import Color, css_color, mask_layer, probability_layer
@@ -100,7 +100,7 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
     text = {
         **shared,
         "exploration_summary": summary_table(prepared.exploration),
-        "exploration_tests": written_tests(prepared.exploration),
+        "exploration_tests": formatted_tests(prepared.exploration),
         "exposures": exposure_table(result.audit),
         "remaining": exposure_table(result.grouped_audit),
         "files": files,

@@ -1,4 +1,4 @@
-"""What Ctrl-C (SIGINT) and SIGTERM do to a command."""
+"""Handling of Ctrl-C (SIGINT) and SIGTERM in commands."""
 
 import os
 import select
@@ -13,21 +13,21 @@ from typing import Any
 from runtime.core.errors import StoppedError
 
 _REPEATED_S = 0.1
-"""How soon after the first a signal is the same one again, as from `timeout`, which sends it to a
-process and to its group."""
+"""A second signal within this time counts as the same one: `timeout` sends it to a process and to
+its group."""
 _GRACE_S = 1.0
-"""How long the main thread has to handle a second signal."""
+"""Time for the main thread to handle a second signal."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came; what is open is closed and kept on the way out, as with Ctrl-C."""
+    """SIGTERM was received; files are closed and results saved, as after Ctrl-C."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM raise Terminated, as SIGINT raises KeyboardInterrupt.
 
-    A second signal ends the process even where neither can be raised (`_watched`).
+    A second signal ends the process even if no exception can be raised (`_watched`).
     """
     with _handling({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}):
         yield
@@ -35,10 +35,11 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """Yield what tells whether the work shall stop, because one of the signals came.
+    """Yield a function that returns whether a signal asks the job to stop.
 
-    The first leaves it to the work to end with StoppedError, whose exit code becomes 130 or 143; a
-    second one ends the command at once, or where C code is at work after a second (`_watched`).
+    After the first signal, the job should end with StoppedError, whose exit code becomes 130 or
+    143. A second signal ends the command at once, or after a second if C code is running
+    (`_watched`).
     """
     received: list[int] = []
 
@@ -46,7 +47,7 @@ def stopping() -> Iterator[Callable[[], bool]]:
         received.append(number)
         if len(received) > 1:
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated
-        # Past sys.stderr, which may be in the middle of a write.
+        # Not by sys.stderr, which may be in the middle of a write.
         with suppress(OSError):
             os.write(2, b"\nStopping after this step; Ctrl-C again stops at once.\n")
 
@@ -65,7 +66,7 @@ def _terminate(*_: object) -> None:
 
 @contextmanager
 def _handling(handlers: dict[int, Callable[[int, Any], Any]]) -> Iterator[None]:
-    """Handle signals, but for those that are ignored, as SIGINT is in a script's background."""
+    """Handle signals, except ignored ones, such as SIGINT in a background process of a script."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -74,13 +75,13 @@ def _handling(handlers: dict[int, Callable[[int, Any], Any]]) -> Iterator[None]:
         for number, handler in handlers.items():
             earlier = signal.getsignal(number)
             if earlier not in (signal.SIG_IGN, None):
-                signal.signal(number, _noting(handled, handler))
+                signal.signal(number, _recording(handled, handler))
                 undo.callback(signal.signal, number, earlier)
         undo.enter_context(_watched(handlers, handled))
         yield
 
 
-def _noting(times: list[float], handler: Callable[[int, Any], Any]) -> Callable[[int, Any], Any]:
+def _recording(times: list[float], handler: Callable[[int, Any], Any]) -> Callable[[int, Any], Any]:
     def call(number: int, frame: Any) -> Any:
         times.append(time.monotonic())
         return handler(number, frame)
@@ -90,16 +91,17 @@ def _noting(times: list[float], handler: Callable[[int, Any], Any]) -> Callable[
 
 @contextmanager
 def _watched(numbers: Collection[int], handled: list[float]) -> Iterator[None]:
-    """Let a second signal end the process where no handler can run.
+    """End the process at a second signal, even while no handler can run.
 
-    Python's handlers run between two steps of the main thread. While that is in C code, in a graph
-    that never ends for instance, they wait; but each signal's number is written to a pipe at once
-    (`signal.set_wakeup_fd`), from which a thread reads.
+    Python runs handlers between two instructions of the main thread. They wait while C code runs,
+    for example a graph that never ends. But the number of each signal is written to a pipe at once
+    (`signal.set_wakeup_fd`), and a thread reads the pipe.
 
     Args:
-        handled: when handlers ran (`time.monotonic`), which they note themselves.
+        numbers: the signals.
+        handled: times at which handlers ran (`time.monotonic`), added by the handlers.
     """
-    if sys.platform == "win32":  # select() takes no pipes there
+    if sys.platform == "win32":  # select() does not accept pipes there
         yield
         return
     reading, writing = os.pipe()
@@ -135,7 +137,7 @@ def _watch(pipe: int, numbers: Collection[int], handled: list[float]) -> None:
 
 
 def _stays_open(pipe: int, seconds: float) -> bool:
-    """Read for so long whatever comes, and tell whether more can."""
+    """Read from a pipe for some seconds, and return whether it is still open."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         ready, _, _ = select.select([pipe], [], [], left)
@@ -145,7 +147,7 @@ def _stays_open(pipe: int, seconds: float) -> bool:
 
 
 def _end(number: int) -> None:
-    """End the process without closing what is open; what it was writing, it wrote beside."""
+    """End the process at once; files being written have temporary names, so none is damaged."""
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
     with suppress(OSError):
         os.write(2, f"\nError: stopped by {name} in the middle of a computation\n".encode())

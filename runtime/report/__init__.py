@@ -1,4 +1,4 @@
-"""Reports as pages that open from disk: what the extra `report` adds to the runtime."""
+"""Reports as HTML pages that open from disk; needs the extra `report`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The leak audit of a data set as a page, and as a part of another page."""
+"""The audit of similar images as a page, and as a part of another page."""
 
 import numpy as np
 
@@ -11,20 +11,20 @@ from runtime.report.page import picture_uri, render
 _SIDE = 200
 _GAP = 4
 _KINDS = {
-    "strongest": ("The most alike", "those with the highest correlation"),
+    "strongest": ("The most similar", "those with the highest correlation"),
     "weakest": (
-        "The least alike that are linked by their looks",
-        "those at the limit of the correlation: were they no pairs, the limit would be too low",
+        "The least similar that are linked by their looks",
+        "those at the limit of the correlation; if they are not alike, the limit is too low",
     ),
     "slices": (
-        "Near slices that look less alike",
-        "those at the limit for neighboring numbers; a link too many only makes a group larger",
+        "The least similar near slices",
+        "those at the limit for near slices; a wrong link only makes a group larger",
     ),
 }
 
 
 def audit_page(dataset: Dataset, summary: AuditSummary) -> str:
-    """Return the page of an audit. Raises ImageError where an image of a pair cannot be read."""
+    """Return the page of an audit. Raises ImageError if an image cannot be read."""
     context = {"data_name": dataset.name, **audit_context(dataset, summary)}
     return render("audit_page.html", context)
 
@@ -32,11 +32,11 @@ def audit_page(dataset: Dataset, summary: AuditSummary) -> str:
 def audit_context(
     dataset: Dataset, summary: AuditSummary, *, level: int = 2, prefix: str = ""
 ) -> dict[str, object]:
-    """Return what the template `audit.html` needs, under the one name `audit`.
+    """Return the context of the template `audit.html`, all under the name `audit`.
 
     Args:
-        level: of the part's headings, 2 for <h2>.
-        prefix: put before the ids of its sections.
+        level: of the headings, 2 for <h2>.
+        prefix: of the ids of the sections.
 
     Raises:
         ImageError: an image of a pair cannot be read.
@@ -57,14 +57,18 @@ def audit_context(
 
 
 def exposure_table(summary: AuditSummary) -> tuple[tuple[str, ...], list[list[object]]]:
-    """Return header and rows: how much of each split is known from another."""
-    header = ("images of", "known from", "images", "linked", "linked, share", "in a common group",
-              "next slice is there")  # fmt: skip
+    """Return a header and rows: the images of each split that are similar to those of another."""
+    header = (
+        *("images of", "similar to", "images", "linked", "linked, share"),
+        *("in a shared group", "next slice is there"),
+    )
     rows: list[list[object]] = [
-        [e.split, e.other, e.images, e.linked, percent(e.linked / e.images, 1), e.grouped,
-         e.next_slices]
+        [
+            *(e.split, e.other, e.images, e.linked, percent(e.linked / e.images, 1)),
+            *(e.grouped, e.next_slices),
+        ]
         for e in summary.exposures
-    ]  # fmt: skip
+    ]
     return header, rows
 
 

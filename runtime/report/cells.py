@@ -1,4 +1,4 @@
-"""How a number is written in a report, and what a table sorts it by."""
+"""Cells and tables of reports: the text of a value, and the number that a table sorts by."""
 
 import math
 import re
@@ -10,10 +10,11 @@ DASH = "\N{EN DASH}"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a table: the text that is read, and the number that it is sorted by.
+    """A cell of a table.
 
     Attributes:
-        value: None for a number that is not there; such cells come last in either direction.
+        text: as displayed.
+        value: the number to sort by; None for a missing number, which is sorted last.
         numeric: whether the cell belongs to a column of numbers.
     """
 
@@ -26,7 +27,12 @@ class Cell:
 
 
 def decimals(value: float | None, digits: int = 4) -> Cell:
-    """Write a number with `digits` decimals; None and NaN as a dash."""
+    """Return a number with `digits` decimals; None and NaN become a dash.
+
+    Example:
+        >>> str(decimals(1234.5, 2)), str(decimals(None)) == DASH
+        ('1,234.50', True)
+    """
     if value is None or math.isnan(value):
         return Cell(DASH)
     text = f"{value:,.{digits}f}" if math.isfinite(value) else f"{value:+}".replace("inf", "∞")
@@ -34,21 +40,36 @@ def decimals(value: float | None, digits: int = 4) -> Cell:
 
 
 def percent(value: float | None, digits: int = 2) -> Cell:
-    """Write a share of 1 as a percentage."""
+    """Return a share of 1 as a percentage.
+
+    Example:
+        >>> str(percent(0.125, 1))
+        '12.5 %'
+    """
     if value is None or math.isnan(value):
         return Cell(DASH)
     return Cell(f"{100.0 * value:.{digits}f} %", float(value))
 
 
 def p_value(value: float | None) -> Cell:
-    """Write a p-value: three decimals, or "< 0.001"."""
+    """Return a p-value with three decimals, or as "< 0.001".
+
+    Example:
+        >>> str(p_value(0.0004)), str(p_value(0.25))
+        ('< 0.001', '0.250')
+    """
     if value is None or math.isnan(value):
         return Cell(DASH)
     return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", float(value))
 
 
 def as_cell(value: object) -> Cell:
-    """Write any value: a float with four decimals, an int in groups of three, others as text."""
+    """Return any value as a cell: floats with four decimals, integers with thousands separators.
+
+    Example:
+        >>> str(as_cell(0.5)), str(as_cell(1234567)), str(as_cell("a.onnx"))
+        ('0.5000', '1,234,567', 'a.onnx')
+    """
     if isinstance(value, Cell):
         return value
     if value is None:
@@ -61,13 +82,24 @@ def as_cell(value: object) -> Cell:
 
 
 def short_name(file_name: str) -> str:
-    """Return an image's name without its folder and without what Roboflow appends to it."""
+    """Return an image's name without its folder and without Roboflow's suffix.
+
+    Example:
+        >>> short_name("train/12_jpg.rf.0a1b2c.jpg")
+        '12'
+    """
     return re.sub(r"_[A-Za-z]+\.rf\.[0-9A-Za-z]+\.\w+$", "", file_name.rpartition("/")[2])
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that is ready to be laid out; `numeric` says of each column if it holds numbers."""
+    """A table of cells.
+
+    Attributes:
+        header: a label per column.
+        numeric: whether a column holds numbers, per column.
+        rows: as long as the header.
+    """
 
     header: tuple[str, ...]
     numeric: tuple[bool, ...]
@@ -75,7 +107,7 @@ class Table:
 
 
 def as_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Write every value of a table's rows.
+    """Return rows of values as a table of cells.
 
     Raises:
         ValueError: a row has more or fewer values than the header.
@@ -89,7 +121,14 @@ def as_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return the same table as GitHub Markdown; see `as_cell` for how a value is written."""
+    """Return rows of values as a table in GitHub Markdown, formatted by `as_cell`.
+
+    Example:
+        >>> print(markdown_table(("network", "IoU"), [("a.onnx", 0.75)]))
+        | network | IoU |
+        | --- | --: |
+        | a.onnx | 0.7500 |
+    """
     table = as_table(header, rows)
 
     def line(values: Sequence[object]) -> str:

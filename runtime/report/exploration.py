@@ -1,8 +1,7 @@
-"""What the splits of a data set look like side by side: gray levels, and the boxes' sizes, shapes
-and places.
+"""The splits of a data set side by side: gray levels, and sizes, shapes and places of boxes.
 
-Of a box, a side counts as at most the image's and at least a millionth of a pixel, whatever the
-file says; its center counts as within the image.
+The sides of a box are clipped to the range from a millionth of a pixel to the image's sides, and
+its center is clipped to the image.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,28 +26,27 @@ DECODED: Size = (256, 256)
 """The study's input size."""
 
 COMPARED = ("gray", "share", "aspect", "center_x", "center_y")
-"""The quantities that the splits are tested on."""
+"""The quantities that are compared between splits."""
 
 _SMALLEST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class SplitExploration:
-    """One split. Tuples of values are in the order of its COCO file.
+    """The distributions of one split, with values in the order of its COCO file.
 
     Attributes:
-        images, boxes: how many.
+        images, boxes: their numbers.
         unannotated: images without a box.
-        pixel_shares: the histogram of all pixels' values in [0, 1]: the share of pixels in each of
-            64 equally wide bins.
-        pixel_mean, pixel_std: of the same values.
+        pixel_shares: the share of pixels in each of 64 equally wide bins of values in [0, 1].
+        pixel_mean, pixel_std: of all pixels.
         gray: each image's mean value, in [0, 1].
         area: each box's width times height, in pixels of the image's stated size.
         share: each box's area as a share of its image's, in [0, 1].
         aspect: each box's width divided by its height.
         center_x, center_y: each box's center, as a share of the image's width and height from its
             upper left corner.
-        centers: how many centers fall in each of 32x32 equal parts of the image, rows from the top.
+        centers: the number of centers in each of 32x32 equal parts of the image, rows from the top.
         spreads: mean, standard deviation and quartiles of gray, area, share and aspect.
     """
 
@@ -70,8 +68,8 @@ class SplitExploration:
 
     def values(self, quantity: str) -> tuple[float, ...]:
         """Return the values of one quantity: "gray", "area", "share", "aspect", "center_x" ..."""
-        found: tuple[float, ...] = getattr(self, quantity)
-        return found
+        values: tuple[float, ...] = getattr(self, quantity)
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +80,9 @@ class Exploration:
         data: the data set's name.
         decoded_size: (height, width) at which the pixels were read.
         fences: of area, aspect and gray, from all splits together.
-        outliers: those outside the fences, and images without annotation; of each kind the farthest
-            first.
-        tests: each compared quantity for each pair of splits.
+        outliers: values outside the fences, and images without annotation; within each kind, the
+            farthest first.
+        tests: of each compared quantity, for each pair of splits.
     """
 
     data: str
@@ -104,7 +102,7 @@ def explore(
     """Read every image of a data set and compare its splits.
 
     A pixel's value is the mean of its three channels divided by 255, after the image was decoded
-    and resized like a network's input.
+    and resized as for a network.
 
     Args:
         size: (height, width) at which the images are read.

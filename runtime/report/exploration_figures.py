@@ -1,7 +1,7 @@
 """The figures of an exploration: the splits side by side, on the same scales."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ _AXES = {
     "share": ("box / image (log scale)", "boxes", 10),
     "aspect": ("width / height (log scale)", "boxes", 2),
 }
-"""A quantity's axis, what has it, and the base of its logarithm, 0 for none."""
+"""By quantity: its axis label, the counted objects, and the base of its logarithmic scale or 0."""
 
 
 def exploration_figures(exploration: Exploration) -> dict[str, Figure]:
@@ -59,7 +59,7 @@ def _plain(name: str) -> str:
 
 
 def _title(axes: "Axes", name: str, number: int, of: str) -> None:
-    # A folder may be called anything, also "$x$".
+    # A folder may have any name, even "$x$".
     axes.set_title(f"{_plain(name)}, {number:,} {of}").set_parse_math(False)
 
 
@@ -122,16 +122,18 @@ def _distribution_figure(exploration: Exploration, quantity: str) -> Figure:
         axes.set_xlabel(label)
         if base:
             ticks = _log_ticks(edges[0], edges[-1], base)
-            axes.set_xscale("log")
-            axes.set_xticks(
-                ticks, labels=[_percent(t) if quantity == "share" else f"{t:g}" for t in ticks]
-            )
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            _set_log_ticks(axes, ticks, _percent if quantity == "share" else "{:g}".format)
     panels[0].set_ylabel(f"share of {having}")
     together.set_title("all, cumulative")
     _legend(together, "upper left")
     return figure
+
+
+def _set_log_ticks(axes: "Axes", ticks: list[float], text: Callable[[float], str]) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, labels=[text(tick) for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _edges(values: Sequence[float], base: int) -> NDArray[np.float64]:
@@ -139,11 +141,11 @@ def _edges(values: Sequence[float], base: int) -> NDArray[np.float64]:
     array = np.asarray(values or [1.0], np.float64)
     scaled = np.log(array) if base else array
     low, high = float(scaled.min()), float(scaled.max())
-    narrowest = 1.0 if base else 0.1  # values that are nearly equal are to look so
+    narrowest = 1.0 if base else 0.1  # nearly equal values should look equal
     if high - low < narrowest:
         middle = (low + high) / 2
         low, high = middle - narrowest / 2, middle + narrowest / 2
-    margin = 1e-9 * (high - low)  # or the largest falls out when it is scaled back
+    margin = 1e-9 * (high - low)  # rounding must not exclude the largest value
     edges: NDArray[np.float64] = np.linspace(low - margin, high + margin, _BINS + 1)
     return np.exp(edges) if base else edges
 

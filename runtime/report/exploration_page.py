@@ -19,26 +19,26 @@ from runtime.report.outliers import Outlier
 from runtime.report.page import figure_uri, picture_uri, render, svg_uri
 
 SHOWN = 12
-"""At most so many cards of a kind of outlier."""
+"""Largest number of cards for each kind of outlier."""
 
 _PICTURE = 320
 
 
 def exploration_html(dataset: Dataset, exploration: Exploration) -> str:
-    """Return the page of a data set. Raises ImageError where an outlier cannot be read."""
+    """Return the page of a data set. Raises ImageError if an outlier cannot be read."""
     return render("exploration_page.html", exploration_context(dataset, exploration))
 
 
 def exploration_context(
     dataset: Dataset, exploration: Exploration, *, level: int = 2, prefix: str = ""
 ) -> dict[str, object]:
-    """Return what the template `exploration.html` needs, under the one name `exploration`.
+    """Return the context of the template `exploration.html`, all under the name `exploration`.
 
-    Another page includes that template within a section of its own.
+    Another page may include that template in one of its sections.
 
     Args:
-        level: of the part's headings, 2 for <h2>.
-        prefix: put before the ids of its sections.
+        level: of the headings, 2 for <h2>.
+        prefix: of the ids of the sections.
 
     Raises:
         ImageError: an outlier's image cannot be read.
@@ -52,7 +52,7 @@ def exploration_context(
             "prefix": prefix,
             "license": dataset.license,
             "summary": summary_table(exploration),
-            "tests": written_tests(exploration),
+            "tests": formatted_tests(exploration),
             "rejected": sum(test.holm_p_value < 0.05 for test in exploration.tests),
             "fences": fences_table(exploration),
             "figures": {name: figure_uri(figure) for name, figure in figures.items()},
@@ -64,14 +64,14 @@ def exploration_context(
     }
 
 
-def written_tests(exploration: Exploration) -> tuple[Sequence[str], list[tuple[object, ...]]]:
-    """Return the table of the tests with its p-values as a reader wants them."""
+def formatted_tests(exploration: Exploration) -> tuple[Sequence[str], list[tuple[object, ...]]]:
+    """Return the table of the tests with formatted p-values."""
     header, rows = tests_table(exploration)
     return header, [(*row[:-2], p_value(row[-2]), p_value(row[-1])) for row in rows]
 
 
 def _cards(dataset: Dataset, exploration: Exploration) -> list[dict[str, object]]:
-    """Return a card for each shown image, with everything that is unusual about it."""
+    """Return a card for each shown image, with all reasons why it is an outlier."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for outlier in exploration.outliers:
         reasons.setdefault((outlier.split, outlier.file_name), []).append(outlier.reason)

@@ -1,4 +1,4 @@
-"""The numbers of an exploration in rows, for a page and for a terminal."""
+"""The numbers of an exploration as tables, for a page and for a terminal."""
 
 import math
 from collections import Counter
@@ -16,26 +16,28 @@ QUANTITIES = {
     "center_x": "center, left to right",
     "center_y": "center, top to bottom",
 }
-"""The compared quantities in words."""
+"""Names of the compared quantities."""
 
 _FENCED = {"area": "size, pixels", "aspect": "width / height", "gray": "mean pixel value"}
 
 
 def summary_table(exploration: Exploration) -> Rows:
-    """Return a row a split: how much it holds, and the middle of each quantity."""
-    header = ("split", "images", "without box", "boxes", "mean size, pixels", "median",
-              "25 %", "75 %", "mean share, %", "median width / height",
-              "mean pixel value", "std")  # fmt: skip
+    """Return a row per split: numbers of images and boxes, and averages of each quantity."""
+    header = (
+        *("split", "images", "without box", "boxes", "mean size, pixels", "median", "25 %", "75 %"),
+        *("mean share, %", "median width / height", "mean pixel value", "std"),
+    )
     rows: list[tuple[object, ...]] = []
     for split in exploration.splits:
         area, share = split.spreads["area"], split.spreads["share"]
         rows.append(
             (
-                split.name, split.images, split.unannotated, split.boxes, _whole(area.mean),
-                _whole(area.median), _whole(area.q25), _whole(area.q75), 100.0 * share.mean,
-                split.spreads["aspect"].median, split.pixel_mean, split.pixel_std,
+                *(split.name, split.images, split.unannotated, split.boxes),
+                *(_whole(size) for size in (area.mean, area.median, area.q25, area.q75)),
+                *(100.0 * share.mean, split.spreads["aspect"].median),
+                *(split.pixel_mean, split.pixel_std),
             )
-        )  # fmt: skip
+        )
     return header, rows
 
 
@@ -46,15 +48,15 @@ def tests_table(
     header = ("quantity", "split", "other split", "n", "other n", "D", "p", "p, Holm")
     return header, [
         (
-            QUANTITIES[test.quantity], test.first, test.second, test.first_n, test.second_n,
-            test.statistic, test.p_value, test.holm_p_value,
+            *(QUANTITIES[test.quantity], test.first, test.second, test.first_n, test.second_n),
+            *(test.statistic, test.p_value, test.holm_p_value),
         )
         for test in exploration.tests
-    ]  # fmt: skip
+    ]
 
 
 def fences_table(exploration: Exploration) -> Rows:
-    """Return a row a kind of outlier: its fences, and how many each split has."""
+    """Return a row per kind of outlier: its fences, and the number in each split."""
     names = [split.name for split in exploration.splits]
     counts = Counter((outlier.quantity, outlier.split) for outlier in exploration.outliers)
     header = ("kind", "below", "above", *names)

@@ -1,4 +1,4 @@
-"""How figures look: one style for all of them, that follows the page's color scheme as SVG."""
+"""One style for all figures; as SVG, they follow the page's light or dark color scheme."""
 
 import io
 import warnings
@@ -16,7 +16,7 @@ RULE = "#d5dadf"
 PAPER = "#fdfdfc"
 """The background, the page's own."""
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-"""Told apart by color-blind readers too (Okabe, Ito 2008)."""
+"""Distinguishable for color-blind readers, too (Okabe, Ito 2008)."""
 
 _DARK = {INK: "#e3e6e8", RULE: "#3b4147", PAPER: "#15181b", COLORS[0]: "#2b8ccf"}
 
@@ -48,18 +48,18 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Give the figures that are made and drawn in the block the report's look."""
+    """Apply the style to figures that are made and drawn in the block."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def new_figure(width: float = 11.0, height: float = 3.0) -> Figure:
-    """Return an empty figure of that many inches; call it, and draw, within `style`."""
+    """Return an empty figure, `width` by `height` inches; call it, and draw, within `style`."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def svg(figure: Figure) -> str:
-    """Return a figure as SVG, the same text each time, that follows a dark color scheme."""
+    """Return a figure as SVG that follows a dark color scheme; equal figures give equal text."""
     stream = io.StringIO()
     with mpl.rc_context({key: _STYLE[key] for key in ("svg.hashsalt", "svg.fonttype")}):
         _save(
@@ -82,7 +82,7 @@ def svg(figure: Figure) -> str:
 
 
 def png(figure: Figure, dpi: int) -> bytes:
-    """Return a figure as a PNG file on white, the same bytes each time."""
+    """Return a figure as a PNG file on white; equal figures give equal bytes."""
     stream = io.BytesIO()
     _save(figure, stream, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
     return stream.getvalue()
@@ -90,6 +90,6 @@ def png(figure: Figure, dpi: int) -> bytes:
 
 def _save(figure: Figure, stream: io.StringIO | io.BytesIO, **settings: Any) -> None:
     with warnings.catch_warnings():
-        # A name in a script that the font lacks shows boxes; that is no reason to fail.
+        # A name in a script that the font lacks appears as boxes, which is not an error.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, **settings)

@@ -1,4 +1,4 @@
-"""What lies over a scan in a gallery: outlines and probability maps, on transparent ground."""
+"""Transparent pictures to lay over a scan in a gallery: outlines, probability maps and boxes."""
 
 from collections.abc import Iterable
 
@@ -17,15 +17,21 @@ _TINY = 0.04
 
 
 def css_color(color: Color) -> str:
-    """Return a color as CSS writes it, "#ff3020"."""
+    """Return an RGB color in CSS notation.
+
+    Example:
+        >>> css_color((255, 48, 32))
+        '#ff3020'
+    """
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def mask_layer(mask: NDArray[np.uint8], color: Color = TARGET, width: int = 2) -> NDArray[np.uint8]:
-    """Draw a mask's outline, inside its edge.
+    """Return the outline of a mask, drawn inside its edge.
 
     Args:
         mask: uint8 [H, W] of 0 and 1.
+        color: of the line.
         width: of the line, in pixels.
 
     Returns:
@@ -35,7 +41,7 @@ def mask_layer(mask: NDArray[np.uint8], color: Color = TARGET, width: int = 2) -
 
 
 def probability_layer(probability: NDArray[np.float32], color: Color = HEAT) -> NDArray[np.uint8]:
-    """Draw a probability map: the more opaque, the higher; a full line round what is at least 0.5.
+    """Return a probability map, more opaque where higher, with an outline of p >= 0.5.
 
     Args:
         probability: float32 [H, W] in [0, 1].
@@ -64,7 +70,7 @@ def _outline(region: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 
 
 def boxes_svg(boxes: Iterable[Box], size: Size, color: Color = TARGET) -> str:
-    """Draw boxes as an SVG document, with a ring round those that are too small to be seen.
+    """Return boxes as an SVG document, with a ring around each that is too small to see.
 
     Args:
         boxes: x, y, width, height in pixels of an image of (height, width) `size`.
@@ -76,7 +82,7 @@ def boxes_svg(boxes: Iterable[Box], size: Size, color: Color = TARGET) -> str:
         shapes.append(f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}"/>')
         if max(w, h) < tiny:
             shapes.append(f'<circle cx="{x + w / 2:g}" cy="{y + h / 2:g}" r="{tiny:g}"/>')
-    # A box is drawn as large as the picture, so the line grows with the image.
+    # The drawing is scaled to the picture, so the line width is relative to the image.
     line = f'fill="none" stroke="{css_color(color)}" stroke-width="{max(size) / 130:g}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '

@@ -1,4 +1,4 @@
-"""What lies far from the rest of a data set, by Tukey's rule (Exploratory Data Analysis, 1977)."""
+"""Outliers by Tukey's fences (Exploratory Data Analysis, 1977)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 REACH = 1.5
-"""How far beyond the quartiles a fence stands, in interquartile ranges."""
+"""Distance of a fence from its quartile, in interquartile ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +15,9 @@ class Fences:
     """Tukey's fences of one quantity over all splits together.
 
     Attributes:
-        low, high: Q1 - 1.5 IQR and Q3 + 1.5 IQR, in the quantity's own unit; NaN without values.
-        logarithmic: whether they were found on the logarithm of the values, so that a size half as
-            large is as far away as one twice as large.
+        low, high: Q1 - 1.5 IQR and Q3 + 1.5 IQR, in the quantity's unit; NaN without values.
+        logarithmic: whether they were computed from the logarithms of the values, on which half and
+            twice a size are equally far away.
     """
 
     quantity: str
@@ -28,13 +28,13 @@ class Fences:
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """An image, or a box of it, that lies outside the fences, or has no annotation.
+    """An image or a box outside the fences, or an image without annotation.
 
     Attributes:
-        quantity: what is unusual; "annotation" where there is none.
-        value: in the quantity's own unit; None for a missing annotation.
-        beyond: how far outside the fence, in interquartile ranges; infinite where that range is 0
-            and for a missing annotation.
+        quantity: the unusual quantity; "annotation" if there is none.
+        value: in the quantity's unit; None for a missing annotation.
+        beyond: distance from the fence, in interquartile ranges; infinite if that range is 0, and
+            for a missing annotation.
         reason: in words.
     """
 
@@ -47,7 +47,13 @@ class Outlier:
 
 
 def tukey_fences(quantity: str, values: Sequence[float], scale: Literal["log", "linear"]) -> Fences:
-    """Return the fences of `values`, which are positive where `scale` is "log"."""
+    """Return the fences of `values`, which must be positive if `scale` is "log".
+
+    Example:
+        >>> fences = tukey_fences("area", [1.0, 2.0, 3.0, 4.0, 5.0], "linear")
+        >>> fences.low, fences.high
+        (-1.0, 7.0)
+    """
     if not len(values):
         return Fences(quantity, float("nan"), float("nan"), scale == "log")
     q1, q3 = np.quantile(_scaled(values, scale == "log"), (0.25, 0.75))
@@ -58,13 +64,18 @@ def tukey_fences(quantity: str, values: Sequence[float], scale: Literal["log", "
 
 
 def distance_beyond(fences: Fences, values: Sequence[float]) -> list[float]:
-    """Return how far outside the fences each value lies, in interquartile ranges; 0 inside."""
+    """Return the distance of each value from the fences, in interquartile ranges; 0 inside.
+
+    Example:
+        >>> distance_beyond(Fences("area", -1.0, 7.0, logarithmic=False), [3.0, 9.0])
+        [0.0, 1.0]
+    """
     if not len(values):
         return []
     low, high = _scaled((fences.low, fences.high), fences.logarithmic)
     scaled = _scaled(values, fences.logarithmic)
     outside = np.maximum(np.maximum(low - scaled, scaled - high), 0.0)
-    # What a value loses on its way to the fence's scale and back is no distance.
+    # A rounding error of the logarithm is not a distance.
     outside[outside < 1e-9] = 0.0
     span = (high - low) / (1.0 + 2.0 * REACH)
     if span <= 0.0:

@@ -1,7 +1,7 @@
-"""One self-contained HTML page from a template: opens from disk and asks no network for anything.
+"""Self-contained HTML pages from templates: they open from disk and need no network.
 
-A template extends `base.html` and uses the macros of `parts.html`; pictures are data URIs, style
-and script stand in the page, and a Content-Security-Policy forbids everything else.
+A template extends `base.html` and uses the macros of `parts.html`. Pictures are data URIs, style
+and scripts are part of the page, and a Content-Security-Policy forbids everything else.
 """
 
 import base64
@@ -40,19 +40,18 @@ def render(
     loader: BaseLoader | None = None,
     scripts: tuple[str, ...] = (),
 ) -> str:
-    """Render a template into a page.
+    """Return a page, rendered from a template.
 
-    Values are escaped, except in templates whose name ends in `.md`; a name that the context
-    lacks is an error.
+    Values are escaped, except in templates whose name ends in `.md`. A name that the context lacks
+    is an error.
 
     Args:
-        loader: where templates of one's own are; they may extend `base.html` and import
-            `parts.html`, which are found after them.
-        scripts: further templates' names, of JavaScript that the page carries at its end. No
-            other script runs in it, nor any handler in an attribute.
+        loader: finds further templates, which may extend `base.html` and import `parts.html`.
+        scripts: names of templates with JavaScript for the end of the page. No other script, and
+            no event handler in an attribute, can run in the page.
 
     Raises:
-        jinja2.TemplateError: the template is not there, is wrong, or uses an unknown name.
+        jinja2.TemplateError: the template is missing, invalid, or uses an unknown name.
     """
     own = PackageLoader("runtime.report")
     environment = Environment(
@@ -65,7 +64,7 @@ def render(
     )
     environment.filters.update(cell=as_cell, decimals=decimals, percent=percent, p_value=p_value)
     sources = [_source(environment, name) for name in (*_SCRIPTS, *scripts)]
-    # Globals and not context: macros that a template imports see them too.
+    # Globals, not context, are visible to imported macros.
     environment.globals.update(
         as_table=as_table,
         markdown_table=markdown_table,
@@ -84,7 +83,7 @@ class Contents:
         self.entries: list[tuple[str, str, int]] = []
 
     def add(self, identity: str, title: str, level: int) -> str:
-        """Note a section and return its id. Raises ValueError where the id is taken."""
+        """Add a section and return its id. Raises ValueError if the id is taken."""
         if any(identity == known for known, _, _ in self.entries):
             raise ValueError(f"section: expected an id of its own, found {identity!r} twice")
         self.entries.append((identity, title, level))
@@ -97,7 +96,7 @@ def _source(environment: Environment, name: str) -> str:
 
 
 def _policy(scripts: list[str]) -> str:
-    """Return a Content-Security-Policy (W3C, level 3) that lets only these scripts run."""
+    """Return a Content-Security-Policy (W3C, level 3) that allows only these scripts."""
     hashes = (
         base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
     )
@@ -109,10 +108,10 @@ def _policy(scripts: list[str]) -> str:
 
 
 def figure_uri(figure: "Figure") -> str:
-    """Return a figure as the data URI of an SVG; the same figure gives the same text.
+    """Return a figure as the data URI of an SVG; equal figures give equal text.
 
-    Where the reader's color scheme is dark, what is drawn in `figures.INK`, `figures.RULE` and
-    `figures.PAPER` changes to light on dark.
+    In a dark color scheme, the colors `figures.INK`, `figures.RULE` and `figures.PAPER` change to
+    light on dark.
     """
     from runtime.report.figures import svg
 
@@ -120,11 +119,11 @@ def figure_uri(figure: "Figure") -> str:
 
 
 def place_figure(figure: "Figure | None", path: Path) -> dict[str, str | None]:
-    """Write a figure as a PNG file beside a page; where there is none, remove an earlier run's.
+    """Write a figure as a PNG file beside a page; without one, remove that of an earlier run.
 
     Returns:
-        What the page and its Markdown show: `figure`, the data URI of an SVG, and `picture`, the
-        file's name; None where there is no figure.
+        `figure`, the data URI of an SVG for the page, and `picture`, the file's name for its
+        Markdown; both None without a figure.
 
     Raises:
         OutputError: the file cannot be written.
@@ -137,11 +136,13 @@ def place_figure(figure: "Figure | None", path: Path) -> dict[str, str | None]:
 
 
 def figure_png(figure: "Figure", dpi: int = 150, colors: int | None = None) -> bytes:
-    """Return a figure as a PNG file, on white; the same figure gives the same bytes.
+    """Return a figure as a PNG file, on white; equal figures give equal bytes.
 
     Args:
-        colors: at most so many, 2 to 256, which makes a figure of many scans several times
-            smaller; by default as many as there are.
+        figure: to save.
+        dpi: dots per inch.
+        colors: largest number of colors, 2 to 256, which makes a figure of many scans several
+            times smaller; by default unlimited.
     """
     from runtime.report.figures import png
 
@@ -159,10 +160,10 @@ def picture_uri(picture: NDArray[np.uint8], *, quality: int | None = 85) -> str:
 
     Args:
         picture: uint8 [H, W, 3], RGB; or [H, W, 4], RGBA, which becomes a PNG.
-        quality: JPEG's, 1 to 95; None for a PNG, which keeps every level.
+        quality: of the JPEG file, 1 to 95; None for a lossless PNG.
 
     Raises:
-        ValueError: the array is neither.
+        ValueError: the array has another shape or type.
     """
     if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
         raise ValueError(

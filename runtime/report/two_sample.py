@@ -1,4 +1,4 @@
-"""Whether two splits are drawn alike: Kolmogorov and Smirnov's test, corrected for their number."""
+"""Kolmogorov-Smirnov tests between splits, corrected for their number."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ class TwoSampleTest:
     """One quantity compared between two splits.
 
     Attributes:
-        quantity: what is compared.
+        quantity: the compared quantity.
         first, second: the splits.
-        first_n, second_n: how many values each has.
+        first_n, second_n: their numbers of values.
         statistic: D, the largest distance between the two empirical distribution functions, in
-            [0, 1]; NaN where a split has no values.
-        p_value: two-sided, for values drawn independently; NaN where a split has no values.
+            [0, 1]; NaN if a split has no values.
+        p_value: two-sided, for independent values; NaN if a split has no values.
         holm_p_value: the same after Holm's correction over all tests.
     """
 
@@ -35,8 +35,8 @@ def compare_splits(
 ) -> tuple[TwoSampleTest, ...]:
     """Compare every quantity between every pair of splits.
 
-    The p-values are scipy's: exact up to 10000 values a split, where ties make them larger than
-    they need be, asymptotic beyond (Hodges 1958, Arkiv för Matematik 3).
+    The p-values are scipy's: exact up to 10000 values per split, where ties make them larger than
+    necessary, and asymptotic beyond (Hodges 1958, Arkiv för Matematik 3).
 
     Args:
         values: the values by quantity and split.
@@ -67,7 +67,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Correct p-values for their number (Holm 1979, Scandinavian Journal of Statistics 6).
 
     The k-th smallest of m is multiplied by m - k + 1, and is at least the one before it and at most
-    1. NaN stays NaN and doesn't count.
+    1. NaN stays NaN and is not counted.
+
+    Example:
+        >>> holm([0.01, 0.04])
+        [0.02, 0.04]
     """
     order = sorted(
         (i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i]

@@ -80,9 +80,8 @@ def test_the_rest_is_scored_as_if_those_images_had_never_been_there(
             for path in (f"test/{first}", f"test/{second}", f"train/{in_train}"):
                 assert f"{data / path}: expected " in ran.output
     (content, rows), (expected, expected_rows) = found[data], found[fewer]
-    assert [(s["split"], s["file"]) for s in content["skipped"]] == [
-        ("test", first), ("test", second), ("train", in_train)
-    ]  # fmt: skip
+    skipped = [(image["split"], image["file"]) for image in content["skipped"]]
+    assert skipped == [("test", first), ("test", second), ("train", in_train)]
     assert expected["skipped"] == []
     assert content["models"] == expected["models"]
     assert content["baselines"] == expected["baselines"]

@@ -203,9 +203,8 @@ def test_every_image_is_counted(phantom: Path, phantom_data: Dataset) -> None:
 
 def test_the_real_sets_areas_are_those_measured(real_root: Path, real: Exploration) -> None:
     assert [round(s.spreads["area"].mean) for s in real.splits] == [14965, 15015, 14969]
-    assert [(s.images, s.boxes, s.unannotated) for s in real.splits] == [
-        (1502, 1502, 1), (429, 429, 0), (215, 215, 0),
-    ]  # fmt: skip
+    counts = [(s.images, s.boxes, s.unannotated) for s in real.splits]
+    assert counts == [(1502, 1502, 1), (429, 429, 0), (215, 215, 0)]
     for split in real.splits:
         areas = [annotation["area"] for annotation in coco(real_root / split.name)["annotations"]]
         np.testing.assert_allclose(sorted(split.area), sorted(areas), rtol=1e-4)

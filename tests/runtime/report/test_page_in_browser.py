@@ -132,15 +132,13 @@ def shown(page: Browser, number: int) -> list[str]:
 
 
 def test_a_switch_hides_and_shows_a_layer_of_every_card(page: Browser) -> None:
-    assert [set(shown(page, n)) for n in range(4)] == [
-        {"visible"}, {"visible"}, {"hidden"}, {"visible"},
-    ]  # fmt: skip
+    states = ("visible", "visible", "hidden", "visible")
+    assert [set(shown(page, n)) for n in range(4)] == [{state} for state in states]
     page.click("input[data-shows='mask']")
     page.click("input[data-shows='overlay-1']")
     page.click("input[data-shows='overlay-2']")
-    assert [shown(page, n) for n in range(4)] == [
-        ["visible"] * 3, ["hidden"] * 3, ["visible"] * 3, ["hidden"] * 3,
-    ]  # fmt: skip
+    states = ("visible", "hidden", "visible", "hidden")
+    assert [shown(page, n) for n in range(4)] == [[state] * 3 for state in states]
     page.click("input[data-shows='mask']")
     assert shown(page, 3) == ["visible"] * 3
 
