@@ -42,7 +42,7 @@ class Outputs:
         """Raise OutputError if one of the outputs would replace one of further `inputs`."""
         ensure_apart(self._files.values(), inputs)
 
-    def write(self, **writers: Callable[[Path], None]) -> None:
+    def write(self, **writers: Callable[[Path], object]) -> None:
         """Write each file that was asked for, and print its name.
 
         Args:
