@@ -15,7 +15,9 @@ def test_given_files_are_written_and_named(
     file = tmp_path / "new" / "result.json"
     outputs = Outputs([], json=file, csv=None)
     assert not file.exists()
-    outputs.write(json=lambda path: path.write_text("{}"), csv=lambda _: pytest.fail())
+    outputs.write(
+        json=lambda path: path.write_text("{}"), csv=lambda _: pytest.fail("not asked for")
+    )
     assert file.read_text() == "{}"
     assert capsys.readouterr().out == f"{file}\n"
 
