@@ -1,1 +1,1 @@
-"""The same network in other runtimes, on the same inputs and threads, in turn."""
+"""The same network in several engines, on the same inputs and threads, timed interleaved."""

@@ -1,7 +1,9 @@
-"""What a backend is: who opens the network, and what has to be installed for it."""
+"""Backends: engines that run the same network, what each of them needs, and their limits."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from runtime.core.settings import check_settings, setting
 
 REFERENCE = "onnxruntime"
 """The backend that the others are compared with, in numbers and in time."""
@@ -9,16 +11,17 @@ REFERENCE = "onnxruntime"
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A runtime of the same network.
+    """An engine that runs a network.
 
     Attributes:
-        entry: "module:function", called with a `Job` in the worker; it returns what takes a
-            prepared input, float32 [1, 3, H, W], and returns probabilities, float32 [1, 1, H, W],
-            as an array of the caller's own.
-        modules: that have to be installed.
-        distributions: whose versions stand beside the figures.
-        extra: of this toolkit, which brings them.
-        model: the ONNX file that it opens; None for the one that is compared.
+        name: unique name, which `--backend` takes.
+        entry: "module:function". The worker calls it with an `OpenRequest`. It returns a function
+            from a prepared input, float32 [1, 3, H, W], to probabilities, float32 [1, 1, H, W], in
+            a new array.
+        modules: modules that must be installed.
+        distributions: packages whose versions are reported.
+        extra: the toolkit's extra that installs them.
+        model: the ONNX file that it opens; None for the file that is compared.
     """
 
     name: str
@@ -30,18 +33,18 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What a worker is asked to run.
+class OpenRequest:
+    """The arguments with which a worker opens a backend.
 
     Attributes:
-        entry: the backend's.
-        model: the ONNX file.
-        checkpoint: what it was exported from; None where that is not known.
-        height, width: of the input.
-        threads: of the computation.
-        inputs: file of the prepared inputs, float32 [N, 3, H, W] (.npy).
-        outputs: file that the probabilities go to, float32 [N, 1, H, W] (.npy).
-        folder: for what the backend converts, its own.
+        entry: the backend's entry point.
+        model: path of the ONNX file.
+        checkpoint: path of the checkpoint that the file was exported from; None if unknown.
+        height, width: input size in pixels.
+        threads: number of threads.
+        inputs: `.npy` file of the prepared inputs, float32 [N, 3, H, W].
+        outputs: `.npy` file to write the probabilities to, float32 [N, 1, H, W].
+        folder: a folder of the backend's own, for converted files.
     """
 
     entry: str
@@ -55,48 +58,61 @@ class Job:
     folder: str
 
 
+@dataclass(frozen=True, slots=True)
+class BackendLimits:
+    """Limits of a comparison of backends.
+
+    Attributes:
+        runs: largest number of rounds.
+        seconds: time after which no further round starts.
+        tolerance: largest absolute difference of a probability with which a backend is timed. The
+            default is a quarter of a gray level of 8 bits.
+        limit_s: longest wait for a backend to open, conversion included, or to run, in seconds.
+
+    Raises:
+        ConfigError: a limit is out of its range.
+
+    Example:
+        >>> BackendLimits(runs=0)
+        Traceback (most recent call last):
+        runtime.core.errors.ConfigError: runs: expected 1 or more, found 0
+    """
+
+    runs: int = setting(
+        30, help="Largest number of timed runs of each backend; a verdict needs 8.", minimum=1
+    )
+    seconds: float = setting(
+        300.0, help="Start no further round after this time.", metavar="S", above=0
+    )
+    tolerance: float = setting(1e-3, above=0)
+    limit_s: float = setting(300.0, above=0)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+_ORT, _TORCH = ("onnxruntime",), ("torch",)
+_READERS, _PYTORCH = "bench.backends.onnx_readers", "bench.backends.pytorch"
+_CONVERTERS = "bench.backends.converters"
+
 BACKENDS = (
-    Backend(
-        REFERENCE,
-        "bench.backends.onnx_readers:open_onnxruntime",
-        ("onnxruntime",),
-        ("onnxruntime",),
-    ),
-    Backend(
-        "predictor",
-        "bench.backends.onnx_readers:open_predictor",
-        ("onnxruntime",),
-        ("seg-toolkit", "onnxruntime"),
-    ),
-    Backend("pytorch", "bench.backends.pytorch:open_eager", ("torch",), ("torch",), "train"),
-    Backend(
-        "pytorch-channels-last",
-        "bench.backends.pytorch:open_channels_last",
-        ("torch",),
-        ("torch",),
-        "train",
-    ),
-    Backend(
-        "openvino",
-        "bench.backends.onnx_readers:open_openvino",
-        ("openvino",),
-        ("openvino",),
-    ),
-    Backend("mnn", "bench.backends.converters:open_mnn", ("MNN",), ("mnn",)),
-    Backend(
-        "mnn-without-winograd",
-        "bench.backends.converters:open_mnn_without_winograd",
-        ("MNN",),
-        ("mnn",),
-    ),
-    Backend("ncnn", "bench.backends.converters:open_ncnn", ("ncnn", "pnnx"), ("ncnn", "pnnx")),
+    Backend(REFERENCE, f"{_READERS}:open_onnxruntime", _ORT, _ORT),
+    Backend("predictor", f"{_READERS}:open_predictor", _ORT, ("seg-toolkit", "onnxruntime")),
+    Backend("pytorch", f"{_PYTORCH}:open_eager", _TORCH, _TORCH, "train"),
+    Backend("pytorch-channels-last", f"{_PYTORCH}:open_channels_last", _TORCH, _TORCH, "train"),
+    Backend("openvino", f"{_READERS}:open_openvino", ("openvino",), ("openvino",)),
+    Backend("mnn", f"{_CONVERTERS}:open_mnn", ("MNN",), ("mnn",)),
+    Backend("mnn-without-winograd", f"{_CONVERTERS}:open_mnn_without_winograd", ("MNN",), ("mnn",)),
+    Backend("ncnn", f"{_CONVERTERS}:open_ncnn", ("ncnn", "pnnx"), ("ncnn", "pnnx")),
 )
 
 
-def variant(path: Path) -> Backend:
-    """Return another variant of the network, run by ONNX Runtime without this toolkit.
+def variant_backend(path: Path) -> Backend:
+    """Return ONNX Runtime with another variant of the network, named after its file.
 
-    Its name is the file's.
+    Example:
+        >>> variant_backend(Path("nets/unet-int8.onnx")).name
+        'unet-int8.onnx'
     """
     (reference,) = (backend for backend in BACKENDS if backend.name == REFERENCE)
     return replace(reference, name=path.name, model=path)

@@ -1,69 +1,47 @@
-"""`seg-bench backends`: one network in several runtimes."""
+"""`seg-bench backends`: one network in several engines."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench.backends.backend import BACKENDS, REFERENCE, variant
+from bench.backends.backend import BACKENDS, REFERENCE, BackendLimits, variant_backend
 from runtime.cli.command import Command
+from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import progress, table
-from runtime.cli.options import json_option, threads_option
+from runtime.cli.options import File, json_option, model_argument, size_option, threads_option
+from runtime.cli.outputs import Outputs
 from runtime.cli.signals import stopping
 
 
 @click.command(cls=Command)
-@click.argument("model", metavar="MODEL.onnx", type=click.Path(path_type=Path))
+@model_argument
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=File,
     metavar="RUN",
-    help="A run's folder, or best.pt, that MODEL was exported from; for PyTorch.",
+    help="The run folder, or its best.pt, that MODEL was exported from. PyTorch needs it.",
 )
 @click.option(
     "--backend",
     "names",
     multiple=True,
     type=click.Choice([backend.name for backend in BACKENDS]),
-    help=f"Repeat it; {REFERENCE} always takes part.  [default: all]",
+    help=f"A backend to time beside {REFERENCE}; can be repeated.  [default: all]",
 )
 @click.option(
     "--variant",
     "variants",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=File,
     metavar="FILE.onnx",
-    help=f"Another variant of MODEL, as export-onnx writes it, for {REFERENCE} too; repeat it.",
+    help=f"Another variant of MODEL from export-onnx, run by {REFERENCE}; can be repeated.",
 )
-@click.option(
-    "--size",
-    type=int,
-    metavar="N",
-    help="Height and width of the network's input.  [default: what the file states]",
-)
+@size_option
 @threads_option
-@click.option(
-    "--runs",
-    type=click.IntRange(min=1),
-    default=30,
-    show_default=True,
-    metavar="N",
-    help="Timed runs of each backend at most; 8 or more for a verdict.",
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
-    show_default=True,
-    metavar="S",
-    help="Begin no further round after so long.",
-)
+@config_options(BackendLimits)
 @json_option("raw samples, medians, ratios, versions and the machine")
-@click.option(
-    "--markdown",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the table as Markdown.",
-)
+@click.option("--markdown", type=File, metavar="FILE", help="Write the table as Markdown.")
 def backends(
     model: Path,
     checkpoint: Path | None,
@@ -71,31 +49,27 @@ def backends(
     variants: tuple[Path, ...],
     size: int | None,
     threads: int | None,
-    runs: int,
-    seconds: float,
     json_file: Path | None,
     markdown: Path | None,
+    **limits: Any,
 ) -> None:
-    """Time MODEL in this toolkit, ONNX Runtime called bare, PyTorch, OpenVINO, MNN and ncnn.
+    """Time MODEL in this toolkit, plain ONNX Runtime, PyTorch, OpenVINO, MNN and ncnn.
 
-    Each in a process of its own, on the same inputs and threads, in turn; the others are stopped
-    meanwhile. A backend's time counts only when its probabilities are those of ONNX Runtime. One
-    that is not installed or cannot run the network is a row with the reason. Ctrl-C stops after the
-    current round and keeps what was measured so far.
+    Each backend runs in a process of its own, on the same inputs and threads, interleaved with the
+    others, which are paused meanwhile. Its time counts only if its probabilities equal those of
+    ONNX Runtime. The table says why a backend was not compared. Ctrl-C stops after the current
+    round and keeps the results so far.
     """
-    from bench.backends.measure import compare_backends
+    from bench.backends.compare import compare_backends
     from bench.backends.tables import HEADER, backends_markdown, backends_rows, conditions
     from runtime.core.errors import StoppedError
-    from runtime.core.files import ensure_apart, ensure_replaceable, write_text
+    from runtime.core.files import write_text
     from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
 
     chosen = [backend for backend in BACKENDS if not names or backend.name in (*names, REFERENCE)]
-    chosen += [variant(path) for path in variants]
-    outputs = [file for file in (json_file, markdown) if file is not None]
-    ensure_apart(outputs, [model, *variants])
-    for file in outputs:
-        ensure_replaceable(file)
+    chosen += [variant_backend(path) for path in variants]
+    outputs = Outputs([model, *variants], json=json_file, markdown=markdown)
     with stopping() as stop:
         with progress("Backends") as bar:
             result = compare_backends(
@@ -104,16 +78,15 @@ def backends(
                 size=(size, size) if size else None,
                 threads=threads,
                 backends=chosen,
-                runs=runs,
-                seconds=seconds,
-                listener=bar.count,
+                limits=BackendLimits(**given_settings(limits)),
+                on_progress=bar,
                 stop=stop,
             )
-        if json_file is not None:
-            write_json(json_file, to_dict(result))
-        if markdown is not None:
-            write_text(markdown, backends_markdown(result))
         click.echo(table(HEADER, backends_rows(result)))
         click.echo(conditions(result))
+        outputs.write(
+            json=lambda path: write_json(path, to_dict(result)),
+            markdown=lambda path: write_text(path, backends_markdown(result)),
+        )
         if result.interrupted:
             raise StoppedError(f"stopped after round {result.rounds}")

@@ -1,58 +1,56 @@
-"""Backends that read the ONNX file itself."""
+"""Backends that read the ONNX file directly."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.backends.backend import Job
+from bench.backends.backend import OpenRequest
 from runtime.core.errors import ModelError
 from runtime.model.predictor import Predictor
 from runtime.model.sessions import open_session
 
 if TYPE_CHECKING:
-    from bench.backends.worker import Run
+    from bench.backends.worker import Inference
 
 
-def open_predictor(job: Job) -> "Run":
-    """This toolkit's `Predictor.run`, its checks of input and output included."""
-    predictor = Predictor(job.model, size=(job.height, job.width), threads=job.threads)
+def open_predictor(request: OpenRequest) -> "Inference":
+    """Open this toolkit's `Predictor`; its checks of input and output are timed too."""
+    size = (request.height, request.width)
+    predictor = Predictor(request.model, size=size, threads=request.threads)
     return lambda image: predictor.run(image)[:, None]
 
 
-def open_onnxruntime(job: Job) -> "Run":
-    """ONNX Runtime's session, called bare."""
-    session = open_session(Path(job.model), threads=job.threads)
-    (given,), (wanted,) = session.get_inputs(), session.get_outputs()
-    name, names = given.name, [wanted.name]
-    return lambda image: session.run(names, {name: image})[0]
+def open_onnxruntime(request: OpenRequest) -> "Inference":
+    """Open a plain ONNX Runtime session."""
+    session = open_session(Path(request.model), threads=request.threads)
+    (image_info,), (output_info,) = session.get_inputs(), session.get_outputs()
+    name, outputs = image_info.name, [output_info.name]
+    return lambda image: session.run(outputs, {name: image})[0]
 
 
-def open_openvino(job: Job) -> "Run":
-    """OpenVINO, for one stream of float32 at a fixed size.
+def open_openvino(request: OpenRequest) -> "Inference":
+    """Open OpenVINO, for one stream of float32 at a fixed size.
 
-    Its telemetry is in its converter (`ovc`), which is not used here.
+    OpenVINO's telemetry is part of its converter (`ovc`), which is not used here.
 
     Raises:
-        ModelError: OpenVINO takes another number of threads than it was asked for.
+        ModelError: OpenVINO does not use the requested number of threads.
     """
     import openvino
 
     core = openvino.Core()
-    model = core.read_model(job.model)
-    model.reshape([1, 3, job.height, job.width])
-    compiled = core.compile_model(
-        model,
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": job.threads,
-            # Where the processor has bfloat16, that is the default.
-            "INFERENCE_PRECISION_HINT": "f32",
-        },
-    )
+    model = core.read_model(request.model)
+    model.reshape([1, 3, request.height, request.width])
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": request.threads,
+        # The default is bfloat16 on processors that have it.
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    compiled = core.compile_model(model, "CPU", settings)
     threads = compiled.get_property("INFERENCE_NUM_THREADS")
-    if threads != job.threads:
-        raise ModelError(f"OpenVINO: expected {job.threads} threads, found {threads}")
-    request = compiled.create_infer_request()
-    # Without a copy the array would be the request's own, which the next run overwrites.
-    return lambda image: request.infer([image], share_inputs=True)[0].copy()
+    if threads != request.threads:
+        raise ModelError(f"OpenVINO uses another number of threads: {threads}")
+    infer_request = compiled.create_infer_request()
+    # The request overwrites its output in the next run, so the array is copied.
+    return lambda image: infer_request.infer([image], share_inputs=True)[0].copy()

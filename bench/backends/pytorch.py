@@ -1,43 +1,52 @@
-"""The network in PyTorch, as it was trained: eager mode, from its checkpoint."""
+"""PyTorch in eager mode, with the network from its checkpoint."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.backends.backend import Job
+from bench.backends.backend import OpenRequest
 from runtime.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bench.backends.worker import Floats, Run
+    from bench.backends.worker import Floats, Inference
 
 
-def open_eager(job: Job) -> "Run":
-    """PyTorch in eager mode. Raises CheckpointError, and ConfigError where there is none."""
-    return _open(job, channels_last=False)
+def open_eager(request: OpenRequest) -> "Inference":
+    """Open PyTorch in eager mode, with its default memory format.
+
+    Raises:
+        ConfigError: the request has no checkpoint.
+        CheckpointError: the checkpoint cannot be loaded.
+    """
+    return _open(request, channels_last=False)
 
 
-def open_channels_last(job: Job) -> "Run":
-    """The same, weights and input in PyTorch's memory format channels-last."""
-    return _open(job, channels_last=True)
+def open_channels_last(request: OpenRequest) -> "Inference":
+    """Open PyTorch with weights and input in the memory format channels-last.
+
+    Raises:
+        ConfigError, CheckpointError: as in `open_eager`.
+    """
+    return _open(request, channels_last=True)
 
 
-def _open(job: Job, *, channels_last: bool) -> "Run":
-    if job.checkpoint is None:
+def _open(request: OpenRequest, *, channels_last: bool) -> "Inference":
+    if request.checkpoint is None:
         raise ConfigError("PyTorch cannot read ONNX files: give --checkpoint")
     import torch
 
     from train.checkpoint import BEST, build_network, load_checkpoint
 
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(request.threads)
     torch.set_num_interop_threads(1)
-    given = Path(job.checkpoint)
+    given = Path(request.checkpoint)
     path = given / BEST if given.is_dir() else given
-    memory = torch.channels_last if channels_last else torch.contiguous_format
-    network = build_network(load_checkpoint(path), path).to(memory_format=memory)
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    network = build_network(load_checkpoint(path), path).to(memory_format=memory_format)
 
-    def run(image: "Floats") -> "Floats":
+    def infer(image: "Floats") -> "Floats":
         with torch.inference_mode():
-            pixels = torch.from_numpy(image).to(memory_format=memory)
+            pixels = torch.from_numpy(image).to(memory_format=memory_format)
             probability: Floats = network(pixels).sigmoid().contiguous().numpy()
         return probability
 
-    return run
+    return infer

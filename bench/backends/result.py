@@ -1,4 +1,4 @@
-"""What a comparison of backends found."""
+"""The result of a comparison of backends."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,21 +11,22 @@ BackendVerdict = Literal["reference", "faster", "slower", "not ranked"]
 
 @dataclass(frozen=True, slots=True)
 class BackendResult:
-    """One backend.
+    """The result of one backend.
 
     Attributes:
+        name: name of the backend, or of a variant's file.
         digest: SHA-256 of the ONNX file that it was given.
-        versions: of the packages behind it, by distribution.
-        reason: why it has no place in the comparison, in words; "" where it has one.
-        difference: the largest absolute difference of its probabilities to those of ONNX Runtime
-            on the same inputs; NaN where it gave none.
-        seconds: raw samples, one a round from the first on, until it failed if it did. None are
-            taken of a backend whose difference is beyond the tolerance.
-        latency_ms: median and its 95 % interval.
-        ratio: median over rounds of its time divided by that of ONNX Runtime in the same round,
-            with its 99 % interval; below 1 is faster.
-        verdict: "not ranked" where the run is too noisy, or too short, to tell, and where there is
-            a reason.
+        versions: versions of its packages, by distribution.
+        reason: why it was not compared, or not to the end; "" if it was.
+        difference: largest absolute difference of its probabilities from ONNX Runtime's on the same
+            inputs; NaN if it returned none.
+        seconds: raw samples, one for each round until it failed, if it did. There are none if
+            `difference` exceeds the tolerance.
+        latency_ms: median latency with its 95 % interval.
+        ratio: median over rounds of its time divided by ONNX Runtime's in the same round, with its
+            99 % interval. Below 1 is faster.
+        verdict: "not ranked" if the interval contains 1, if there are too few rounds, or if there
+            is a reason.
     """
 
     name: str
@@ -40,18 +41,19 @@ class BackendResult:
 
 
 @dataclass(frozen=True, slots=True)
-class BackendsResult:
-    """Backends of one network, timed in turn at batch 1.
+class BackendComparison:
+    """Backends of one network, timed interleaved at batch 1.
 
     Attributes:
-        path: the ONNX file's.
+        path: path of the ONNX file.
         digest: SHA-256 of the file.
-        height, width: of the input.
-        threads: of each backend.
-        tolerance: the largest difference of a probability with which a time counts.
-        rounds: in which every backend ran once, after the warm-up.
-        interrupted: stopped before the limits were reached.
-        backends: in the order they were asked for.
+        height, width: input size in pixels.
+        threads: number of threads of each backend.
+        tolerance: largest difference of a probability with which a backend is timed.
+        rounds: rounds in which every backend ran once, without the warm-up.
+        interrupted: whether it was stopped before its limits were reached.
+        machine: the machine that it ran on.
+        backends: one result each, in the order of the request.
     """
 
     path: str

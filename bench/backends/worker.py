@@ -1,51 +1,49 @@
-"""A backend's process: `python -m bench.backends.worker`, which `bench.backends.measure` asks.
+"""The process of one backend: `python -m bench.backends.worker`, driven by `Candidate`.
 
-The network is opened once, run on every input, and what it gives is kept as a file. Then come
-rounds: one run that is not timed, to fill the caches that another backend has emptied, and one that
-is. Input and output of a run are numpy arrays for every backend; converting them is timed too.
+It opens the network once, runs it on every input, and saves the outputs. Each timed run follows an
+untimed one, which refills the caches that another backend has emptied. Inputs and outputs are numpy
+arrays for every backend, so the time includes their conversion.
 """
 
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.backend import Job
+from bench.backends.backend import OpenRequest
 from bench.workers.service import Answer, Service
 from runtime.core.errors import ConfigError
 from runtime.core.schema import from_dict
+from runtime.model.timing import timed
 
 Floats = NDArray[np.float32]
-Run = Callable[[Floats], Floats]
+Inference = Callable[[Floats], Floats]
 
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    backend = _Backend()
-    Service().run({"open": backend.open, "turn": backend.turn})
+    backend = _OpenBackend()
+    Service().run({"open": backend.open, "time": backend.time})
 
 
-class _Backend:
-    _run: Run
+class _OpenBackend:
+    _infer: Inference
     _image: Floats
 
-    def open(self, **job: Any) -> Answer:
-        chosen = from_dict(Job, job, where="job", error=ConfigError)
+    def open(self, **request: Any) -> Answer:
+        chosen = from_dict(OpenRequest, request, where="request", error=ConfigError)
         module, _, function = chosen.entry.partition(":")
-        self._run = getattr(import_module(module), function)(chosen)
+        self._infer = getattr(import_module(module), function)(chosen)
         inputs = np.load(chosen.inputs)
-        np.save(chosen.outputs, np.concatenate([self._run(image[None]) for image in inputs]))
+        np.save(chosen.outputs, np.concatenate([self._infer(image[None]) for image in inputs]))
         self._image = inputs[:1]
         return {}
 
-    def turn(self) -> Answer:
-        self._run(self._image)
-        start = time.perf_counter()
-        self._run(self._image)
-        return {"seconds": time.perf_counter() - start}
+    def time(self) -> Answer:
+        return {"seconds": timed(partial(self._infer, self._image), untimed=1)()}
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from pathlib import Path
 from jinja2 import PackageLoader
 
 from bench.frontier import tables
-from bench.frontier.budget import Budget, recommend
+from bench.frontier.budget import Budget
 from bench.frontier.dominance import find_dominators
 from bench.frontier.figure import frontier_figure
+from bench.frontier.recommendation import recommend
 from bench.measure.result import BenchResult
 from runtime.core.files import write_text
 from runtime.core.schema import to_dict

@@ -1,4 +1,4 @@
-"""What a file costs on this machine, beside what it scores: needs ONNX Runtime and onnx alone."""
+"""Accuracy and cost of ONNX files on this machine; needs ONNX Runtime and onnx, but no torch."""
 
 from typing import TYPE_CHECKING
 
@@ -6,20 +6,17 @@ from runtime.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from bench.measure.accuracy import Accuracy as Accuracy, read_accuracy as read_accuracy
+    from bench.measure.latency import Latency as Latency, LatencyRatio as LatencyRatio
     from bench.measure.result import (
         BenchResult as BenchResult,
         ModelResult as ModelResult,
         read_result as read_result,
         write_result as write_result,
     )
-    from bench.measure.run import (
-        Measurement as Measurement,
+    from bench.measure.run import Measurement as Measurement
+    from bench.measure.settings import (
+        MeasurementSettings as MeasurementSettings,
         Scoring as Scoring,
-        Settings as Settings,
-    )
-    from bench.measure.sampling import (
-        Latency as Latency,
-        LatencyRatio as LatencyRatio,
     )
     from runtime.model.stopping import StoppingRule as StoppingRule
 

@@ -1,4 +1,4 @@
-"""The accuracy that stands beside a cost: measured, or taken from an evaluation file."""
+"""The accuracy of a network on a split: measured, or read from an evaluation file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,22 @@ from runtime.scoring.results import read_report
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Soft metrics of a network on a split, means over images, and IoU's 95 % interval.
+    """Soft metrics of a network on a split, as means over images.
 
     Attributes:
+        data: folder of the data set.
+        split: name of the split.
+        masks: "boxes" or "segmentation", from which the target masks were drawn.
         size: (height, width) at which masks and probabilities were compared.
-        groups: of similar images that the interval's bootstrap drew; as many as images where they
-            are not known, and in what is taken from an evaluation file.
-        iou_low, iou_high: the interval.
-        pooled_iou: over all pixels together.
-        iou_at_half: thresholded at 0.5, mean over images.
-        per_image_iou: soft IoU of each image, NaN where it is undefined, so that two networks can
-            be compared image by image; empty in results from before it was kept.
-        image_groups: the group of each image; empty where they are not known.
+        images: number of images.
+        groups: number of groups of similar images that the bootstrap drew. It equals `images` if
+            groups are unknown, and in accuracies from an evaluation file.
+        accuracy, recall, precision, iou: soft metrics in [0, 1], means over images.
+        iou_low, iou_high: ends of the 95 % interval of `iou`.
+        pooled_iou: soft IoU over the pixels of all images together.
+        iou_at_half: IoU at threshold 0.5, mean over images.
+        per_image_iou: soft IoU of each image, NaN if undefined; empty in old results.
+        image_groups: group of each image; empty if unknown.
     """
 
     data: str
@@ -48,10 +52,15 @@ class Accuracy:
 def accuracy_of(
     evaluation: Evaluation, groups: Sequence[int | None], data: str, split: str, masks: str
 ) -> Accuracy:
-    """Return an evaluation in short.
+    """Return the accuracy of an evaluation.
 
     Args:
-        groups: of the split's images, in their order; used where every image has one.
+        evaluation: scores of every image of the split.
+        groups: group of each image, in the order of the split. They are used only if every image
+            has one.
+        data: folder of the data set.
+        split: name of the split.
+        masks: "boxes" or "segmentation".
     """
     known = tuple(group for group in groups if group is not None)
     images = len(evaluation.samples)

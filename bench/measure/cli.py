@@ -1,54 +1,57 @@
-"""`seg-bench measure`: the cost of files on this machine."""
+"""`seg-bench measure`: accuracy and cost of files on this machine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.frontier.budget import Budget
 from runtime.cli.command import Command, require
+from runtime.cli.config_options import config_options
 from runtime.cli.display import progress, table
-from runtime.cli.options import ARTIFACTS, data_option, json_option, threads_option
+from runtime.cli.options import (
+    ARTIFACTS,
+    File,
+    Folder,
+    data_option,
+    json_option,
+    masks_option,
+    models_argument,
+    size_option,
+    split_option,
+    threads_option,
+)
+from runtime.cli.outputs import Outputs
 
 if TYPE_CHECKING:
-    from bench.frontier.budget import Budget
     from bench.measure.result import BenchResult
-    from runtime.data.samples import MaskKind
+    from bench.measure.settings import MeasurementSettings
+    from runtime.core.settings import MaskKind
+    from runtime.data.images import Size
 
 _OUT = ARTIFACTS / "bench"
+_SECONDS = click.FloatRange(min=0.0, min_open=True)
 
 
 @click.command(cls=Command)
-@click.argument(
-    "models", metavar="MODEL.onnx...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
-@data_option("none, and no accuracy but that of --evaluation")
-@click.option("--split", "split_name", default="test", show_default=True, metavar="NAME")
-@click.option(
-    "--masks",
-    type=click.Choice(["boxes", "segmentation"]),
-    default="boxes",
-    show_default=True,
-    help="What the target is drawn from.",
-)
+@models_argument
+@data_option("none, so that accuracy is only taken from --evaluation")
+@split_option
+@masks_option
 @click.option(
     "--score-size",
     type=click.IntRange(1, 8192),
     metavar="N",
-    help="Compare masks and probabilities at this height and width.  [default: each network's "
-    "input]",
+    help="Height and width at which masks and probabilities are compared.  [default: the input "
+    "size of each network]",
 )
 @click.option(
     "--evaluation",
-    type=click.Path(path_type=Path),
+    type=File,
     metavar="FILE",
-    help="Take the accuracy from what seg-eval --json wrote of the same networks.",
+    help="Take the accuracy from a file that seg-eval --json wrote for the same networks.",
 )
-@click.option(
-    "--size",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Height and width of the networks' input.  [default: what each file states]",
-)
+@size_option
 @click.option(
     "--batch-size",
     "batch_sizes",
@@ -57,136 +60,159 @@ _OUT = ARTIFACTS / "bench"
     default=(8,),
     show_default=True,
     metavar="N",
-    help="Measure the throughput of batches too. Repeat it.",
+    help="Measure the throughput of batches of this size; can be repeated.",
 )
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=_SECONDS,
     default=30.0,
     show_default=True,
     metavar="S",
-    help="Time latency no longer, a file on average, however unsure a median still is.",
+    help="Longest time to measure latency, per file on average, even if medians are imprecise.",
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=_SECONDS,
     default=300.0,
     show_default=True,
     metavar="S",
-    help="Give a file up that does not answer for so long.",
+    help="Skip a file whose process does not answer within this time.",
 )
-@click.option("--max-latency-ms", type=float, metavar="MS", help="Recommend a file: its p90.")
-@click.option("--max-memory-mb", type=float, metavar="MB", help="Recommend a file: its peak.")
-@click.option("--min-iou", type=float, metavar="IOU", help="Recommend a file: its soft IoU.")
+@config_options(Budget)
 @threads_option
 @json_option("the result")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Folder,
     default=_OUT,
     show_default=True,
     metavar="DIR",
-    help="Where bench.html and bench.md go, and bench.json without --json.",
+    help="Folder for bench.html and bench.md, and for bench.json without --json.",
 )
 def measure(
     models: tuple[Path, ...],
     data: Path | None,
+    evaluation: Path | None,
+    json_file: Path | None,
+    out: Path,
+    max_latency_ms: float | None,
+    max_memory_mb: float | None,
+    min_iou: float | None,
+    **options: Any,
+) -> None:
+    """Measure accuracy, latency, throughput, memory, start-up and complexity of MODELs.
+
+    Each file runs in processes of its own, interleaved with the others. If a file fails, crashes or
+    hangs, the result states the reason and the others are measured nevertheless. Ctrl-C keeps the
+    results so far. Timings depend on the machine and its load: compare figures of one run only, and
+    run nothing else meanwhile.
+    """
+    require("bench", "onnx", "jinja2", "matplotlib")
+    from runtime.core.errors import MeasurementError
+    from runtime.core.files import ensure_writable
+
+    if data is not None and evaluation is not None:
+        raise click.UsageError("--data and --evaluation exclude each other")
+    if data is None and options["score_size"] is not None:
+        raise click.UsageError("--score-size needs --data")
+    budget = Budget(max_latency_ms, max_memory_mb, min_iou)
+    ensure_writable(out)
+    result_file = json_file or out / "bench.json"
+    outputs = Outputs([*models, *([evaluation] if evaluation else ())], json=result_file)
+    settings = _settings(data, evaluation, outputs, **options)
+    result = _measure(models, settings, budget, result_file, out)
+    failed = [model.path for model in result.models if model.failure]
+    if failed:
+        raise MeasurementError(f"{', '.join(failed)}: could not be measured completely")
+
+
+def _settings(
+    data: Path | None,
+    evaluation: Path | None,
+    outputs: Outputs,
+    *,
     split_name: str,
     masks: "MaskKind",
     score_size: int | None,
-    evaluation: Path | None,
     size: int | None,
     batch_sizes: tuple[int, ...],
     max_seconds: float,
     timeout: float,
     threads: int | None,
-    json_file: Path | None,
-    out: Path,
-    **limits: float | None,
-) -> None:
-    """Measure MODELs: latency, throughput, memory, start-up and complexity, beside accuracy.
-
-    Each file runs in processes of its own, in turn with the others. A file that fails, crashes or
-    hangs is named with the reason, and the others are measured. Ctrl-C leaves what has been
-    measured in the JSON file. Timings depend on the machine and on what else it does: only compare
-    what one run has measured, and let it run alone.
-    """
-    require("bench", "onnx", "jinja2", "matplotlib")
-    from bench.frontier.budget import Budget
-    from bench.frontier.page import conclusions, write_pages
+) -> "MeasurementSettings":
+    """Return the settings, after a check that the split exists and no data file is replaced."""
     from bench.measure.accuracy import read_accuracy
-    from bench.measure.result import write_result
-    from bench.measure.run import Measurement, Scoring, Settings
-    from runtime.core.errors import MeasurementError
-    from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
+    from bench.measure.settings import MeasurementSettings, Scoring
     from runtime.core.machine import available_cores
     from runtime.data.coco import read_dataset
     from runtime.model.stopping import StoppingRule
 
-    inputs = [*models, *([evaluation] if evaluation else ())]
-    if data is not None and evaluation is not None:
-        raise click.UsageError("--data and --evaluation exclude each other")
-    if data is None and score_size is not None:
-        raise click.UsageError("--score-size needs --data")
-    budget = Budget(**limits)
-    result_file = json_file or out / "bench.json"
-    ensure_writable(out)
-    ensure_apart([result_file], inputs)
     scoring = None
     if data is not None:
         dataset = read_dataset(data)
-        dataset.split(split_name)  # else the files would be measured for nothing
-        ensure_apart([result_file], dataset.files)
-        side = None if score_size is None else (score_size, score_size)
-        scoring = Scoring(str(data), split_name, masks, side)
-    ensure_replaceable(result_file)
-    settings = Settings(
+        dataset.split(split_name)
+        outputs.protect(dataset.files)
+        scoring = Scoring(str(data), split_name, masks, _square(score_size))
+    return MeasurementSettings(
         threads=threads or available_cores(),
-        size=None if size is None else (size, size),
+        size=_square(size),
         batch_sizes=tuple(dict.fromkeys(batch_sizes)),
         rule=StoppingRule(max_seconds=max_seconds),
         limit_s=timeout,
         scoring=scoring,
         known={} if evaluation is None else read_accuracy(evaluation),
     )
+
+
+def _square(side: int | None) -> "Size | None":
+    return None if side is None else (side, side)
+
+
+def _measure(
+    models: tuple[Path, ...],
+    settings: "MeasurementSettings",
+    budget: Budget,
+    result_file: Path,
+    out: Path,
+) -> "BenchResult":
+    """Measure, then write and print the result; an interrupted one is written too."""
+    from bench.frontier.page import conclusions, write_pages
+    from bench.measure.result import write_result
+    from bench.measure.run import Measurement
+
+    def write(result: "BenchResult") -> tuple[Path, ...]:
+        write_result(result_file, result, conclusions(result, budget))
+        return (*write_pages(result, out, budget), result_file)
+
     with progress("Measure") as bar:
-
-        def listener(label: str, done: int, total: int) -> None:
-            bar.count(done, total, label)
-
-        measurement = Measurement(tuple(dict.fromkeys(models)), settings, listener)
+        measurement = Measurement(tuple(dict.fromkeys(models)), settings, bar)
         try:
             result = measurement.run()
         except KeyboardInterrupt:
-            result = measurement.result()
-            write_result(result_file, result, conclusions(result, budget))
-            write_pages(result, out, budget)  # else those of an earlier run would stand beside it
+            write(measurement.result())
             raise
-    write_result(result_file, result, conclusions(result, budget))
-    pages = write_pages(result, out, budget)
+    files = write(result)
     click.echo(_render(result, budget))
-    for file in (*pages, result_file):
+    for file in files:
         click.echo(str(file))
-    failed = [model.path for model in result.models if model.failure]
-    if failed:
-        raise MeasurementError(f"{', '.join(failed)}: could not be measured, or not wholly")
+    return result
 
 
-def _render(result: "BenchResult", budget: "Budget") -> str:
+def _render(result: "BenchResult", budget: Budget) -> str:
     from bench.frontier import tables
-    from bench.frontier.budget import recommend
+    from bench.frontier.recommendation import recommend
 
     parts = [
         tables.conditions(result),
         table(*tables.frontier_table(result)),
-        "One image at a time, batches, and start-up:\n" + table(*tables.latency_table(result)),
+        "Latency, throughput and start-up:\n" + table(*tables.latency_table(result)),
         "Resident memory by phase:\n" + table(*tables.memory_table(result)),
         "Stages of one prediction:\n" + table(*tables.stages_table(result)),
     ]
     if result.rankings:
         parts.append("Latency compared:\n" + table(*tables.rankings_table(result)))
     if budget.is_given:
-        found = recommend(result, budget)
-        parts.append(f"Recommended: {found.path or 'none'}, {found.reason}.")
+        recommendation = recommend(result, budget)
+        parts.append(f"Recommended: {recommendation.path or 'none'}, {recommendation.reason}.")
     parts += [f"Not measured: {sentence}" for sentence in tables.failures(result)]
     return "\n\n".join(parts) + "\n"

@@ -1,8 +1,8 @@
-"""What a network takes of a process's memory, phase by phase; Linux tells, other systems don't.
+"""Memory that a process needs for a network, phase by phase; known on Linux only.
 
-Resident sizes are the kernel's (https://docs.kernel.org/filesystems/proc.html, `VmRSS` and, for the
-largest so far, `VmHWM`). `getrusage`'s `ru_maxrss` starts at what the process that started this one
-had, so that it is not used. What is resident holds pages of shared libraries too.
+Resident sizes are those of the Linux kernel: `VmRSS` now, and `VmHWM` at the peak
+(https://docs.kernel.org/filesystems/proc.html). They include pages of shared libraries. The
+`ru_maxrss` of `getrusage` is not used, because it starts at the size of the parent process.
 """
 
 import ctypes
@@ -14,7 +14,11 @@ _STATUS = Path("/proc/self/status")
 
 
 def resident_bytes(field: str = "VmRSS") -> int | None:
-    """Return how much of this process is in memory; None where the system doesn't tell."""
+    """Return the resident bytes of this process, or None on systems without `/proc`.
+
+    Args:
+        field: "VmRSS" for the current size, "VmHWM" for the peak.
+    """
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
@@ -31,27 +35,31 @@ def memory_by_phase(
 ) -> dict[str, int]:
     """Return resident bytes after each phase of this process, which should be a fresh one.
 
-    The keys: `import` (Python and libraries), `session` (the network is loaded), `first_run`,
-    `steady` (`runs` further runs), `peak`, the largest of all moments, and `trimmed`, what is left
-    when the C library has given back what was freed and it kept (glibc's `malloc_trim`; no such
-    key without it). Empty where the system doesn't tell.
-
     Args:
-        size: (height, width) of the input; one image is run at a time.
-        arena: whether ONNX Runtime keeps memory for the next run, as it does by default.
+        path: the ONNX file.
+        size: (height, width) of the input; the batch is one image.
+        threads: number of threads.
+        arena: whether ONNX Runtime holds freed memory for the next run, as it does by default.
+        runs: number of runs between `first_run` and `steady`.
+
+    Returns:
+        Bytes by phase: `import` (Python and libraries), `session` (the network is loaded),
+        `first_run`, `steady`, `peak` (the largest so far), and `trimmed` (after the C library has
+        returned freed memory by glibc's `malloc_trim`; missing without glibc). Empty on systems
+        without `/proc`.
 
     Raises:
         ModelError: the file cannot be run.
     """
     import numpy as np
-    import onnxruntime  # noqa: F401, loaded before the first phase ends
+    import onnxruntime  # noqa: F401, so that it counts as import
 
     from runtime.model.predictor import Predictor
 
     def note(phase: str) -> None:
-        found = resident_bytes("VmHWM" if phase == "peak" else "VmRSS")
-        if found is not None:
-            phases[phase] = found
+        size_now = resident_bytes("VmHWM" if phase == "peak" else "VmRSS")
+        if size_now is not None:
+            phases[phase] = size_now
 
     phases: dict[str, int] = {}
     note("import")

@@ -1,4 +1,4 @@
-"""What a measurement found, and its JSON file."""
+"""The result of a measurement, and its JSON file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bench.measure.accuracy import Accuracy
-from bench.measure.sampling import Latency, LatencyRatio
+from bench.measure.latency import Latency, LatencyRatio
 from runtime.core.errors import DataError
 from runtime.core.json_files import read_json, write_json
 from runtime.core.machine import Machine
@@ -16,26 +16,30 @@ from runtime.model.stopping import StoppingRule
 
 @dataclass(frozen=True, slots=True)
 class ModelResult:
-    """What one file costs and is worth; None, or no such key, for what was not measured.
+    """Accuracy and cost of one file. A figure that was not measured is None, or its key missing.
 
     Attributes:
-        digest: SHA-256 over everything in the file but its metadata.
-        parameters: of the trained network where the file states them, else of the graph.
+        path: the file.
+        digest: SHA-256 of everything in the file except its metadata.
+        parameters: number of parameters of the trained network if the file states it, else of the
+            graph.
         macs: multiply-accumulates of the graph, for one image of `size`.
+        file_bytes: size of the file.
         size: (height, width) of the input.
-        providers: of ONNX Runtime.
-        latency_ms: of one image at a time, back to back (MLPerf's single stream).
-        throughput_per_s: images a second, by the batch's size; "1" is the single stream, larger
-            ones are MLPerf's offline scenario.
+        providers: execution providers of ONNX Runtime.
+        latency_ms: latency of one image at a time, back to back (MLPerf's single stream).
+        throughput_per_s: images per second, by batch size. "1" is the single stream; larger batches
+            are MLPerf's offline scenario.
         stages_ms: medians of `decode`, `resize`, `infer` and `post_process`, for one JPEG.
-        memory_bytes: resident after `import`, `session`, `first_run` and when `steady`, and at
-            the `peak`, and `trimmed`, without what the C library keeps of what was freed. Apart
-            from these: `weights` as the file stores them; `arena`, what ONNX Runtime keeps for the
-            next run; and `peak_without_arena`.
-        startup_s: median, from the start of a process to the first prediction, files cached.
-        gmacs_per_s: billions of multiply-accumulates a second at the median latency.
-        matmul_share: that, as a share of this machine's float32 matrix product in the same run.
-        failure: why something is missing.
+        memory_bytes: resident bytes by the phases of `memory_by_phase`. Besides, `weights` is their
+            size in the file, `arena` the memory that ONNX Runtime holds for the next run, and
+            `peak_without_arena` the peak when it holds none.
+        startup_s: median time from the start of a process to its first prediction, with the files
+            in the cache of the system.
+        gmacs_per_s: billions of multiply-accumulates per second at the median latency.
+        matmul_share: `gmacs_per_s` relative to the float32 matrix product in the same run.
+        accuracy: scores on a split.
+        failure: why figures are missing; None if nothing failed.
     """
 
     path: str
@@ -58,14 +62,17 @@ class ModelResult:
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """Files measured in one run; only what is in one result may be compared.
+    """Files measured in one run. Figures of different runs must not be compared.
 
     Attributes:
-        date: when the run began, in UTC (ISO 8601).
-        threads: of ONNX Runtime, and of the matrix product.
-        matmul_gmacs_per_s: of numpy's float32 matrix product, at its median.
-        complete: whether the run came to its end.
-        rankings: each pair of files whose latency was measured.
+        machine: the machine that it ran on.
+        models: one result for each file.
+        date: start of the run in UTC (ISO 8601).
+        threads: number of threads of ONNX Runtime and of the matrix product.
+        rule: the rule that ended the timing.
+        matmul_gmacs_per_s: rate of numpy's float32 matrix product at its median time.
+        complete: whether the run was not interrupted.
+        rankings: latency ratios of all pairs of files whose latency was measured.
     """
 
     machine: Machine
@@ -81,7 +88,12 @@ class BenchResult:
 def write_result(
     path: Path, result: BenchResult, conclusions: Mapping[str, object] = MappingProxyType({})
 ) -> None:
-    """Write a result as JSON, NaN and infinity as null, and what follows from it beside.
+    """Write a result as JSON, with NaN and infinity as null.
+
+    Args:
+        path: the file to write.
+        result: the result.
+        conclusions: further keys of the JSON object.
 
     Raises:
         OutputError: the file cannot be written.
@@ -90,6 +102,10 @@ def write_result(
 
 
 def read_result(path: Path) -> BenchResult:
-    """Read what `write_result` wrote. Raises DataError where it is something else."""
+    """Read a file that `write_result` wrote.
+
+    Raises:
+        DataError: the file cannot be read, or is not such a file.
+    """
     content = read_json(path, error=DataError)
     return from_dict(BenchResult, content, where=str(path), error=DataError)

@@ -1,4 +1,4 @@
-"""What one prediction spends its time on, from an encoded image to the map at the image's size."""
+"""The stages of one prediction, from an encoded image to the map at the image's size."""
 
 import io
 import time
@@ -15,7 +15,7 @@ _SIDE = 640
 
 
 def example_jpeg() -> bytes:
-    """Return a synthetic scan as a JPEG of 640x640, the size of the study's scans."""
+    """Return a synthetic scan as a JPEG of 640x640 pixels, the size of the study's scans."""
     stream = io.BytesIO()
     scan = Image.fromarray(draw_scan(_SIDE, 0)).convert("RGB")
     scan.save(stream, format="JPEG", quality=90)
@@ -23,11 +23,16 @@ def example_jpeg() -> bytes:
 
 
 def time_stages(predictor: Predictor, content: bytes) -> dict[str, float]:
-    """Predict one encoded image by the steps of `Predictor.__call__` and time each, in seconds.
+    """Predict one encoded image by the steps of `Predictor.__call__`, and time each step.
 
-    The keys: `decode` (to RGB, a JPEG at a fraction of its size where that suffices), `resize` (to
-    the network's size, and into its float32 input), `infer`, and `post_process` (the map is resized
-    to the image's own size).
+    Args:
+        predictor: the network.
+        content: bytes of an image file.
+
+    Returns:
+        Seconds by stage: `decode` (to RGB, a JPEG at a fraction of its size if that suffices),
+        `resize` (to the network's size, and into its float32 input), `infer`, and `post_process`
+        (the map is resized to the image's own size).
 
     Raises:
         ImageError, ModelError: as `Predictor`.
@@ -45,4 +50,4 @@ def time_stages(predictor: Predictor, content: bytes) -> dict[str, float]:
     mark()
     resize_map(probability, original_size)
     mark()
-    return {name: float(s) for name, s in zip(STAGES, np.diff(marks), strict=True)}
+    return dict(zip(STAGES, np.diff(marks).tolist(), strict=True))

@@ -1,9 +1,9 @@
-"""The process in which one network is measured: `python -m bench.measure.worker`.
+"""The process that measures one network: `python -m bench.measure.worker`.
 
-`bench.measure.run` asks it.
+`bench.measure.client.NetworkWorker` sends its requests.
 """
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 class _Network:
-    """The network that was loaded, and what it is run on."""
+    """The loaded network and its inputs."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -54,31 +54,28 @@ class _Network:
 
     def _loaded(self) -> "Predictor":
         if self._predictor is None:
-            raise ConfigError("worker: expected a network to be loaded first, found none")
+            raise ConfigError("worker: no network is loaded")
         return self._predictor
 
     def predict(self) -> Answer:
-        """Predict one image, which is black, from pixels to map."""
+        """Predict one black image, from pixels to probability map."""
         import numpy as np
 
         predictor = self._loaded()
         predictor(np.zeros((*predictor.size, 3), np.uint8))
         return {}
 
-    def run(self, batch: int, untimed: int) -> Answer:
-        """Run a batch of noise; what goes before untimed fills the caches after other networks."""
+    def run(self, batch: int) -> Answer:
+        """Time a batch of noise, after an untimed run that refills the caches."""
         import numpy as np
+
+        from runtime.model.timing import timed
 
         predictor = self._loaded()
         if batch not in self._inputs:
             rng = np.random.default_rng(0)
             self._inputs[batch] = rng.random((batch, 3, *predictor.size), np.float32)
-        inputs = self._inputs[batch]
-        for _ in range(untimed):
-            predictor.run(inputs)
-        start = time.perf_counter()
-        predictor.run(inputs)
-        return {"seconds": time.perf_counter() - start}
+        return {"seconds": timed(partial(predictor.run, self._inputs[batch]), untimed=1)()}
 
     def stages(self, image: str) -> Answer:
         from bench.measure.stages import time_stages
@@ -88,18 +85,17 @@ class _Network:
         return {"seconds": time_stages(self._loaded(), content)}
 
     def multiply(self, side: int) -> Answer:
-        """Multiply two float32 matrices of `side` squared."""
+        """Time the product of two square float32 matrices, after an untimed product."""
         import numpy as np
+
+        from runtime.model.timing import timed
 
         if self._factors is None:
             rng = np.random.default_rng(0)
-            one, other = rng.random((2, side, side), np.float32)
-            self._factors = one, other, np.empty_like(one)
-        one, other, product = self._factors
-        np.matmul(one, other, out=product)
-        start = time.perf_counter()
-        np.matmul(one, other, out=product)
-        return {"seconds": time.perf_counter() - start}
+            a, b = rng.random((2, side, side), np.float32)
+            self._factors = a, b, np.empty_like(a)
+        a, b, product = self._factors
+        return {"seconds": timed(partial(np.matmul, a, b, out=product), untimed=1)()}
 
     def evaluate(self, data: str, split: str, masks: Any, size: list[int] | None) -> Answer:
         from bench.measure.accuracy import accuracy_of
@@ -121,7 +117,7 @@ class _Network:
             chosen,
             masks=masks,
             size=None if size is None else (size[0], size[1]),
-            on_progress=lambda step: self._service.tell({"done": step.done, "of": step.total}),
+            on_progress=lambda step: self._service.send({"done": step.done, "total": step.total}),
         )
         groups = [sample.group for sample in chosen.samples]
         return {"accuracy": to_dict(accuracy_of(evaluation, groups, data, split, masks))}
@@ -130,13 +126,13 @@ class _Network:
 def _inspect(path: str, size: list[int] | None) -> Answer:
     from export.inspection.file import inspect
 
-    found = inspect(path, None if size is None else (size[0], size[1]))
-    total = found.counts.total
-    trained = found.metadata.network.parameters if found.metadata else None
+    inspection = inspect(path, None if size is None else (size[0], size[1]))
+    total, metadata = inspection.counts.total, inspection.metadata
+    trained = None if metadata is None or metadata.network is None else metadata.network.parameters
     counted = None if "parameters" in total.lower_bounds else total.parameters
     return {
-        "digest": found.digest,
-        "file_bytes": found.file_bytes,
+        "digest": inspection.digest,
+        "file_bytes": inspection.file_bytes,
         "parameters": trained or counted,
         "macs": None if "macs" in total.lower_bounds else total.macs,
         "weights": total.weight_bytes + total.constant_bytes,

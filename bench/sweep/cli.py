@@ -115,7 +115,7 @@ def sweep(
         "jinja2",
     )  # fmt: skip
     share_cores()
-    from bench.measure.run import Settings
+    from bench.measure.settings import MeasurementSettings
     from bench.sweep.config import DEMO_SIZES, DEMO_WIDTHS, SIZES, WIDTHS, SweepConfig
     from bench.sweep.page import write_sweep_pages
     from bench.sweep.run import run_sweep
@@ -140,7 +140,7 @@ def sweep(
     )
     seconds = max_seconds or (_DEMO_SECONDS if demo else _SECONDS)
     # Batches tell nothing of what width buys that single images do not.
-    settings = Settings(
+    settings = MeasurementSettings(
         threads=threads or available_cores(),
         batch_sizes=(),
         rule=StoppingRule(max_seconds=seconds),

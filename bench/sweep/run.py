@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.measure.run import Measurement, Scoring, Settings
+from bench.measure.run import Measurement
+from bench.measure.settings import MeasurementSettings, Scoring
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.gains import conclude
 from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
@@ -15,6 +16,7 @@ from export.request import ExportRequest
 from runtime.core.errors import ModelError
 from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
 from runtime.core.lock import locked
+from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.predictor import Predictor
@@ -29,7 +31,7 @@ SPLITS = ("train", "valid", "test")
 def run_sweep(
     config: SweepConfig,
     models: Sequence[Path],
-    settings: Settings,
+    settings: MeasurementSettings,
     folder: str | Path,
     *,
     cache: str | Path,
@@ -79,12 +81,12 @@ def run_sweep(
         piece = "measure the networks"
         work.begin(piece)
 
-        def on_step(label: str, done: int, total: int) -> None:
-            work.advance(done / total, label)
+        def on_progress(progress: Progress) -> None:
+            work.advance(progress.fraction, progress.note)
             work.check(piece)
 
         files = [Path(network.path) for network in networks]
-        measurement = Measurement(files, replace(settings, scoring=scoring), on_step)
+        measurement = Measurement(files, replace(settings, scoring=scoring), on_progress)
         try:
             measurement.run()
         finally:  # what was measured so far is kept, whatever ends it
@@ -104,7 +106,11 @@ def _readable(path: Path) -> OnnxFile:
 
 
 def _plan(
-    runs: dict[Path, TrainConfig], dataset: Dataset, settings: Settings, taken: int, work: Work
+    runs: dict[Path, TrainConfig],
+    dataset: Dataset,
+    settings: MeasurementSettings,
+    taken: int,
+    work: Work,
 ) -> None:
     """Estimate the seconds of what is left to do, as a study does, and refuse what cannot go on.
 

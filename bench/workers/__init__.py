@@ -1,1 +1,1 @@
-"""Processes that measure: asked by lines of JSON on standard input, they answer by such lines."""
+"""Worker processes for measurements: requests and answers are lines of JSON."""

@@ -1,4 +1,4 @@
-"""A worker as its coordinator sees it: asked, and, where others are timed meanwhile, stopped."""
+"""The coordinator's side of the protocol: a worker is asked, and paused while others are timed."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from runtime.core.errors import MeasurementError, printable
 
@@ -20,14 +20,14 @@ _COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Worker:
-    """A fresh process that runs a module, ended when the block is left.
+    """A fresh process that runs a module, as a context manager that ends it.
 
-    Variables that tune the threads of one library alone are not handed on.
+    Environment variables that tune the threads of single libraries are not passed on.
 
     Args:
-        module: its name; it serves requests by `bench.workers.service`.
-        threads: that libraries which read them from the environment may use.
-        limit_s: seconds that an answer may take.
+        module: name of a module that serves requests by `bench.workers.service`.
+        threads: number of threads for libraries that read it from the environment.
+        limit_s: longest wait for an answer, in seconds.
     """
 
     def __init__(self, module: str, *, threads: int, limit_s: float) -> None:
@@ -35,13 +35,13 @@ class Worker:
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by `close`
         self._process = subprocess.Popen(  # noqa: S603, our own modules
-            # Without -P the folder it is started in would come first among the modules'.
+            # Without -P, modules in the current folder would shadow installed ones.
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=_environment(threads),
-            # Ctrl-C is for the process that has the results.
+            # Ctrl-C is handled by the coordinator, which has the results.
             process_group=0,
         )
         self._reader = Thread(target=self._read, daemon=True)
@@ -49,15 +49,14 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process ID."""
         return self._process.pid
 
     def ask(self, command: str, **request: Any) -> dict[str, Any]:
         """Return the answer to a request.
 
         Raises:
-            MeasurementError: the worker failed, crashed, or took longer than the limit; the message
-                is a reason without the name of what was asked for.
+            MeasurementError: the worker failed, crashed, or exceeded the time limit.
         """
         assert self._process.stdin is not None
         self._signal("SIGCONT")
@@ -69,7 +68,11 @@ class Worker:
         return self.next_answer()
 
     def next_answer(self) -> dict[str, Any]:
-        """Return a further answer to the last request. Raises MeasurementError, as `ask`."""
+        """Return another answer to the last request.
+
+        Raises:
+            MeasurementError: as in `ask`.
+        """
         try:
             line = self._lines.get(timeout=self._limit_s)
         except queue.Empty:
@@ -82,16 +85,16 @@ class Worker:
             raise MeasurementError(_line(answer["error"]))
         return answer
 
-    def rest(self) -> None:
-        """Stop the process (SIGSTOP) until it is asked again.
+    def pause(self) -> None:
+        """Stop the process (SIGSTOP) until the next request.
 
-        Threads that spin after their work, as those of OpenMP and ONNX Runtime do, would take a
-        core from whoever is timed next. On a system without the signal it waits as it is.
+        The threads of OpenMP and ONNX Runtime spin after their work. They would take a core from
+        the network that is timed next. Systems without the signal let them spin.
         """
         self._signal("SIGSTOP")
 
     def close(self) -> None:
-        """End the process, whatever it does, and what it may have started."""
+        """Kill the process and its children, whatever they are doing."""
         if self._process.poll() is None:
             if hasattr(os, "killpg"):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -100,11 +103,11 @@ class Worker:
         self._reader.join()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             assert stream is not None
-            # A request that nobody read may still be waiting.
+            # A request may be unread.
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -123,27 +126,27 @@ class Worker:
 
     def _end(self) -> str:
         code = self._process.wait()
-        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        cause = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         if code == -signal.SIGKILL:
-            how += ", perhaps for lack of memory"
+            cause += ", perhaps for lack of memory"
         self._errors.seek(0)
-        said = self._errors.read()[-2000:].decode("utf-8", "replace").split("\n")
-        last = next((line for line in reversed(said) if line.strip()), "")
-        return _line(f"its process ended with {how}" + (f" ({last.strip()[:200]})" if last else ""))
+        lines = self._errors.read()[-2000:].decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return _line(f"its process ended with {cause}" + (f" ({last[:200]})" if last else ""))
 
     def _signal(self, name: str) -> None:
-        number = getattr(signal, name, None)  # not on every system
+        number = getattr(signal, name, None)  # missing on Windows
         if number is not None:
             self._process.send_signal(number)
 
 
 def _line(text: str) -> str:
-    """Return text as one line that cannot move a terminal's cursor, whatever a file's names are."""
+    """Return text as one line without control characters, shortened to 400 characters."""
     return printable(" ".join(text.split()), 400)
 
 
 def _environment(threads: int) -> dict[str, str]:
-    kept = {name: v for name, v in os.environ.items() if not name.startswith(_THREADING)}
+    passed = {name: v for name, v in os.environ.items() if not name.startswith(_THREADING)}
     folders = [folder or str(Path.cwd()) for folder in sys.path]
     path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), *folders)))
-    return {**kept, **dict.fromkeys(_COUNTS, str(threads)), "PYTHONPATH": path}
+    return {**passed, **dict.fromkeys(_COUNTS, str(threads)), "PYTHONPATH": path}

@@ -3,8 +3,8 @@
 from itertools import combinations
 
 from bench.measure.accuracy import Accuracy
+from bench.measure.latency import Latency, LatencyRatio
 from bench.measure.result import BenchResult, ModelResult
-from bench.measure.sampling import Latency, LatencyRatio
 from bench.medians import Verdict
 from runtime.core.machine import Machine
 from runtime.model.stopping import StoppingRule

@@ -1,7 +1,7 @@
-"""Backends that need nothing installed, and misbehave on purpose; a worker imports this module.
+"""Backends that need nothing installed and misbehave on purpose; workers import this module.
 
-A run is written to the file that `FAKE_BACKENDS_LOG` names, its begin and its end. Time passes in a
-worker only as a backend says.
+The start and the end of each run are logged in the file that `FAKE_BACKENDS_LOG` names. Each
+backend controls the clock of its worker.
 """
 
 import os
@@ -14,11 +14,11 @@ from threading import Thread
 
 import numpy as np
 
-from bench.backends.backend import Job
-from bench.backends.worker import Floats, Run
+from bench.backends.backend import OpenRequest
+from bench.backends.worker import Floats, Inference
 
-FIRST_TURN = 2
-"""Runs before it: one for each input."""
+INPUT_RUNS = 2
+"""Runs before the first round: one for each input."""
 
 
 def _mean(image: Floats) -> Floats:
@@ -33,10 +33,12 @@ def _note(text: str) -> None:
             stream.write(text + "\n")
 
 
-def _timed(job: Job, seconds: float, compute: Callable[[Floats], Floats] = _mean) -> Run:
+def _timed(
+    request: OpenRequest, seconds: float, compute: Callable[[Floats], Floats] = _mean
+) -> Inference:
     now = [0.0]
     time.perf_counter = lambda: now[0]
-    name = Path(job.folder).name
+    name = Path(request.folder).name
 
     def run(image: Floats) -> Floats:
         _note(f"{name} begin")
@@ -48,101 +50,101 @@ def _timed(job: Job, seconds: float, compute: Callable[[Floats], Floats] = _mean
     return run
 
 
-def open_mean(job: Job) -> Run:
-    return _timed(job, 0.010)
+def open_mean(request: OpenRequest) -> Inference:
+    return _timed(request, 0.010)
 
 
-def open_slow(job: Job) -> Run:
-    return _timed(job, 0.020)
+def open_slow(request: OpenRequest) -> Inference:
+    return _timed(request, 0.020)
 
 
-def open_fast(job: Job) -> Run:
-    return _timed(job, 0.004)
+def open_fast(request: OpenRequest) -> Inference:
+    return _timed(request, 0.004)
 
 
-def open_uneven(job: Job) -> Run:
-    """Faster and slower than the reference by turns."""
-    turns = [0]
+def open_uneven(request: OpenRequest) -> Inference:
+    """Alternately faster and slower than the reference."""
+    runs = [0]
     now = [0.0]
     time.perf_counter = lambda: now[0]
 
     def run(image: Floats) -> Floats:
-        turns[0] += 1
-        now[0] += 0.009 if turns[0] // 2 % 2 else 0.011
+        runs[0] += 1
+        now[0] += 0.009 if runs[0] // 2 % 2 else 0.011
         return _mean(image)
 
     return run
 
 
-def open_near(job: Job) -> Run:
-    return _timed(job, 0.010, lambda image: _mean(image) + np.float32(1e-4))
+def open_near(request: OpenRequest) -> Inference:
+    return _timed(request, 0.010, lambda image: _mean(image) + np.float32(1e-4))
 
 
-def open_wrong(job: Job) -> Run:
-    """Right for the first input, wrong for the second."""
+def open_wrong(request: OpenRequest) -> Inference:
+    """Return a correct output for the first input and a wrong one for the second."""
     count = [0]
 
     def compute(image: Floats) -> Floats:
         count[0] += 1
-        return _mean(image) + np.float32(0.01 if count[0] == FIRST_TURN else 0.0)
+        return _mean(image) + np.float32(0.01 if count[0] == INPUT_RUNS else 0.0)
 
-    return _timed(job, 0.001, compute)
-
-
-def open_nan(job: Job) -> Run:
-    return _timed(job, 0.001, lambda image: _mean(image) * np.float32("nan"))
+    return _timed(request, 0.001, compute)
 
 
-def open_other_shape(job: Job) -> Run:
-    return _timed(job, 0.001, lambda image: _mean(image)[:, 0])
+def open_nan(request: OpenRequest) -> Inference:
+    return _timed(request, 0.001, lambda image: _mean(image) * np.float32("nan"))
 
 
-def open_failing(job: Job) -> Run:
-    raise RuntimeError(f"no \x1b[2J kernel\nfor {job.height}x{job.width}")
+def open_other_shape(request: OpenRequest) -> Inference:
+    return _timed(request, 0.001, lambda image: _mean(image)[:, 0])
 
 
-def open_crashing(job: Job) -> Run:
+def open_failing(request: OpenRequest) -> Inference:
+    raise RuntimeError(f"no \x1b[2J kernel\nfor {request.height}x{request.width}")
+
+
+def open_crashing(request: OpenRequest) -> Inference:
     sys.stderr.write("about to crash\n")
     sys.stderr.flush()
     os.kill(os.getpid(), signal.SIGSEGV)
     return _mean
 
 
-def open_exiting(job: Job) -> Run:
+def open_exiting(request: OpenRequest) -> Inference:
     os._exit(7)
 
 
-def open_crashing_later(job: Job) -> Run:
-    """Takes part in the warm-up and in two rounds."""
+def open_crashing_later(request: OpenRequest) -> Inference:
+    """Crash after the warm-up and two rounds."""
     runs = [0]
 
     def compute(image: Floats) -> Floats:
         runs[0] += 1
-        if runs[0] == FIRST_TURN + 2 * 3 + 1:
+        if runs[0] == INPUT_RUNS + 2 * 3 + 1:
             os.abort()
         return _mean(image)
 
-    return _timed(job, 0.010, compute)
+    return _timed(request, 0.010, compute)
 
 
-def open_hanging(job: Job) -> Run:
+def open_hanging(request: OpenRequest) -> Inference:
     signal.pause()
     return _mean
 
 
-def open_talkative(job: Job) -> Run:
-    """Writes to standard output as libraries do, from Python and from C."""
+def open_talkative(request: OpenRequest) -> Inference:
+    """Write to standard output as libraries do, from Python and from C."""
     sys.stdout.write("{}\n")
     os.write(1, b"no JSON\n")
-    return _timed(job, 0.010)
+    return _timed(request, 0.010)
 
 
-def open_environment(job: Job) -> Run:
+def open_environment(request: OpenRequest) -> Inference:
     raise RuntimeError(" ".join(sorted(f"{k}={v}" for k, v in os.environ.items() if "OMP_" in k)))
 
 
-def open_spinning(job: Job) -> Run:
-    """A thread that never sleeps, as those of a worker pool between two runs."""
+def open_spinning(request: OpenRequest) -> Inference:
+    """Start a thread that never sleeps, like those of a thread pool between two runs."""
 
     def spin() -> None:
         while True:

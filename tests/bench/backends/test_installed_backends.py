@@ -1,4 +1,4 @@
-"""Each backend that is installed gives the network's numbers, and reaches no network for it."""
+"""Each installed backend computes the same numbers, without access to the internet."""
 
 import json
 import os
@@ -17,13 +17,17 @@ OFFLINE = """if True:
     import json, sys
     from tests.support.no_network import refuse_network
     refuse_network()
-    from bench.backends.measure import compare_backends
-    from bench.backends.backend import BACKENDS, REFERENCE
+    from bench.backends.compare import compare_backends
+    from bench.backends.backend import BACKENDS, REFERENCE, BackendLimits
     from runtime.core.schema import to_dict
     model, checkpoint, name = sys.argv[1:]
     chosen = [backend for backend in BACKENDS if backend.name in (name, REFERENCE)]
     result = compare_backends(
-        model, checkpoint=checkpoint or None, threads=1, backends=chosen, runs=2
+        model,
+        checkpoint=checkpoint or None,
+        threads=1,
+        backends=chosen,
+        limits=BackendLimits(runs=2),
     )
     print(json.dumps([to_dict(backend) for backend in result.backends if backend.name == name][0]))
 """
@@ -68,13 +72,13 @@ def test_pytorch_has_to_be_given_the_checkpoint_of_this_very_file(
     content["weights"]["head.bias"] += 1.0
     torch.save(content, tmp_path / "best.pt")
     other = compare_offline(model, tmp_path, pytorch)
-    assert other["reason"] == "other numbers: 0.001 allowed"
+    assert other["reason"] == "probabilities differ by more than 0.001"
     assert other["difference"] > 0.01
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("mnn", "MNN: expected a file that it can convert"), ("ncnn", "found an unknown layer")],
+    [("mnn", "MNN cannot convert the file"), ("ncnn", "it has an unknown layer")],
 )
 def test_a_network_that_a_backend_cannot_take_is_a_reason(
     model: Path, tmp_path: Path, name: str, words: str

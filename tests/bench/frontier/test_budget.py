@@ -1,92 +1,22 @@
-"""Recommendations against every file of a run."""
+"""Limits of a budget: their range, and how they read."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
-from hypothesis import given, strategies as st
 
-from bench.frontier.budget import Budget, recommend
+from bench.frontier.budget import Budget
 from runtime.core.errors import ConfigError
-from tests.support.bench_results import bench_result
-
-MODELS = st.lists(
-    st.tuples(
-        st.one_of(st.none(), st.integers(1, 9)),
-        st.one_of(st.none(), st.integers(1, 9)),
-        st.one_of(st.none(), st.integers(1, 9)),
-    ),
-    max_size=8,
-)
-LIMIT = st.one_of(st.none(), st.integers(0, 10))
-
-
-@given(MODELS, LIMIT, LIMIT, LIMIT)
-def test_what_is_recommended_fits_and_nothing_that_fits_is_better(
-    models: list[tuple[int | None, int | None, int | None]],
-    latency: int | None,
-    memory: int | None,
-    iou: int | None,
-) -> None:
-    budget = Budget(latency, memory, None if iou is None else iou / 10)
-    found = recommend(bench_result(models), budget)
-    fitting = {
-        str(i): model
-        for i, model in enumerate(models)
-        if (iou is None or (model[0] is not None and model[0] >= iou))
-        and (latency is None or (model[1] is not None and model[1] <= latency))
-        and (memory is None or (model[2] is not None and model[2] <= memory))
-    }
-    assert found.reason
-    if found.path is None:
-        assert not any(model[1] for model in fitting.values()) or not fitting
-        return
-    chosen = fitting[found.path]
-    if latency is None and memory is None:
-        assert chosen[1] == min(model[1] for model in fitting.values() if model[1])
-    elif any(model[0] for model in fitting.values()):
-        assert chosen[0] == max(model[0] for model in fitting.values() if model[0])
-
-
-def test_a_reason_says_what_was_decided_by_and_what_is_unsure() -> None:
-    result = bench_result([(5, 4, 3), (6, 5, 3), (7, 9, 3)])
-    best = recommend(result, Budget(max_latency_ms=6))
-    assert best.path == "1"
-    assert best.reason == (
-        "the highest soft IoU, 0.600, of the 2 files within the budget (p90 of at most 6 ms)"
-    )
-    fastest = recommend(result, Budget(min_iou=0.6))
-    assert fastest.path == "1"
-    assert fastest.reason == (
-        "the fastest of the 2 files within the budget (soft IoU of at least 0.6); the difference "
-        "in latency to 2 is not significant"
-    )
-    none = recommend(result, Budget(max_latency_ms=3, min_iou=0.9))
-    assert none.path is None
-    assert "the lowest p90 is 4 ms, the limit is 3 ms" in none.reason
-    assert "the highest soft IoU is 0.7, the limit is 0.9" in none.reason
-
-
-@pytest.mark.parametrize(("shift", "path"), [(0.0, "0"), (0.5, "1")])
-def test_of_files_without_a_significant_difference_the_fastest_is_recommended(
-    shift: float, path: str
-) -> None:
-    """The slower file scores higher, on every image alike or on a bare majority of them."""
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0.0, 0.1, 40)
-    result = bench_result([(5, 4, 3), (6, 5, 3)])
-    scores = (0.3 + 0.0 * noise, 0.3 + 0.005 + shift + noise - noise.mean())
-    rows = tuple(
-        replace(row, accuracy=replace(row.accuracy, iou=each.mean(), per_image_iou=tuple(each)))
-        for row, each in zip(result.models, scores, strict=True)
-        if row.accuracy is not None
-    )
-    found = recommend(replace(result, models=rows), Budget(max_latency_ms=9))
-    assert found.path == path
-    assert ("not significantly different from the highest" in found.reason) == (path == "0")
 
 
 @pytest.mark.parametrize("limit", [-1.0, float("inf"), float("nan")])
 def test_limits_out_of_range_are_refused(limit: float) -> None:
-    with pytest.raises(ConfigError, match="budget: limit must be 0 or more"):
+    with pytest.raises(ConfigError, match="max_memory_mb: expected 0 or more"):
         Budget(max_memory_mb=limit)
+
+
+def test_a_budget_names_its_limits() -> None:
+    assert str(Budget()) == ""
+    assert not Budget().is_given
+    assert str(Budget(max_latency_ms=20, max_memory_mb=150)) == (
+        "p90 of at most 20 ms, a peak of at most 150 MB"
+    )
+    assert Budget(min_iou=0.0).is_given
+    assert not Budget(min_iou=0.5).limits_cost

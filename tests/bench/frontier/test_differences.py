@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bench.frontier.differences import iou_differences
 from bench.measure.accuracy import Accuracy
@@ -28,6 +28,7 @@ def scored(path: str, each: list[float], groups: tuple[int, ...] = ()) -> ModelR
 IMAGES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=2, max_size=12)
 
 
+@settings(deadline=None)
 @given(IMAGES, st.booleans())
 def test_the_difference_of_two_files_is_that_of_their_evaluations(
     images: list[tuple[int, int]], grouped: bool

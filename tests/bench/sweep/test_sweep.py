@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 import bench.training
 from bench.cli import main as seg_bench
-from bench.measure.run import Settings
+from bench.measure.settings import MeasurementSettings
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.page import write_sweep_pages
 from bench.sweep.result import Gain, SweepResult, read_sweep
@@ -35,7 +35,7 @@ from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import evaluate
 from tests.support.self_contained import external_references, handlers
 
-BRIEF = Settings(
+BRIEF = MeasurementSettings(
     threads=1,
     batch_sizes=(),
     rule=StoppingRule(min_runs=8, max_runs=8),

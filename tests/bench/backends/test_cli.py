@@ -1,99 +1,33 @@
-"""`seg-bench backends` as a user meets it, with the two backends that every installation has."""
+"""`seg-bench backends` with the two backends that every installation has."""
 
 import dataclasses
 import json
-import math
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-import bench.backends.measure
+import bench.backends.compare
 from bench.backends.backend import BACKENDS
 from bench.backends.cli import backends
-from bench.backends.result import BackendResult, BackendsResult
-from bench.backends.tables import HEADER, backends_markdown, backends_rows
+from bench.backends.result import BackendComparison
+from bench.backends.tables import backends_rows
 from runtime.core.errors import DataError
-from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
-from runtime.report.cells import DASH
-from runtime.scoring.bootstrap import Interval
+from tests.support.backend_results import backend_comparison
 from tests.support.model_builder import ModelBuilder
-
-NAN = math.nan
-NOTHING = Interval(NAN, NAN, NAN)
 
 
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(backends, [str(argument) for argument in arguments])
 
 
-def row(name: str, **values: Any) -> BackendResult:
-    settings: dict[str, Any] = {
-        "name": name,
-        "digest": "ab" * 32,
-        "versions": {name: "1.2"},
-        "reason": "",
-        "difference": 2.5e-6,
-        "seconds": (0.002, 0.004),
-        "latency_ms": Interval(3.0, 2.0, 4.0),
-        "ratio": Interval(1.5, 1.25, 1.75),
-        "verdict": "slower",
-    }
-    return BackendResult(**{**settings, **values})
-
-
 @pytest.fixture
-def result() -> BackendsResult:
-    machine = Machine("Linux", "Processor", ("avx2",), 2, 1 << 30, {"python": "3.11.7"})
-    reference = row("onnxruntime", difference=0.0, ratio=Interval(1.0, 1.0, 1.0))
-    absent = {"seconds": (), "latency_ms": NOTHING, "ratio": NOTHING, "verdict": "not ranked"}
-    return BackendsResult(
-        path="folder/network.onnx",
-        digest="ab" * 32,
-        height=32,
-        width=48,
-        threads=2,
-        tolerance=1e-3,
-        rounds=8,
-        interrupted=False,
-        machine=machine,
-        backends=(
-            row("wrong", reason="other numbers: 0.001 allowed", difference=0.2, **absent),
-            row("slow", digest="cd" * 32),
-            dataclasses.replace(reference, verdict="reference"),
-            row("short", ratio=Interval(0.9, NAN, NAN), verdict="not ranked"),
-            row("none", reason="no|pipe", versions={}, difference=NAN, **absent),
-        ),
-    )
-
-
-def test_rows_are_in_the_order_of_their_times_and_those_with_a_reason_last(
-    result: BackendsResult,
-) -> None:
-    rows = backends_rows(result)
-    assert rows == [
-        ["short", "1.2", "2.5e-06", "3.0 [2.0, 4.0]", "0.900", "not ranked"],
-        ["onnxruntime", "1.2", "0", "3.0 [2.0, 4.0]", "1", "reference"],
-        ["slow", "1.2", "2.5e-06", "3.0 [2.0, 4.0]", "1.500 [1.250, 1.750]", "slower"],
-        ["wrong", "1.2", "2.0e-01", DASH, DASH, "other numbers: 0.001 allowed"],
-        ["none", DASH, DASH, DASH, DASH, "no|pipe"],
-    ]
-    assert all(len(cells) == len(HEADER) for cells in rows)
-
-
-def test_the_page_says_what_its_figures_depend_on(result: BackendsResult) -> None:
-    page = backends_markdown(result)
-    assert page.startswith("# network.onnx in several runtimes\n")
-    assert "no\\|pipe" in page
-    assert "Batch 1, 32x48, threads: 2, rounds: 8. Processor, 2 cores" in page
-    assert f"SHA-256 of the file: `{'ab' * 32}`.\n\nSHA-256 of slow: `{'cd' * 32}`.\n" in page
-    stopped = dataclasses.replace(result, interrupted=True)
-    assert "rounds: 8, then stopped." in backends_markdown(stopped)
+def result() -> BackendComparison:
+    return backend_comparison()
 
 
 def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Path) -> None:
@@ -105,7 +39,7 @@ def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Pat
     )  # fmt: skip
     assert ran.exit_code == 0, ran.output
     result = from_dict(
-        BackendsResult, json.loads(found.read_text()), where="backends.json", error=DataError
+        BackendComparison, json.loads(found.read_text()), where="backends.json", error=DataError
     )
     assert [backend.name for backend in result.backends] == ["onnxruntime", "predictor"]
     for backend in result.backends:
@@ -120,7 +54,7 @@ def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Pat
         assert cells[3] in page.read_text()
 
 
-def test_other_forms_of_the_network_take_part_by_their_files_names(
+def test_variants_of_the_network_are_named_after_their_files(
     build_onnx: ModelBuilder, tmp_path: Path
 ) -> None:
     network = build_onnx(tmp_path / "network.onnx")
@@ -139,7 +73,10 @@ def test_other_forms_of_the_network_take_part_by_their_files_names(
     _, same, other, unfit = json.loads(found.read_text())["backends"]
     assert (same["name"], same["reason"], same["difference"]) == ("network-fixed.onnx", "", 0.0)
     assert len(same["seconds"]) == 2
-    assert (other["name"], other["reason"]) == ("other.onnx", "other numbers: 0.001 allowed")
+    assert (other["name"], other["reason"]) == (
+        "other.onnx",
+        "probabilities differ by more than 0.001",
+    )
     assert unfit["name"] == "small.onnx"
     assert "INVALID_ARGUMENT" in unfit["reason"]
     replaced = call(network, "--variant", fixed, "--json", fixed)
@@ -150,14 +87,14 @@ def test_other_forms_of_the_network_take_part_by_their_files_names(
 @pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_was_measured(
-    result: BackendsResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
+    result: BackendComparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:
-    def compare_backends(*_: object, stop: Callable[[], bool], **__: object) -> BackendsResult:
+    def compare_backends(*_: object, stop: Callable[[], bool], **__: object) -> BackendComparison:
         os.kill(os.getpid(), sent)
         assert stop()
         return dataclasses.replace(result, interrupted=True)
 
-    monkeypatch.setattr(bench.backends.measure, "compare_backends", compare_backends)
+    monkeypatch.setattr(bench.backends.compare, "compare_backends", compare_backends)
     found = tmp_path / "backends.json"
     ran = call("network.onnx", "--json", found)
     assert ran.exit_code == 128 + sent
@@ -170,8 +107,8 @@ def test_a_signal_keeps_what_was_measured(
     ("options", "words"),
     [
         (["--backend", "tensorflow"], "'tensorflow' is not one of 'onnxruntime', 'predictor'"),
-        (["--runs", "0"], "--runs"),
-        (["--seconds", "0"], "--seconds"),
+        (["--runs", "0"], "runs: expected 1 or more, found 0"),
+        (["--seconds", "0"], "seconds: expected more than 0, found 0.0"),
         ([], "none.onnx: expected an ONNX file, found no such file"),
         (["--variant", "variant.onnx"], "variant.onnx: expected an ONNX file, found no such file"),
     ],

@@ -1,4 +1,4 @@
-"""Worker processes, backends' among them: the protocol, failures, and that they can be stopped."""
+"""Worker processes: the protocol, failures, and that they are paused and ended."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.backends.backend import Job
+from bench.backends.backend import OpenRequest
 from bench.workers.process import Worker
 from runtime.core.errors import MeasurementError
 
@@ -21,10 +21,10 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MakeWorker = Callable[..., Worker]
 
 
-def make_job(folder: Path, entry: str) -> Job:
+def make_request(folder: Path, entry: str) -> OpenRequest:
     inputs = folder / "inputs.npy"
     np.save(inputs, np.random.default_rng(0).random((2, 3, 8, 8), np.float32))
-    return Job(
+    return OpenRequest(
         entry=f"tests.support.fake_backends:{entry}",
         model="",
         checkpoint=None,
@@ -37,12 +37,12 @@ def make_job(folder: Path, entry: str) -> Job:
     )
 
 
-def open_job(worker: Worker, folder: Path, entry: str) -> None:
-    worker.ask("open", **asdict(make_job(folder, entry)))
+def open_backend(worker: Worker, folder: Path, entry: str) -> None:
+    worker.ask("open", **asdict(make_request(folder, entry)))
 
 
-def turn(worker: Worker) -> float:
-    return float(worker.ask("turn")["seconds"])
+def time_run(worker: Worker) -> float:
+    return float(worker.ask("time")["seconds"])
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def make_worker(tmp_path: Path) -> Iterator[MakeWorker]:
         worker = Worker("bench.backends.worker", threads=3, limit_s=limit_s)
         workers.append(worker)
         if entry is not None:
-            open_job(worker, tmp_path, entry)
+            open_backend(worker, tmp_path, entry)
         return worker
 
     yield make
@@ -76,7 +76,7 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_every_input_is_run_and_kept_and_each_turn_gives_one_time(
+def test_every_input_is_run_and_saved_and_each_timed_run_gives_one_time(
     make_worker: MakeWorker, tmp_path: Path
 ) -> None:
     worker = make_worker("open_slow")
@@ -84,12 +84,12 @@ def test_every_input_is_run_and_kept_and_each_turn_gives_one_time(
     np.testing.assert_array_equal(
         np.load(tmp_path / "outputs.npy"), inputs.mean(axis=1, keepdims=True)
     )
-    assert [turn(worker) for _ in range(3)] == pytest.approx([0.020] * 3)
+    assert [time_run(worker) for _ in range(3)] == pytest.approx([0.020] * 3)
 
 
-def test_what_a_library_prints_is_no_answer(make_worker: MakeWorker) -> None:
+def test_output_of_a_library_is_not_an_answer(make_worker: MakeWorker) -> None:
     worker = make_worker("open_talkative")
-    assert turn(worker) == pytest.approx(0.010)
+    assert time_run(worker) == pytest.approx(0.010)
 
 
 @pytest.mark.parametrize(
@@ -101,29 +101,29 @@ def test_what_a_library_prints_is_no_answer(make_worker: MakeWorker) -> None:
         ("no_such_entry", "no_such_entry"),
     ],
 )
-def test_a_failure_is_told_in_words(make_worker: MakeWorker, entry: str, words: str) -> None:
+def test_a_failure_has_a_reason_in_words(make_worker: MakeWorker, entry: str, words: str) -> None:
     with pytest.raises(MeasurementError, match=words):
         make_worker(entry)
 
 
-def test_a_worker_that_is_gone_is_told_at_its_next_turn(make_worker: MakeWorker) -> None:
+def test_a_dead_worker_fails_at_its_next_request(make_worker: MakeWorker) -> None:
     worker = make_worker("open_mean")
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(MeasurementError, match="SIGKILL, perhaps for lack of memory"):
-        turn(worker)
+        time_run(worker)
 
 
-def test_an_answer_has_a_limit(make_worker: MakeWorker, tmp_path: Path) -> None:
+def test_an_answer_has_a_time_limit(make_worker: MakeWorker, tmp_path: Path) -> None:
     worker = make_worker(limit_s=0.5)
     with pytest.raises(MeasurementError, match=r"^gave no answer within 0\.5 s$"):
-        open_job(worker, tmp_path, "open_hanging")
+        open_backend(worker, tmp_path, "open_hanging")
     worker.close()
     worker.close()
     with pytest.raises(ProcessLookupError):
         os.kill(worker.pid, 0)
 
 
-def test_variables_that_tune_one_backend_s_threads_are_left_out(
+def test_variables_that_tune_the_threads_of_one_library_are_not_passed_on(
     make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOMP_SPINCOUNT", "4000")
@@ -134,12 +134,12 @@ def test_variables_that_tune_one_backend_s_threads_are_left_out(
 
 
 @LINUX
-def test_a_worker_that_rests_is_stopped_until_it_is_asked(make_worker: MakeWorker) -> None:
+def test_a_paused_worker_is_stopped_until_it_is_asked(make_worker: MakeWorker) -> None:
     worker = make_worker("open_spinning")
     for _ in range(2):
-        worker.rest()
+        worker.pause()
         assert wait_for(lambda: state(worker.pid) == "T")
-        assert turn(worker) >= 0.0
+        assert time_run(worker) >= 0.0
 
 
 @LINUX
@@ -150,13 +150,13 @@ def test_a_stopped_worker_does_not_outlive_its_coordinator(tmp_path: Path) -> No
         from bench.workers.process import Worker
         worker = Worker("bench.backends.worker", threads=1, limit_s=120.0)
         worker.ask("open", **json.loads(sys.argv[1]))
-        worker.rest()
+        worker.pause()
         print(worker.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    job = json.dumps(asdict(make_job(tmp_path, "open_spinning")))
+    request = json.dumps(asdict(make_request(tmp_path, "open_spinning")))
     ran = subprocess.run(
-        [sys.executable, "-c", code, job],
+        [sys.executable, "-c", code, request],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         check=False,

@@ -1,4 +1,4 @@
-"""Percentiles, and verdicts that keep their promise."""
+"""Percentiles, and verdicts that are right as often as they promise."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from bench.measure.sampling import compare_latency, summarize
+from bench.measure.latency import compare_latency, summarize
 
 SECONDS = st.lists(st.floats(1e-4, 10.0), min_size=2, max_size=300)
 

@@ -50,7 +50,7 @@ def test_files_are_measured_and_one_is_recommended(
     )  # fmt: skip
     assert found.exit_code == 1, found.output
     assert f"Recommended: {model}, the highest soft IoU" in found.output
-    assert f"Error: {damaged}: could not be measured" in found.output
+    assert f"Error: {damaged}: could not be measured completely" in found.output
     content = json.loads(result_file.read_text())
     assert set(content) >= {"machine", "models", "threads"}
     good, bad = content["models"]

@@ -1,4 +1,4 @@
-"""Numbers before time, backends in turn, and a reason for each that has no place."""
+"""Backends: numbers are compared before time, and each failure has its reason."""
 
 import math
 from collections.abc import Callable
@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bench.backends.measure
-from bench.backends.backend import REFERENCE, Backend
-from bench.backends.measure import TOLERANCE, compare_backends
-from bench.backends.result import BackendResult, BackendsResult
+import bench.backends.candidate
+from bench.backends.backend import REFERENCE, Backend, BackendLimits
+from bench.backends.compare import compare_backends
+from bench.backends.result import BackendComparison, BackendResult
 from bench.workers.process import Worker
 from runtime.core.errors import ConfigError, ModelError, SegmentationError
 from runtime.model.timing import WARM_UP_ROUNDS
 from tests.support.model_builder import ModelBuilder
 
 SIZE = (32, 48)
-Compare = Callable[..., BackendsResult]
+LIMITS = ("runs", "seconds", "tolerance", "limit_s")
+Compare = Callable[..., BackendComparison]
 
 
 def fakes(**entries: str) -> list[Backend]:
@@ -36,14 +37,16 @@ def network(build_onnx: ModelBuilder, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def compare(network: Path) -> Compare:
-    def call(*backends: Backend, **options: Any) -> BackendsResult:
-        settings: dict[str, Any] = {"size": SIZE, "threads": 1, "runs": 1, **options}
+    def call(*backends: Backend, **options: Any) -> BackendComparison:
+        limits = {name: options.pop(name) for name in LIMITS if name in options}
+        settings: dict[str, Any] = {"size": SIZE, "threads": 1, **options}
+        settings["limits"] = BackendLimits(**{"runs": 1, **limits})
         return compare_backends(network, backends=backends, **settings)
 
     return call
 
 
-def find(result: BackendsResult, name: str) -> BackendResult:
+def find(result: BackendComparison, name: str) -> BackendResult:
     (backend,) = (backend for backend in result.backends if backend.name == name)
     return backend
 
@@ -79,7 +82,7 @@ def test_too_few_rounds_rank_nobody(compare: Compare) -> None:
     assert backend.verdict == "not ranked"
 
 
-def test_backends_run_in_turn_in_an_order_that_changes(
+def test_backends_are_interleaved_in_an_order_that_changes(
     compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "log.txt"
@@ -88,16 +91,16 @@ def test_backends_run_in_turn_in_an_order_that_changes(
     lines = log.read_text().splitlines()
     assert lines[1::2] == [line.replace("begin", "end") for line in lines[::2]], "runs overlap"
     runs = [line.split()[0] for line in lines[::2]]
-    opened, turns = runs[:6], runs[6:]
+    opened, timed = runs[:6], runs[6:]
     assert opened == ["0", "0", "1", "1", "2", "2"]
-    assert turns[::2] == turns[1::2], "a turn is a run to warm up and one that counts"
-    rounds = [tuple(turns[start : start + 6 : 2]) for start in range(0, len(turns), 6)]
+    assert timed[::2] == timed[1::2], "an untimed run comes before each timed one"
+    rounds = [tuple(timed[start : start + 6 : 2]) for start in range(0, len(timed), 6)]
     assert len(rounds) == WARM_UP_ROUNDS + 8
     assert all(sorted(order) == ["0", "1", "2"] for order in rounds)
     assert len(set(rounds)) > 1
 
 
-def test_the_reference_is_opened_first_wherever_it_stands(compare: Compare) -> None:
+def test_the_reference_is_opened_first_whatever_the_order(compare: Compare) -> None:
     wrong, reference = Backend("wrong", "tests.support.fake_backends:open_wrong"), *fakes()
     result = compare(wrong, reference)
     assert find(result, "wrong").difference == pytest.approx(0.01, rel=1e-3)
@@ -107,9 +110,9 @@ def test_the_reference_is_opened_first_wherever_it_stands(compare: Compare) -> N
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ("open_wrong", "other numbers: 0.001 allowed"),
-        ("open_nan", "other numbers: 0.001 allowed"),
-        ("open_other_shape", "expected probabilities [2, 1, 32, 48], found [2, 32, 48]"),
+        ("open_wrong", "probabilities differ by more than 0.001"),
+        ("open_nan", "probabilities differ by more than 0.001"),
+        ("open_other_shape", "wrong output shape: expected [2, 1, 32, 48], found [2, 32, 48]"),
         ("open_failing", "unexpected RuntimeError: no \\x1b[2J kernel for 32x48"),
         ("open_crashing", "its process ended with SIGSEGV (about to crash)"),
     ],
@@ -130,10 +133,10 @@ def test_a_backend_without_the_right_numbers_is_not_timed(
 def test_the_tolerance_decides(compare: Compare) -> None:
     near = find(compare(*fakes(near="open_near")), "near")
     assert near.difference == pytest.approx(1e-4, rel=1e-2)
-    assert near.difference < TOLERANCE
+    assert near.difference < BackendLimits().tolerance
     assert near.reason == ""
     refused = find(compare(*fakes(near="open_near"), tolerance=5e-5), "near")
-    assert refused.reason == "other numbers: 5e-05 allowed"
+    assert refused.reason == "probabilities differ by more than 5e-05"
 
 
 def test_a_backend_that_is_not_installed_is_a_row(compare: Compare) -> None:
@@ -144,12 +147,12 @@ def test_a_backend_that_is_not_installed_is_a_row(compare: Compare) -> None:
         ("no-such-dist",),
     )
     backend = find(compare(*fakes(), absent), "absent")
-    assert backend.reason == "no_such_module is not installed (the extra [backends] brings it)"
+    assert backend.reason == "no_such_module is not installed; install the extra [backends]"
     assert backend.versions == {}
     assert math.isnan(backend.difference)
 
 
-def test_a_backend_that_crashes_in_a_round_keeps_its_samples_and_loses_its_place(
+def test_a_backend_that_crashes_in_a_round_keeps_its_samples_but_is_not_ranked(
     compare: Compare,
 ) -> None:
     result = compare(*fakes(breaks="open_crashing_later", slow="open_slow"), runs=8)
@@ -161,7 +164,7 @@ def test_a_backend_that_crashes_in_a_round_keeps_its_samples_and_loses_its_place
     assert len(find(result, "slow").seconds) == 8
 
 
-def test_a_backend_that_hangs_is_ended_and_the_others_go_on(
+def test_a_backend_that_hangs_is_ended_and_the_others_continue(
     compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Impatient(Worker):
@@ -170,14 +173,14 @@ def test_a_backend_that_hangs_is_ended_and_the_others_go_on(
                 self._limit_s = 0.5
             return super().ask(command, **request)
 
-    monkeypatch.setattr(bench.backends.measure, "Worker", Impatient)
+    monkeypatch.setattr(bench.backends.candidate, "Worker", Impatient)
     result = compare(*fakes(hangs="open_hanging", slow="open_slow"))
     assert find(result, "hangs").reason == "gave no answer within 0.5 s"
     assert len(find(result, "slow").seconds) == 1
 
 
 def test_without_the_reference_there_is_nothing_to_compare_with(compare: Compare) -> None:
-    with pytest.raises(ModelError, match="onnxruntime: unexpected RuntimeError: no "):
+    with pytest.raises(ModelError, match="onnxruntime cannot run it: unexpected RuntimeError: no "):
         compare(Backend(REFERENCE, "tests.support.fake_backends:open_failing"))
     result = compare(
         Backend(REFERENCE, "tests.support.fake_backends:open_crashing_later"),
@@ -206,10 +209,10 @@ def test_an_interruption_keeps_the_rounds_so_far(compare: Compare) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"runs": 0}, "limits above 0"),
-        ({"seconds": 0.0}, "limits above 0"),
-        ({"tolerance": math.nan}, "limits above 0"),
-        ({"limit_s": -1.0}, "limits above 0"),
+        ({"runs": 0}, "runs: expected 1 or more"),
+        ({"seconds": 0.0}, "seconds: expected more than 0"),
+        ({"tolerance": math.nan}, "tolerance: expected more than 0"),
+        ({"limit_s": -1.0}, "limit_s: expected more than 0"),
         ({"size": None}, "the input's size"),
         ({"threads": 0}, "expected 1 to 256 threads"),
     ],
@@ -222,5 +225,5 @@ def test_settings_out_of_range_are_refused(
 
 
 def test_the_reference_has_to_take_part(compare: Compare) -> None:
-    with pytest.raises(ConfigError, match="expected onnxruntime among them"):
+    with pytest.raises(ConfigError, match="onnxruntime is missing"):
         compare(Backend("slow", "tests.support.fake_backends:open_slow"))

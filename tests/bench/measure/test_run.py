@@ -20,11 +20,13 @@ pytest.importorskip("onnx")
 from bench.measure.accuracy import accuracy_of, read_accuracy
 from bench.measure.memory import resident_bytes
 from bench.measure.result import read_result, write_result
-from bench.measure.run import Measurement, Scoring, Settings
+from bench.measure.run import Measurement
+from bench.measure.settings import MeasurementSettings, Scoring
 from bench.measure.stages import STAGES, example_jpeg, time_stages
 from bench.workers.process import Worker
 from export.inspection.file import inspect
 from runtime.core.errors import DataError, MeasurementError
+from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.predictor import Predictor
 from runtime.model.stopping import StoppingRule
@@ -32,7 +34,7 @@ from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import evaluate
 from runtime.scoring.results import EvaluationReport, scored_file, write_report
 
-BRIEF = Settings(
+BRIEF = MeasurementSettings(
     threads=1,
     batch_sizes=(2,),
     rule=StoppingRule(min_runs=8, max_runs=8),
@@ -43,9 +45,9 @@ BRIEF = Settings(
 
 
 def test_everything_of_a_file_is_measured(model: Path, phantom: Path, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
+    reported: list[Progress] = []
     settings = replace(BRIEF, scoring=Scoring(str(phantom)))
-    result = Measurement([model], settings, lambda *step: told.append(step)).run()
+    result = Measurement([model], settings, reported.append).run()
     (row,) = result.models
     counted = inspect(model)
     assert row.failure is None
@@ -72,8 +74,8 @@ def test_everything_of_a_file_is_measured(model: Path, phantom: Path, tmp_path: 
     assert row.accuracy is not None
     assert (row.accuracy.images, row.accuracy.split) == (4, "test")
     assert row.providers == ("CPUExecutionProvider",)
-    assert all(done <= of for _, done, of in told)
-    assert told[-1][1] <= told[-1][2]
+    assert all(progress.done <= progress.total for progress in reported)
+    assert reported[-1].note.endswith("image 4 of 4")
 
     path = tmp_path / "result.json"
     write_result(path, result)
@@ -114,8 +116,8 @@ def test_what_fails_is_a_row_with_its_reason(
 
 
 def test_an_interrupted_run_has_what_was_measured_so_far(model: Path) -> None:
-    def stop(label: str, *_: int) -> None:
-        if label.endswith("round 4"):
+    def stop(progress: Progress) -> None:
+        if progress.note.endswith("round 4"):
             raise KeyboardInterrupt
 
     measurement = Measurement([model], BRIEF, stop)
@@ -132,8 +134,8 @@ def test_an_interrupted_run_has_what_was_measured_so_far(model: Path) -> None:
 
 def test_a_worker_that_is_gone_or_asked_nonsense_says_so() -> None:
     with Worker("bench.measure.worker", threads=1, limit_s=60.0) as worker:
-        with pytest.raises(MeasurementError, match="expected a network to be loaded"):
-            worker.ask("run", batch=1, untimed=0)
+        with pytest.raises(MeasurementError, match="no network is loaded"):
+            worker.ask("run", batch=1)
         with pytest.raises(MeasurementError, match="unexpected KeyError"):
             worker.ask("nonsense")
         with pytest.raises(MeasurementError, match="memory is not enough"):

@@ -1,0 +1,53 @@
+"""The settings of a measurement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.measure.accuracy import Accuracy
+from runtime.data.images import Size
+from runtime.model.stopping import StoppingRule
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """The split that accuracy is measured on.
+
+    Attributes:
+        data: folder of the data set.
+        split: name of the split.
+        masks: "boxes" or "segmentation", from which the target masks are drawn.
+        size: (height, width) at which masks and probabilities are compared; by default the input
+            size of each network.
+    """
+
+    data: str
+    split: str = "test"
+    masks: str = "boxes"
+    size: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementSettings:
+    """The settings of a measurement.
+
+    Attributes:
+        threads: number of threads of ONNX Runtime and of the matrix product.
+        size: (height, width) of the input; by default as stated in each file.
+        batch_sizes: batch sizes of the offline scenario.
+        rule: when a latency is precise enough. Larger batches get half of its seconds.
+        startups: how often the start-up of each file is timed.
+        stage_runs: number of images whose stages are timed.
+        limit_s: longest wait for an answer of a file's process, in seconds.
+        scoring: the split to score on; None for no accuracy beyond `known`.
+        known: accuracies by the digest of the file, which are taken as they are.
+    """
+
+    threads: int
+    size: Size | None = None
+    batch_sizes: tuple[int, ...] = (8,)
+    rule: StoppingRule = field(default_factory=StoppingRule)
+    startups: int = 3
+    stage_runs: int = 10
+    limit_s: float = 300.0
+    scoring: Scoring | None = None
+    known: Mapping[str, Accuracy] = field(default_factory=dict)
