@@ -1,4 +1,4 @@
-"""What commands show: tables, a progress bar, counts, and lists of skipped images."""
+"""Text output of commands: tables, progress bars, counts, and lists of skipped images."""
 
 import sys
 from collections.abc import Iterator, Sequence

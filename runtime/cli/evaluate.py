@@ -58,7 +58,7 @@ def main(
     json_file: Path | None,
     csv_file: Path | None,
 ) -> None:
-    """Score MODELs on a split by soft and thresholded metrics, beside baselines."""
+    """Score MODELs and baselines on a split, by soft and thresholded metrics."""
     from runtime.cli.evaluation_text import evaluation_text
     from runtime.data.coco import read_dataset
     from runtime.scoring.files import evaluate_files

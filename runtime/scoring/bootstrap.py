@@ -41,7 +41,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether all of the interval lies on one side of 0, as of a significant difference."""
+        """True if the interval lies on one side of 0: as a difference, it is significant."""
         return self.low > 0.0 or self.high < 0.0
 
 
@@ -88,7 +88,7 @@ class Bootstrap:
 
     @cached_property
     def _draws(self) -> NDArray[np.float32]:
-        """How often each group is drawn, [resamples, groups]: 40 kB per group, made when needed."""
+        """Counts of each group in each draw, [resamples, groups]: 40 kB per group, made if needed."""
         rng = np.random.default_rng(self._seed)
         draws = np.empty((self._resamples, self.groups), np.float32)
         for start in range(0, self._resamples, _BLOCK):
@@ -148,7 +148,7 @@ def stack_terms(*columns: Doubles) -> Doubles:
 
 
 def _draw(rng: np.random.Generator, resamples: int, groups: int) -> NDArray[np.intp]:
-    """Return how often each group is drawn in each resample, [resamples, groups]."""
+    """Return the counts of each group in each resample, [resamples, groups]."""
     drawn = rng.integers(0, groups, (resamples, groups))
     drawn += groups * np.arange(resamples)[:, None]
     return np.bincount(drawn.ravel(), minlength=resamples * groups).reshape(resamples, groups)

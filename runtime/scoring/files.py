@@ -1,4 +1,4 @@
-"""Evaluation of ONNX files on a data set, beside baselines and compared with each other."""
+"""Evaluation of ONNX files on a data set, with baselines and comparisons."""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -33,7 +33,7 @@ def evaluate_files(
     threads: int | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> EvaluationReport:
-    """Score ONNX files on a split, beside baselines, and compare each pair of them.
+    """Score ONNX files and baselines on a split, and compare each pair of files.
 
     Confidence intervals draw groups of similar images if the data set states a group for each.
     The report warns of annotations that were dropped or clipped, and of files that were trained on

@@ -18,14 +18,14 @@ def foreign_training(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, 
     Raises:
         AnnotationError, ImageError: a file of the data set cannot be read.
     """
-    told = [(file, _training(file.metadata)) for file in files if file.metadata is not None]
-    if not any(known for _, known in told) or not set(_TRAINED_ON) <= dataset.splits.keys():
+    stated = [(file, _training(file.metadata)) for file in files if file.metadata is not None]
+    if not any(known for _, known in stated) or not set(_TRAINED_ON) <= dataset.splits.keys():
         return ()
     here = manifest_sha256(dataset.split(name) for name in _TRAINED_ON)
     return tuple(
         f"{file.path.name} was trained on {' and '.join(sorted(set(known.values())))}, not on the "
         "train and valid splits of this data set: the scores may include its training images."
-        for file, known in told
+        for file, known in stated
         if known.keys() - {here}
     )
 
