@@ -7,9 +7,7 @@ from pathlib import Path
 from bench.frontier.dominance import find_dominators
 from bench.measure.result import BenchResult, ModelResult
 from bench.measure.stages import STAGES
-from runtime.report.cells import DASH, Cell, decimals, percent
-
-Table = tuple[Sequence[str], list[list[object]]]
+from runtime.report.cells import DASH, Cell, Table, decimals, percent
 
 _PHASES = (
     "import",

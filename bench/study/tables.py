@@ -1,17 +1,14 @@
 """The tables of a study, as header and rows, for every report that shows them."""
 
 import math
-from collections.abc import Sequence
 
 from bench.study.evidence import best_baseline
 from bench.study.result import NetworkResult, SplitResult, StudyResult
 from runtime.metrics import STUDY_METRICS
-from runtime.report.cells import DASH, Cell, decimals, p_value
+from runtime.report.cells import DASH, Cell, Table, decimals, p_value
 from runtime.scoring.bootstrap import Interval
 from runtime.scoring.comparison import Summary
 from runtime.scoring.evaluation import Evaluation
-
-Table = tuple[Sequence[str], list[list[object]]]
 
 LABELS = {"accuracy": "accuracy", "recall": "recall", "precision": "precision", "iou": "IoU"}
 """The names of the study's metrics, as people write them."""

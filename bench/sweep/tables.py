@@ -8,10 +8,8 @@ from pathlib import Path
 from bench.frontier.dominance import find_dominators
 from bench.frontier.tables import iou_cell, pareto_text, scaled, short_names
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
-from runtime.report.cells import DASH, Cell, decimals
+from runtime.report.cells import DASH, Cell, Table, decimals
 from runtime.scoring.bootstrap import Interval
-
-Table = tuple[Sequence[str], list[list[object]]]
 
 
 def sweep_table(result: SweepResult) -> Table:

@@ -9,7 +9,7 @@ from runtime.scoring.comparison import Comparison
 from runtime.scoring.evaluation import Evaluation
 from runtime.scoring.results import EvaluationReport, ScoredFile
 
-Rows = Sequence[tuple[str, Evaluation]]
+NamedEvaluations = Sequence[tuple[str, Evaluation]]
 
 
 def evaluation_text(report: EvaluationReport) -> str:
@@ -38,7 +38,7 @@ def _heading(report: EvaluationReport) -> str:
     return f"{report.data}, split {report.split}: {images}, masks from {report.masks}"
 
 
-def _baselines(report: EvaluationReport) -> Rows:
+def _baselines(report: EvaluationReport) -> NamedEvaluations:
     sizes = {baseline.size for baseline in report.baselines}
     return [
         (b.name if len(sizes) == 1 else f"{b.name}, {b.size[0]}x{b.size[1]}", b)
@@ -46,7 +46,7 @@ def _baselines(report: EvaluationReport) -> Rows:
     ]
 
 
-def _scores(rows: Rows) -> str:
+def _scores(rows: NamedEvaluations) -> str:
     header = (
         *("network", "accuracy", "recall", "precision", "IoU", "pooled IoU"),
         *("IoU at 0.5", "Dice at 0.5", "Brier", "ECE"),
@@ -61,7 +61,7 @@ def _scores(rows: Rows) -> str:
     return table(header, lines)
 
 
-def _distributions(rows: Rows) -> str:
+def _distributions(rows: NamedEvaluations) -> str:
     header = (
         *("network", "metric", "mean", "std", "25 %", "median", "75 %", "pooled"),
         *("mean at 0.5", "pooled at 0.5", "undefined"),

@@ -5,7 +5,7 @@ import numpy as np
 from runtime.data.audit import AuditSummary, LinkedPair
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
-from runtime.report.cells import decimals, percent, short_name
+from runtime.report.cells import Table, decimals, percent, short_name
 from runtime.report.page import picture_uri, render
 
 _SIDE = 200
@@ -56,7 +56,7 @@ def audit_context(
     }
 
 
-def exposure_table(summary: AuditSummary) -> tuple[tuple[str, ...], list[list[object]]]:
+def exposure_table(summary: AuditSummary) -> Table:
     """Return a header and rows: the images of each split that are similar to those of another."""
     header = (
         *("images of", "similar to", "images", "linked", "linked, share"),

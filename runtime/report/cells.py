@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 DASH = "\N{EN DASH}"
 
+Table = tuple[Sequence[str], Sequence[Sequence[object]]]
+"""A header and rows of values, for `as_table`, `markdown_table` and `runtime.cli.display.table`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -92,7 +95,7 @@ def short_name(file_name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CellTable:
     """A table of cells.
 
     Attributes:
@@ -106,7 +109,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def as_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+def as_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> CellTable:
     """Return rows of values as a table of cells.
 
     Raises:
@@ -117,7 +120,7 @@ def as_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
         if len(row) != len(header):
             raise ValueError(f"row: expected {len(header)} values, found {len(row)}")
     numeric = tuple(all(row[i].numeric for row in cells) for i in range(len(header)))
-    return Table(tuple(header), numeric, cells)
+    return CellTable(tuple(header), numeric, cells)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -4,10 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
+from runtime.report.cells import Table
 from runtime.report.exploration import Exploration
-
-Rows = tuple[tuple[str, ...], list[tuple[object, ...]]]
-"""A header, and rows of text, int, float or None."""
 
 QUANTITIES = {
     "gray": "mean pixel value",
@@ -21,7 +19,7 @@ QUANTITIES = {
 _FENCED = {"area": "size, pixels", "aspect": "width / height", "gray": "mean pixel value"}
 
 
-def summary_table(exploration: Exploration) -> Rows:
+def summary_table(exploration: Exploration) -> Table:
     """Return a row per split: numbers of images and boxes, and averages of each quantity."""
     header = (
         *("split", "images", "without box", "boxes", "mean size, pixels", "median", "25 %", "75 %"),
@@ -55,7 +53,7 @@ def tests_table(
     ]
 
 
-def fences_table(exploration: Exploration) -> Rows:
+def fences_table(exploration: Exploration) -> Table:
     """Return a row per kind of outlier: its fences, and the number in each split."""
     names = [split.name for split in exploration.splits]
     counts = Counter((outlier.quantity, outlier.split) for outlier in exploration.outliers)

@@ -88,7 +88,7 @@ class Bootstrap:
 
     @cached_property
     def _draws(self) -> NDArray[np.float32]:
-        """Counts of each group in each draw, [resamples, groups]: 40 kB per group, made if needed."""
+        """Counts of each group in each draw, [resamples, groups]: 40 kB per group."""
         rng = np.random.default_rng(self._seed)
         draws = np.empty((self._resamples, self.groups), np.float32)
         for start in range(0, self._resamples, _BLOCK):
