@@ -1,4 +1,4 @@
-"""The study's soft metrics, their thresholded twins, and how far probabilities can be trusted.
+"""The study's soft metrics, the same metrics at a threshold, and the calibration.
 
 With y in {0, 1} the mask and p in [0, 1] the network's output, over the N pixels of one image
 (equations 2 to 5 of the study):
@@ -8,8 +8,9 @@ With y in {0, 1} the mask and p in [0, 1] the network's output, over the N pixel
     precision = sum(y p) / sum(p)
     IoU       = sum(y p) / sum(y + p - y p)
 
-No threshold; sums in float64; NaN where a denominator is zero. Everything follows from four sums
-of an image, so that an image is read once and averages of any kind come afterwards.
+There is no threshold, sums are in float64, and a metric is undefined (NaN) where its denominator is
+zero. All metrics follow from four sums per image (`PixelSums`). So each image is read once, and
+averages of any kind are computed afterwards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,18 +23,22 @@ from numpy.typing import NDArray
 THRESHOLD = 0.5
 CALIBRATION_BINS = 15
 _BLOCK = 8192
-"""Pixels at once, whose intermediate arrays a core's cache holds."""
+"""Pixels per step; the intermediate arrays of so many fit into a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelSums:
-    """Sums over the pixels of one image, or of many.
+    """Sums over the pixels of one image or of many; the sums of two images can be added.
 
     Attributes:
-        pixels: N, how many pixels.
+        pixels: number of pixels, N.
         target: sum of y.
         predicted: sum of p.
         overlap: sum of y p.
+
+    Example:
+        >>> PixelSums(4, 2.0, 1.5, 1.0) + PixelSums(4, 0.0, 0.5, 0.0)
+        PixelSums(pixels=8, target=2.0, predicted=2.0, overlap=1.0)
     """
 
     pixels: int
@@ -52,7 +57,7 @@ class PixelSums:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Accuracy, recall, precision, IoU and Dice, each in [0, 1], or NaN where it is undefined."""
+    """Accuracy, recall, precision, IoU and Dice, each in [0, 1], or NaN where undefined."""
 
     accuracy: float
     recall: float
@@ -66,19 +71,23 @@ STUDY_METRICS = METRICS[:4]
 
 
 def pixel_sums(probability: NDArray[Any], mask: NDArray[Any]) -> PixelSums:
-    """Sum over an image.
+    """Return the sums over the pixels of one image.
 
     Args:
         probability: floats in [0, 1], or booleans, of any shape.
-        mask: 0 and 1, or booleans, of the same shape.
+        mask: integers 0 and 1, or booleans, of the same shape.
 
     Raises:
         ValueError: the shapes differ, or there are no pixels.
+
+    Example:
+        >>> pixel_sums(np.array([1.0, 0.5, 0.25, 0.0]), np.array([1, 1, 0, 0]))
+        PixelSums(pixels=4, target=2.0, predicted=1.75, overlap=1.5)
     """
     if probability.shape != mask.shape or mask.size == 0:
         raise ValueError(
-            f"expected a probability and a mask of one shape, found {probability.shape} "
-            f"and {mask.shape}"
+            "expected a probability and a mask of the same, non-empty shape, found "
+            f"{probability.shape} and {mask.shape}"
         )
     foreground = mask.astype(bool, copy=False)
     predicted = float(probability.sum(dtype=np.float64))
@@ -87,28 +96,45 @@ def pixel_sums(probability: NDArray[Any], mask: NDArray[Any]) -> PixelSums:
         pixels=mask.size,
         target=float(np.count_nonzero(foreground)),
         predicted=predicted,
-        # Summed in another order, a part may come out larger than the whole by a rounding.
+        # Summed in a different order, a part may exceed the whole by a rounding error.
         overlap=min(overlap, predicted),
     )
 
 
 def thresholded_sums(probability: NDArray[Any], mask: NDArray[Any]) -> PixelSums:
-    """Sum over an image after deciding each pixel: foreground where p >= 0.5."""
+    """Return the sums of one image after each pixel became 1 where p >= 0.5, and 0 elsewhere.
+
+    Args and errors are those of `pixel_sums`.
+
+    Example:
+        >>> thresholded_sums(np.array([1.0, 0.5, 0.25, 0.0]), np.array([1, 1, 0, 0]))
+        PixelSums(pixels=4, target=2.0, predicted=2.0, overlap=2.0)
+    """
     return pixel_sums(probability >= THRESHOLD, mask)
 
 
 def scores(sums: PixelSums) -> Scores:
-    """Return the metrics of one image's sums, or the pooled ones of many images' sums.
+    """Return the metrics that follow from the sums of one image, or of many (pooled).
 
-    Dice = 2 sum(y p) / (sum(y) + sum(p)); on p in {0, 1} it is the usual one.
+    Dice is 2 sum(y p) / (sum(y) + sum(p)), which for p in {0, 1} is the usual definition.
+
+    Example:
+        >>> scores(PixelSums(pixels=4, target=2.0, predicted=2.0, overlap=1.0))
+        Scores(accuracy=0.5, recall=0.5, precision=0.5, iou=0.3333333333333333, dice=0.5)
+        >>> scores(PixelSums(pixels=4, target=0.0, predicted=1.0, overlap=0.0)).recall
+        nan
     """
     return Scores(**{name: _ratio(*fraction) for name, fraction in fractions(sums).items()})
 
 
 def fractions(sums: PixelSums) -> dict[str, tuple[float, float]]:
-    """Return each metric's numerator and denominator.
+    """Return the numerator and the denominator of each metric, by its name.
 
-    Both are linear in the sums: those of many images are the sums of theirs.
+    Both are linear in the sums, so fractions of several images can be added term by term.
+
+    Example:
+        >>> fractions(PixelSums(pixels=4, target=2.0, predicted=2.0, overlap=1.0))["iou"]
+        (1.0, 3.0)
     """
     union = sums.target + sums.predicted - sums.overlap
     agreeing = sums.pixels - sums.target - sums.predicted + 2.0 * sums.overlap
@@ -122,7 +148,13 @@ def fractions(sums: PixelSums) -> dict[str, tuple[float, float]]:
 
 
 def pooled(images: Iterable[PixelSums]) -> Scores:
-    """Return the metrics of all pixels of all images together."""
+    """Return the metrics over all pixels of all images together (micro average).
+
+    Example:
+        >>> images = [PixelSums(4, 2.0, 2.0, 2.0), PixelSums(4, 2.0, 1.0, 0.0)]
+        >>> pooled(images).recall
+        0.5
+    """
     return scores(sum(images, start=PixelSums(0, 0.0, 0.0, 0.0)))
 
 
@@ -132,11 +164,13 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How one metric is distributed over images; NaN values are left out and counted.
+    """The distribution of one metric over images, without those where it is undefined.
 
     Attributes:
+        mean: the metric per image (macro average).
         std: standard deviation with the divisor n - 1; NaN for fewer than two values.
-        left_out: images where the metric is undefined.
+        q25, median, q75: quartiles, interpolated linearly.
+        left_out: number of images where the metric is undefined.
     """
 
     mean: float
@@ -148,7 +182,12 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Summarize one metric over images."""
+    """Return the distribution of one metric over images; NaN marks undefined values.
+
+    Example:
+        >>> spread([0.5, 1.0, float("nan")])
+        Spread(mean=0.75, std=0.3535533905932738, q25=0.625, median=0.75, q75=0.875, left_out=1)
+    """
     array = np.asarray(values, np.float64)
     valid = array[~np.isnan(array)]
     if valid.size == 0:
@@ -161,13 +200,15 @@ def spread(values: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far probabilities can be trusted as probabilities, over all pixels.
+    """The agreement of probabilities with observed frequencies, over all pixels.
 
     Attributes:
         brier: mean of (p - y)^2 (Brier 1950).
         ece: expected calibration error, the mean over pixels of |observed share - mean p| in
             equally wide bins of p (Naeini, Cooper, Hauskrecht 2015, for the binary case).
-        bin_pixels, bin_probability, bin_observed: a bin's pixels, mean p and share of foreground.
+        bin_pixels: number of pixels in each bin.
+        bin_probability: mean p in each bin; NaN for an empty bin.
+        bin_observed: share of foreground in each bin; NaN for an empty bin.
     """
 
     brier: float
@@ -178,7 +219,16 @@ class Calibration:
 
 
 class CalibrationSums:
-    """Accumulates calibration over images in memory that does not grow."""
+    """Accumulates the calibration of many images in constant memory.
+
+    Example:
+        >>> sums = CalibrationSums(bins=2)
+        >>> sums.add(np.array([0.25, 0.25, 0.75, 1.0]), np.array([0, 0, 1, 1]))
+        >>> sums.result().brier
+        0.046875
+        >>> sums.result().bin_pixels, sums.result().bin_observed
+        ((2, 2), (0.0, 1.0))
+    """
 
     def __init__(self, bins: int = CALIBRATION_BINS) -> None:
         self._bins = bins
@@ -187,9 +237,12 @@ class CalibrationSums:
         self._squared_error = 0.0
 
     def add(self, probability: NDArray[np.floating[Any]], mask: NDArray[Any]) -> None:
-        """Add an image: p in [0, 1] and y in {0, 1}; raise ValueError where their shapes differ."""
+        """Add an image, p in [0, 1] and y in {0, 1}; raise ValueError if their shapes differ."""
         if probability.shape != mask.shape:
-            raise ValueError(f"expected one shape, found {probability.shape} and {mask.shape}")
+            raise ValueError(
+                "expected a probability and a mask of the same shape, found "
+                f"{probability.shape} and {mask.shape}"
+            )
         flat, target = probability.ravel(), mask.ravel().astype(bool, copy=False)
         for start in range(0, flat.size, _BLOCK):
             self._add(flat[start : start + _BLOCK], target[start : start + _BLOCK])
@@ -205,7 +258,7 @@ class CalibrationSums:
         self._squared_error += float(np.dot(values, values))
 
     def result(self) -> Calibration:
-        """Return the calibration of everything added; NaN where nothing was."""
+        """Return the calibration of all added images; NaN if there are none."""
         pixels = self._counts.sum(axis=0)
         total = int(pixels.sum())
         with np.errstate(invalid="ignore"):

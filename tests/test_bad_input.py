@@ -125,7 +125,7 @@ def cut_image(data: Path) -> str:
 
 def break_json(data: Path) -> str:
     (data / "test" / "_annotations.coco.json").write_text("{'images': ")
-    return "_annotations.coco.json: expected JSON"
+    return "_annotations.coco.json: not valid JSON"
 
 
 def drop_list(data: Path) -> str:
@@ -174,7 +174,7 @@ def test_check_tells_defects_and_whether_the_set_can_be_used(data: Path) -> None
     name = drop_image(data)
     result = run(seg_data, "check", data)
     assert result.exit_code == 1
-    assert f"{name}: expected the image in {data / 'test'}, found none; refused" in result.output
+    assert f"{name}: no such image in {data / 'test'}; refused" in result.output
 
 
 def test_onnx_files_that_cannot_be_run(
@@ -255,7 +255,7 @@ def test_a_full_disk(
         ),
         run(seg_data, "phantom", full_disk / "phantom", "--size", 64),
     ):
-        assert_one_sentence(result, str(full_disk), "cannot be written, no space left on device")
+        assert_one_sentence(result, str(full_disk), "cannot be written: no space left on device")
     assert earlier.read_text() == "old"
     left = {path.name for path in full_disk.rglob("*") if path.is_file()}
     assert left == {"filler", "earlier.json"}
@@ -281,7 +281,7 @@ def test_a_folder_without_permission(model: Path, phantom: Path, tmp_path: Path)
     for extra, status in ((), 0), (("--json", str(result)), 2):
         ran = subprocess.run([*command, *extra], capture_output=True, text=True, check=False)
         assert ran.returncode == status, ran.stderr
-    assert f"{result}: cannot be written, permission denied" in ran.stderr
+    assert f"{result}: cannot be written: permission denied" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -309,7 +309,7 @@ def test_a_result_does_not_replace_what_it_is_about(model: Path, data: Path) -> 
         (seg_bench, ("backends", network, "--markdown", network)),
         (seg_bench, ("sweep", "--data", data, "--json", scan, *out)),
     ):
-        assert_one_sentence(run(command, *arguments), "expected another file than the input")
+        assert_one_sentence(run(command, *arguments), "would replace the input")
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -322,7 +322,7 @@ def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) 
     assert ran.exit_code == 0, ran.output
     assert ran.output.count("\\x1b[2J\\nError: no.jpg") >= 2
     refused = run(seg_predict, model, scans, "--out", tmp_path / "out")
-    assert_one_sentence(refused, "expected an image")
+    assert_one_sentence(refused, "not an image")
     for output in (ran.output, refused.output):
         assert "\x1b" not in output
         assert "\nError: no" not in output
@@ -372,7 +372,7 @@ def test_standard_output_on_a_full_disk(phantom: Path, unbuffered: str) -> None:
         )
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1] == (
-        "Error: standard output: cannot be written, no space left on device"
+        "Error: standard output: cannot be written: no space left on device"
     )
     assert "Exception ignored" not in ran.stderr
 
@@ -395,7 +395,7 @@ def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
         (export_onnx, (tmp_path / "none",), "found no file"),
         (export_onnx, ("--ensemble", tmp_path / "none"), "--ensemble needs --out"),
         (export_onnx, ("--ensemble", "--out", tmp_path / "e.onnx"), "at least two networks"),
-        (seg_data, ("phantom", phantom), "expected no file or an empty folder"),
+        (seg_data, ("phantom", phantom), "already exists and is not an empty folder"),
     ]
     for command, arguments, words in uses:
         assert_one_sentence(run(command, *arguments), words)

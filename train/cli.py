@@ -68,7 +68,7 @@ def main(
             f"{config.size}x{config.size}; give --data for the study."
         )
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar.count)
+            ensure_phantom(PHANTOM, on_progress=bar)
 
     click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
     if config.compile:

@@ -119,7 +119,7 @@ def main(
     if data is None:
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar.count)
+            ensure_phantom(PHANTOM, on_progress=bar)
     folder = out or ARTIFACTS / (f"study-{chosen}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with stopping() as stop, work_progress("Study  ") as listener:

@@ -148,7 +148,7 @@ def sweep(
     if demo:
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar.count)
+            ensure_phantom(PHANTOM, on_progress=bar)
     folder = out or ARTIFACTS / ("demo/sweep" if demo else "sweep")
     result_file = json_file or folder / "sweep.json"
     with stopping() as stop, work_progress("Sweep  ") as listener:

@@ -88,7 +88,7 @@ def _failure(error: Exception) -> _Failure:
         return _Failure(printable(error), error.exit_code)
     if isinstance(error, OSError) and error.filename is None and not _output_works():
         reason = (error.strerror or str(error)).lower()
-        return _Failure(f"standard output: cannot be written, {reason}", FAILED)
+        return _Failure(f"standard output: cannot be written: {reason}", FAILED)
     if isinstance(error, MemoryError):
         return _Failure("not enough memory available", FAILED)
     message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"

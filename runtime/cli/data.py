@@ -71,7 +71,7 @@ def check(folder: Path, json_file: Path | None) -> None:
     dataset = read_dataset(folder)
     outputs = Outputs(dataset.files, json=json_file)
     with progress("Check") as bar:
-        report = check_dataset(dataset, on_image=bar.count)
+        report = check_dataset(dataset, on_progress=bar)
     click.echo(_check_text(report))
     content = {**to_dict(report), "root": str(report.root)}
     outputs.write(json=lambda file: write_json(file, content))
@@ -141,7 +141,7 @@ def phantom(folder: Path, **settings: int) -> None:
 
     config = PhantomConfig(**{field.name: settings[field.name] for field in fields(PhantomConfig)})
     with progress("Phantom") as bar:
-        make_phantom(folder, config, on_image=bar.count)
+        make_phantom(folder, config, on_progress=bar)
     images = (config.train + config.valid + config.test) * config.slices
     click.echo(f"{counted(images, 'image')} of {config.size}x{config.size} in {folder}")
 

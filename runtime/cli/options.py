@@ -48,7 +48,7 @@ def phantom_if_none(data: Path | None) -> Path:
 
     click.echo(f"No --data given: using the phantom set in {PHANTOM} (synthetic scans).")
     with progress("Phantom") as bar:
-        return ensure_phantom(PHANTOM, on_image=bar.count)
+        return ensure_phantom(PHANTOM, on_progress=bar)
 
 
 def split_option(function: Function) -> Function:

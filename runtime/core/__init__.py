@@ -1,1 +1,1 @@
-"""What every other room stands on: errors, files, locks, schemas, the machine, threads."""
+"""Foundations of every room: errors, files, locks, schemas, the machine, threads, progress."""

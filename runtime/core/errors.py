@@ -1,19 +1,45 @@
-"""The exceptions that the toolkit raises on purpose.
+"""The exceptions that the toolkit raises on purpose, and safe text for their messages.
 
-Each message is one sentence that names the file, what was expected and what was found. `exit_code`
-is what a command returns: 2 where the use or the input is at fault, or a result cannot be written,
-1 where the run itself failed.
+    SegmentationError
+    ├── UseError
+    │   ├── ConfigError
+    │   ├── DataError
+    │   │   ├── ImageError
+    │   │   └── AnnotationError
+    │   ├── ModelError
+    │   ├── CheckpointError
+    │   ├── OutputError
+    │   └── MissingExtraError
+    ├── ParityError
+    ├── StoppedError
+    ├── MeasurementError
+    └── TrainingError
+        └── NonFiniteLossError
+
+Each message is one sentence that names the file and says what is wrong.
 """
 
 
 class SegmentationError(Exception):
-    """Base of everything that the toolkit raises on purpose."""
+    """Base class of all errors that the toolkit raises on purpose.
+
+    Attributes:
+        exit_code: what a command returns. It is 2 where the use, the input or the place of a result
+            is at fault, and 1 where the run itself failed.
+
+    Example:
+        >>> raise ImageError("scan.png: no such file")
+        Traceback (most recent call last):
+        runtime.core.errors.ImageError: scan.png: no such file
+        >>> issubclass(ImageError, SegmentationError), ImageError.exit_code
+        (True, 2)
+    """
 
     exit_code = 1
 
 
 class UseError(SegmentationError):
-    """The command, a setting or an input file is not what it has to be."""
+    """The command, a setting or an input file cannot be used."""
 
     exit_code = 2
 
@@ -43,7 +69,7 @@ class CheckpointError(UseError):
 
 
 class OutputError(UseError):
-    """A result cannot be written: no permission, no space, or something is in its place."""
+    """A result cannot be written: no permission, no space, or something else is in its place."""
 
 
 class MissingExtraError(UseError):
@@ -51,11 +77,11 @@ class MissingExtraError(UseError):
 
 
 class ParityError(SegmentationError):
-    """An exported file does not compute what the PyTorch network computes."""
+    """An exported file does not compute the same as the PyTorch network."""
 
 
 class StoppedError(SegmentationError):
-    """A run was asked to stop, and did so; it can go on from there."""
+    """A run stopped because it was asked to; it can be resumed."""
 
 
 class MeasurementError(SegmentationError):
@@ -63,7 +89,7 @@ class MeasurementError(SegmentationError):
 
 
 class TrainingError(SegmentationError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class NonFiniteLossError(TrainingError):
@@ -71,10 +97,18 @@ class NonFiniteLossError(TrainingError):
 
 
 def printable(value: object, limit: int | None = None) -> str:
-    """Return `str(value)` as one line: what could break it or move a cursor is written as escapes.
+    r"""Return `str(value)` as one line, with control characters written as escapes.
+
+    Text from files of unknown origin could otherwise break a line or move a terminal's cursor.
 
     Args:
-        limit: characters of the text that are kept; by default all.
+        limit: largest number of characters of the text to use; None for all.
+
+    Example:
+        >>> printable("scan\n.png")
+        'scan\\n.png'
+        >>> printable("a long name", 6)
+        'a long'
     """
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -1,4 +1,4 @@
-"""Reading JSON with bounds, and writing it so that every reader takes it."""
+"""Bounded, strict reading of JSON, and writing of JSON that every reader accepts."""
 
 import json
 import math
@@ -12,21 +12,34 @@ from runtime.core.files import read_bytes, write_text
 
 MAX_JSON_BYTES = 1 << 28
 MAX_JSON_DEPTH = 64
-"""Of lists and objects in each other; a COCO file needs 5, a study's result 10."""
+"""Largest nesting of lists and objects; a COCO file needs 5, a study's result 10."""
 
 
 def write_json(path: str | os.PathLike[str], content: object) -> None:
-    """Write `content` as JSON, NaN and infinities as null. Raises OutputError."""
+    """Write `content` as JSON, with NaN and infinities as null. Raises OutputError."""
     write_text(path, json_text(content))
 
 
 def json_text(content: object) -> str:
-    """Return `content` as JSON, NaN and infinities as null."""
+    """Return `content` as JSON text, with NaN and infinities as null.
+
+    Example:
+        >>> print(json_text({"iou": 0.5, "dice": math.nan}), end="")
+        {
+         "iou": 0.5,
+         "dice": null
+        }
+    """
     return json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
 
 
 def without_nan(content: object) -> Any:
-    """Return `content` with every float that JSON cannot hold replaced by None."""
+    """Return `content` with NaN and infinities replaced by None, and tuples by lists.
+
+    Example:
+        >>> without_nan({"iou": (0.5, math.nan, math.inf)})
+        {'iou': [0.5, None, None]}
+    """
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     if isinstance(content, dict):
@@ -41,29 +54,41 @@ class _RepeatedKeyError(Exception):
 
 
 def read_json(path: str | os.PathLike[str], *, error: type[SegmentationError]) -> Any:
-    """Return the content of a JSON file; raise `error` where it is not JSON, as `parse_json`."""
+    """Return the content of a JSON file.
+
+    Raises:
+        error: the file cannot be read, is larger than 256 MiB, or `parse_json` refuses it.
+    """
     content = read_bytes(path, limit=MAX_JSON_BYTES, error=error)
     return parse_json(content, where=os.fspath(path), error=error)
 
 
 def parse_json(content: bytes | str, *, where: str, error: type[SegmentationError]) -> Any:
-    """Return what JSON holds.
+    """Return the content of JSON text.
 
     Args:
-        where: the name of what is read, for the message.
+        where: name of the text's source, for messages.
 
     Raises:
-        error: it is not JSON, is nested deeper than 64 levels, or has a key twice in an object
-            (of which each reader takes the one it likes).
+        error: the text is not JSON, is nested deeper than 64 levels, or repeats a key in one
+            object (readers differ in which of the two values they take).
+
+    Example:
+        >>> from runtime.core.errors import DataError
+        >>> parse_json('{"size": [256, 256]}', where="a.json", error=DataError)
+        {'size': [256, 256]}
+        >>> parse_json('{"size": 1, "size": 2}', where="a.json", error=DataError)
+        Traceback (most recent call last):
+        runtime.core.errors.DataError: a.json: the key 'size' appears twice in one JSON object
     """
     try:
         parsed = json.loads(content, object_pairs_hook=_object)
     except RecursionError as fault:
         raise _too_deep(where, error) from fault
     except _RepeatedKeyError as fault:
-        raise error(f"{where}: expected JSON with each key once, found {fault} twice") from fault
+        raise error(f"{where}: the key {fault} appears twice in one JSON object") from fault
     except ValueError as fault:
-        raise error(f"{where}: expected JSON, found something else ({fault})") from fault
+        raise error(f"{where}: not valid JSON ({fault})") from fault
     level = [parsed]
     for _ in range(MAX_JSON_DEPTH + 1):
         level = [item for node in level for item in _items(node) if isinstance(item, list | dict)]
@@ -87,4 +112,4 @@ def _items(node: Any) -> Iterable[Any]:
 
 
 def _too_deep(where: str, error: type[SegmentationError]) -> SegmentationError:
-    return error(f"{where}: expected JSON of ordinary depth, found it nested too deep")
+    return error(f"{where}: JSON nested deeper than {MAX_JSON_DEPTH} levels")

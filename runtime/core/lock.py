@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""A lock on a folder, so that only one process at a time writes to it."""
 
 import os
 import platform
@@ -14,14 +14,21 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, which must be there, so that no other process that asks for it gets it.
+    """Hold a lock on an existing folder for the length of the block.
 
-    The lock is the operating system's, on the file `.lock` (flock(2)): it ends with the process,
-    however that ends. A file that a killed process left behind holds nothing. Windows and file
-    systems without such locks do not notice a second process.
+    It is the operating system's lock on the file `.lock` (flock(2)), so it ends with the process,
+    even a killed one. A `.lock` file that a killed process left behind locks nothing. On Windows,
+    and on file systems without such locks, a second process is not noticed.
 
     Raises:
-        OutputError: another process, which is named, holds the folder; or it cannot be written.
+        OutputError: another process holds the lock (the message names it), or the folder cannot be
+            written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, locked(Path(folder)):
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['.lock']
     """
     if sys.platform == "win32":
         yield
@@ -35,20 +42,18 @@ def locked(folder: Path) -> Iterator[None]:
             os.write(handle, f"process {os.getpid()} on {platform.node()}\n".encode())
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"{folder}: cannot be written, {reason}") from error
+            raise OutputError(f"{folder}: cannot be written: {reason}") from error
         yield
 
 
 def _acquire(path: Path) -> int:
-    """Return an open, locked file that is still the one at `path`."""
+    """Return an open, locked file descriptor of the file that is at `path` now."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         if not _lock(handle):
-            holder = os.read(handle, 200).decode(errors="replace").strip() or "one"
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "process unknown"
             os.close(handle)
-            raise OutputError(
-                f"{path.parent}: expected no other run at work in this folder, found {holder}"
-            )
+            raise OutputError(f"{path.parent}: another run is using this folder ({holder})")
         if _is_at(handle, path):
             return handle
         os.close(handle)
@@ -61,7 +66,7 @@ def _release(path: Path, handle: int) -> None:
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Tell whether who held it before did not remove the file after we opened it."""
+    """Return whether `path` still names the open file; its last holder may have removed it."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
@@ -69,7 +74,7 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _lock(handle: int) -> bool:
-    """Return whether the lock is ours, as it is where the file system knows of none."""
+    """Return whether the lock was acquired; also true where the file system has no locks."""
     if sys.platform == "win32":
         return True
     import fcntl

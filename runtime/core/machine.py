@@ -1,4 +1,4 @@
-"""What this process runs on: cores that it may use, versions, and the machine behind a figure."""
+"""The machine that a process runs on: usable cores, installed versions, processor and memory."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 MAX_THREADS = 256
-"""Of a computation; thousands would take the machine's memory before they are of use."""
+"""Most threads of a computation; thousands would only use up the machine's memory."""
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "sve")
@@ -15,14 +15,14 @@ _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a timing depends on.
+    """The hardware and software that a timing depends on.
 
     Attributes:
-        processor: its name, as the system tells it.
-        instructions: vector instruction sets that decide the speed of a network.
-        cores: that this process may use.
-        memory_bytes: of the machine; 0 where the system doesn't tell.
-        versions: of Python and of what computes.
+        processor: its name, as the system reports it.
+        instructions: available vector instruction sets that matter for the speed of a network.
+        cores: number of cores that this process may use.
+        memory_bytes: memory of the machine; 0 where the system does not report it.
+        versions: installed versions of Python and of the libraries that compute.
     """
 
     system: str
@@ -34,10 +34,15 @@ class Machine:
 
 
 def available_cores() -> int:
-    """Return how many cores the process may use: its affinity, cut by the cgroup's CPU quota.
+    """Return the number of cores that this process may use, at least 1.
 
-    ONNX Runtime and PyTorch look at the host's cores alone, and lose time in a container that is
-    given fewer (https://docs.kernel.org/admin-guide/cgroup-v2.html, `cpu.max`).
+    It is the smaller of the CPU affinity and the cgroup's CPU quota
+    (https://docs.kernel.org/admin-guide/cgroup-v2.html, `cpu.max`). ONNX Runtime and PyTorch count
+    all cores of the host, and lose time in a container with fewer.
+
+    Example:
+        >>> 1 <= available_cores() <= os.cpu_count()
+        True
     """
     try:
         cores = len(os.sched_getaffinity(0))
@@ -60,7 +65,12 @@ def _cgroup_quota() -> float | None:
 
 
 def installed_versions(*distributions: str) -> dict[str, str]:
-    """Return the versions of Python and of those of `distributions` that are installed."""
+    """Return the versions of Python and of the `distributions` that are installed.
+
+    Example:
+        >>> sorted(installed_versions("numpy", "not-installed"))
+        ['numpy', 'python']
+    """
     versions = {"python": platform.python_version()}
     for name in distributions:
         try:
@@ -86,7 +96,7 @@ def describe_machine() -> Machine:
 
 
 def _read_facts(path: str) -> dict[str, str]:
-    """Return the first value of each `name: value` line; nothing where there is no such file."""
+    """Return the first value of each `name: value` line; no values where there is no such file."""
     facts: dict[str, str] = {}
     try:
         lines = Path(path).read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON and back, strictly: what a file holds is checked against the types."""
+"""Frozen dataclasses to JSON and back, with every value checked against its field's type."""
 
 import dataclasses
 import math
@@ -13,7 +13,16 @@ Record = TypeVar("Record")
 
 
 def to_dict(record: object) -> dict[str, Any]:
-    """Return a dataclass as a dictionary that JSON can hold (tuples become lists)."""
+    """Return a dataclass as a dictionary that JSON can hold; tuples become lists.
+
+    Raises:
+        TypeError: `record` is not an instance of a dataclass.
+
+    Example:
+        >>> from runtime.metrics import PixelSums
+        >>> to_dict(PixelSums(pixels=4, target=2.0, predicted=1.5, overlap=1.0))
+        {'pixels': 4, 'target': 2.0, 'predicted': 1.5, 'overlap': 1.0}
+    """
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise TypeError(f"expected a dataclass instance, found {type(record).__name__}")
     return {f.name: _plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
@@ -32,17 +41,27 @@ def _plain(value: Any) -> Any:
 def from_dict(
     kind: type[Record], content: object, *, where: str, error: type[SegmentationError]
 ) -> Record:
-    """Build the dataclass `kind` from what JSON gave.
+    """Return the dataclass `kind` with the values of a JSON object.
 
-    Unknown keys are left aside, so that a later minor version may add some. A field without a
-    default must be there. A value must have its field's type; an int may stand for a float, and
-    null for one that is NaN (as `runtime.core.files.write_json` writes it).
+    Unknown keys are ignored, so that a later minor version may add some. A field without a default
+    is required. A value must have its field's type; for a float an integer is accepted, and null
+    means NaN (`runtime.core.json_files.write_json` writes it so).
 
     Args:
-        where: the name of what is read, for the message ("model.onnx: metadata").
+        where: name of the source, for messages ("model.onnx: metadata").
 
     Raises:
         error: a field is missing, has another type, or is out of the range that `kind` allows.
+
+    Example:
+        >>> from runtime.core.errors import DataError
+        >>> from runtime.metrics import PixelSums
+        >>> content = {"pixels": 4, "target": 2, "predicted": 1.5, "overlap": 1.0}
+        >>> from_dict(PixelSums, content, where="sums.json", error=DataError)
+        PixelSums(pixels=4, target=2.0, predicted=1.5, overlap=1.0)
+        >>> from_dict(PixelSums, {"pixels": "4"}, where="sums.json", error=DataError)
+        Traceback (most recent call last):
+        runtime.core.errors.DataError: sums.json.pixels: expected int, found str '4'
     """
     if not isinstance(content, dict):
         raise error(f"{where}: expected an object, found {_name(content)}")
@@ -54,7 +73,7 @@ def from_dict(
                 hints[field.name], content[field.name], f"{where}.{field.name}", error
             )
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise error(f"{where}: expected the field {field.name!r}, found none")
+            raise error(f"{where}: missing field {field.name!r}")
     try:
         return kind(**values)
     except ConfigError as fault:
@@ -94,6 +113,6 @@ def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) 
 def _name(value: object) -> str:
     if value is None:
         return "null"
-    # A pickle's list may hold itself many times over: written out, it would have no end.
+    # A pickled list may contain itself: written out in full, it would never end.
     text = value if isinstance(value, str) else reprlib.repr(value)
     return f"{type(value).__name__} {text[:40]!r}"

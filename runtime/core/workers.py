@@ -1,4 +1,4 @@
-"""Doing work ahead of its use, in threads, in order, and within bounds; and in batches."""
+"""Ordered, bounded work ahead of its use in threads, and batches of items."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,14 +13,17 @@ Result = TypeVar("Result")
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int
 ) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in the items' order.
+    """Yield `function(item)` for each item, in the items' order, computed in threads.
 
-    At most `ahead` results are computed or waiting at any time, so memory does not grow with the
-    number of items, and the order does not depend on timing. An exception of `function`, or of
-    `items`, comes out at its item's place.
+    At most `ahead` results are being computed or waiting at any time, so memory does not grow with
+    the number of items. An exception of `function` or of `items` is raised at its item's position.
 
     Raises:
         ValueError: `ahead` or `workers` is less than 1.
+
+    Example:
+        >>> list(map_ahead(abs, [-3, 1, -2], workers=2, ahead=2))
+        [3, 1, 2]
     """
     if ahead < 1:
         raise ValueError(f"ahead: expected 1 or more, found {ahead}")
@@ -51,9 +54,13 @@ def map_ahead(
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield the items in lists of `size`, the last of which may be shorter.
+    """Yield the items in lists of `size`; the last list may be shorter.
 
-    An exception of `items` comes out behind the items before it, be they a whole batch or not.
+    If `items` raises an exception, the items before it are yielded first, even as a short batch.
+
+    Example:
+        >>> list(batched("abcde", 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
     """
     batch: list[Item] = []
     try:

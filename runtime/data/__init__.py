@@ -1,1 +1,1 @@
-"""Images, masks and data sets: reading, checking, auditing and splitting them."""
+"""Reading, checking, auditing and splitting of data sets; images and masks."""

@@ -1,28 +1,29 @@
-"""Examining a data set: what its COCO files say, and whether its images can be read."""
+"""Checking a data set: every defect of its COCO files, images and masks."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.core.errors import AnnotationError, ImageError
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.coco import Dataset, Split
 from runtime.data.images import load_scan
 from runtime.data.masks import pixels_outside
-from runtime.data.samples import Defect, Sample
+from runtime.data.samples import Action, Defect, Sample
 
 _DECODED = (64, 64)
 _ROUNDING = 0.5
-"""In pixels; as with boxes, which Roboflow rounds."""
+"""Pixels that a polygon may reach outside the image: Roboflow rounds coordinates."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitSummary:
-    """What a split holds.
+    """Counts and means of one split.
 
     Attributes:
+        images, annotations: how many there are.
         foreground_share: mean share of an image's area that its boxes cover, in [0, 1]; NaN
-            where the split has no images.
+            without images.
         annotated_area: mean area of an annotation's box, in pixels; NaN without annotations.
     """
 
@@ -35,7 +36,7 @@ class SplitSummary:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The outcome of `check_dataset`."""
+    """The result of `check_dataset`."""
 
     root: Path
     splits: tuple[SplitSummary, ...]
@@ -43,58 +44,70 @@ class CheckReport:
 
     @property
     def usable(self) -> bool:
-        """Whether every split can be trained and evaluated on."""
+        """True where every split can be used for training and evaluation."""
         return not any(defect.fatal for defect in self.defects)
 
 
-def check_dataset(
-    dataset: Dataset, *, on_image: Callable[[int, int], None] | None = None
-) -> CheckReport:
-    """Decode every image of a data set and draw its masks.
+def check_dataset(dataset: Dataset, *, on_progress: ProgressCallback | None = None) -> CheckReport:
+    """Decode every image of a data set, rasterize its masks, and report all defects.
 
     Args:
-        on_image: called with the number of images done and of all.
+        on_progress: called after each image, with numbers of images.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from runtime.data.coco import read_dataset
+        >>> from runtime.data.phantom import PhantomConfig, make_phantom
+        >>> with TemporaryDirectory() as folder:
+        ...     config = PhantomConfig(train=2, valid=1, test=1, slices=1, size=32)
+        ...     report = check_dataset(read_dataset(make_phantom(folder, config)))
+        >>> report.usable, [(split.name, split.images) for split in report.splits]
+        (True, [('train', 2), ('valid', 1), ('test', 1)])
     """
     total = sum(len(split.samples) for split in dataset.splits.values())
     defects: list[Defect] = []
     done = 0
     for split in dataset.splits.values():
         defects.extend(split.defects)
-        # Where no annotation has a segmentation, the data set has boxes alone, which is no defect.
+        # A data set without any segmentation has only boxes, which is not a defect.
         outlined = any(a.segmentation for sample in split.samples for a in sample.annotations)
         for sample in split.samples:
             defects.extend(_image_defects(split, sample, outlined))
             done += 1
-            if on_image is not None:
-                on_image(done, total)
+            if on_progress is not None:
+                on_progress(Progress(done, total))
     return CheckReport(dataset.root, _summaries(dataset), tuple(defects))
 
 
 def _image_defects(split: Split, sample: Sample, outlined: bool) -> list[Defect]:
     if not os.path.isfile(sample.path):  # noqa: PTH113, is_file() raises on a name that is too long
-        return []  # the reader has noted it
-    found: list[Defect] = []
+        return []  # the reader of the COCO file has reported it
+    defects: list[Defect] = []
     try:
         height, width = load_scan(sample.path, _DECODED).original_size
     except ImageError as error:
-        return [Defect(split.name, sample.file_name, None, str(error), "refused")]
+        return [Defect(split.name, sample.file_name, None, str(error), Action.REFUSED)]
     if (height, width) != (sample.height, sample.width):
         stated = f"{width}x{height} pixels where the COCO file says {sample.width}x{sample.height}"
-        found.append(Defect(split.name, sample.file_name, None, stated, "used, boxes are scaled"))
+        defects.append(
+            Defect(split.name, sample.file_name, None, stated, Action.USED_WITH_SCALED_BOXES)
+        )
     if not outlined:
-        return found
+        return defects
     original = (sample.height, sample.width)
     try:
-        sample.mask(original, "segmentation")  # the larger a mask, the longer its polygons
+        # At full size, where the perimeters of the polygons are largest.
+        sample.mask(original, "segmentation")
         outside = pixels_outside((a.segmentation for a in sample.annotations), original)
     except AnnotationError as error:
-        action = "refused with --masks segmentation, used with --masks boxes"
-        found.append(Defect(split.name, sample.file_name, None, str(error), action))
+        defects.append(
+            Defect(split.name, sample.file_name, None, str(error), Action.USED_FOR_BOXES)
+        )
     else:
         if outside > _ROUNDING:
             text = f"a polygon up to {outside:g} pixels outside the image"
-            found.append(Defect(split.name, sample.file_name, None, text, "clipped"))
-    return found
+            defects.append(Defect(split.name, sample.file_name, None, text, Action.CLIPPED))
+    return defects
 
 
 def _summaries(dataset: Dataset) -> tuple[SplitSummary, ...]:

@@ -1,12 +1,12 @@
-"""Reading a COCO data set: which images a split has, and what is annotated on them.
+"""Reading a COCO data set: its splits, their images and annotations, and their fingerprint.
 
-Two layouts are read: Roboflow's (`train/_annotations.coco.json` beside the images) and the plain
-one (`annotations/instances_train.json`, images in `train/`, `images/train/` or `images/`). The
-format is that of https://cocodataset.org/#format-data. Every annotation is foreground, whatever
-its category.
+The format is https://cocodataset.org/#format-data, in two layouts. Roboflow's has
+`train/_annotations.coco.json` next to the images. The plain one has
+`annotations/instances_train.json`, and the images in `train/`, `images/train/` or `images/`.
+Annotations of every category are foreground.
 
-Images may also lie in another data set's folder, which `info.image_root` names, as in the files
-that `seg-data split` writes.
+The images may also lie in the folder of another data set that `info.image_root` names, as in the
+files that `seg-data split` writes.
 """
 
 import hashlib
@@ -32,10 +32,11 @@ _SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The images of one split, in the order of its COCO file, and what was wrong with it.
+    """The samples of one split, in the order of its COCO file, and its defects.
 
     Attributes:
-        image_root: the other data set's folder where the images lie; None where they lie in this.
+        image_root: folder of the other data set that holds the images; None where they lie in this
+            data set.
     """
 
     name: str
@@ -48,26 +49,26 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A data set's splits by name ("train", "valid", "test", or as the files are called)."""
+    """A data set: its folder, and its splits by name ("train", "valid", "test" or other names)."""
 
     root: Path
     splits: Mapping[str, Split]
 
     @property
     def files(self) -> Iterator[Path]:
-        """The COCO files, and the images that they name."""
+        """The COCO files, and the images that they list."""
         for split in self.splits.values():
             yield split.annotation_file
             yield from (sample.path for sample in split.samples)
 
     @property
     def image_root(self) -> Path:
-        """The folder below which all images lie: `root`, or the one that the COCO files name."""
+        """The folder that holds all images: `root`, or the folder that the COCO files name."""
         return next((s.image_root for s in self.splits.values() if s.image_root), self.root)
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """The name of the folder."""
         return self.root.resolve().name
 
     @property
@@ -75,25 +76,25 @@ class Dataset:
         """The first license that a COCO file names."""
         return next((s.license for s in self.splits.values() if s.license), None)
 
-    def split(self, name: str, *, missing: bool = False) -> Split:
-        """Return a split that can be used.
+    def split(self, name: str, *, allow_missing: bool = False) -> Split:
+        """Return a split that is free of fatal defects.
 
         Args:
-            missing: whether images may be missing (`runtime.readable_part` leaves them out).
+            allow_missing: accept a split with missing images, for `runtime.readable_part` to skip.
 
         Raises:
-            DataError: there is no such split, it has no images, or a defect forbids its use.
+            DataError: there is no such split, it has no images, or it has a fatal defect.
         """
         if name not in self.splits:
             raise DataError(
-                f"{self.root}: expected a split {name!r}, found {', '.join(self.splits)}"
+                f"{self.root}: no split {name!r}; the splits are {', '.join(self.splits)}"
             )
         split = self.splits[name]
         for defect in split.defects:
-            if defect.fatal and not (missing and defect.missing):
+            if defect.fatal and not (allow_missing and defect.missing):
                 raise AnnotationError(f"{split.annotation_file}: {defect}")
         if not split.samples:
-            raise DataError(f"{split.annotation_file}: expected images, found none")
+            raise DataError(f"{split.annotation_file}: no images")
         return split
 
 
@@ -103,24 +104,34 @@ def read_dataset(root: str | Path) -> Dataset:
     Raises:
         DataError: `root` is not a folder in one of the two layouts.
         AnnotationError: a COCO file is not JSON, or lacks `images` or `annotations`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from runtime.data.phantom import PhantomConfig, make_phantom
+        >>> with TemporaryDirectory() as folder:
+        ...     config = PhantomConfig(train=2, valid=1, test=1, slices=1, size=32)
+        ...     dataset = read_dataset(make_phantom(folder, config))
+        >>> [sample.file_name for sample in dataset.split("train").samples]
+        ['person000_slice0.png', 'person001_slice0.png']
+        >>> dataset.license
+        'CC0 1.0'
     """
     folder = Path(root)
     if not os.path.isdir(folder):  # noqa: PTH112, is_dir() raises on a name that is too long
-        raise DataError(f"{folder}: expected the folder of a data set, found none")
+        raise DataError(f"{folder}: no such folder")
     places = _roboflow_places(folder) or _plain_places(folder)
     if not places:
         raise DataError(
-            f"{folder}: expected train|valid|test/{ROBOFLOW_FILE} or annotations/*.json, "
-            "found neither"
+            f"{folder}: not a COCO data set, which has train|valid|test/{ROBOFLOW_FILE} or "
+            "annotations/*.json"
         )
     splits = {name: _read_split(name, *place) for name, place in places.items()}
     return Dataset(folder, MappingProxyType(splits))
 
 
 def _roboflow_places(folder: Path) -> dict[str, tuple[Path, Path]]:
-    found = {path.parent.name: path for path in sorted(folder.glob(f"*/{ROBOFLOW_FILE}"))}
-    order = [name for name in _SPLITS if name in found] + [n for n in found if n not in _SPLITS]
-    return {name: (found[name], found[name].parent) for name in order}
+    paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{ROBOFLOW_FILE}"))}
+    return {name: (paths[name], paths[name].parent) for name in _usual_first(paths)}
 
 
 def _plain_places(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -130,7 +141,11 @@ def _plain_places(folder: Path) -> dict[str, tuple[Path, Path]]:
         candidates = (folder / stem, folder / "images" / stem, folder / "images", folder)
         images = next(candidate for candidate in candidates if candidate.is_dir())
         places[_split_name(stem)] = (path, images)
-    return {n: places[n] for n in sorted(places, key=lambda n: (*_SPLITS, n).index(n))}
+    return {name: places[name] for name in _usual_first(places)}
+
+
+def _usual_first(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (*_SPLITS, name).index(name))
 
 
 def _split_name(stem: str) -> str:
@@ -144,9 +159,9 @@ def _read_split(name: str, path: Path, images: Path) -> Split:
     content = read_json(path, error=AnnotationError)
     for key in ("images", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise AnnotationError(f"{path}: expected a COCO file with a list {key!r}, found none")
+            raise AnnotationError(f"{path}: not a COCO file, because it has no list {key!r}")
         if not all(isinstance(entry, dict) for entry in content[key]):
-            raise AnnotationError(f"{path}: expected objects in the list {key!r}, found others")
+            raise AnnotationError(f"{path}: the list {key!r} contains something else than objects")
     elsewhere = _image_root(path, content)
     reader = SplitReader(name, path, elsewhere or images)
     samples = reader.read(content)
@@ -156,7 +171,7 @@ def _read_split(name: str, path: Path, images: Path) -> Split:
 def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
     """Return the folder that a COCO file names for its images, if it names one.
 
-    A file of unknown origin could name any folder, so only a data set's is taken.
+    A file of unknown origin could name any folder, so only the folder of a data set is accepted.
     """
     info = content.get("info")
     name = info.get(IMAGE_ROOT) if isinstance(info, dict) else None
@@ -169,8 +184,7 @@ def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
         known = False
     if folder is None or not known:
         raise AnnotationError(
-            f"{path}: expected {IMAGE_ROOT} to name the folder of a data set, found "
-            f"{str(name)[:200]!r}"
+            f"{path}: {IMAGE_ROOT} is {str(name)[:200]!r}, which is not the folder of a data set"
         )
     return folder
 
@@ -183,11 +197,12 @@ def _license(content: dict[str, Any]) -> str | None:
 
 
 def manifest_sha256(splits: Iterable[Split]) -> str:
-    """Return the SHA-256 (hexadecimal) over a manifest of splits.
+    """Return the fingerprint of splits: the SHA-256 over their manifest, in hexadecimal.
 
-    The manifest has a line for each COCO file, then one for each of its images in the file's
-    order: split, name, and the SHA-256 of the file's bytes, with tabs between. Of a COCO file that
-    refers to images elsewhere `info` is left out, since it depends on where the file lies.
+    The manifest has one line for each COCO file, followed by one line for each of its images in the
+    file's order. A line holds split, name, and the SHA-256 of the file's bytes, separated by tabs.
+    Where a COCO file refers to images elsewhere, `info` is excluded from its hash, since it depends
+    on the place of the file.
 
     Raises:
         AnnotationError, ImageError: a file cannot be read.

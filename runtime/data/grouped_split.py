@@ -1,4 +1,4 @@
-"""Splitting a data set again so that no group of linked images lies in two splits."""
+"""New splits of a data set in which no group of similar images lies in two splits."""
 
 import os
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ from runtime.data.coco import IMAGE_ROOT, ROBOFLOW_FILE, Dataset
 from runtime.data.samples import sound_categories
 
 STRATA = 5
-"""Tumor sizes are balanced in this many classes of equally many images."""
+"""Number of classes of tumor size that are balanced, each with equally many images."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupedSplit:
-    """A new split of the images of an audit.
+    """A new assignment of an audit's images to splits.
 
     Attributes:
-        assigned: the new split of each image, in the audit's order.
+        assigned: the new split of each image, in the order of the audit's images.
     """
 
     audit: Audit
@@ -33,46 +33,50 @@ class GroupedSplit:
     assigned: tuple[str, ...]
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of images of each split."""
+        """Return the number of images in each split."""
         splits = dict.fromkeys(image.split for image in self.audit.images)
         return {name: self.assigned.count(name) for name in splits}
 
 
 def split_by_group(dataset: Dataset, audit: Audit, *, seed: int = 0) -> GroupedSplit:
-    """Assign whole groups to the splits that the data set has now.
+    """Assign whole groups of images to the splits that the data set has now.
 
-    The largest groups are placed first, those of one size in an order that `seed` gives. Each goes
-    where what it brings is missed most: counted by class of tumor size, relative to what the split
-    has now. So the splits keep their sizes, and their distributions of tumor sizes, as far as
-    whole groups allow.
+    Groups are assigned from the largest to the smallest; `seed` shuffles groups of equal size. Each
+    group goes to the split that lacks its images most. That need is counted per class of tumor
+    size, relative to the present split. So the splits keep their sizes and their distributions of
+    tumor sizes, as far as whole groups allow.
+
+    Args:
+        audit: the result of `audit_dataset` for this data set.
 
     Raises:
-        DataError: there is only one split, or there are fewer groups than splits.
+        DataError: there is only one split, there are fewer groups than splits, or a group is too
+            large to leave images for every split.
     """
     names = list(dataset.splits)
     if len(names) < 2 or audit.groups < len(names):
         raise DataError(
-            f"{dataset.root}: expected at least 2 splits and as many groups of images, found "
+            f"{dataset.root}: expected at least 2 splits, and as many groups of images, found "
             f"{len(names)} and {audit.groups}"
         )
     strata = _strata(audit)
     owners = np.array([names.index(image.split) for image in audit.images])
     groups = np.array([image.group for image in audit.images])
     content = _counts(groups, strata, audit.groups)
-    # A class that a split lacks would divide by zero; it then counts as wanted once.
+    # A class that a split lacks counts as one image, or the division below would be by zero.
     wanted = np.maximum(_counts(owners, strata, len(names)), 1).astype(np.float64)
     missing = wanted.copy()
-    order = np.random.default_rng(seed).permutation(audit.groups)
-    order = order[np.argsort(-content.sum(axis=1)[order], kind="stable")]
+    shuffled = np.random.default_rng(seed).permutation(audit.groups)
+    largest_first = shuffled[np.argsort(-content.sum(axis=1)[shuffled], kind="stable")]
     chosen = np.empty(audit.groups, np.intp)
-    for group in order:
+    for group in largest_first:
         chosen[group] = int(np.argmax((missing / wanted) @ content[group]))
         missing[chosen[group]] -= content[group]
     assigned = tuple(names[chosen[image.group]] for image in audit.images)
     if len(set(assigned)) < len(names):
         raise DataError(
-            f"{dataset.root}: expected groups small enough to fill {len(names)} splits, found one "
-            f"of {int(content.sum(axis=1).max())} images of {len(audit.images)}"
+            f"{dataset.root}: {len(names)} splits cannot be filled, because one group has "
+            f"{int(content.sum(axis=1).max())} of {len(audit.images)} images"
         )
     return GroupedSplit(audit, seed, assigned)
 
@@ -96,15 +100,15 @@ def _counts(rows: NDArray[np.intp], strata: NDArray[np.intp], number: int) -> ND
 
 
 def write_split(dataset: Dataset, split: GroupedSplit, folder: str | Path) -> None:
-    """Write a split as COCO files, SPLIT/_annotations.coco.json, that refer to the images in place.
+    """Write new splits as COCO files, SPLIT/_annotations.coco.json; images stay where they are.
 
-    `file_name` is relative to the data set's folder, which `info.image_root` names relative to
-    the COCO file. Ids are numbered anew; each image has its group as the field `group`. An image
-    that two of the data set's files list is written once.
+    `file_name` is relative to the data set's folder, which `info.image_root` names relative to the
+    COCO file. Ids are renumbered, and the field `group` of an image is the number of its group. An
+    image that two COCO files of the data set list is written once.
 
     Raises:
         AnnotationError: a COCO file of the data set cannot be read, or two disagree on a category.
-        OutputError: `folder` holds something, or cannot be written.
+        OutputError: `folder` is not empty, or cannot be written.
     """
     target = Path(folder)
     contents = {
@@ -172,8 +176,7 @@ def _categories(dataset: Dataset, contents: Mapping[str, Any]) -> list[Entry]:
             earlier = known.setdefault(category["id"], category)
             if earlier.get("name") != category.get("name"):
                 raise AnnotationError(
-                    f"{dataset.splits[name].annotation_file}: expected the category "
-                    f"{category['id']} to be {earlier.get('name')!r} as in the other splits, "
-                    f"found {category.get('name')!r}"
+                    f"{dataset.splits[name].annotation_file}: category {category['id']} is "
+                    f"{category.get('name')!r} here, but {earlier.get('name')!r} in another split"
                 )
     return list(known.values())

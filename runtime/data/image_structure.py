@@ -1,14 +1,16 @@
-"""What an image file's structure may ask for, and lack, checked before it is decoded.
+"""Checks of an image file's structure before it is decoded.
 
-Pillow bounds pixels and decompressed text. Three things that take time or memory out of proportion
-to a file's size are left to its caller: the scans of a progressive JPEG, each of which goes over
-every block (https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B); the chunks of a PNG, each of
-which becomes objects (https://www.w3.org/TR/png-3/#5DataRep); and in a TIFF the arrays of its
-fields, unpacked to Python's numbers, and its tiles, which may be larger than the image
-(https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf).
+Pillow bounds pixels and decompressed text. It leaves to its callers what else can take time or
+memory out of proportion to the size of a file:
 
-And one thing that Pillow lets pass: rows that are missing from a PNG whose compressed data end as
-they should. It leaves them black.
+- The scans of a progressive JPEG, each of which visits every block
+  (https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B).
+- The chunks of a PNG, each of which becomes Python objects
+  (https://www.w3.org/TR/png-3/#5DataRep).
+- The fields of a TIFF, which become Python numbers, and its tiles, which may be larger than the
+  image (https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf).
+
+Pillow also accepts a PNG whose compressed data end properly but lack rows, and leaves those black.
 """
 
 import re
@@ -19,28 +21,35 @@ from collections.abc import Iterator
 from runtime.core.errors import ImageError
 
 MAX_SCANS = 100
-"""Of a JPEG; encoders write about ten, and libtiff allows as many."""
+"""Most scans of a JPEG; encoders write about ten, and libtiff has the same limit."""
 MAX_CHUNKS = 1 << 16
-"""Of a PNG; the largest image that is read has about half as many where they are small."""
+"""Most chunks of a PNG; the largest image has about half as many if they are small."""
 MAX_TAGS = 1 << 12
-"""In the directory of a TIFF; usual are about twenty."""
+"""Most fields of a TIFF; about twenty are usual."""
 MAX_TAG_VALUES = 1 << 18
-"""In a field of a TIFF: 8192x8192 pixels in tiles of 16x16 have as many."""
+"""Most values in a field of a TIFF; 8192x8192 pixels in tiles of 16x16 need as many."""
 MAX_TILE_PIXELS = 1 << 24
-"""Of a TIFF, 4096x4096; usual are 256x256."""
+"""Largest tile of a TIFF, 4096x4096; 256x256 is usual."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
 _HEADER, _DATA = b"IHDR", b"IDAT"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Of a PNG's color types."""
+"""Channels by color type of a PNG."""
 _WHOLE = ((0, 0, 1, 1),)
-_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
-          (0, 1, 1, 2))  # fmt: skip
-"""The passes of a PNG: first column and row, and the steps to the next
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+"""The passes of an interlaced PNG: first column, first row, column step, row step
 (https://www.w3.org/TR/png-3/#8InterlaceMethods)."""
 _PIECE_BYTES = 1 << 13
-"""That are inflated at once, to a thousand times as many at most."""
+"""Compressed bytes that are inflated at once, to at most a thousand times as many."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _SCAN, _END = 0xDA, 0xD9
 _BYTES = (1, 2, 7)
@@ -49,50 +58,69 @@ _TILE_SIDES = (322, 323)
 
 
 def check_structure(content: bytes, name: str) -> None:
-    """Raise ImageError where an encoded image's structure asks for too much."""
+    r"""Raise ImageError if decoding the image would take too much time or memory.
+
+    Args:
+        content: the bytes of a JPEG, PNG or TIFF file; other formats pass.
+        name: name of the image, for messages.
+
+    Example:
+        >>> check_structure(b"II*\0", "scan.tif")
+        Traceback (most recent call last):
+        runtime.core.errors.ImageError: scan.tif: damaged TIFF
+    """
     if content.startswith(_JPEG):
         if _exceeds(_scans(content), MAX_SCANS):
-            raise ImageError(f"{name}: expected a JPEG of up to {MAX_SCANS} scans, found more")
+            raise ImageError(f"{name}: JPEG with more than {MAX_SCANS} scans")
     elif content.startswith(_PNG):
         if _exceeds((place for place, _, _ in _chunks(content)), MAX_CHUNKS):
-            raise ImageError(f"{name}: expected a PNG of up to {MAX_CHUNKS} chunks, found more")
+            raise ImageError(f"{name}: PNG with more than {MAX_CHUNKS} chunks")
         width, height, *_ = _header(content, name)
         if 0 in (width, height):
-            raise ImageError(f"{name}: expected 1 or more pixels a side, found {width}x{height}")
+            raise ImageError(f"{name}: image without pixels ({width}x{height})")
     elif content[:2] in (b"II", b"MM"):
         _check_tiff(content, name)
 
 
 def check_rows(content: bytes, name: str) -> None:
-    """Raise ImageError where a PNG's data end before its last row.
+    """Raise ImageError if the data of a PNG end before its last row.
 
-    It inflates them, so an image's pixels have to be bounded before. Data that are damaged in
-    other ways are left to Pillow, which notices.
+    The data are inflated for this, so the image's size must have been checked before. Pillow
+    notices all other damage.
+
+    Args:
+        content: the bytes of an image file; formats other than PNG pass.
+        name: name of the image, for messages.
     """
     if not content.startswith(_PNG):
         return
     needed = _row_bytes(*_header(content, name))
-    inflating, found = zlib.decompressobj(), 0
+    inflater, size = zlib.decompressobj(), 0
     try:
         for piece in _data(content):
-            found += len(inflating.decompress(piece))
-            if found >= needed:
+            size += len(inflater.decompress(piece))
+            if size >= needed:
                 return
-            if inflating.eof:
+            if inflater.eof:
                 break
     except zlib.error:
         return
-    raise ImageError(
-        f"{name}: expected a complete image, found {found} bytes of rows where {needed} make it up"
-    )
+    raise ImageError(f"{name}: incomplete image, with {size} of {needed} bytes of pixel data")
 
 
-def unidentified(content: bytes) -> str:
-    """Return what a file that no decoder takes seems to be, for a message."""
-    for form, start in (("PNG", _PNG), ("JPEG", _JPEG)):
+def describe_unreadable(content: bytes) -> str:
+    r"""Return a description of a file that no decoder accepts, for a message.
+
+    Example:
+        >>> describe_unreadable(b""), describe_unreadable(b"GIF89a")
+        ('empty file', 'not an image in a supported format')
+        >>> describe_unreadable(b"\xff\xd8...")
+        'damaged JPEG'
+    """
+    for image_format, start in (("PNG", _PNG), ("JPEG", _JPEG)):
         if content.startswith(start):
-            return f"a damaged {form}"
-    return "something else" if content else "an empty file"
+            return f"damaged {image_format}"
+    return "not an image in a supported format" if content else "empty file"
 
 
 def _exceeds(parts: Iterator[int], limit: int) -> bool:
@@ -100,7 +128,7 @@ def _exceeds(parts: Iterator[int], limit: int) -> bool:
 
 
 def _scans(content: bytes) -> Iterator[int]:
-    """Yield where each scan of a JPEG begins."""
+    """Yield the position of each scan of a JPEG."""
     position = len(_JPEG)
     while match := _MARKER.search(content, position):
         position = match.end()
@@ -109,12 +137,12 @@ def _scans(content: bytes) -> Iterator[int]:
             return
         if code == _SCAN:
             yield position
-        if code >= 0xC0 and code != 0xD8:  # a segment: its length is behind the marker
+        if code >= 0xC0 and code != 0xD8:  # a segment: its length follows the marker
             position += int.from_bytes(content[position : position + 2], "big")
 
 
 def _chunks(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield where the data of each chunk of a PNG begin, their length, and the chunk's type."""
+    """Yield the position and length of each PNG chunk's data, and the type of the chunk."""
     position = len(_PNG)
     while position + 12 <= len(content):
         length = int.from_bytes(content[position : position + 4], "big")
@@ -126,20 +154,20 @@ def _chunks(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _header(content: bytes, name: str) -> tuple[int, int, int, int, bool]:
-    """Return a PNG's width, height, bits a channel, color type, and whether it is interlaced.
+    """Return width, height, bits per channel, color type, and whether the PNG is interlaced.
 
     Raises:
-        ImageError: there is not one header, as there has to be.
+        ImageError: there is not exactly one header.
     """
-    found = [place for place, length, kind in _chunks(content) if kind == _HEADER and length >= 13]
-    if len(found) != 1 or found[0] + 13 > len(content):
-        raise ImageError(f"{name}: expected a PNG with one header, found a damaged one")
-    width, height, bits, color, interlaced = struct.unpack_from(">IIBB2xB", content, found[0])
+    places = [place for place, length, kind in _chunks(content) if kind == _HEADER and length >= 13]
+    if len(places) != 1 or places[0] + 13 > len(content):
+        raise ImageError(f"{name}: damaged PNG, without exactly one header")
+    width, height, bits, color, interlaced = struct.unpack_from(">IIBB2xB", content, places[0])
     return width, height, bits, color, bool(interlaced)
 
 
 def _row_bytes(width: int, height: int, bits: int, color: int, interlaced: bool) -> int:
-    """Return how many bytes a PNG's rows take, each with the byte of its filter."""
+    """Return the number of bytes of all rows of a PNG, each with its filter byte."""
     total = 0
     for first_column, first_row, across, down in _ADAM7 if interlaced else _WHOLE:
         columns = -((first_column - width) // across)
@@ -150,7 +178,7 @@ def _row_bytes(width: int, height: int, bits: int, color: int, interlaced: bool)
 
 
 def _data(content: bytes) -> Iterator[memoryview]:
-    """Yield a PNG's compressed rows in pieces."""
+    """Yield the compressed rows of a PNG in pieces."""
     view = memoryview(content)
     for place, length, kind in _chunks(content):
         if kind == _DATA:
@@ -159,7 +187,7 @@ def _data(content: bytes) -> Iterator[memoryview]:
 
 
 def _check_tiff(content: bytes, name: str) -> None:
-    """Raise ImageError for what the first directory of a TIFF, or a BigTIFF, asks for."""
+    """Raise ImageError if the first directory of a TIFF or BigTIFF exceeds a limit."""
     order = "<" if content[:2] == b"II" else ">"
     try:
         (version,) = struct.unpack_from(order + "H", content, 2)
@@ -185,14 +213,14 @@ def _check_tiff(content: bytes, name: str) -> None:
             if tag in _TILE_SIDES:
                 pixels *= _side(order, kind, count, value)
     except (struct.error, OverflowError) as fault:
-        raise ImageError(f"{name}: expected a complete TIFF, found a damaged one") from fault
+        raise ImageError(f"{name}: damaged TIFF") from fault
     if pixels > MAX_TILE_PIXELS:
-        raise ImageError(f"{name}: expected tiles of up to {MAX_TILE_PIXELS} pixels, found larger")
+        raise ImageError(f"{name}: TIFF with tiles of more than {MAX_TILE_PIXELS} pixels")
 
 
 def _side(order: str, kind: int, count: int, value: bytes) -> int:
-    """Return the side of a tile; where it is not one number of a usual type, one too many."""
-    form = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}.get(kind)
-    if count != 1 or form is None or struct.calcsize(form) > len(value):
+    """Return the side of a tile; more than is allowed if it is not one number of a usual type."""
+    code = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}.get(kind)
+    if count != 1 or code is None or struct.calcsize(code) > len(value):
         return MAX_TILE_PIXELS + 1
-    return int(struct.unpack_from(order + form, value)[0])
+    return int(struct.unpack_from(order + code, value)[0])

@@ -1,14 +1,13 @@
-"""Decoding and resizing a scan: written once for training, calibration, evaluation and prediction.
+"""Decoding and resizing of scans, for training, calibration, evaluation and prediction alike.
 
-Every image becomes RGB, uint8. A JPEG that is at least twice the asked size in both directions is
+Every image becomes RGB, uint8. A JPEG of at least twice the requested size in both directions is
 decoded at a half, a quarter or an eighth of its size (libjpeg's scaled inverse DCT, Pillow's
-`draft`), then resized with Pillow's bilinear filter, which is antialiased. An exported file's
-metadata repeats these choices, because a network only gives its numbers for images made this way.
+`draft`). Then it is resized with Pillow's bilinear filter, which is antialiased. The metadata of an
+exported file states these choices, because a network's scores hold only for images made this way.
 """
 
 import io
 import os
-import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from runtime.core.errors import ConfigError, ImageError
 from runtime.core.files import read_bytes
-from runtime.data.image_structure import check_rows, check_structure, unidentified
+from runtime.data.image_structure import check_rows, check_structure, describe_unreadable
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
 Size = tuple[int, int]
@@ -26,17 +25,17 @@ Size = tuple[int, int]
 RESIZE_FILTER = "bilinear"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 1 << 26
-"""Of an image; beyond about 2**26.4 Pillow's own limit, `PIL.Image.MAX_IMAGE_PIXELS`, is lower."""
+"""Most pixels of an image. To read more than about 2**26.4 pixels, raise Pillow's own limit,
+`PIL.Image.MAX_IMAGE_PIXELS`, too."""
 MAX_SIDE = 8192
 MAX_FILE_BYTES = 1 << 28
 SCALE = np.float32(1.0) / np.float32(255.0)
-"""What turns a uint8 level into the network's input in [0, 1]; training multiplies by it too."""
+"""Factor from a uint8 level to the network's input in [0, 1]; training multiplies by it too."""
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-# What Pillow's decoders raise where a damaged file holds a value of another type or range.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError,
-           ArithmeticError, RuntimeError, struct.error, *_BOMBS)  # fmt: skip
+# Pillow raises these while it decodes a damaged file. TypeError: a tag of a TIFF has another type.
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError)
 _TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
@@ -45,8 +44,8 @@ class Scan:
     """A decoded image.
 
     Attributes:
-        pixels: RGB, uint8 [height, width, 3], at the asked size.
-        original_size: (height, width) of the image before it was resized.
+        pixels: RGB, uint8 [height, width, 3], at the requested size.
+        original_size: (height, width) of the image before resizing.
     """
 
     pixels: NDArray[np.uint8]
@@ -54,38 +53,51 @@ class Scan:
 
 
 def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
-    """Decode an image and resize it to `size`, or keep its own size.
+    """Decode an image and resize it.
 
-    Gray, palette and 16-bit images become 8-bit RGB (16-bit levels are divided by 257);
-    transparency is laid over black; the pixels are taken as stored, without EXIF rotation.
+    Gray, palette and 16-bit images become 8-bit RGB; 16-bit levels are divided by 257. Transparent
+    images are composed over black. EXIF rotation is ignored.
 
     Args:
-        source: a path, an encoded file's bytes, a PIL image, or an array [H, W], [H, W, 3] or
-            [H, W, 4] of uint8, uint16, or floats in [0, 1] (which are rounded to 8 bits).
+        source: a path, the bytes of an encoded file, a PIL image, or an array. An array is [H, W],
+            [H, W, 3] or [H, W, 4] of uint8, uint16, or floats in [0, 1] (rounded to 8 bits).
+        size: (height, width) of the result; None for the image's own size.
 
     Raises:
-        ImageError: it cannot be read, is damaged, has more than 2**26 pixels, or asks for more
-            time or memory than its size tells (`runtime.data.image_structure`).
-        ConfigError: `size` is not possible.
+        ImageError: the image cannot be read, is damaged, has more than 2**26 pixels, or would take
+            more time or memory than its size justifies (`runtime.data.image_structure`).
+        ConfigError: a side of `size` is not in 1 to 8192.
+
+    Example:
+        >>> scan = load_scan(np.array([[0.0, 1.0]], np.float32), size=(2, 2))
+        >>> scan.original_size, scan.pixels.shape, scan.pixels[..., 0].tolist()
+        ((1, 2), (2, 2, 3), [[0, 255], [0, 255]])
+        >>> load_scan(b"not an image")
+        Traceback (most recent call last):
+        runtime.core.errors.ImageError: <bytes>: not an image in a supported format (JPEG, PNG, \
+BMP, TIFF, WEBP)
     """
     image, original_size = decode_image(source, size)
     return Scan(resize_image(image, size or original_size), original_size)
 
 
 def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.Image, Size]:
-    """Decode an image, the first half of `load_scan`: a JPEG at the scale that suits `size`.
+    """Decode an image, which is the first half of `load_scan`.
+
+    Args:
+        source: as for `load_scan`.
+        size: the size that `resize_image` will be asked for; a JPEG is decoded at a suitable scale.
 
     Returns:
-        The picture, RGB or gray (mode L), which is yet to be resized, and the (height, width) that
-        the image has.
+        The image (mode RGB or L) before resizing, and its original (height, width).
 
     Raises:
         ImageError, ConfigError: as `load_scan`.
     """
     name = describe(source)
-    content = None
     if size is not None:
         check_size(size)
+    content = None
     if isinstance(source, np.ndarray):
         image = Image.fromarray(_to_uint8(source, name))
     elif isinstance(source, Image.Image):
@@ -94,36 +106,48 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
         content = source if isinstance(source, bytes) else _read(source)
         image = _open(content, name)
     else:
-        raise ImageError(
-            f"{name}: expected a path, an encoded file's bytes, a PIL image or an array, found "
-            "something else"
-        )
+        raise ImageError(f"{name}: not a path, the bytes of a file, a PIL image or an array")
     width, height = image.size
     if not 0 < width * height <= MAX_PIXELS:
         raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found {width}x{height}")
-    try:
-        if size is not None and image.format == "JPEG" and image is not source:
-            image.draft("RGB", (size[1], size[0]))
-        if content is not None and image.format == "PNG":
-            _check_last_row(image, content, name)
-        return _to_8_bits(image, name), (height, width)
-    except _DAMAGE as fault:
-        raise ImageError(
-            f"{name}: expected a complete image, found a damaged one ({fault})"
-        ) from fault
+    scale = size if image.format == "JPEG" and image is not source else None
+    _load(image, scale, name)
+    if content is not None and image.format == "PNG":
+        _check_last_row(image, content, name)
+    return _to_8_bits(image, name), (height, width)
 
 
 def check_size(size: Size) -> None:
-    """Raise ConfigError where an image cannot be brought to this (height, width)."""
+    """Raise ConfigError if a side of the (height, width) is not in 1 to 8192.
+
+    Example:
+        >>> check_size((256, 0))
+        Traceback (most recent call last):
+        runtime.core.errors.ConfigError: size: expected 1 to 8192 pixels a side, found (256, 0)
+    """
     if not all(0 < side <= MAX_SIDE for side in size):
         raise ConfigError(f"size: expected 1 to {MAX_SIDE} pixels a side, found {size}")
 
 
 def resize_image(image: Image.Image, size: Size) -> NDArray[np.uint8]:
-    """Resize an RGB or gray picture, the second half of `load_scan`; return uint8 [H, W, 3]."""
+    """Resize an image, which is the second half of `load_scan`.
+
+    Args:
+        image: of mode RGB or L.
+        size: (height, width) of the result.
+
+    Returns:
+        RGB, uint8 [height, width, 3].
+
+    Example:
+        >>> resize_image(Image.new("L", (8, 8), 7), (1, 2)).tolist()
+        [[[7, 7, 7], [7, 7, 7]]]
+    """
     if image.size != (size[1], size[0]):
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    if image.mode != "RGB":  # not before: three equal channels would take three times as long
+    if (
+        image.mode != "RGB"
+    ):  # later, because resizing three equal channels takes three times as long
         image = image.convert("RGB")
     return np.asarray(image)
 
@@ -131,7 +155,16 @@ def resize_image(image: Image.Image, size: Size) -> NDArray[np.uint8]:
 def to_input(
     pixels: NDArray[np.uint8], out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """Turn uint8 [H, W, 3] into the network's input, float32 [3, H, W] in [0, 1]."""
+    """Return the network's input for an image: uint8 [H, W, 3] as float32 [3, H, W] in [0, 1].
+
+    Args:
+        pixels: as in `Scan`.
+        out: an array to write the result to.
+
+    Example:
+        >>> to_input(np.array([[[255, 0, 51]]], np.uint8)).tolist()
+        [[[1.0]], [[0.0]], [[0.20000001788139343]]]
+    """
     image: NDArray[np.float32] = np.multiply(
         pixels.transpose(2, 0, 1), SCALE, out=out, dtype=np.float32
     )
@@ -139,7 +172,12 @@ def to_input(
 
 
 def resize_map(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
-    """Resize a probability map, float32 [H, W] in [0, 1], to `size` with the bilinear filter."""
+    """Resize a probability map, float32 [H, W] in [0, 1], with the bilinear filter.
+
+    Example:
+        >>> resize_map(np.array([[0.0, 1.0]], np.float32), (1, 4)).tolist()
+        [[0.0, 0.25, 0.75, 1.0]]
+    """
     if values.shape == size:
         return values
     image = Image.fromarray(np.ascontiguousarray(values))
@@ -149,7 +187,12 @@ def resize_map(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
 
 
 def describe(source: ImageSource) -> str:
-    """Return the name of an image for a message: its path, or what it is."""
+    """Return a name of the image for messages: its path, or its type.
+
+    Example:
+        >>> describe("scans/a.png"), describe(b"...")
+        ('scans/a.png', '<bytes>')
+    """
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     return f"<{type(source).__name__}>"
@@ -161,29 +204,34 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 def _open(content: bytes, name: str) -> Image.Image:
     check_structure(content, name)
-    formats = ", ".join(_FORMATS)
     try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+        return Image.open(io.BytesIO(content), formats=_FORMATS)
     except _BOMBS as fault:
         limit = min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
-        raise ImageError(f"{name}: expected 1 to {limit} pixels, found more") from fault
+        raise ImageError(f"{name}: image too large, more than {limit} pixels") from fault
     except UnidentifiedImageError as fault:
-        found = unidentified(content)
-        raise ImageError(f"{name}: expected an image ({formats}), found {found}") from fault
+        problem = describe_unreadable(content)
+        raise ImageError(f"{name}: {problem} ({', '.join(_FORMATS)})") from fault
+    except (OSError, ValueError) as fault:
+        raise ImageError(f"{name}: damaged image, or beyond a limit ({fault})") from fault
+
+
+def _load(image: Image.Image, scale: Size | None, name: str) -> None:
+    """Decode the pixels of an opened image, a JPEG at the scale that suits the size `scale`."""
+    try:
+        if scale is not None:
+            image.draft("RGB", (scale[1], scale[0]))
+        image.load()
     except _DAMAGE as fault:
-        raise ImageError(
-            f"{name}: expected an image ({formats}), found one that is damaged or asks for too "
-            f"much ({fault})"
-        ) from fault
-    return image
+        raise ImageError(f"{name}: damaged image ({fault})") from fault
 
 
 def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:
-    """Raise ImageError where a PNG lacks its last row.
+    """Raise ImageError if a PNG lacks its last row.
 
-    To inflate its data a second time takes half as long as to decode it, so that this is left out
-    where the last row holds anything: Pillow leaves the rows that are not there at zero. Those of
-    an interlaced image come in another order.
+    Inflating the data again takes half as long as decoding. It is skipped where the last row is not
+    all zero, because Pillow leaves missing rows at zero. An interlaced image is always checked, as
+    its rows are stored in another order.
     """
     last = image.crop((0, image.height - 1, *image.size))
     if image.info.get("interlace") or not np.asarray(last).any():
@@ -191,25 +239,24 @@ def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:
 
 
 def _to_8_bits(image: Image.Image, name: str) -> Image.Image:
-    """Return an image as one of mode RGB or L."""
+    """Return a loaded image in mode RGB or L."""
     if image.mode == "F":
-        raise ImageError(f"{name}: expected 8 or 16 bits a channel, found floating point")
+        raise ImageError(f"{name}: expected 8 or 16 bits per channel, found floating point")
     if image.mode.startswith("I"):
         return Image.fromarray(_to_uint8(_levels(image, name), name))
+    if image.mode == "La":  # premultiplied alpha, which Pillow converts to nothing but LA
+        image = image.convert("LA")
     if image.mode in _TRANSPARENT or "transparency" in image.info:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
-    if image.mode in ("RGB", "L"):
-        image.load()
-        return image
-    return image.convert("RGB")
+    return image if image.mode in ("RGB", "L") else image.convert("RGB")
 
 
 def _levels(image: Image.Image, name: str) -> NDArray[np.uint16]:
-    """Return a 16-bit image's levels, those that it declares transparent as black."""
+    """Return the levels of a 16-bit image, with its transparent level as black."""
     levels = np.asarray(image)
     if levels.min() < 0 or levels.max() > 0xFFFF:
-        raise ImageError(f"{name}: expected levels of 0 to 65535, found others")
+        raise ImageError(f"{name}: levels outside the range of 16 bits, 0 to 65535")
     transparent = image.info.get("transparency")
     return np.where(levels == transparent, 0, levels).astype(np.uint16)
 
@@ -228,6 +275,6 @@ def _to_uint8(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
     if np.issubdtype(array.dtype, np.floating):
         values = array.astype(np.float32)
         if not (values.min() >= 0.0 and values.max() <= 1.0):
-            raise ImageError(f"{name}: expected floats in [0, 1], found values outside it or NaN")
+            raise ImageError(f"{name}: the array contains NaN or values outside [0, 1]")
         return np.asarray(np.rint(values * np.float32(255.0)), np.uint8)
     raise ImageError(f"{name}: expected uint8, uint16 or floats, found {array.dtype}")

@@ -1,4 +1,4 @@
-"""Masks from annotations, rasterized straight at the asked size."""
+"""Masks from annotations, rasterized directly at the requested size."""
 
 import math
 from collections.abc import Iterable
@@ -15,11 +15,12 @@ Box = tuple[float, float, float, float]
 """x, y, width, height in the pixels of the original image."""
 
 MAX_POLYGON_NUMBERS = 200_000
-"""Of all polygons of an annotation."""
+"""Most coordinates in the polygons of one annotation."""
 MAX_PERIMETER = 1 << 22
-"""Of all polygons of an annotation, in the mask's pixels; pycocotools takes 80 bytes for each."""
+"""Largest perimeter of an annotation's polygons, in pixels of the mask; pycocotools takes 80 bytes
+for each."""
 MAX_RUN_CHARACTERS = 1 << 24
-"""Of a run-length encoding's string."""
+"""Longest string of a run-length encoding."""
 _FAR = 8.0
 
 
@@ -29,8 +30,20 @@ def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray
     A pixel is foreground when its center, scaled to the original image, lies in
     [x, x + width) x [y, y + height).
 
+    Args:
+        boxes: in pixels of the original image.
+        original: size of the original image.
+        size: size of the mask.
+
     Returns:
         uint8 [height, width] of 0 and 1.
+
+    Example:
+        >>> mask_from_boxes([(2, 0, 4, 4)], original=(8, 8), size=(4, 4))
+        array([[0, 1, 1, 0],
+               [0, 1, 1, 0],
+               [0, 0, 0, 0],
+               [0, 0, 0, 0]], dtype=uint8)
     """
     mask = np.zeros(size, np.uint8)
     for x, y, width, height in boxes:
@@ -41,7 +54,7 @@ def mask_from_boxes(boxes: Iterable[Box], original: Size, size: Size) -> NDArray
 
 
 def _interval(start: float, length: float, original: int, size: int) -> slice:
-    # Multiplied before it is divided: a center on an edge then falls on the right side.
+    # Multiplying before dividing keeps a pixel center that lies on an edge on the right side.
     limits = (-1.0, original + 1.0)
     first, last = (
         math.ceil(min(max(edge, limits[0]), limits[1]) * size / original - 0.5)
@@ -51,7 +64,14 @@ def _interval(start: float, length: float, original: int, size: int) -> slice:
 
 
 def finite_numbers(value: object) -> list[float] | None:
-    """Return a list of numbers from JSON as floats; None for anything else, NaN and infinity."""
+    """Return a list of finite numbers from JSON as floats; None for any other value.
+
+    Example:
+        >>> finite_numbers([1, 2.5])
+        [1.0, 2.5]
+        >>> finite_numbers([1, "2"]) is None, finite_numbers([math.nan]) is None
+        (True, True)
+    """
     if not isinstance(value, list) or any(type(item) not in (int, float) for item in value):
         return None
     try:
@@ -66,17 +86,27 @@ def mask_from_segmentations(
 ) -> NDArray[np.uint8]:
     """Rasterize the union of COCO segmentations: lists of polygons, or run-length encodings.
 
-    Polygons are scaled, then filled by pycocotools; a run-length encoding is decoded at its own
-    size and sampled at the pixels' centers.
+    Polygons are scaled, then filled by pycocotools. A run-length encoding is decoded at its own
+    size and sampled at the centers of the pixels.
 
     Args:
-        where: what the segmentations belong to, for the message.
+        segmentations: as in a COCO file (https://cocodataset.org/#format-data).
+        original: size of the original image.
+        size: size of the mask.
+        where: name of the segmentations' source, for messages.
 
     Returns:
         uint8 [height, width] of 0 and 1.
 
     Raises:
-        AnnotationError: a segmentation is neither, is not finite, or asks for too much memory.
+        AnnotationError: a segmentation is neither polygons nor a run-length encoding, is not
+            finite, or needs too much memory.
+
+    Example:
+        >>> runs = {"size": [2, 4], "counts": [2, 4, 2]}  # down the columns: 2 zeros, 4 ones, ...
+        >>> mask_from_segmentations([runs], (2, 4), (2, 4), where="a.png")
+        array([[0, 1, 1, 0],
+               [0, 1, 1, 0]], dtype=uint8)
     """
     mask = np.zeros(size, np.uint8)
     for segmentation in segmentations:
@@ -85,12 +115,21 @@ def mask_from_segmentations(
         elif isinstance(segmentation, list) and segmentation:
             mask |= _from_polygons(segmentation, original, size, where)
         else:
-            raise AnnotationError(f"{where}: expected polygons or a run-length encoding")
+            raise AnnotationError(f"{where}: neither polygons nor a run-length encoding")
     return mask
 
 
 def pixels_outside(segmentations: Iterable[Any], original: Size) -> float:
-    """Return how far polygons that can be rasterized lie outside their image at most, in pixels."""
+    """Return how far the polygons reach beyond their image at most, in pixels of the image.
+
+    Args:
+        segmentations: segmentations that `mask_from_segmentations` accepts.
+        original: size of the image.
+
+    Example:
+        >>> pixels_outside([[[0, 0, 8, 0, 8, 11.5]]], original=(8, 8))
+        3.5
+    """
     limits = (original[1], original[0])
     outside = 0.0
     for segmentation in segmentations:
@@ -113,17 +152,18 @@ def _from_polygons(
         numbers = finite_numbers(polygon)
         if numbers is None or len(numbers) % 2 or not 6 <= len(numbers) <= numbers_left:
             raise AnnotationError(
-                f"{where}: expected polygons of 6 or more finite numbers, x and y in turn, and up "
-                f"to {MAX_POLYGON_NUMBERS} in all"
+                f"{where}: expected polygons of 6 or more finite numbers, x and y "
+                f"alternating, and at most {MAX_POLYGON_NUMBERS} numbers in total"
             )
         numbers_left -= len(numbers)
-        # pycocotools walks along every edge: far outside, a vertex would only cost time and memory.
+        # pycocotools walks along every edge: a vertex far outside would only cost time and memory.
         points = np.clip(np.reshape(numbers, (-1, 2)) * scale, -_FAR * limits, _FAR * limits)
         perimeter += float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
         scaled.append(points.ravel().tolist())
     if perimeter > MAX_PERIMETER:
         raise AnnotationError(
-            f"{where}: expected polygons of up to {MAX_PERIMETER} pixels round, found {perimeter:g}"
+            f"{where}: expected polygons with a perimeter of up to {MAX_PERIMETER} pixels, "
+            f"found {perimeter:g}"
         )
     runs = coco_mask.merge(coco_mask.frPyObjects(scaled, size[0], size[1]))
     return _expand(_run_lengths(runs["counts"].decode("ascii"), where), size)
@@ -138,7 +178,7 @@ def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> 
     lengths = _run_lengths(runs.get("counts"), where)
     if lengths.min(initial=0) < 0 or lengths.sum() != original[0] * original[1]:
         raise AnnotationError(
-            f"{where}: expected run lengths that sum to {original[0] * original[1]}, found others"
+            f"{where}: the run lengths do not add up to {original[0] * original[1]} pixels"
         )
     full = _expand(lengths, original)
     rows = ((np.arange(size[0]) + 0.5) * original[0] / size[0]).astype(np.intp)
@@ -147,7 +187,7 @@ def _from_runs(runs: dict[str, Any], original: Size, size: Size, where: str) -> 
 
 
 def _expand(lengths: NDArray[np.int64], size: Size) -> NDArray[np.uint8]:
-    """Turn run lengths, of 0 and 1 in turn down the columns, into a mask."""
+    """Turn run lengths, alternating between 0 and 1 down the columns, into a mask."""
     values = np.arange(len(lengths), dtype=np.uint8) % 2
     return np.repeat(values, lengths).reshape(size, order="F")
 
@@ -155,28 +195,27 @@ def _expand(lengths: NDArray[np.int64], size: Size) -> NDArray[np.uint8]:
 def _run_lengths(counts: object, where: str) -> NDArray[np.int64]:
     """Return the run lengths of COCO's uncompressed list, or of its compressed string.
 
-    The string is read here and not by pycocotools, whose C code trusts it: five bits a character,
-    the sixth says that more follow, and from the fourth run on a length is stored as the difference
-    to the length two before (`rleFrString` in pycocotools' maskApi.c is the specification).
+    The string is decoded here because the C code of pycocotools trusts it. Each character holds
+    five bits, and a sixth that tells whether more characters follow. From the fourth run on, a
+    length is stored as the difference to the length two before. The specification is `rleFrString`
+    in the maskApi.c of pycocotools.
     """
     most = runtime.data.images.MAX_PIXELS
     if isinstance(counts, list) and all(type(c) is int and 0 <= c <= most for c in counts):
         return np.array(counts, np.int64)
     if not isinstance(counts, str) or len(counts) > MAX_RUN_CHARACTERS or not counts.isascii():
         raise AnnotationError(
-            f"{where}: expected run lengths as a list of integers from 0 to {most}, or as an ASCII "
-            f"string of up to {MAX_RUN_CHARACTERS} characters"
+            f"{where}: the run lengths are neither a list of integers from 0 to {most} nor an "
+            f"ASCII string of up to {MAX_RUN_CHARACTERS} characters"
         )
     codes = np.frombuffer(counts.encode("ascii"), np.uint8) - np.uint8(48)
-    last = np.flatnonzero(codes & 0x20 == 0)  # of each length, its last character
+    last = np.flatnonzero(codes & 0x20 == 0)  # the last character of each length
     first = np.concatenate([[0], last[:-1] + 1]) if last.size else last
     sizes = last - first + 1
     if codes.size and (
         codes.max() > 63 or not last.size or last[-1] != codes.size - 1 or sizes.max() > 7
     ):
-        raise AnnotationError(
-            f"{where}: expected a COCO run-length string, found {counts[:40]!r} or what follows it"
-        )
+        raise AnnotationError(f"{where}: not a COCO run-length string: {counts[:40]!r}")
     digits = np.arange(codes.size) - np.repeat(first, sizes)
     values = (codes & 0x1F).astype(np.int64) << 5 * digits
     lengths = np.add.reduceat(values, first) if first.size else np.zeros(0, np.int64)

@@ -1,12 +1,9 @@
 """The embedded data set: synthetic head scans that need no download.
 
-Each person has a head (skull, fluid, brain with folds and ventricles) and one lesion, bright or
-dark, of a size drawn once; a few slices show them at varying depth, under a smooth bias field and
-Rician noise (Gudbjartsson, Patz 1995). Different people are in different splits. It is there to
-try the tools on, not to draw medical conclusions from.
+Each split shows other people, and each person has one lesion. The data set is for trying out the
+tools, not for medical conclusions. `runtime.data.phantom_drawing` draws the scans.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from PIL import Image
 from runtime.core.errors import ConfigError
 from runtime.core.files import replacing_folder
 from runtime.core.json_files import write_json
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.phantom_drawing import Floats, Person, draw_slice
 
 CATEGORIES = ((1, "bright"), (2, "dark"))
@@ -24,12 +22,16 @@ CATEGORIES = ((1, "bright"), (2, "dark"))
 
 @dataclass(frozen=True, slots=True)
 class PhantomConfig:
-    """What `make_phantom` draws.
+    """The size of a phantom data set.
 
     Attributes:
-        train, valid, test: people in each split.
-        slices: images a person.
+        train, valid, test: number of people in each split.
+        slices: images per person.
         size: height and width of an image, in pixels.
+        seed: the same seed gives the same pixels.
+
+    Raises:
+        ConfigError: a number is out of its range.
     """
 
     train: int = 60
@@ -42,7 +44,7 @@ class PhantomConfig:
     def __post_init__(self) -> None:
         if min(self.train, self.valid, self.test, self.slices) < 1:
             raise ConfigError(
-                "phantom: expected at least one person a split and one slice a person"
+                "phantom: every split needs at least 1 person, and every person at least 1 slice"
             )
         if self.seed < 0:
             raise ConfigError(f"phantom: expected a seed of 0 or more, found {self.seed}")
@@ -54,20 +56,28 @@ def make_phantom(
     folder: str | Path,
     config: PhantomConfig | None = None,
     *,
-    on_image: Callable[[int, int], None] | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> Path:
-    """Write the phantom data set in Roboflow's COCO layout, wholly or not at all.
+    """Write the phantom data set in Roboflow's COCO layout, completely or not at all.
 
-    The same config draws the same pixels. Images are 8-bit gray PNG files.
+    The same config gives the same pixels. Images are 8-bit gray PNG files.
 
     Args:
-        on_image: called with the number of images written and of all.
+        on_progress: called after each person, with numbers of images.
 
     Returns:
         The folder.
 
     Raises:
         OutputError: `folder` exists and is not empty, or cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as parent:
+        ...     config = PhantomConfig(train=1, valid=1, test=1, slices=2, size=32)
+        ...     folder = make_phantom(f"{parent}/phantom", config)
+        ...     sorted(path.name for path in (folder / "train").iterdir())
+        ['_annotations.coco.json', 'person000_slice0.png', 'person000_slice1.png']
     """
     config = config or PhantomConfig()
     target = Path(folder)
@@ -80,18 +90,16 @@ def make_phantom(
             for _ in range(count):
                 writer.add_person(person)
                 person += 1
-                if on_image is not None:
-                    on_image(person * config.slices, total)
+                if on_progress is not None:
+                    on_progress(Progress(person * config.slices, total))
             writer.finish()
     return target
 
 
-def ensure_phantom(
-    folder: str | Path, *, on_image: Callable[[int, int], None] | None = None
-) -> Path:
-    """Return `folder`, made with the default config where it does not exist. Raises OutputError."""
+def ensure_phantom(folder: str | Path, *, on_progress: ProgressCallback | None = None) -> Path:
+    """Return `folder`; if it does not exist, make the default phantom there. Raises OutputError."""
     target = Path(folder)
-    return target if target.exists() else make_phantom(target, on_image=on_image)
+    return target if target.exists() else make_phantom(target, on_progress=on_progress)
 
 
 class _SplitWriter:

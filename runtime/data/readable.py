@@ -1,10 +1,10 @@
-"""Leaving out the samples of a split that cannot be read, by name."""
+"""Skipping the samples of a split that cannot be read."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from runtime.core.errors import DataError
 from runtime.core.machine import available_cores
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
 from runtime.data.images import Size, load_scan
@@ -13,12 +13,12 @@ from runtime.data.samples import MaskKind, Sample
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An image that was left out.
+    """An image that was skipped.
 
     Attributes:
-        split: the split's name.
-        file: as the COCO file calls it.
-        reason: the sentence that tells why it cannot be read.
+        split: name of the split.
+        file: name of the image in the COCO file.
+        reason: a sentence that says why the image cannot be read.
     """
 
     split: str
@@ -31,15 +31,17 @@ def readable_part(
     size: Size,
     *,
     masks: MaskKind = "boxes",
-    on_image: Callable[[int, int], None] | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> tuple[Split, tuple[Skipped, ...]]:
-    """Return a split without the samples that cannot be read at `size`, and those.
+    """Return a split without the samples that cannot be read, and a list of those.
 
-    Each image is decoded and each mask drawn, in threads.
+    Each image is decoded and each mask rasterized, in threads.
 
     Args:
-        split: may lack images, as `Dataset.split` gives it with `missing=True`.
-        on_image: called with the number of images done and of all.
+        split: may name missing images, as `Dataset.split` returns it with `allow_missing=True`.
+        size: (height, width) at which images and masks are used.
+        masks: the kind of masks that is used.
+        on_progress: called after each image, with numbers of images.
 
     Raises:
         DataError: no sample can be read.
@@ -54,18 +56,18 @@ def readable_part(
         return None
 
     cores = available_cores()
-    kept, skipped = [], []
+    readable, skipped = [], []
     faults = map_ahead(fault, split.samples, workers=cores, ahead=2 * cores)
     for sample, reason in zip(split.samples, faults, strict=True):
         if reason is None:
-            kept.append(sample)
+            readable.append(sample)
         else:
             skipped.append(Skipped(split.name, sample.file_name, reason))
-        if on_image is not None:
-            on_image(len(kept) + len(skipped), len(split.samples))
-    if not kept:
+        if on_progress is not None:
+            done = len(readable) + len(skipped)
+            on_progress(Progress(done, len(split.samples), f"read {split.name}"))
+    if not readable:
         raise DataError(
-            f"{split.annotation_file}: expected images that can be read, found none; the first: "
-            f"{skipped[0].reason}"
+            f"{split.annotation_file}: no image can be read; the first error: {skipped[0].reason}"
         )
-    return replace(split, samples=tuple(kept)), tuple(skipped)
+    return replace(split, samples=tuple(readable)), tuple(skipped)

@@ -1,8 +1,9 @@
-"""The samples of one COCO file, and every defect in it with what is done about it."""
+"""The samples of one COCO file, and its defects with the action taken on each."""
 
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ from runtime.data.images import Size
 from runtime.data.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
 
 SPECK_SHARE = 1e-4
-"""A box below this share of its image is reported as a speck."""
+"""A box with a smaller share of its image is reported as a speck."""
 MAX_DEFECTS = 100_000
-"""Of a COCO file; one with more is refused, since three bytes of it can make three defects."""
+"""Most defects of a COCO file that are listed; a file with more is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotated region: its box in pixels of the stated image size, and its segmentation."""
+    """One annotated region of an image.
+
+    Attributes:
+        id: as in the COCO file.
+        box: x, y, width and height, in pixels of the image size that the COCO file states.
+        segmentation: as in the COCO file, not yet checked.
+    """
 
     id: object
     box: Box
@@ -36,8 +43,16 @@ class Sample:
     """One image of a split and its annotations.
 
     Attributes:
-        width, height: as the COCO file states them.
-        group: of images that show nearly the same, where the COCO file tells of groups.
+        width, height: in pixels, as the COCO file states them.
+        group: number of the group of similar images; None where the COCO file has no groups.
+
+    Example:
+        >>> annotation = Annotation(id=1, box=(2.0, 0.0, 4.0, 4.0), segmentation=None)
+        >>> Sample(Path("data/a.png"), "a.png", 8, 8, (annotation,)).mask((4, 4))
+        array([[0, 1, 1, 0],
+               [0, 1, 1, 0],
+               [0, 0, 0, 0],
+               [0, 0, 0, 0]], dtype=uint8)
     """
 
     path: Path
@@ -49,6 +64,9 @@ class Sample:
 
     def mask(self, size: Size, kind: MaskKind = "boxes") -> NDArray[np.uint8]:
         """Return the foreground, uint8 [height, width] of 0 and 1, rasterized at `size`.
+
+        Args:
+            kind: "boxes" for the annotations' boxes, "segmentation" for their outlines.
 
         Raises:
             AnnotationError: a segmentation cannot be rasterized.
@@ -62,32 +80,54 @@ class Sample:
         )
 
 
+class Action(StrEnum):
+    """The action that every command takes on a defect, as it is displayed."""
+
+    REFUSED = "refused"
+    """A command that needs the split stops."""
+    DROPPED = "dropped"
+    """The annotation is not used."""
+    CLIPPED = "clipped"
+    """The part outside the image is not used."""
+    USED = "used"
+    USED_WITH_EMPTY_MASK = "used, with an empty mask"
+    USED_WITH_SCALED_BOXES = "used, with scaled boxes"
+    USED_FOR_BOXES = "refused with --masks segmentation, used with --masks boxes"
+
+
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """Something in a data set that is not as it should be, and what is done about it.
+    """Something wrong in a data set, and the action taken on it.
 
     Attributes:
-        where: the image's file name, or the COCO file's.
-        annotation: the annotation's id, where the defect is in one.
-        action: what every command does about it; "refused" means that they stop.
-        missing: whether it is an image that is not there.
+        where: file name of the image or of the COCO file.
+        annotation: id of the annotation with the defect; None where it concerns no annotation.
+        problem: a description of the defect.
+        missing: true where the image file does not exist.
+
+    Example:
+        >>> defect = Defect("train", "a.png", "7", "a box outside the image", Action.DROPPED)
+        >>> print(f"{defect}; {defect.action}")
+        a.png, annotation 7: a box outside the image; dropped
+        >>> defect.fatal
+        False
     """
 
     split: str
     where: str
     annotation: str | None
-    found: str
-    action: str
+    problem: str
+    action: Action
     missing: bool = False
 
     @property
     def fatal(self) -> bool:
-        """Whether a command that needs the split stops."""
-        return self.action == "refused"
+        """True where a command that needs the split stops."""
+        return self.action is Action.REFUSED
 
     def __str__(self) -> str:
         annotation = "" if self.annotation is None else f", annotation {self.annotation}"
-        return f"{self.where}{annotation}: {self.found}"
+        return f"{self.where}{annotation}: {self.problem}"
 
 
 def _side(value: object) -> int:
@@ -95,7 +135,12 @@ def _side(value: object) -> int:
 
 
 def sound_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the categories of a COCO file that have an id."""
+    """Return the categories of a COCO file that have an id.
+
+    Example:
+        >>> sound_categories({"categories": [{"id": 1, "name": "tumor"}, {"name": "other"}]})
+        [{'id': 1, 'name': 'tumor'}]
+    """
     categories = content.get("categories")
     return [
         category
@@ -105,7 +150,13 @@ def sound_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class SplitReader:
-    """Reads one COCO file and notes each defect with what is done about it."""
+    """Reads the samples of one COCO file and collects its defects.
+
+    Args:
+        split: name of the split.
+        path: the COCO file.
+        images: folder of the images.
+    """
 
     def __init__(self, split: str, path: Path, images: Path) -> None:
         self.split = split
@@ -116,20 +167,23 @@ class SplitReader:
     def note(
         self,
         where: str,
-        found: str,
-        action: str,
+        problem: str,
+        action: Action,
         annotation: object = None,
         *,
         missing: bool = False,
     ) -> None:
         if len(self.defects) >= MAX_DEFECTS:
-            raise AnnotationError(
-                f"{self.path}: expected a COCO file of up to {MAX_DEFECTS} defects, found more"
-            )
+            raise AnnotationError(f"{self.path}: more than {MAX_DEFECTS} defects in one COCO file")
         identity = None if annotation is None else printable(annotation, 40)
         self.defects.append(
             Defect(
-                self.split, printable(where, 200), identity, printable(found, 400), action, missing
+                self.split,
+                printable(where, 200),
+                identity,
+                printable(problem, 400),
+                action,
+                missing,
             )
         )
 
@@ -138,10 +192,10 @@ class SplitReader:
         annotations = self._annotations(content, images)
         samples = []
         for identity, image in images.items():
-            found = annotations.get(identity, [])
-            if not found:
-                self.note(image.file_name, "no annotation", "used, with an empty mask")
-            samples.append(replace(image, annotations=tuple(found)))
+            regions = annotations.get(identity, [])
+            if not regions:
+                self.note(image.file_name, "no annotation", Action.USED_WITH_EMPTY_MASK)
+            samples.append(replace(image, annotations=tuple(regions)))
         return tuple(samples)
 
     def _images(self, entries: list[dict[str, Any]]) -> dict[object, Sample]:
@@ -150,13 +204,13 @@ class SplitReader:
         for entry in entries:
             identity, name = entry.get("id"), entry.get("file_name")
             if type(identity) not in (int, str) or not isinstance(name, str):
-                self.note(self.path.name, "an image without id or file_name", "refused")
+                self.note(self.path.name, "an image without id or file_name", Action.REFUSED)
                 continue
             if identity in images:
-                self.note(name, f"the image id {identity} is used twice", "refused")
+                self.note(name, f"the image id {identity} is used twice", Action.REFUSED)
                 continue
             if name in names:
-                self.note(name, "the image is listed twice", "refused")
+                self.note(name, "the image is listed twice", Action.REFUSED)
                 continue
             sample = self._image(entry, name)
             if sample is not None:
@@ -169,17 +223,16 @@ class SplitReader:
         if not 0 < width * height <= runtime.data.images.MAX_PIXELS:
             sides = (entry.get("width"), entry.get("height"))
             stated = "x".join(repr(side)[:40] for side in sides)
-            what = "" if all(type(side) is int for side in sides) else ", not two integers"
-            self.note(name, f"a stated size of {stated} pixels{what}", "refused")
+            remark = "" if all(type(side) is int for side in sides) else ", not two integers"
+            self.note(name, f"a stated size of {stated} pixels{remark}", Action.REFUSED)
             return None
         try:
             path = confined(self.images, name)
         except DataError as error:
-            self.note(name, str(error), "refused")
+            self.note(name, str(error), Action.REFUSED)
             return None
         if not os.path.isfile(path):  # noqa: PTH113, is_file() raises on a name that is too long
-            found = f"expected the image in {self.images}, found none"
-            self.note(name, found, "refused", missing=True)
+            self.note(name, f"no such image in {self.images}", Action.REFUSED, missing=True)
         group = entry.get("group")
         return Sample(path, name, width, height, (), group if type(group) is int else None)
 
@@ -188,31 +241,33 @@ class SplitReader:
     ) -> dict[object, list[Annotation]]:
         known = {category["id"] for category in sound_categories(content)}
         counts = Counter(str(entry.get("id")) for entry in content["annotations"])
-        kept: dict[object, list[Annotation]] = {}
+        usable: dict[object, list[Annotation]] = {}
         for entry in content["annotations"]:
             identity, owner = entry.get("id"), entry.get("image_id")
             image = images.get(owner) if type(owner) in (int, str) else None
             where = self.path.name if image is None else image.file_name
             if counts[str(identity)] > 1:
-                self.note(where, "the annotation id is used twice", "used", identity)
+                self.note(where, "the annotation id is used twice", Action.USED, identity)
             category = entry.get("category_id")
             if type(category) not in (int, str) or category not in known:
-                self.note(where, f"an unknown category {printable(category, 40)}", "used", identity)
+                self.note(
+                    where, f"an unknown category {printable(category, 40)}", Action.USED, identity
+                )
             if image is None:
                 self.note(
-                    where, f"an unknown image id {printable(owner, 40)}", "left out", identity
+                    where, f"an unknown image id {printable(owner, 40)}", Action.DROPPED, identity
                 )
                 continue
             box = self._box(entry.get("bbox"), image, identity)
             if box is not None:
                 annotation = Annotation(identity, box, entry.get("segmentation"))
-                kept.setdefault(owner, []).append(annotation)
-        return kept
+                usable.setdefault(owner, []).append(annotation)
+        return usable
 
     def _box(self, value: object, image: Sample, identity: object) -> Box | None:
         numbers = finite_numbers(value)
         if numbers is None or len(numbers) != 4:
-            self.note(image.file_name, f"a box of {printable(value, 80)}", "left out", identity)
+            self.note(image.file_name, f"a box of {printable(value, 80)}", Action.DROPPED, identity)
             return None
         x, y, width, height = numbers
         inside = (
@@ -220,16 +275,18 @@ class SplitReader:
             max(0.0, min(y + height, image.height) - max(y, 0.0)),
         )
         if width <= 0 or height <= 0:
-            self.note(image.file_name, f"an empty box, {width:g}x{height:g}", "left out", identity)
+            self.note(
+                image.file_name, f"an empty box, {width:g}x{height:g}", Action.DROPPED, identity
+            )
             return None
         if 0.0 in inside:
-            self.note(image.file_name, "a box outside the image", "left out", identity)
+            self.note(image.file_name, "a box outside the image", Action.DROPPED, identity)
             return None
-        # Roboflow rounds x and y, so that a box at the edge may pass it by half a pixel.
+        # Roboflow rounds x and y, so a box at the edge may reach half a pixel beyond it.
         if inside[0] < width - 0.5 or inside[1] < height - 0.5:
-            self.note(image.file_name, "a box partly outside the image", "clipped", identity)
+            self.note(image.file_name, "a box partly outside the image", Action.CLIPPED, identity)
         share = inside[0] * inside[1] / (image.width * image.height)
         if share < SPECK_SHARE:
-            found = f"a speck, {width:g}x{height:g} pixels, {share:.4%} of the image"
-            self.note(image.file_name, found, "used", identity)
+            speck = f"a speck, {width:g}x{height:g} pixels, {share:.4%} of the image"
+            self.note(image.file_name, speck, Action.USED, identity)
         return (x, y, width, height)

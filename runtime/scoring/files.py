@@ -59,7 +59,7 @@ def evaluate_files(
         ImageError, AnnotationError: an image cannot be read, without `skip_unreadable`.
     """
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
-    chosen = dataset.split(split, missing=skip_unreadable)
+    chosen = dataset.split(split, allow_missing=skip_unreadable)
     predictors = [
         Predictor(
             model,
@@ -72,7 +72,7 @@ def evaluate_files(
     ]
     train = None
     if baselines and "train" in dataset.splits:
-        train = dataset.split("train", missing=skip_unreadable)
+        train = dataset.split("train", allow_missing=skip_unreadable)
     skipped: tuple[Skipped, ...] = ()
     if skip_unreadable:
         chosen, train, skipped = _readable(chosen, train, predictors[0].size, masks, on_progress)
@@ -105,14 +105,10 @@ def _readable(
     on_progress: ProgressCallback | None,
 ) -> tuple[Split, Split | None, tuple[Skipped, ...]]:
     """Return the readable parts of the splits, and the skipped images of both."""
-
-    def reporter(phase: str) -> Callable[[int, int], None]:
-        return lambda done, total: on_progress and on_progress(Progress(done, total, phase))
-
-    readable, skipped = readable_part(split, size, masks=masks, on_image=reporter("read"))
+    readable, skipped = readable_part(split, size, masks=masks, on_progress=on_progress)
     if train is None:
         return readable, None, skipped
-    known, others = readable_part(train, size, masks=masks, on_image=reporter("read train"))
+    known, others = readable_part(train, size, masks=masks, on_progress=on_progress)
     return readable, known, (skipped + others if train.name != split.name else skipped)
 
 
@@ -133,7 +129,7 @@ def _provenance(files: Sequence[OnnxFile], dataset: Dataset, skip: bool) -> tupl
 
 
 def _defects(split: Split) -> tuple[str, ...]:
-    defects = [defect for defect in split.defects if defect.action in ("left out", "clipped")]
+    defects = [defect for defect in split.defects if defect.action in (Action.DROPPED, Action.CLIPPED)]
     if not defects:
         return ()
     number = "1 annotation was" if len(defects) == 1 else f"{len(defects)} annotations were"

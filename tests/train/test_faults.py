@@ -311,7 +311,7 @@ def test_a_folder_serves_one_run_at_a_time(config: TrainConfig, tmp_path: Path) 
                 refused.append(str(caught.value))
 
     train_network(replace(config, epochs=1), run, cache=cache, listener=begin_another)
-    words = f"{run}: expected no other run at work in this folder, found process {os.getpid()} on "
+    words = f"{run}: another run is using this folder (process {os.getpid()} on "
     assert len(refused) == 3
     assert all(message.startswith(words) for message in refused)
     assert not (run / ".lock").exists()
@@ -321,7 +321,7 @@ def test_a_folder_that_has_a_run_and_one_at_work_names_the_one_at_work(
     config: TrainConfig, tmp_path: Path
 ) -> None:
     (tmp_path / "last.pt").touch()
-    words = f"expected no other run at work in this folder, found process {os.getpid()} on "
+    words = rf"another run is using this folder \(process {os.getpid()} on "
     with locked(tmp_path), pytest.raises(OutputError, match=words):
         train_network(config, tmp_path, cache=tmp_path / "cache")
     with pytest.raises(OutputError, match="give --resume, --overwrite or another --out"):
@@ -403,7 +403,7 @@ def test_a_disk_that_fills_ends_a_run_at_any_write_and_loses_nothing(
                 assert code == 2, output
                 (line,) = [line for line in output.splitlines() if line.startswith("Error: ")]
                 assert line.startswith(f"Error: {disk}")
-                assert line.endswith("cannot be written, no space left on device")
+                assert line.endswith("cannot be written: no space left on device")
                 assert "Traceback" not in output
             for place in places.values():
                 assert_whole(place) if place.exists() else None
@@ -451,12 +451,12 @@ def test_a_folder_that_becomes_read_only_ends_a_run_which_then_goes_on(
         code, output = training.result(timeout=120)
     assert code == 2, output
     assert f"Error: {run}" in output
-    assert "cannot be written, permission denied" in output
+    assert "cannot be written: permission denied" in output
     assert_whole(run)
     for refused in (["--resume"], ["--resume", "--cache", tmp_path / "run" / "cache"]):
         code, output = trainings.run([*command, *refused])
         assert code == 2, output
-        assert f"{run}: cannot be written, permission denied" in output
+        assert f"{run}: cannot be written: permission denied" in output
     run.chmod(0o755)
     cache.chmod(0o555)  # where all is there already, nothing need be written
     epochs = load_checkpoint(run / "last.pt").epoch + 1
@@ -465,4 +465,4 @@ def test_a_folder_that_becomes_read_only_ends_a_run_which_then_goes_on(
     code, output = trainings.run([*command, "--size", 32, "--overwrite"], curves=False)
     assert code == 2, output
     assert f"{cache}" in output
-    assert "cannot be written, permission denied" in output
+    assert "cannot be written: permission denied" in output

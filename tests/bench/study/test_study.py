@@ -186,7 +186,10 @@ def test_an_interrupted_study_goes_on_and_finds_the_same(
 
 
 def test_a_folder_serves_one_study_at_a_time(finished: Finished) -> None:
-    with locked(finished.folder), pytest.raises(OutputError, match="expected no other run at work"):
+    with (
+        locked(finished.folder),
+        pytest.raises(OutputError, match="another run is using this folder"),
+    ):
         again(finished)
 
 

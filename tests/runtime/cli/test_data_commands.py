@@ -36,7 +36,7 @@ def test_a_split_is_written_and_read(phantom: Path, tmp_path: Path) -> None:
     assert set(read_dataset(tmp_path / "out").splits) == {"train", "valid", "test"}
     again = call("split", phantom, tmp_path / "out")
     assert again.exit_code == 2
-    assert "expected no file or an empty folder" in again.output
+    assert "already exists and is not an empty folder" in again.output
 
 
 @pytest.mark.parametrize("command", ["audit", "split"])

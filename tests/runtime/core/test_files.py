@@ -308,7 +308,7 @@ def test_a_file_of_the_limit_is_read_and_one_byte_more_is_refused(tmp_path: Path
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"absent\.png.*found nothing"):
+    with pytest.raises(ImageError, match=r"absent\.png: no such file"):
         read_bytes(tmp_path / "absent.png", limit=5, error=ImageError)
     with pytest.raises(DataError, match="found a folder"):
         read_bytes(tmp_path, limit=5, error=DataError)
@@ -327,7 +327,7 @@ def test_a_name_that_the_system_refuses_cannot_be_read(tmp_path: Path, name: str
 )
 def test_what_is_not_json_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.json: expected JSON"):
+    with pytest.raises(DataError, match=r"x\.json: (not valid JSON|JSON nested deeper)"):
         read_json(tmp_path / "x.json", error=DataError)
 
 
@@ -381,7 +381,7 @@ def test_a_link_is_followed_and_a_device_is_refused(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert target.read_text() == "new"
     os.mkfifo(pipe)
-    with pytest.raises(OutputError, match="pipe: expected a file to write"):
+    with pytest.raises(OutputError, match="pipe: cannot be written: it is a folder or a device"):
         write_text(pipe, "new")
 
 

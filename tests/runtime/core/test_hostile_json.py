@@ -23,7 +23,7 @@ from runtime.core.json_files import read_json
 )
 def test_json_nested_too_deep(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(DataError, match=r"x\.json: expected JSON of ordinary depth"):
+    with pytest.raises(DataError, match=r"x\.json: JSON nested deeper than 64 levels"):
         read_json(tmp_path / "x.json", error=DataError)
 
 
@@ -37,13 +37,11 @@ def test_json_of_the_greatest_depth_is_read(tmp_path: Path) -> None:
 def test_json_with_a_key_twice(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text('{"images": [], "annotations": [1], "annotations": []}')
-    with pytest.raises(
-        DataError, match=r"x\.json: expected JSON with each key once.*'annotations'"
-    ):
+    with pytest.raises(DataError, match=r"x\.json: the key 'annotations' appears twice"):
         read_json(path, error=DataError)
     keys = ", ".join(f'"{number}": 0' for number in range(100_000))
     path.write_text(f'{{{keys}, "99999": 1}}')
-    with pytest.raises(DataError, match="found '99999' twice"):
+    with pytest.raises(DataError, match="the key '99999' appears twice"):
         read_json(path, error=DataError)
 
 

@@ -32,7 +32,7 @@ def test_a_folder_is_held_until_the_process_that_holds_it_is_killed(tmp_path: Pa
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        words = f"{tmp_path.name}: expected no other run .*, found process {other.pid} on "
+        words = f"{tmp_path.name}: another run is using this folder .process {other.pid} on "
         with pytest.raises(OutputError, match=words), locked(tmp_path):
             pass
         other.send_signal(signal.SIGKILL)
@@ -43,7 +43,7 @@ def test_a_folder_is_held_until_the_process_that_holds_it_is_killed(tmp_path: Pa
 
 
 def test_a_folder_is_free_after_an_error_and_held_within_one_process_too(tmp_path: Path) -> None:
-    words = f"found process {os.getpid()} on "
+    words = f"another run .*process {os.getpid()} on "
     with locked(tmp_path), pytest.raises(OutputError, match=words), locked(tmp_path):
         pass
     with pytest.raises(ZeroDivisionError), locked(tmp_path):
@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_written_is_named_and_left_as_it_is(tmp_path: Pa
                     filler.write(bytes(4096))
             except OSError:
                 break
-        words = "disk: cannot be written, no space left on device"
+        words = "disk: cannot be written: no space left on device"
         with pytest.raises(OutputError, match=words), locked(disk):
             pass
         assert [path.name for path in disk.iterdir()] == ["filler"]

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
+from runtime.core.progress import Progress
 from runtime.data.check import CheckReport, check_dataset
 from runtime.data.coco import read_dataset
 
@@ -55,9 +56,9 @@ def test_the_real_sets_two_defects_are_found_and_nothing_else(real_report: Check
     speck, empty = sorted(real_report.defects, key=lambda defect: defect.where)
     assert empty.split == speck.split == "train"
     assert empty.where.startswith("2369_jpg.rf.8b8afa9d")
-    assert (empty.found, empty.action) == ("no annotation", "used, with an empty mask")
+    assert (empty.problem, empty.action) == ("no annotation", "used, with an empty mask")
     assert speck.where.startswith("176_jpg.rf.23ef40c3")
-    assert "speck" in speck.found
+    assert "speck" in speck.problem
     assert speck.action == "used"
     assert real_report.usable
 
@@ -84,17 +85,17 @@ def test_the_foreground_share_is_that_of_the_boxes_areas(
 
 
 def test_every_image_of_every_split_is_counted_once(phantom: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    check_dataset(read_dataset(phantom), on_image=lambda done, total: calls.append((done, total)))
+    calls: list[Progress] = []
+    check_dataset(read_dataset(phantom), on_progress=calls.append)
     images = len(list(phantom.glob("*/*.png")))
-    assert calls == [(n, images) for n in range(1, images + 1)]
+    assert calls == [Progress(n, images) for n in range(1, images + 1)]
 
 
 def only_defect(root: Path, split: str) -> tuple[str, str, bool]:
     (defect,) = check_dataset(read_dataset(root)).defects
     assert defect.split == split
     assert defect.where == first_image(root / split).name
-    return defect.found, defect.action, defect.fatal
+    return defect.problem, defect.action, defect.fatal
 
 
 def truncate(image: Path) -> None:
@@ -123,7 +124,7 @@ def test_an_image_that_cannot_be_decoded_is_refused_by_name(
 def test_an_image_that_is_not_there_is_reported_once(copy: Path) -> None:
     first_image(copy / "test").unlink()
     found, action, fatal = only_defect(copy, "test")
-    assert "found none" in found
+    assert "no such image" in found
     assert (action, fatal) == ("refused", True)
     assert not check_dataset(read_dataset(copy)).usable
 
@@ -173,7 +174,7 @@ def test_a_polygon_that_is_too_long_for_a_mask_of_the_images_size_is_found(copy:
     edit(copy / "train", enlarge)
     outline_the_first(copy / "train", [[0, 0, 640, 640] * 10_000])
     found, action, _ = only_defect(copy, "train")
-    assert "expected polygons of up to 4194304 pixels round" in found
+    assert "expected polygons with a perimeter of up to 4194304 pixels" in found
     assert "refused with --masks segmentation" in action
 
 
@@ -215,7 +216,7 @@ def test_a_data_set_of_boxes_alone_has_no_defect(copy: Path, segmentation: objec
 def test_defects_of_the_coco_file_are_in_the_report(copy: Path) -> None:
     edit(copy / "test", lambda content: content["annotations"].clear())
     report = check_dataset(read_dataset(copy))
-    assert {(d.split, d.found) for d in report.defects} == {("test", "no annotation")}
+    assert {(d.split, d.problem) for d in report.defects} == {("test", "no annotation")}
     (test,) = (s for s in report.splits if s.name == "test")
     assert test.annotations == 0
     assert test.foreground_share == 0.0

@@ -11,7 +11,7 @@ from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
 from runtime.data.coco import Dataset, Split, read_dataset
-from runtime.data.samples import SPECK_SHARE
+from runtime.data.samples import SPECK_SHARE, Action
 
 Coco = dict[str, Any]
 SIDE = 200
@@ -101,26 +101,26 @@ def test_samples_come_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="found neither"):
+    with pytest.raises(DataError, match="not a COCO data set"):
         read_dataset(tmp_path)
-    with pytest.raises(DataError, match="found none"):
+    with pytest.raises(DataError, match="no such folder"):
         read_dataset(tmp_path / "absent")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="found none"):
+    with pytest.raises(DataError, match="no such folder"):
         read_dataset(tmp_path / "file")
 
 
 @pytest.mark.parametrize("name", ["valid", "Train", "", "../train"])
 def test_an_unknown_split_is_refused_with_those_that_are_there(tmp_path: Path, name: str) -> None:
     dataset = read_dataset(write(tmp_path, content()))
-    with pytest.raises(DataError, match=f"{name!r}, found train"):
+    with pytest.raises(DataError, match=f"no split {name!r}; the splits are train"):
         dataset.split(name)
 
 
 def test_a_split_without_images_can_be_read_but_not_used(tmp_path: Path) -> None:
     dataset = read_dataset(write(tmp_path, {"images": [], "annotations": []}))
     assert dataset.splits["train"].samples == ()
-    with pytest.raises(DataError, match=f"{ROBOFLOW}.*found none"):
+    with pytest.raises(DataError, match=f"{ROBOFLOW}: no images"):
         dataset.split("train")
 
 
@@ -174,12 +174,12 @@ def without(key: str, field: str) -> Callable[[Coco], None]:
     return lambda document: document[key][0].pop(field)
 
 
-def defects(root: Path, edit: Callable[[Coco], None]) -> tuple[Split, list[tuple[str, str]]]:
+def defects(root: Path, edit: Callable[[Coco], None]) -> tuple[Split, list[tuple[str, Action]]]:
     """Return the split, and its defects that are not the mere absence of an annotation."""
     document = content()
     edit(document)
     split = train_of(write(root, document))
-    found = [(d.found, d.action) for d in split.defects if d.found != "no annotation"]
+    found = [(d.problem, d.action) for d in split.defects if d.problem != "no annotation"]
     return split, found
 
 
@@ -204,7 +204,7 @@ def assert_refused(root: Path, split: Split, words: str) -> None:
         (image(file_name=["a.png"]), "without id or file_name"),
         (image(id=11), "used twice"),
         (image(file_name="b.png"), "listed twice"),
-        (image(file_name="absent.png"), "found none"),
+        (image(file_name="absent.png"), "no such image"),
         (image(file_name="."), "inside this folder"),
         (image(file_name=""), "inside this folder"),
         (image(file_name="../train/a.png/../../../x.png"), "inside this folder"),
@@ -259,7 +259,7 @@ def test_an_image_without_annotation_is_used_with_an_empty_mask(tmp_path: Path) 
     document = content()
     document["annotations"].pop(0)
     split = read_dataset(write(tmp_path, document)).split("train")
-    assert [(d.where, d.found, d.action) for d in split.defects] == [
+    assert [(d.where, d.problem, d.action) for d in split.defects] == [
         ("a.png", "no annotation", "used, with an empty mask")
     ]
     for kind in ("boxes", "segmentation"):
@@ -274,28 +274,28 @@ def test_an_image_without_annotation_is_used_with_an_empty_mask(tmp_path: Path) 
         (annotation(category_id=None), "unknown category", "used", 1),
         (annotation(category_id=[1]), "unknown category", "used", 1),
         (annotation(category_id={"id": 1}), "unknown category", "used", 1),
-        (annotation(image_id=99), "unknown image id", "left out", 0),
-        (annotation(image_id=None), "unknown image id", "left out", 0),
-        (annotation(image_id="10"), "unknown image id", "left out", 0),
-        (annotation(image_id=[10]), "unknown image id", "left out", 0),
-        (without("annotations", "image_id"), "unknown image id", "left out", 0),
-        (without("annotations", "bbox"), "a box of None", "left out", 0),
-        (annotation(bbox=[10, 20, 30]), "a box of", "left out", 0),
-        (annotation(bbox=[10, 20, 30, 40, 50]), "a box of", "left out", 0),
-        (annotation(bbox={"x": 10}), "a box of", "left out", 0),
-        (annotation(bbox="10 20 30 40"), "a box of", "left out", 0),
-        (annotation(bbox=[10, 20, True, 40]), "a box of", "left out", 0),
-        (annotation(bbox=[10, 20, "30", 40]), "a box of", "left out", 0),
-        (annotation(bbox=[10, None, 30, 40]), "a box of", "left out", 0),
-        (annotation(bbox=[[10], 20, 30, 40]), "a box of", "left out", 0),
-        (annotation(bbox=[10, 20, float("nan"), 40]), "a box of", "left out", 0),
-        (annotation(bbox=[float("-inf"), 20, 30, 40]), "a box of", "left out", 0),
-        (annotation(bbox=[10, 20, 10**400, 40]), "a box of", "left out", 0),
-        (annotation(bbox=[10, 20, 0, 40]), "empty box", "left out", 0),
-        (annotation(bbox=[10, 20, 30, -40]), "empty box", "left out", 0),
-        (annotation(bbox=[SIDE, 20, 30, 40]), "outside the image", "left out", 0),
-        (annotation(bbox=[10, -41, 30, 40]), "outside the image", "left out", 0),
-        (annotation(bbox=[1e308, 20, 1e308, 40]), "outside the image", "left out", 0),
+        (annotation(image_id=99), "unknown image id", "dropped", 0),
+        (annotation(image_id=None), "unknown image id", "dropped", 0),
+        (annotation(image_id="10"), "unknown image id", "dropped", 0),
+        (annotation(image_id=[10]), "unknown image id", "dropped", 0),
+        (without("annotations", "image_id"), "unknown image id", "dropped", 0),
+        (without("annotations", "bbox"), "a box of None", "dropped", 0),
+        (annotation(bbox=[10, 20, 30]), "a box of", "dropped", 0),
+        (annotation(bbox=[10, 20, 30, 40, 50]), "a box of", "dropped", 0),
+        (annotation(bbox={"x": 10}), "a box of", "dropped", 0),
+        (annotation(bbox="10 20 30 40"), "a box of", "dropped", 0),
+        (annotation(bbox=[10, 20, True, 40]), "a box of", "dropped", 0),
+        (annotation(bbox=[10, 20, "30", 40]), "a box of", "dropped", 0),
+        (annotation(bbox=[10, None, 30, 40]), "a box of", "dropped", 0),
+        (annotation(bbox=[[10], 20, 30, 40]), "a box of", "dropped", 0),
+        (annotation(bbox=[10, 20, float("nan"), 40]), "a box of", "dropped", 0),
+        (annotation(bbox=[float("-inf"), 20, 30, 40]), "a box of", "dropped", 0),
+        (annotation(bbox=[10, 20, 10**400, 40]), "a box of", "dropped", 0),
+        (annotation(bbox=[10, 20, 0, 40]), "empty box", "dropped", 0),
+        (annotation(bbox=[10, 20, 30, -40]), "empty box", "dropped", 0),
+        (annotation(bbox=[SIDE, 20, 30, 40]), "outside the image", "dropped", 0),
+        (annotation(bbox=[10, -41, 30, 40]), "outside the image", "dropped", 0),
+        (annotation(bbox=[1e308, 20, 1e308, 40]), "outside the image", "dropped", 0),
         (annotation(bbox=[-5, 20, 30, 40]), "partly outside", "clipped", 1),
         (annotation(bbox=[10, SIDE - 20, 30, 40]), "partly outside", "clipped", 1),
         (annotation(bbox=[-1e300, -1e300, 2e300, 2e300]), "partly outside", "clipped", 1),
@@ -343,7 +343,7 @@ def test_an_odd_defect_is_short_enough_to_print(tmp_path: Path) -> None:
 
 def test_categories_that_are_no_list_make_every_category_unknown(tmp_path: Path) -> None:
     split = train_of(write(tmp_path, {**content(), "categories": {"id": 1}}))
-    assert ["unknown category" in d.found for d in split.defects] == [True, True]
+    assert ["unknown category" in d.problem for d in split.defects] == [True, True]
 
 
 # Masks
@@ -384,5 +384,5 @@ def test_the_real_set_is_read_as_it_is_described(real_data: Dataset) -> None:
 
 
 def test_a_folder_name_that_is_too_long_is_a_data_error() -> None:
-    with pytest.raises(DataError, match="expected the folder of a data set"):
+    with pytest.raises(DataError, match="no such folder"):
         read_dataset("x" * 300)

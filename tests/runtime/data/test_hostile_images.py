@@ -75,13 +75,13 @@ def claims(form: str, side: int) -> bytes:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP"])
 def test_an_image_that_claims_60000x60000(form: str) -> None:
-    refuse_image(claims(form, 60_000), "expected 1 to 67108864 pixels, found more")
+    refuse_image(claims(form, 60_000), "image too large, more than 67108864 pixels")
 
 
 def test_a_tiff_that_claims_60000x60000() -> None:
     sides = ((256, 4, 1, 60_000), (257, 4, 1, 60_000), (278, 4, 1, 60_000))
     content = tiff(*sides, (273, 4, 1, -1), (279, 4, 1, 64))
-    refuse_image(content, "expected 1 to 67108864 pixels, found more")
+    refuse_image(content, "image too large, more than 67108864 pixels")
 
 
 @pytest.mark.parametrize(
@@ -91,31 +91,31 @@ def test_a_tiff_that_claims_60000x60000() -> None:
 )
 def test_a_png_chunk_that_grows_a_thousandfold(kind: bytes, head: bytes) -> None:
     bomb = png_with(chunk(kind, head + zlib.compress(bytes(100 << 20))))
-    refuse_image(bomb, "expected an image .* that .* asks for too much .*MAX_TEXT_CHUNK")
+    refuse_image(bomb, "damaged image, or beyond a limit .*MAX_TEXT_CHUNK")
 
 
 def test_a_png_with_text_in_many_chunks() -> None:
     packed = zlib.compress(bytes((1 << 20) - 1))
     bomb = png_with(*(chunk(b"zTXt", b"%d\0\0" % n + packed) for n in range(80)))
-    with bounded(100), pytest.raises(ImageError, match=r"asks for too much .*MAX_TEXT_MEMORY"):
+    with bounded(100), pytest.raises(ImageError, match=r"beyond a limit .*MAX_TEXT_MEMORY"):
         load_scan(bomb)
 
 
 def test_a_png_whose_chunk_is_longer_than_the_file() -> None:
-    refuse_image(png_with(struct.pack(">I", 0x7FFFFFFF) + b"tEXtabc"), "one that is damaged")
+    refuse_image(png_with(struct.pack(">I", 0x7FFFFFFF) + b"tEXtabc"), "damaged image")
 
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 8), (8, 0)])
 def test_a_png_without_pixels(size: tuple[int, int]) -> None:
-    refuse_image(png(b"", size), f"1 or more pixels a side, found {size[1]}x{size[0]}")
+    refuse_image(png(b"", size), rf"image without pixels \({size[1]}x{size[0]}\)")
 
 
 def test_a_png_whose_header_is_damaged_is_called_one() -> None:
     content = encoded("PNG")
-    refuse_image(content[:30] + b"\0" + content[31:], "expected an image .* found a damaged PNG")
+    refuse_image(content[:30] + b"\0" + content[31:], "damaged PNG .*PNG")
     header = content[8:33]
     for other in (content[:8] + content[33:], content[:33] + header + content[33:], content[:20]):
-        refuse_image(other, "expected a PNG with one header")
+        refuse_image(other, "damaged PNG, without exactly one header")
     assert load_scan(content + header).original_size == (8, 8)
 
 
@@ -134,9 +134,11 @@ def test_a_png_whose_data_end_properly_before_its_last_row(
     assert load_scan(whole).original_size == (height, width)
     for rows in (height - 1, height // 2, 1):
         short = png(row * rows, (height, width), bits, color)
-        words = f"found {rows * len(row)} bytes of rows where {height * len(row)} make it up"
-        refuse_image(short, f"expected a complete image, {words}")
-    refuse_image(png((row * height)[:-1], (height, width), bits, color), "a complete image")
+        words = f"{rows * len(row)} of {height * len(row)} bytes of pixel data"
+        refuse_image(short, f"incomplete image, with {words}")
+    refuse_image(
+        png((row * height)[:-1], (height, width), bits, color), "incomplete image|damaged image"
+    )
 
 
 ADAM7 = """16462646
@@ -164,13 +166,13 @@ def test_an_interlaced_png_whose_last_row_is_missing(size: tuple[int, int]) -> N
     whole = load_scan(png(b"".join(rows), size, interlaced=1))
     np.testing.assert_array_equal(whole.pixels[:, :, 0], pixels)
     short = png(b"".join(rows[:-1]), size, interlaced=1)
-    refuse_image(short, "expected a complete image")
+    refuse_image(short, "incomplete image|damaged image")
 
 
 def test_rows_are_counted_in_bounded_memory() -> None:
     """Of 8192x8192 pixels, in 65 kB; and no longer than the image needs, in one that has more."""
     short = png(bytes(8193 * 8191), (8192, 8192))
-    with bounded(), pytest.raises(ImageError, match="expected a complete image"):
+    with bounded(), pytest.raises(ImageError, match="incomplete image"):
         load_scan(short)
     long = png(bytes(100 << 20), (8, 8))
     with bounded(32):
@@ -179,23 +181,23 @@ def test_rows_are_counted_in_bounded_memory() -> None:
 
 def test_the_example_of_a_higher_limit_works(monkeypatch: pytest.MonkeyPatch) -> None:
     lie = png(bytes(13_379), (13_378, 13_378))  # beyond twice Pillow's limit
-    refuse_image(lie, "expected 1 to 67108864 pixels, found more")
+    refuse_image(lie, "image too large, more than 67108864 pixels")
     monkeypatch.setattr(images, "MAX_PIXELS", 1 << 28)
-    refuse_image(lie, f"expected 1 to {Image.MAX_IMAGE_PIXELS} pixels, found more")
+    refuse_image(lie, f"image too large, more than {Image.MAX_IMAGE_PIXELS} pixels")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
     text = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(example)
-    with bounded(), pytest.raises(ImageError, match="expected a complete image, found 13379 bytes"):
+    with bounded(), pytest.raises(ImageError, match="incomplete image, with 13379 of"):
         load_scan(lie)
-    refuse_image(png(b"", (16_385, 16_385)), "expected 1 to 268435456 pixels, found")
+    refuse_image(png(b"", (16_385, 16_385)), "image too large, more than 268435456 pixels")
 
 
 def test_a_png_of_too_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse_image(png_with(chunk(b"abCd", b"") * (1 << 16)), "a PNG of up to 65536 chunks")
+    refuse_image(png_with(chunk(b"abCd", b"") * (1 << 16)), "PNG with more than 65536 chunks")
     monkeypatch.setattr(image_structure, "MAX_CHUNKS", 5)
     assert load_scan(png_with(chunk(b"abCd", b"") * 2)).original_size == (8, 8)
-    refuse_image(png_with(chunk(b"abCd", b"") * 3), "up to 5 chunks")
+    refuse_image(png_with(chunk(b"abCd", b"") * 3), "more than 5 chunks")
 
 
 def test_a_large_ancillary_part_takes_no_more_than_a_few_times_its_size() -> None:
@@ -219,7 +221,7 @@ def progressive(scans: int) -> bytes:
 def test_a_jpeg_of_too_many_scans() -> None:
     """Each scan goes over all of the image: 1 MB of them would take many minutes."""
     assert load_scan(progressive(image_structure.MAX_SCANS)).original_size == (64, 64)
-    refuse_image(progressive(image_structure.MAX_SCANS + 1), "a JPEG of up to 100 scans")
+    refuse_image(progressive(image_structure.MAX_SCANS + 1), "JPEG with more than 100 scans")
 
 
 def test_what_looks_like_a_scan_inside_a_segment_is_none() -> None:
@@ -234,9 +236,9 @@ def test_a_tiff_of_huge_tiles(kind: int) -> None:
     """Of 8x8 pixels, in a tile for which libtiff would take a gigabyte."""
     tile = [(324, 4, 1, -1), (325, 4, 1, 64)]
     bomb = tiff((322, kind, 1, 32_752), (323, kind, 1, 32_752), *tile)
-    refuse_image(bomb, "expected tiles of up to 16777216 pixels")
+    refuse_image(bomb, "TIFF with tiles of more than 16777216 pixels")
     twice = tiff((322, kind, 2, -1), (323, kind, 1, 16), *tile)
-    refuse_image(twice, "expected tiles")
+    refuse_image(twice, "TIFF with tiles")
     data = zlib.compress(bytes(256))
     sound = tiff((322, kind, 1, 16), (323, kind, 1, 16), tile[0], (325, 4, 1, len(data)), data=data)
     assert load_scan(sound).original_size == (8, 8)

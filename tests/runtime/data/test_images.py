@@ -315,13 +315,13 @@ def test_a_truncated_jpeg_names_the_file(jpeg: Path, share: float) -> None:
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(b"no image, but text", "something else"), (b"", "an empty file"), (b"GIF89a", "something")],
+    [(b"no image, but text", "not an image"), (b"", "empty file"), (b"GIF89a", "not an image")],
     ids=["text", "empty", "GIF"],
 )
 def test_a_file_that_is_no_image_says_so(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "scan.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=rf"scan\.png: expected an image.*{found}"):
+    with pytest.raises(ImageError, match=rf"scan\.png: {found}.*JPEG, PNG"):
         load_scan(path)
 
 
@@ -340,7 +340,7 @@ def test_too_many_pixels_are_refused_from_the_header(
     # Between 89 and 179 million pixels Pillow warns of its own accord.
     with warnings.catch_warnings():
         warnings.simplefilter(action, Image.DecompressionBombWarning)
-        with pytest.raises(ImageError, match=f"expected 1 to {1 << 26} pixels"):
+        with pytest.raises(ImageError, match=f"(expected 1 to|more than) {1 << 26} pixels"):
             load_scan(png_header(side, side), (8, 8))
 
 
@@ -369,7 +369,7 @@ def test_a_file_beyond_the_bound_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     path.touch()
     os.truncate(path, images.MAX_FILE_BYTES + 1)  # sparse: takes no disk
-    with pytest.raises(ImageError, match=r"huge\.png: expected at most"):
+    with pytest.raises(ImageError, match=r"huge\.png: file too large"):
         load_scan(path)
 
 

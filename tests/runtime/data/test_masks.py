@@ -227,7 +227,7 @@ def test_a_bad_polygon_is_refused_by_name(polygons: object) -> None:
 
 @pytest.mark.parametrize("segmentation", [None, "polygon", 3, True, (1, 2)])
 def test_what_is_no_segmentation_is_refused_by_name(segmentation: object) -> None:
-    with pytest.raises(AnnotationError, match=r"a\.png: expected polygons or a run-length"):
+    with pytest.raises(AnnotationError, match=r"a\.png: neither polygons nor a run-length"):
         segmented(segmentation, (8, 8))
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from runtime.core.errors import ConfigError, OutputError
+from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.phantom import PhantomConfig, ensure_phantom, make_phantom
 from runtime.data.samples import Sample
@@ -159,9 +160,9 @@ def test_the_categories_say_whether_a_lesion_is_bright_or_dark(phantom: Path) ->
 
 
 def test_progress_is_reported_up_to_every_image(tmp_path: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    make_phantom(tmp_path / "a", SMALL, on_image=lambda done, total: calls.append((done, total)))
-    assert calls == [(2, 8), (4, 8), (6, 8), (8, 8)]
+    calls: list[Progress] = []
+    make_phantom(tmp_path / "a", SMALL, on_progress=calls.append)
+    assert calls == [Progress(done, 8) for done in (2, 4, 6, 8)]
 
 
 # Where it is written
@@ -209,12 +210,12 @@ def test_a_failure_leaves_nothing_behind(
     if there:
         target.mkdir()
 
-    def stop(done: int, total: int) -> None:
-        if done > total / 2:
+    def stop(progress: Progress) -> None:
+        if progress.fraction > 0.5:
             raise fault
 
     with pytest.raises(fault):
-        make_phantom(target, SMALL, on_image=stop)
+        make_phantom(target, SMALL, on_progress=stop)
     assert list(tmp_path.rglob("*")) == ([target] if there else [])
 
 

@@ -114,11 +114,11 @@ def test_what_cannot_be_an_onnx_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("{", "expected JSON"),
-        ("[" * 100_000, "expected JSON"),
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "JSON nested deeper"),
         ("[]", "expected metadata of version 2, found None"),
         ('{"schema": "3.0"}', "expected metadata of version 2, found '3.0'"),
-        ('{"schema": "2.7"}', "expected the field 'name'"),
+        ('{"schema": "2.7"}', "missing field 'name'"),
     ],
 )
 def test_metadata_that_cannot_be_used_is_refused(

@@ -57,7 +57,7 @@ def test_a_result_does_not_replace_an_image(model: Path, folder: Path) -> None:
     other = folder / "a.overlay.png"
     other.write_bytes((folder / "a.png").read_bytes())
     found = find_images([str(other), str(folder / "a.png")])
-    with pytest.raises(OutputError, match=r"a\.overlay\.png: expected another file than the input"):
+    with pytest.raises(OutputError, match=r"a\.overlay\.png: would replace the input"):
         predict_files(Predictor(model, threads=1), found, folder)
     assert other.read_bytes() == (folder / "a.png").read_bytes()
     assert not list(folder.glob("*.probability.png"))

@@ -232,7 +232,7 @@ def test_a_report_does_not_replace_the_file_that_it_is_about(model: Path) -> Non
     before = model.read_bytes()
     result = CliRunner().invoke(main, [str(model), "--json", str(model)])
     assert result.exit_code == 2
-    assert f"{model}: expected another file than the input {model}" in result.output
+    assert f"{model}: would replace the input {model}" in result.output
     assert model.read_bytes() == before
 
 

@@ -165,7 +165,7 @@ def test_an_image_that_cannot_be_read_is_one_sentence(copy: Path, tmp_path: Path
 
 def test_a_split_without_images_is_one_sentence(copy: Path, tmp_path: Path) -> None:
     edit(copy / "test", annotations=[], images=[])
-    assert_one_sentence(run(copy, "--out", tmp_path / "page.html"), "expected images, found none")
+    assert_one_sentence(run(copy, "--out", tmp_path / "page.html"), "no images")
 
 
 def test_one_split_of_one_image_works_and_says_that_there_is_nothing_to_compare(

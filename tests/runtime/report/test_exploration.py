@@ -177,7 +177,7 @@ def test_one_image_in_one_split_is_enough(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_refused(phantom: Path, tmp_path: Path) -> None:
     data = Path(shutil.copytree(phantom, tmp_path / "data"))
     next((data / "valid").glob("*.png")).unlink()
-    with pytest.raises(DataError, match="found none"):
+    with pytest.raises(DataError, match="no such image"):
         explore(read_dataset(data))
 
 
