@@ -67,15 +67,20 @@ def jpeg(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["scan.jpg", "scan.png", "empty.png"])
-def test_an_image_that_cannot_be_read(model: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("scan.jpg", "damaged image"), ("scan.png", "not a JPEG"), ("empty.png", "empty file")],
+)
+def test_an_image_that_cannot_be_read(
+    model: Path, tmp_path: Path, name: str, problem: str
+) -> None:
     path = tmp_path / name
     if name == "scan.jpg":
         path.write_bytes(jpeg(path).read_bytes()[:3000])
     else:
         path.write_text("not an image" if name == "scan.png" else "")
     result = run(seg_predict, model, path, "--out", tmp_path / "out")
-    assert_one_sentence(result, str(path), "expected")
+    assert_one_sentence(result, str(path), problem)
     assert not (tmp_path / "out").exists()
 
 
@@ -130,7 +135,7 @@ def break_json(data: Path) -> str:
 
 def drop_list(data: Path) -> str:
     edit_coco(data, lambda content: content.pop("images"))
-    return "_annotations.coco.json: expected a COCO file with a list 'images'"
+    return "_annotations.coco.json: not a COCO file, because it has no list 'images'"
 
 
 def leave_folder(data: Path) -> str:
@@ -165,7 +170,7 @@ def test_training_stops_before_it_starts_on_a_missing_image(data: Path, tmp_path
         "--cache",
         tmp_path / "c",
     )
-    assert_one_sentence(result, image.name, "expected the image")
+    assert_one_sentence(result, image.name, "no such image in")
     assert not list(out.glob("*"))
 
 
@@ -322,7 +327,7 @@ def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) 
     assert ran.exit_code == 0, ran.output
     assert ran.output.count("\\x1b[2J\\nError: no.jpg") >= 2
     refused = run(seg_predict, model, scans, "--out", tmp_path / "out")
-    assert_one_sentence(refused, "not an image")
+    assert_one_sentence(refused, "not a JPEG")
     for output in (ran.output, refused.output):
         assert "\x1b" not in output
         assert "\nError: no" not in output
@@ -380,8 +385,8 @@ def test_standard_output_on_a_full_disk(phantom: Path, unbuffered: str) -> None:
 def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
     train = ("--data", phantom, "--out", tmp_path / "run")
     uses: list[tuple[click.Command, tuple[object, ...], str]] = [
-        (seg_eval, (model, "--data", phantom, "--split", "tset"), "expected a split 'tset'"),
-        (seg_eval, (model, "--data", tmp_path / "none"), "expected the folder of a data set"),
+        (seg_eval, (model, "--data", phantom, "--split", "tset"), "no split 'tset'"),
+        (seg_eval, (model, "--data", tmp_path / "none"), "no such folder"),
         (seg_eval, (model, "--data", phantom, "--size", 33), "multiples of 16"),
         (seg_predict, (model, tmp_path / "*.gif"), "found nothing"),
         (train_unet, (*train, "--size", 33), "multiple of 16"),

@@ -113,14 +113,14 @@ def describe_unreadable(content: bytes) -> str:
 
     Example:
         >>> describe_unreadable(b""), describe_unreadable(b"GIF89a")
-        ('empty file', 'not an image in a supported format')
+        ('empty file', 'not a JPEG, PNG, BMP, TIFF or WebP image')
         >>> describe_unreadable(b"\xff\xd8...")
         'damaged JPEG'
     """
     for image_format, start in (("PNG", _PNG), ("JPEG", _JPEG)):
         if content.startswith(start):
             return f"damaged {image_format}"
-    return "not an image in a supported format" if content else "empty file"
+    return "not a JPEG, PNG, BMP, TIFF or WebP image" if content else "empty file"
 
 
 def _exceeds(parts: Iterator[int], limit: int) -> bool:

@@ -74,8 +74,7 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
         ((1, 2), (2, 2, 3), [[0, 255], [0, 255]])
         >>> load_scan(b"not an image")
         Traceback (most recent call last):
-        runtime.core.errors.ImageError: <bytes>: not an image in a supported format (JPEG, PNG, \
-BMP, TIFF, WEBP)
+        runtime.core.errors.ImageError: <bytes>: not a JPEG, PNG, BMP, TIFF or WebP image
     """
     image, original_size = decode_image(source, size)
     return Scan(resize_image(image, size or original_size), original_size)
@@ -210,8 +209,7 @@ def _open(content: bytes, name: str) -> Image.Image:
         limit = min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
         raise ImageError(f"{name}: image too large, more than {limit} pixels") from fault
     except UnidentifiedImageError as fault:
-        problem = describe_unreadable(content)
-        raise ImageError(f"{name}: {problem} ({', '.join(_FORMATS)})") from fault
+        raise ImageError(f"{name}: {describe_unreadable(content)}") from fault
     except (OSError, ValueError) as fault:
         raise ImageError(f"{name}: damaged image, or beyond a limit ({fault})") from fault
 

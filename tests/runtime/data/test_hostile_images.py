@@ -112,7 +112,7 @@ def test_a_png_without_pixels(size: tuple[int, int]) -> None:
 
 def test_a_png_whose_header_is_damaged_is_called_one() -> None:
     content = encoded("PNG")
-    refuse_image(content[:30] + b"\0" + content[31:], "damaged PNG .*PNG")
+    refuse_image(content[:30] + b"\0" + content[31:], "damaged PNG")
     header = content[8:33]
     for other in (content[:8] + content[33:], content[:33] + header + content[33:], content[:20]):
         refuse_image(other, "damaged PNG, without exactly one header")

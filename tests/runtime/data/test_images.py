@@ -315,13 +315,13 @@ def test_a_truncated_jpeg_names_the_file(jpeg: Path, share: float) -> None:
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(b"no image, but text", "not an image"), (b"", "empty file"), (b"GIF89a", "not an image")],
+    [(b"no image, but text", "not a JPEG"), (b"", "empty file"), (b"GIF89a", "not a JPEG")],
     ids=["text", "empty", "GIF"],
 )
 def test_a_file_that_is_no_image_says_so(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "scan.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=rf"scan\.png: {found}.*JPEG, PNG"):
+    with pytest.raises(ImageError, match=rf"scan\.png: {found}"):
         load_scan(path)
 
 
