@@ -71,9 +71,7 @@ def jpeg(path: Path) -> Path:
     ("name", "problem"),
     [("scan.jpg", "damaged image"), ("scan.png", "not a JPEG"), ("empty.png", "empty file")],
 )
-def test_an_image_that_cannot_be_read(
-    model: Path, tmp_path: Path, name: str, problem: str
-) -> None:
+def test_an_image_that_cannot_be_read(model: Path, tmp_path: Path, name: str, problem: str) -> None:
     path = tmp_path / name
     if name == "scan.jpg":
         path.write_bytes(jpeg(path).read_bytes()[:3000])
@@ -395,7 +393,7 @@ def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
         (train_unet, (*train, "--unfreeze", 3), "the encoder is not frozen"),
         (train_unet, (*train, "--unfreeze-rate", 0.1), "needs an unfreeze_epoch"),
         (seg_eval, (model, "--json", "one", "--csv", "one"), "need different files"),
-        (seg_eval, (model, "--data", phantom, "--json", tmp_path), "found a folder or a device"),
+        (seg_eval, (model, "--data", phantom, "--json", tmp_path), "it is a folder or a device"),
         (seg_eval, (tmp_path, "--data", phantom), "expected an ONNX file, found a folder"),
         (export_onnx, (tmp_path / "none",), "found no file"),
         (export_onnx, ("--ensemble", tmp_path / "none"), "--ensemble needs --out"),

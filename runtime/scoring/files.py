@@ -1,15 +1,15 @@
 """Evaluation of ONNX files on a data set, with baselines and comparisons."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
 from runtime.core.errors import DataError
-from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.progress import ProgressCallback
 from runtime.data.coco import Dataset, Split, read_dataset
 from runtime.data.images import Size
 from runtime.data.readable import Skipped, readable_part
-from runtime.data.samples import MaskKind
+from runtime.data.samples import Action, MaskKind
 from runtime.model.onnx_file import OnnxFile
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.scoring.baselines import evaluate_baselines
@@ -49,8 +49,8 @@ def evaluate_files(
         baselines: score the baselines too, at each input size, if there is a split "train".
         skip_unreadable: skip images that cannot be read, instead of raising an error.
         threads: number of threads; by default the cores this process may use.
-        on_progress: called after each image, with the phase "read", "read train" or the name of
-            the file that is scored.
+        on_progress: called after each image, with the phase "read test" (the split), "read train" or
+            the name of the file that is scored.
 
     Raises:
         ModelError: a file cannot be run.
@@ -129,7 +129,9 @@ def _provenance(files: Sequence[OnnxFile], dataset: Dataset, skip: bool) -> tupl
 
 
 def _defects(split: Split) -> tuple[str, ...]:
-    defects = [defect for defect in split.defects if defect.action in (Action.DROPPED, Action.CLIPPED)]
+    defects = [
+        defect for defect in split.defects if defect.action in (Action.DROPPED, Action.CLIPPED)
+    ]
     if not defects:
         return ()
     number = "1 annotation was" if len(defects) == 1 else f"{len(defects)} annotations were"

@@ -64,7 +64,7 @@ def test_skipped_images_are_named_and_progress_has_phases(
     seen: list[Progress] = []
     report = evaluate_files([model], data, skip_unreadable=True, on_progress=seen.append)
     assert [(image.split, image.file) for image in report.skipped] == [("test", lost)]
-    assert list(dict.fromkeys(step.phase for step in seen)) == ["read", "read train", "tiny"]
+    assert list(dict.fromkeys(step.phase for step in seen)) == ["read test", "read train", "tiny"]
 
 
 def test_a_split_without_readable_images_is_an_error(
