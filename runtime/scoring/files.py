@@ -49,8 +49,8 @@ def evaluate_files(
         baselines: score the baselines too, at each input size, if there is a split "train".
         skip_unreadable: skip images that cannot be read, instead of raising an error.
         threads: number of threads; by default the cores this process may use.
-        on_progress: called after each image, with the phase "read test" (the split), "read train" or
-            the name of the file that is scored.
+        on_progress: called after each image, with the phase "read test" (the split), "read train"
+            or the name of the file that is scored.
 
     Raises:
         ModelError: a file cannot be run.

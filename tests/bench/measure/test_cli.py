@@ -86,7 +86,7 @@ def test_wrong_use_is_told_before_anything_is_measured(
         ((model, "--evaluation", tmp_path / "none.json"), "expected a file"),
         ((model, "--evaluation", "f", "--data", "d"), "exclude each other"),
         ((model, "--score-size", 64), "--score-size needs --data"),
-        ((model, "--json", tmp_path / "folder"), "found a folder or a device"),
+        ((model, "--json", tmp_path / "folder"), "it is a folder or a device"),
         ((model, "--batch-size", 1), "not in the range"),
         (("measure",), "Missing argument"),
     ):

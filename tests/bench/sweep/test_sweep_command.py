@@ -31,7 +31,7 @@ def test_wrong_use_ends_with_one_sentence_before_anything_is_trained(
         ((damaged,), f"{damaged}: expected"),
         ((sizeless,), f"{sizeless}: expected a file that states the size of its input"),
         (("--data", tmp_path / "none"), "expected the folder of a data set"),
-        (("--json", tmp_path / "folder"), "found a folder or a device"),
+        (("--json", tmp_path / "folder"), "it is a folder or a device"),
         (
             ("--arch", "resnet34", "--encoder-weights", f"resnet34={tmp_path / 'no.pth'}"),
             "no.pth: expected encoder weights, found no file",

@@ -26,5 +26,5 @@ def test_samples_that_cannot_be_read_are_skipped_by_name(phantom: Path, tmp_path
     assert calls == [Progress(n + 1, len(rest) + 1, "read train") for n in range(len(rest) + 1)]
     for path in (data / "train").glob("*.png"):
         path.write_text("no image")
-    with pytest.raises(DataError, match="no image can be read; the first error: "):
+    with pytest.raises(DataError, match="none of the images can be read; the first: "):
         readable_part(split, (32, 32))
