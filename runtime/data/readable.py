@@ -68,6 +68,7 @@ def readable_part(
             on_progress(Progress(done, len(split.samples), f"read {split.name}"))
     if not readable:
         raise DataError(
-            f"{split.annotation_file}: none of the images can be read; the first: {skipped[0].reason}"
+            f"{split.annotation_file}: none of the images can be read; the first: "
+            f"{skipped[0].reason}"
         )
     return replace(split, samples=tuple(readable)), tuple(skipped)
