@@ -1,7 +1,7 @@
-"""Reading what an ONNX file states, without onnx and without running it.
+"""Reading the inputs, outputs, metadata and digests of an ONNX file, without running it.
 
 An ONNX file is one protobuf message (onnx.proto in https://github.com/onnx/onnx). Only the fields
-named here are looked at, and the weights are skipped.
+named here are read, and without the package onnx.
 """
 
 import hashlib
@@ -12,14 +12,24 @@ from pathlib import Path
 
 from runtime.core.errors import ModelError
 from runtime.core.files import found_instead
+from runtime.model.external_data import refuse_in_function, refuse_in_graph
 from runtime.model.metadata import KEY, Metadata, parse_metadata
 from runtime.model.protobuf import Wire
 
 MAX_BYTES = 1 << 31
-_MAX_DEPTH = 16
-_FLOAT = 1
-_GRAPH, _PROPERTY = 7, 14  # of a ModelProto
-_INITIALIZER = 5  # of a GraphProto
+FLOAT32 = 1
+"""`TensorProto.DataType.FLOAT`."""
+
+# Field numbers of onnx.proto.
+_MODEL_GRAPH, _MODEL_OPSET_IMPORT, _MODEL_METADATA_PROPS, _MODEL_FUNCTIONS = 7, 8, 14, 25
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
+_OPSET_DOMAIN, _OPSET_VERSION = 1, 2
+_GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
+_TENSOR_NAME = 8
+_VALUE_NAME, _VALUE_TYPE = 1, 2
+_TYPE_TENSOR = 1
+_TENSOR_TYPE_ELEMENT, _TENSOR_TYPE_SHAPE = 1, 2
+_DIMENSION_VALUE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +37,12 @@ class TensorInfo:
     """A graph's input or output.
 
     Attributes:
-        element_type: `TensorProto.DataType`; 1 is float32.
-        shape: None where a dimension is dynamic.
+        element_type: number of its `TensorProto.DataType`; `FLOAT32` is 1.
+        shape: its sides; None for a dynamic one.
+
+    Example:
+        >>> str(TensorInfo("image", FLOAT32, (None, 3, 64, 64)))
+        "'image' float32 [?, 3, 64, 64]"
     """
 
     name: str
@@ -36,21 +50,21 @@ class TensorInfo:
     shape: tuple[int | None, ...]
 
     def __str__(self) -> str:
-        kind = "float32" if self.element_type == _FLOAT else f"type {self.element_type}"
+        kind = "float32" if self.element_type == FLOAT32 else f"type {self.element_type}"
         sides = ", ".join("?" if side is None else str(side) for side in self.shape)
         return f"{self.name!r} {kind} [{sides}]"
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """What a file states.
+    """The contents of an ONNX file, apart from its weights.
 
     Attributes:
-        inputs, outputs: of the graph, without inputs that are weights.
-        opset: of the standard operators; 0 where none is stated.
-        metadata: the toolkit's document; None in a file of another origin.
-        digest: SHA-256 (hexadecimal) over everything in the file but its metadata.
-        file_bytes: the file's size.
+        inputs, outputs: of the graph. Inputs that are weights are not listed.
+        opset: version of the standard operators.
+        metadata: the toolkit's document; None in a third-party file.
+        digest: SHA-256 (hexadecimal) over everything in the file except its metadata.
+        file_bytes: size of the file.
     """
 
     path: Path
@@ -64,13 +78,13 @@ class OnnxFile:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A file taken apart.
+    """The parts of an ONNX file.
 
     Attributes:
         inputs, outputs, opset, digest, file_bytes: as in `OnnxFile`.
-        properties: the toolkit's texts in the metadata, by their keys.
-        weights: SHA-256 of each weight (its `TensorProto`) by its name, where they were asked for.
-        structure: SHA-256 over everything but weights and metadata, where it was asked for.
+        properties: the toolkit's entries in `metadata_props`, by key.
+        weights: SHA-256 of each weight (its `TensorProto`) by name; empty unless requested.
+        structure: SHA-256 over everything except weights and metadata; empty unless requested.
     """
 
     inputs: tuple[TensorInfo, ...]
@@ -84,7 +98,7 @@ class Parts:
 
 
 def read_onnx(path: str | Path) -> OnnxFile:
-    """Read what an ONNX file states.
+    """Read an ONNX file's inputs, outputs and metadata. The network is not loaded.
 
     Raises:
         ModelError: there is no such file, it is damaged or not ONNX, its weights lie in other
@@ -105,11 +119,10 @@ def read_onnx(path: str | Path) -> OnnxFile:
 
 
 def read_parts(path: Path, *, each_weight: bool = False) -> Parts:
-    """Read a file's parts, its metadata as text.
+    """Read an ONNX file's parts, with its metadata as text.
 
     Args:
-        each_weight: whether digests of the single weights, and of what is left of the file without
-            them, are taken too.
+        each_weight: whether to compute `weights` and `structure` too.
 
     Raises:
         ModelError: there is no such file, it is damaged or not ONNX, or its weights lie in other
@@ -125,7 +138,7 @@ def read_parts(path: Path, *, each_weight: bool = False) -> Parts:
                 f"{path}: expected an ONNX file of up to {MAX_BYTES} bytes, found {size}"
             )
         with path.open("rb") as stream:
-            # Not closed by hand: an error's traceback may still hold slices of it.
+            # Left to the garbage collector: an error's traceback may still hold slices of it.
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         reader = _Reader(path)
         parts = reader.parts(memoryview(mapped))
@@ -142,35 +155,32 @@ class _Reader(Wire):
         opset = 0
         properties: dict[str, str] = {}
         for number, value, raw in self.fields(view):
-            if number == _PROPERTY:
+            if number == _MODEL_METADATA_PROPS:
                 entry = self.message(value)
-                key = self.name(entry, 1)
+                key = self.name(entry, _ENTRY_KEY)
                 if key.split(".")[0] == KEY:
-                    properties[key] = self.name(entry, 2)
+                    properties[key] = self.name(entry, _ENTRY_VALUE)
                 continue
             digest.update(raw)
-            if number == _GRAPH:
-                if graph is not None:  # protobuf would merge them, out of sight of what follows
+            if number == _MODEL_GRAPH:
+                if graph is not None:  # parsers of protobuf would merge the two
                     raise self.damaged("two graphs")
                 graph = self.message(value)
-            elif number == 8:
+            elif number == _MODEL_OPSET_IMPORT:
                 domain, version = self.opset(self.message(value))
                 opset = version if domain in ("", "ai.onnx") else opset
-            elif number == 25:  # a function: its nodes are field 7
-                self.refuse_external(self.message(value), node=7, depth=0)
+            elif number == _MODEL_FUNCTIONS:
+                refuse_in_function(self, self.message(value))
         if graph is None or opset == 0:
             raise self.damaged("no graph of standard operators")
-        self.refuse_external(graph, node=1, depth=0)
+        refuse_in_graph(self, graph)
         weights = {
-            self.name(self.message(v), 8) for n, v, _ in self.fields(graph) if n == _INITIALIZER
+            self.name(tensor, _TENSOR_NAME) for tensor in self.all(graph, _GRAPH_INITIALIZER)
         }
-        inputs, outputs = (
-            tuple(self.tensor(self.message(v)) for n, v, _ in self.fields(graph) if n == wanted)
-            for wanted in (11, 12)
-        )
+        inputs = (self.tensor(info) for info in self.all(graph, _GRAPH_INPUT))
         return Parts(
             inputs=tuple(info for info in inputs if info.name not in weights),
-            outputs=outputs,
+            outputs=tuple(self.tensor(info) for info in self.all(graph, _GRAPH_OUTPUT)),
             opset=opset,
             digest=digest.hexdigest(),
             file_bytes=len(view),
@@ -181,76 +191,37 @@ class _Reader(Wire):
         structure = hashlib.sha256()
         weights: dict[str, str] = {}
         for number, value, raw in self.fields(view):
-            if number == _GRAPH:
+            if number == _MODEL_GRAPH:
                 for part, content, field_bytes in self.fields(self.message(value)):
-                    if part == _INITIALIZER:
+                    if part == _GRAPH_INITIALIZER:
                         tensor = self.message(content)
-                        weights[self.name(tensor, 8)] = hashlib.sha256(tensor).hexdigest()
+                        name = self.name(tensor, _TENSOR_NAME)
+                        weights[name] = hashlib.sha256(tensor).hexdigest()
                     else:
                         structure.update(field_bytes)
-            elif number != _PROPERTY:
+            elif number != _MODEL_METADATA_PROPS:
                 structure.update(raw)
         return replace(parts, weights=weights, structure=structure.hexdigest())
 
     def opset(self, view: memoryview) -> tuple[str, int]:
-        version = next((self.integer(v) for n, v, _ in self.fields(view) if n == 2), 0)
-        return self.name(view, 1), version
+        versions = (self.integer(v) for n, v, _ in self.fields(view) if n == _OPSET_VERSION)
+        return self.name(view, _OPSET_DOMAIN), next(versions, 0)
 
     def tensor(self, view: memoryview) -> TensorInfo:
-        kind, shape = 0, []
-        for number, value, _ in self.fields(view):
-            if number != 2:
-                continue
-            for form, tensor, _ in self.fields(self.message(value)):
-                if form != 1:  # a sequence or a map
-                    continue
-                for part, content, _ in self.fields(self.message(tensor)):
-                    if part == 1:
-                        kind = self.integer(content)
-                    elif part == 2:
+        element_type, shape = 0, []
+        for kind in self.all(view, _VALUE_TYPE):
+            for tensor in self.all(kind, _TYPE_TENSOR):  # not a sequence or a map
+                for number, content, _ in self.fields(tensor):
+                    if number == _TENSOR_TYPE_ELEMENT:
+                        element_type = self.integer(content)
+                    elif number == _TENSOR_TYPE_SHAPE:
                         shape = self.shape(self.message(content))
-        return TensorInfo(self.name(view, 1), kind, tuple(shape))
+        return TensorInfo(self.name(view, _VALUE_NAME), element_type, tuple(shape))
 
     def shape(self, view: memoryview) -> list[int | None]:
         sides: list[int | None] = []
         for _, dimension, _ in self.fields(view):
-            side = next((v for n, v, _ in self.fields(self.message(dimension)) if n == 1), None)
+            parts = self.fields(self.message(dimension))
+            side = next((v for n, v, _ in parts if n == _DIMENSION_VALUE), None)
             sides.append(None if side is None else self.integer(side))
         return sides
-
-    def refuse_external(self, view: memoryview, *, node: int, depth: int) -> None:
-        """Raise ModelError where a graph's or a function's weights lie outside the file."""
-        if depth > _MAX_DEPTH:
-            raise self.damaged("graphs nested too deep")
-        for number, value, _ in self.fields(view):
-            if number == node:
-                self.refuse_external_attributes(self.message(value), depth)
-            elif node == 1 and number == 5:
-                self.refuse_external_tensor(self.message(value))
-            elif node == 1 and number == 15:
-                self.refuse_external_sparse(self.message(value))
-
-    def refuse_external_attributes(self, view: memoryview, depth: int) -> None:
-        for number, attribute, _ in self.fields(view):
-            if number != 5:
-                continue
-            for part, content, _ in self.fields(self.message(attribute)):
-                if part in (5, 10):
-                    self.refuse_external_tensor(self.message(content))
-                elif part in (6, 11):
-                    self.refuse_external(self.message(content), node=1, depth=depth + 1)
-                elif part in (22, 23):
-                    self.refuse_external_sparse(self.message(content))
-
-    def refuse_external_sparse(self, view: memoryview) -> None:
-        for _, part, _ in self.fields(view):  # values and indices
-            if isinstance(part, memoryview):
-                self.refuse_external_tensor(part)
-
-    def refuse_external_tensor(self, view: memoryview) -> None:
-        for number, value, _ in self.fields(view):
-            if number == 13 or (number == 14 and value == 1):
-                raise ModelError(
-                    f"{self.path}: expected a file that holds its own weights, found one that "
-                    "points to external data"
-                )

@@ -12,7 +12,7 @@ from runtime.core.machine import MAX_THREADS, available_cores
 from runtime.core.workers import batched, map_ahead
 from runtime.data.images import ImageSource, Size, load_scan, resize_map, to_input
 from runtime.model.metadata import InputSpec, Metadata
-from runtime.model.onnx_file import OnnxFile, TensorInfo, read_onnx
+from runtime.model.onnx_file import FLOAT32, OnnxFile, TensorInfo, read_onnx
 from runtime.model.sessions import PROVIDERS, open_session, reason_of
 
 Item = TypeVar("Item")
@@ -233,4 +233,5 @@ def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
 
 
 def _is_image(info: TensorInfo, channels: int) -> bool:
-    return info.element_type == 1 and len(info.shape) == 4 and info.shape[1] in (channels, None)
+    is_float = info.element_type == FLOAT32
+    return is_float and len(info.shape) == 4 and info.shape[1] in (channels, None)

@@ -1,7 +1,7 @@
-"""The fields of an ONNX file's protobuf message, read without onnx and without copying.
+"""Reading the fields of a protobuf message, without onnx and without copying.
 
-Wire format: https://protobuf.dev/programming-guides/encoding/. Every length is checked against what
-is there before it is used; groups, which ONNX does not have, are refused.
+Wire format: https://protobuf.dev/programming-guides/encoding/. Every length is checked against the
+bytes that are left before it is used. Groups, which ONNX does not use, are refused.
 """
 
 from collections.abc import Iterator
@@ -10,22 +10,32 @@ from pathlib import Path
 from runtime.core.errors import ModelError
 
 MAX_FIELDS = 1 << 18
-"""That are looked at; an exported network has up to 40 thousand, and a node at least four."""
+"""Limit on the fields that are read. An exported network has up to 40 thousand."""
 MAX_TEXT_BYTES = 1 << 20
-"""Of the metadata, and of a name."""
+"""Limit on a text, such as the metadata or a name."""
 _MAX_TAG = (1 << 32) - 1
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # wire types
+_DAMAGED = "a damaged one"
 
 
 class Wire:
-    """Reads messages of the file `path`; each method raises ModelError where one is damaged."""
+    r"""A reader of protobuf messages, whose methods raise ModelError where one is damaged.
+
+    Args:
+        path: the file that the messages are from, for error messages.
+
+    Example:
+        >>> message = memoryview(b"\x08\x96\x01")
+        >>> [(number, value) for number, value, _ in Wire(Path("m.onnx")).fields(message)]
+        [(1, 150)]
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen = 0
 
     def damaged(self, found: str) -> ModelError:
-        """Return the error that says what was found in the place of a complete file."""
+        """Return the error for a damaged file; `found` completes the sentence."""
         return ModelError(f"{self.path}: expected a complete ONNX file, found {found}")
 
     def fields(self, view: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
@@ -36,9 +46,9 @@ class Wire:
             tag, position = self._varint(view, position)
             self._seen += 1
             if self._seen > MAX_FIELDS:
-                raise self.damaged(f"one of more than {MAX_FIELDS} fields")
-            if tag > _MAX_TAG:  # protobuf's parsers cut it, and would see another field
-                raise self.damaged("one that is damaged")
+                raise self.damaged(f"more than {MAX_FIELDS} fields")
+            if tag > _MAX_TAG:  # parsers of protobuf drop its upper bits and see another field
+                raise self.damaged(_DAMAGED)
             number, wire = tag >> 3, tag & 7
             value: int | memoryview
             if wire == _VARINT:
@@ -48,47 +58,51 @@ class Wire:
                 if wire == _LENGTH:
                     length, position = self._varint(view, position)
                 if number == 0 or length > len(view) - position:
-                    raise self.damaged("one that is cut or damaged")
+                    raise self.damaged(_DAMAGED)
                 value = view[position : position + length]
                 position += length
             else:
-                raise self.damaged("something else")
+                raise self.damaged(_DAMAGED)
             yield number, value, view[start:position]
 
+    def all(self, view: memoryview, field: int) -> Iterator[memoryview]:
+        """Yield the bytes of every `field` of a message."""
+        return (self.message(value) for number, value, _ in self.fields(view) if number == field)
+
     def message(self, value: int | memoryview) -> memoryview:
-        """Return a field's bytes."""
+        """Return the bytes of a field's value."""
         if isinstance(value, int):
-            raise self.damaged("one that is damaged")
+            raise self.damaged(_DAMAGED)
         return value
 
     def integer(self, value: int | memoryview) -> int:
-        """Return a field's integer."""
+        """Return the integer that is a field's value."""
         if isinstance(value, int):
             return value
-        raise self.damaged("one that is damaged")
+        raise self.damaged(_DAMAGED)
 
     def text(self, value: int | memoryview) -> str:
-        """Return a field's text."""
+        """Return a field's value as text."""
         content = self.message(value)
         if len(content) > MAX_TEXT_BYTES:
             raise self.damaged(f"a text of {len(content)} bytes")
         try:
             return str(content, "utf-8")
         except UnicodeDecodeError as error:
-            raise self.damaged("one that is damaged") from error
+            raise self.damaged(_DAMAGED) from error
 
     def name(self, view: memoryview, field: int) -> str:
-        """Return a message's text in `field`, or an empty one."""
+        """Return the text of a message's first `field`; empty where there is none."""
         return next((self.text(v) for n, v, _ in self.fields(view) if n == field), "")
 
     def _varint(self, view: memoryview, position: int) -> tuple[int, int]:
         value = 0
         for shift in range(0, 70, 7):
             if position >= len(view):
-                raise self.damaged("one that is cut")
+                raise self.damaged("a file that ends too early")
             byte = view[position]
             position += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value, position
-        raise self.damaged("something else")
+        raise self.damaged(_DAMAGED)
