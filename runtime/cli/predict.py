@@ -1,6 +1,7 @@
 """`seg-predict`: run an exported file on images."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from runtime.cli.options import (
 )
 from runtime.core.errors import printable
 
+if TYPE_CHECKING:
+    from runtime.model.predict_files import MapFormat
+
 
 @click.command(cls=Command)
 @model_argument
@@ -30,7 +34,7 @@ from runtime.core.errors import printable
 )
 @click.option(
     "--format",
-    "form",
+    "map_format",
     type=click.Choice(["png", "npy"]),
     default="png",
     show_default=True,
@@ -43,7 +47,7 @@ def main(
     model: Path,
     images: tuple[str, ...],
     out: Path,
-    form: str,
+    map_format: "MapFormat",
     size: int | None,
     on_error: str,
     threads: int | None,
@@ -63,7 +67,9 @@ def main(
     skipped: list[str] = []
     skip = (lambda error: skipped.append(str(error))) if on_error == "skip" else None
     with progress("Predict") as bar:
-        written = predict_files(predictor, files, out, form=form, on_image=bar.count, on_error=skip)
+        written = predict_files(
+            predictor, files, out, map_format=map_format, on_progress=bar, on_error=skip
+        )
     if not written:
         raise ImageError(f"none of the images can be read; the first: {skipped[0]}")
     for prediction in written:

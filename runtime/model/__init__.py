@@ -1,1 +1,1 @@
-"""An ONNX file: reading its metadata, verifying it, and predicting with it."""
+"""ONNX files: reading, verifying and timing them, and predicting with them."""

@@ -1,7 +1,7 @@
-"""Checksums of a file's parts, in the file, so that a change can be named.
+"""Checksums of an exported file's parts, stored in the file, so that a change can be located.
 
-They tell damage and careless edits, not forgery: who changes a file on purpose can change them too.
-Against that stands the digest that its author publishes (`OnnxFile.digest`, in the model card).
+They detect damage and careless edits, but not forgery: a forger can replace them too. To detect
+forgery, compare the digest that the author publishes in the model card (`digest_of`).
 """
 
 import hashlib
@@ -26,10 +26,10 @@ class Checksums:
     """SHA-256 (hexadecimal) of a file's parts.
 
     Attributes:
-        metadata, golden: of the texts of the metadata and of the golden pair.
-        structure: of everything but the weights and the metadata.
+        metadata, golden: of the texts of the metadata and the golden pair.
+        structure: of everything except the weights and the metadata.
         weights: of each weight, by its name.
-        schema: "major.minor"; a reader knows one major version.
+        schema: "major.minor"; a reader accepts one major version.
     """
 
     metadata: str
@@ -40,7 +40,7 @@ class Checksums:
 
 
 def checksums_of(parts: Parts) -> Checksums:
-    """Return what the checksums of a file are; `parts` was read with those of its weights."""
+    """Return the checksums of a file whose parts were read with `each_weight`."""
     return Checksums(
         metadata=_of_text(parts.properties, KEY),
         golden=_of_text(parts.properties, GOLDEN_KEY),
@@ -50,9 +50,13 @@ def checksums_of(parts: Parts) -> Checksums:
 
 
 def digest_of(checksums: Checksums) -> str:
-    """Return SHA-256 (hexadecimal) over all checksums of a file: over everything in it.
+    """Return the SHA-256 (hexadecimal) over all checksums of a file, and so over its contents.
 
-    Of the JSON text with sorted keys and without spaces, for others to compute.
+    It is taken over their JSON text with sorted keys and without spaces.
+
+    Example:
+        >>> digest_of(Checksums(metadata="0a", golden="1b", structure="2c", weights={}))[:8]
+        '82ab6304'
     """
     text = json.dumps(to_dict(checksums), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -62,13 +66,13 @@ def stated_checksums(parts: Parts, where: str) -> Checksums:
     """Return the checksums that a file states.
 
     Raises:
-        ModelError: there are none, or they are damaged.
+        ModelError: the file has none, or they are damaged.
     """
     text = parts.properties.get(CHECKSUMS_KEY)
     if text is None:
         raise ModelError(
-            f"{where}: expected a file with checksums and a golden pair, as export-onnx writes "
-            "it, found one without"
+            f"{where}: no checksums and golden pair in this file; expected a file as export-onnx "
+            "writes it"
         )
     name = f"{where}: checksums"
     content = parse_json(text, where=name, error=ModelError)
@@ -79,12 +83,17 @@ def stated_checksums(parts: Parts, where: str) -> Checksums:
 
 
 def dump_checksums(path: Path) -> str:
-    """Return the checksums of the file `path` as JSON, to be put into it. Raises ModelError."""
+    """Return the checksums of a file as JSON, to be stored in it. Raises ModelError."""
     return json.dumps(to_dict(checksums_of(read_parts(path, each_weight=True))), sort_keys=True)
 
 
 def weight_changes(stated: Mapping[str, str], found: Mapping[str, str]) -> str:
-    """Return which weights differ, are missing or were added, in words; empty where none."""
+    """Return in words which weights changed, are missing or were added; empty if none.
+
+    Example:
+        >>> weight_changes({"a": "01", "b": "02"}, {"a": "03", "c": "04"})
+        'a changed; b missing; c added'
+    """
     changed = [name for name in stated if name in found and stated[name] != found[name]]
     missing = [name for name in stated if name not in found]
     added = [name for name in found if name not in stated]

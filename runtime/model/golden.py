@@ -1,8 +1,7 @@
-"""The golden pair: a scan in the file and the probabilities that the file has to give for it.
+"""The golden pair: a scan stored in a file, and the probabilities that the file must give for it.
 
-It lies in the file's `metadata_props` beside the metadata, so that whoever has the file alone can
-replay it. The scan is synthetic (`runtime.data.phantom`): no patient's image travels with a
-network.
+The pair is in the file's `metadata_props`, so that anyone who has the file can replay it. The scan
+is synthetic (`runtime.data.phantom`): no image of a patient is stored with a network.
 """
 
 import base64
@@ -23,15 +22,15 @@ from runtime.data.phantom_drawing import draw_scan
 
 GOLDEN_KEY = "segmentation.golden"
 MAX_CHARACTERS = 200_000
-"""Of the whole pair, encoded."""
+"""Limit on the encoded pair."""
 MAX_SCAN_SIDE = 256
 MAX_VALUES = 128 * 128
-"""Of the probabilities that are kept: 64 KiB."""
+"""Limit on the stored probabilities, which take 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Of probabilities to the golden ones: the largest absolute one, and their mean."""
+    """Absolute difference of probabilities to the golden ones: the largest, and the mean."""
 
     largest: float
     mean: float
@@ -42,11 +41,11 @@ class Golden:
     """A golden pair.
 
     Attributes:
-        scan: the encoded image (PNG), resized to the network's input as any scan is.
-        probabilities: float32 [rows, columns] in [0, 1], every `stride`-th pixel of every
-            `stride`-th row of the output for the scan alone, from the first.
+        scan: the encoded image (PNG). It is resized to the network's input like any scan.
+        probabilities: float32 [rows, columns] in [0, 1]: every `stride`-th pixel of every
+            `stride`-th row of the output, from the first, for a batch with only this scan.
         tolerance: the largest differences that pass.
-        reference: what gave the probabilities, in words.
+        reference: the source of the probabilities, in words.
     """
 
     scan: bytes
@@ -56,9 +55,15 @@ class Golden:
     reference: str
 
     def difference(self, output: NDArray[np.float32]) -> Difference:
-        """Return the differences to a network's output, float32 [H, W].
+        """Return the difference to a network's output, float32 [H, W].
 
-        NaN where the output holds one, infinite where it has another shape.
+        It is NaN if the output contains NaN, and infinite if the output has another shape.
+
+        Example:
+            >>> output = np.full((4, 4), 0.5, np.float32)
+            >>> pair = make_golden(b"", output, tolerance=Difference(0.1, 0.1), reference="")
+            >>> pair.difference(output + np.float32(0.25))
+            Difference(largest=0.25, mean=0.25)
         """
         found = output[:: self.stride, :: self.stride]
         if found.shape != self.probabilities.shape:
@@ -67,7 +72,7 @@ class Golden:
         return Difference(float(differences.max()), float(differences.mean()))
 
     def passes(self, difference: Difference) -> bool:
-        """Whether a difference is within the tolerance; NaN never is."""
+        """Return true if a difference is within the tolerance; NaN never is."""
         allowed = self.tolerance
         return difference.largest <= allowed.largest and difference.mean <= allowed.mean
 
@@ -88,7 +93,7 @@ def golden_scan(size: Size, number: int) -> bytes:
     """Return a synthetic scan for a network's input of `size`, as PNG.
 
     Args:
-        number: each gives another head.
+        number: each number gives another head.
     """
     side = min(MAX_SCAN_SIDE, max(32, *size))
     stream = io.BytesIO()
@@ -99,18 +104,24 @@ def golden_scan(size: Size, number: int) -> bytes:
 def make_golden(
     scan: bytes, output: NDArray[np.floating], *, tolerance: Difference, reference: str
 ) -> Golden:
-    """Return the pair of a scan and the output for it, [H, W] in [0, 1], thinned where it is large.
+    """Return the golden pair of a scan and its output; a large output is subsampled.
+
+    Args:
+        scan: the encoded image (PNG).
+        output: probabilities [H, W] in [0, 1].
+        tolerance: the largest differences that pass.
+        reference: the source of the probabilities, in words.
 
     Raises:
-        ConfigError: the tolerance is not finite, or the pair would be too large for a file.
+        ConfigError: the tolerance is not finite and above 0.
     """
     if not _is_tolerance(tolerance):
         raise ConfigError(f"golden pair: expected a tolerance above 0, found {tolerance}")
     stride = 1
     while -(-output.shape[0] // stride) * -(-output.shape[1] // stride) > MAX_VALUES:
         stride += 1
-    kept = np.ascontiguousarray(output[::stride, ::stride], np.float32)
-    return Golden(scan, kept, stride, tolerance, reference)
+    sampled = np.ascontiguousarray(output[::stride, ::stride], np.float32)
+    return Golden(scan, sampled, stride, tolerance, reference)
 
 
 def _is_tolerance(tolerance: Difference) -> bool:
@@ -121,7 +132,7 @@ def dump_golden(golden: Golden) -> str:
     """Return the pair as JSON.
 
     Raises:
-        ConfigError: it would have more than `MAX_CHARACTERS`.
+        ConfigError: the text would have more than `MAX_CHARACTERS`.
     """
     rows, columns = golden.probabilities.shape
     values = np.ascontiguousarray(golden.probabilities, "<f4").tobytes()
@@ -137,16 +148,21 @@ def dump_golden(golden: Golden) -> str:
     text = json.dumps(to_dict(document), sort_keys=True)
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(
-            f"golden pair: expected at most {MAX_CHARACTERS} characters, found {len(text)}"
+            f"golden pair: too large for a file; expected at most {MAX_CHARACTERS} characters, "
+            f"found {len(text)}"
         )
     return text
 
 
 def parse_golden(text: str, where: str) -> Golden:
-    """Read a pair.
+    """Parse a golden pair.
+
+    Args:
+        text: JSON, as `dump_golden` returns it.
+        where: name of the file, for error messages.
 
     Raises:
-        ModelError: it is damaged, too large, or of another version.
+        ModelError: the pair is damaged, too large, or of another version.
     """
     if len(text) > MAX_CHARACTERS:
         raise ModelError(
@@ -159,10 +175,10 @@ def parse_golden(text: str, where: str) -> Golden:
     try:
         scan = base64.b64decode(document.scan_png, validate=True)
         packed = base64.b64decode(document.probabilities_zlib, validate=True)
-        # One byte more than the most that is wanted tells a bomb, without unpacking it.
+        # One byte over the limit is enough to recognize a decompression bomb.
         values = zlib.decompressobj().decompress(packed, 4 * MAX_VALUES + 1)
     except (ValueError, zlib.error) as error:
-        raise ModelError(f"{where}: expected a golden pair, found a damaged one") from error
+        raise ModelError(f"{where}: damaged golden pair") from error
     shape = (document.rows, document.columns)
     sound = (
         document.schema.split(".")[0] == "1"
@@ -171,11 +187,11 @@ def parse_golden(text: str, where: str) -> Golden:
         and _is_tolerance(document.tolerance)
     )
     if not sound:
-        raise ModelError(f"{where}: expected a golden pair of version 1, found another one")
+        raise ModelError(f"{where}: golden pair with contradictory fields or of another version")
     probabilities = np.frombuffer(values, "<f4").reshape(shape).astype(np.float32)
     return Golden(scan, probabilities, document.stride, document.tolerance, document.reference)
 
 
 def golden_input(golden: Golden, size: Size) -> NDArray[np.uint8]:
-    """Return the scan as uint8 RGB [H, W, 3] at a network's input size. Raises ImageError."""
+    """Return the scan, RGB, uint8 [H, W, 3], at a network's input size. Raises ImageError."""
     return load_scan(golden.scan, size).pixels

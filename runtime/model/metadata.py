@@ -1,4 +1,4 @@
-"""What an exported file says about itself: one versioned JSON document in its `metadata_props`."""
+"""The metadata of an exported file: one versioned JSON document in its `metadata_props`."""
 
 import json
 from dataclasses import dataclass
@@ -18,12 +18,19 @@ class InputSpec:
     """How an image becomes the network's input, float32 [batch, 3, height, width].
 
     Attributes:
-        height, width: in pixels, what the network was trained at.
-        multiple: other heights and widths must be multiples of this; 0 where none are allowed.
-        minimum, maximum: the range of the values, which stand for the levels 0 and 255.
+        height, width: in pixels, of the images that the network was trained on.
+        multiple: other heights and widths must be multiples of it; 0 if no others are allowed.
+        minimum, maximum: input values of the levels 0 and 255.
         resize_filter, antialias: of the resize, as in Pillow's `Image.resize`.
         jpeg_scaled_decoding: whether a JPEG of at least twice the size is decoded at a fraction of
             its size first (Pillow's `Image.draft`).
+
+    Example:
+        >>> InputSpec(256, 256, multiple=16).check_size((128, 192), "network.onnx")
+        >>> InputSpec(256, 256).check_size((128, 192), "network.onnx")
+        Traceback (most recent call last):
+            ...
+        runtime.core.errors.ConfigError: network.onnx: expected an input of 256x256, found 128x192
     """
 
     height: int
@@ -37,7 +44,15 @@ class InputSpec:
     jpeg_scaled_decoding: bool = True
 
     def check_size(self, size: Size, where: str) -> None:
-        """Raise ConfigError where the network cannot take an input of this (height, width)."""
+        """Check that the network accepts an input of this size.
+
+        Args:
+            size: (height, width) in pixels.
+            where: name of the file, for the error message.
+
+        Raises:
+            ConfigError: it does not.
+        """
         if size == (self.height, self.width):
             return
         if not self.multiple:
@@ -54,7 +69,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """What the output, float32 [batch, 1, height, width] in [0, 1], means."""
+    """The meaning of the output, float32 [batch, 1, height, width] in [0, 1]."""
 
     labels: tuple[str, ...]
     meaning: str = "probability that the pixel is foreground, after a sigmoid"
@@ -62,13 +77,13 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True)
 class NetworkInfo:
-    """The network.
+    """Architecture and cost of a network.
 
     Attributes:
-        arch: of the encoder; "ensemble" for several networks in one file.
-        width: of the decoder's last level; 0 for an ensemble, whose members have their own.
+        arch: name of the architecture; "ensemble" for several networks in one file.
+        width: channels of the decoder's last level; 0 for an ensemble.
         parameters: of the trained network, normalization included.
-        macs: multiply-accumulate operations of one image at the input's height and width.
+        macs: multiply-accumulate operations for one image of the input's height and width.
     """
 
     arch: str
@@ -79,10 +94,13 @@ class NetworkInfo:
 
 @dataclass(frozen=True, slots=True)
 class EncoderInfo:
-    """Pretrained weights of the encoder: where they come from, their file's SHA-256 and license.
+    """Origin of an encoder's pretrained weights.
 
     Attributes:
-        frozen: whether the encoder still has them, and was never trained.
+        source: of the weights, in words.
+        sha256: of their file; empty if it is unknown.
+        license: of the weights; None if it is unknown.
+        frozen: whether the encoder was not trained, and still has these weights.
     """
 
     source: str
@@ -97,11 +115,12 @@ class TrainingInfo:
 
     Attributes:
         data_sha256: over the manifest of the train and valid splits (`runtime.manifest_sha256`).
-        images: images a split.
-        epochs, best_epoch: trained, and the one whose weights these are.
+        images: number of images per split.
+        epochs: number of trained epochs.
+        best_epoch: the epoch, from 1, whose weights are in the file.
         loss: in words.
-        validation: loss and soft metrics of the best epoch, means over images.
-        augmented: whether the training images were changed at random.
+        validation: loss and soft metrics of the best epoch, means per image.
+        augmented: whether training images were changed at random.
     """
 
     data_name: str
@@ -123,7 +142,7 @@ class TrainingInfo:
 
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
-    """One network of an ensemble: its run's name, and what a file of its own would say."""
+    """One network of an ensemble: the name of its run, and the metadata of a file of its own."""
 
     name: str
     network: NetworkInfo
@@ -133,24 +152,24 @@ class MemberInfo:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The certificate: how the file was compared with the PyTorch network that it came from.
+    """The certificate: the result of comparing the file with its PyTorch network.
 
-    The reference is the network in float64, since PyTorch's own float32 is off by as much as the
-    file is; of an ensemble, the mean of its members' probabilities in float64.
+    The reference is the network in float64, because PyTorch's float32 differs from it as much as
+    the file does. For an ensemble, it is the mean of the members' probabilities in float64.
 
     Attributes:
-        images: real images that were compared.
-        images_from: the data set they are from.
-        inputs: compared inputs in all, with artificial ones, other sizes and batches.
-        pixels: compared output values.
+        images: number of real images that were compared.
+        images_from: their data set and split.
+        inputs: number of all inputs, with artificial ones, other sizes and batches.
+        pixels: number of compared output values.
         max_probability, p99_probability: largest and 99th-percentile absolute difference.
         max_logit, p99_logit: the same before the sigmoid, over all members of an ensemble.
         max_probability_float32: largest difference to PyTorch in float32.
-        tolerance_probability: the largest difference that would have passed; None where the file
-            is not meant to give the network's own numbers (`Metadata.conversion` says how it was
-            judged).
-        flipped_pixels: values on different sides of 0.5.
-        soft_iou_change: largest absolute change of a real image's soft IoU; NaN is 0.
+        tolerance_probability: the largest difference that passes; None if the file need not give
+            the network's own numbers (`Metadata.conversion` says how it was judged).
+        flipped_pixels: number of values on different sides of 0.5.
+        soft_iou_change: largest absolute change of a real image's soft IoU; undefined changes
+            count as 0.
         providers: of ONNX Runtime.
         digest: SHA-256 of the graph and weights that were compared (`OnnxFile.digest`).
     """
@@ -174,7 +193,7 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class UnconvertedLayer:
-    """A layer that stays as in the plain file, its weight, and why."""
+    """A layer that is the same as in the plain file, with its weight and the reason."""
 
     name: str
     weight: str
@@ -183,11 +202,11 @@ class UnconvertedLayer:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Median latencies of one image, in milliseconds, measured in turn in one run.
+    """Median latencies for one image, in milliseconds, from one interleaved measurement.
 
     Attributes:
-        before_ms, after_ms: of the plain float32 file and of this one.
-        runs: of each, after the warm-up.
+        before_ms, after_ms: of the plain float32 file and of this file.
+        runs: timed runs of each file.
         threads: of ONNX Runtime.
         machine: the processor.
     """
@@ -202,19 +221,19 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How a file departs from the plain float32 file of the same network, and what that changed.
+    """How a variant was made from the plain float32 file of its network, and what that changed.
 
     Attributes:
-        method: in words.
+        method: of the conversion, in words.
         plain_digest, plain_bytes: digest of the plain file's graph and weights, and its size.
-        calibration: how many images the ranges were taken from, and from where; empty where there
-            are no ranges.
-        unconverted: the layers that stay in float32, in the order of the graph.
-        max_difference: the largest difference of probabilities to the plain file's, on the inputs
-            of the certificate.
-        judged_on: how many images soft IoU was compared on, and from where.
-        soft_iou_before, soft_iou_after: pooled, of the plain file and of this one.
-        soft_iou_fall_allowed: the largest fall that would have passed.
+        calibration: number and source of the images that ranges were taken from, in words; empty
+            if there are no ranges.
+        unconverted: the layers that were not converted, in the order of the graph.
+        max_difference: largest difference of probabilities to the plain file's, on the inputs of
+            the certificate.
+        judged_on: number and source of the images that soft IoU was compared on, in words.
+        soft_iou_before, soft_iou_after: pooled, of the plain file and of this file.
+        soft_iou_fall_allowed: the largest fall that passes.
         timing: of both files.
     """
 
@@ -233,16 +252,18 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The whole document.
+    """The metadata document of an exported file.
 
     Attributes:
+        name: of the network, such as "unet-scratch-w16".
         training, encoder: None in an ensemble, whose members have their own.
-        members: of an ensemble, whose output is the mean of their probabilities; else empty.
-        precision: of the weights: "fp32", "fp16" or "int8".
-        conversion: how the file was made from the plain one; None in the plain one.
-        license: SPDX identifier of the terms under which the network may be used; None where its
+        parity: the certificate.
+        members: networks of an ensemble, whose output is the mean of their probabilities.
+        precision: of the stored weights: "fp32", "fp16" or "int8".
+        conversion: how a variant was made; None in the plain file.
+        license: SPDX identifier of the terms under which the network may be used; None if its
             author states none.
-        schema: "major.minor"; a reader knows one major version.
+        schema: "major.minor"; a reader accepts one major version.
     """
 
     name: str
@@ -260,15 +281,37 @@ class Metadata:
 
 
 def dump_metadata(metadata: Metadata) -> str:
-    """Return the document as JSON."""
+    """Return the document as JSON.
+
+    Example:
+        >>> document = Metadata(
+        ...     name="tiny",
+        ...     input=InputSpec(64, 64, multiple=16),
+        ...     output=OutputSpec(("foreground",)),
+        ...     network=NetworkInfo("scratch", width=4, parameters=1, macs=1),
+        ... )
+        >>> parse_metadata(dump_metadata(document), "tiny.onnx") == document
+        True
+    """
     return json.dumps(to_dict(metadata), allow_nan=False, sort_keys=True)
 
 
 def parse_metadata(text: str, where: str) -> Metadata:
-    """Read the document.
+    """Parse a metadata document.
+
+    Args:
+        text: JSON, as `dump_metadata` returns it.
+        where: name of the file, for error messages.
 
     Raises:
-        ModelError: it is not JSON, lacks a field, or is of another major version.
+        ModelError: the text is not JSON, lacks a field, or is of another major version.
+
+    Example:
+        >>> parse_metadata('{"schema": "9.0"}', "m.onnx")
+        Traceback (most recent call last):
+            ...
+        runtime.core.errors.ModelError: m.onnx: expected metadata of version 2, found '9.0'
+
     """
     content = parse_json(text, where=f"{where}: metadata", error=ModelError)
     version = content.get("schema") if isinstance(content, dict) else None

@@ -1,4 +1,4 @@
-"""Probability maps as pictures."""
+"""Drawing probability maps over scans, and writing them as files."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CONTOUR = (255, 224, 64)
 TARGET = (64, 255, 128)
 _OPACITY = 0.55
 _COMPRESSION = 3
-"""Of PNGs: files about as small as by the default, 6, in a third of its time."""
+"""PNG level: files about as small as at the default, 6, in a third of the time."""
 
 
 def draw_overlay(
@@ -22,10 +22,10 @@ def draw_overlay(
     probability: NDArray[np.float32],
     mask: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Lay a probability map over a scan.
+    """Draw a probability map over a scan.
 
-    Red grows with the probability; a yellow line goes round what is at least 0.5, a green one
-    round the mask.
+    Red grows with the probability. A yellow line surrounds the pixels of at least 0.5, a green
+    line surrounds the mask.
 
     Args:
         pixels: RGB, uint8 [H, W, 3].
@@ -34,6 +34,11 @@ def draw_overlay(
 
     Returns:
         RGB, uint8 [H, W, 3].
+
+    Example:
+        >>> scan = np.full((1, 2, 3), 100, np.uint8)
+        >>> draw_overlay(scan, np.array([[0.0, 0.5]], np.float32)).tolist()
+        [[[100, 100, 100], [255, 224, 64]]]
     """
     share = (_OPACITY * probability)[..., None]
     blend = pixels * (1.0 - share) + np.asarray(HEAT, np.float32) * share
@@ -45,7 +50,7 @@ def draw_overlay(
 
 
 def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels of a region that touch its outside, or the image's edge."""
+    """Return the pixels of a region that touch its outside or the image's edge."""
     padded = np.pad(region, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     outline: NDArray[np.bool_] = region & ~inner
@@ -59,9 +64,13 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def write_probability(path: Path, probability: NDArray[np.float32]) -> None:
-    """Write a map, float32 [H, W] in [0, 1]: as it is where `path` ends in .npy, else 16-bit PNG.
+    """Write a probability map as a numpy array (.npy), or else as a 16-bit PNG.
 
-    In the PNG a level is the probability times 65535, rounded.
+    A level of the PNG is the probability times 65535, rounded.
+
+    Args:
+        path: its ending chooses the format.
+        probability: float32 [H, W] in [0, 1].
 
     Raises:
         OutputError: the file cannot be written.

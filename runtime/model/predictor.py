@@ -1,4 +1,4 @@
-"""Running an exported file: an image goes in, its probability map comes out."""
+"""Running an exported network: from an image to its probability map."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,28 +19,34 @@ Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
 MAX_CONCURRENCY = 4
-"""Batches that are computed at once; each takes the memory of the network's feature maps."""
+"""Most batches computed at once; each takes the memory of the network's feature maps."""
 
 
 class Predictor:
     """A segmentation network in an ONNX file, ready to run.
 
-    It may be used from several threads.
+    It can be used from several threads.
 
     Args:
         path: the ONNX file.
-        size: (height, width) of the network's input. By default what the file states; a file of
-            another origin, without this toolkit's metadata and with dynamic sides, needs it.
+        size: (height, width) of the network's input; by default the size that the file states. A
+            third-party file with dynamic sides needs it.
         threads: of the computation; by default the cores that the process may use.
         providers: ONNX Runtime's execution providers, in order of preference.
-        batch_size: images that `stream` and `predict_batch` run together.
-        concurrency: batches that `stream`, `predict_batch` and `evaluate` compute at once, which
-            share the threads. More give more images a second (`concurrency_for`), since threads
-            wait for one another less; 1 gives the lowest latency of a single image.
+        batch_size: images per run in `stream` and `predict_batch`.
+        concurrency: batches that `stream`, `predict_batch` and `evaluate` compute at once, with
+            shared threads. More give a higher throughput (`concurrency_for`), because threads wait
+            less for one another. 1 gives the lowest latency of a single image.
+
+    Attributes:
+        file: what the file states.
+        size: (height, width) of the network's input.
+        threads, providers, batch_size, concurrency: the settings in use.
 
     Raises:
         ModelError: the file cannot be run, or is not a segmentation network.
-        ConfigError: the size, threads, batch size, concurrency or a provider is not possible.
+        ConfigError: the size, threads, batch size or concurrency is out of range, or a provider is
+            not available.
     """
 
     def __init__(
@@ -61,7 +67,7 @@ class Predictor:
         self.threads = threads or available_cores()
         if not 1 <= concurrency <= self.threads:
             raise ConfigError(
-                f"expected a concurrency of 1 to as many as threads, {self.threads}, found "
+                f"expected a concurrency from 1 to the number of threads, {self.threads}, found "
                 f"{concurrency}"
             )
         self.file: OnnxFile = read_onnx(path)
@@ -70,21 +76,21 @@ class Predictor:
         self._spec, self.size = _input_of(self.file, size)
         self._input_name = self.file.inputs[0].name
         self._output_name = self.file.outputs[0].name
-        # Whoever calls the session computes too, beside the threads that it has of its own.
+        # The thread that calls the session computes too, beside the session's own threads.
         threads_of_a_call = self.threads - concurrency + 1
         self._session = open_session(self.file.path, threads=threads_of_a_call, providers=providers)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
 
     @property
     def metadata(self) -> Metadata | None:
-        """What the file says about itself; None for a file of another origin."""
+        """The toolkit's metadata in the file; None for a third-party file."""
         return self.file.metadata
 
     def __call__(self, image: ImageSource) -> NDArray[np.float32]:
         """Return an image's probability map, float32 [H, W] in [0, 1], at the image's own size.
 
         Args:
-            image: whatever `runtime.load_scan` takes.
+            image: a path, an encoded file's bytes, a PIL image or an array, as for `load_scan`.
 
         Raises:
             ImageError: the image cannot be read.
@@ -103,13 +109,13 @@ class Predictor:
         return list(self.stream(images))
 
     def stream(self, images: Iterable[ImageSource]) -> Iterator[NDArray[np.float32]]:
-        """Yield the probability maps of any number of images, in their order, lazily.
+        """Yield the probability maps of any number of images, in order, lazily.
 
-        Images are decoded, and batches computed, ahead in threads; how many are held at any time
-        is bounded by `concurrency` and `batch_size`.
+        Threads decode images and compute batches ahead. `concurrency` and `batch_size` bound how
+        many images are in memory.
 
         Raises:
-            ImageError, ModelError: as for one image, at that image's place.
+            ImageError, ModelError: as for one image, when its map would be yielded.
         """
 
         def load(image: ImageSource) -> tuple[NDArray[np.uint8], Size]:
@@ -124,18 +130,19 @@ class Predictor:
         items: Iterable[Item],
         load: Callable[[Item], tuple[NDArray[np.uint8], Loaded]],
     ) -> Iterator[tuple[NDArray[np.float32], Loaded]]:
-        """Yield each item's probability map, and what else was loaded with its image, in order.
+        """Yield each item's probability map, and the value loaded with its image, in order.
 
         Args:
-            load: returns an item's image, RGB, uint8 [H, W, 3] of the network's input size, and
-                whatever is wanted beside its map. It is called in threads.
+            items: anything that `load` can read an image for.
+            load: returns an item's image, RGB, uint8 [H, W, 3] of the network's input size, and a
+                value to yield beside its map. It is called in threads.
 
         Returns:
             Maps float32 [H, W] in [0, 1], at the size of the network's input.
 
         Raises:
             ModelError: the network's output is not a probability map.
-            Exception: what `load` raises, at its item's place.
+            Exception: any error of `load`, when its item's map would be yielded.
         """
         held = self.concurrency + 1
         loaded = map_ahead(load, items, workers=self.threads, ahead=held * self.batch_size)
@@ -147,14 +154,14 @@ class Predictor:
         """Run the network on prepared inputs.
 
         Args:
-            inputs: float32 [N, 3, H, W], RGB in [0, 1], of a size that the network takes.
+            inputs: float32 [N, 3, H, W], RGB in [0, 1], of a size that the network accepts.
 
         Returns:
             Probabilities, float32 [N, H, W] in [0, 1].
 
         Raises:
-            ConfigError: the inputs have another type, shape or size.
-            ModelError: the network's output is not a probability map.
+            ConfigError: the inputs have the wrong type, shape or size.
+            ModelError: the network cannot be run, or its output is not a probability map.
         """
         name = str(self.file.path)
         if inputs.dtype != np.float32 or inputs.ndim != 4 or inputs.shape[1] != 3:
@@ -167,7 +174,7 @@ class Predictor:
             self._spec.check_size(size, name)
         try:
             output = self._session.run([self._output_name], {self._input_name: inputs})[0]
-        except Exception as error:  # ONNX Runtime's errors share no other base
+        except Exception as error:  # ONNX Runtime's errors have no common base class
             raise ModelError(f"{name}: ONNX Runtime cannot run it: {reason_of(error)}") from error
         return self._checked(output, len(inputs), size)
 
@@ -188,17 +195,21 @@ class Predictor:
             )
         if not (output.min(initial=0.0) >= 0.0 and output.max(initial=0.0) <= 1.0):
             raise ModelError(
-                f"{self.file.path}: expected probabilities in [0, 1], found values outside them "
+                f"{self.file.path}: expected probabilities in [0, 1], found values outside "
                 "(an output without a sigmoid?)"
             )
         return output[:, 0]
 
 
 def concurrency_for(threads: int | None = None) -> int:
-    """Return the `concurrency` for many images: one batch a thread, up to 4 to save memory.
+    """Return the `concurrency` for many images: one batch per thread, at most 4 to save memory.
 
     Args:
         threads: of the computation; by default the cores that the process may use.
+
+    Example:
+        >>> concurrency_for(2), concurrency_for(16)
+        (2, 4)
     """
     return min(threads or available_cores(), MAX_CONCURRENCY)
 
@@ -218,8 +229,8 @@ def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
         sides = size or (fixed[0] or 0, fixed[1] or 0)
         if 0 in sides:
             raise ModelError(
-                f"{file.path}: expected the input's size, found no metadata that states it; give "
-                "--size (in Python size=(height, width))"
+                f"{file.path}: the file does not state its input's size; give --size (in Python "
+                "size=(height, width))"
             )
         spec = InputSpec(*sides, multiple=0 if any(fixed) else 1)
     chosen = size or (spec.height, spec.width)

@@ -1,4 +1,4 @@
-"""Replaying a file's certificate with the runtime alone: is it what was exported, and runs so?"""
+"""Verifying an exported file: is it unchanged, and does it compute its certified numbers here?"""
 
 import re
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from runtime.model.predictor import Predictor
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check of a file.
 
     Attributes:
         name: "metadata", "golden pair", "graph", "weights", "certificate", "digest" or "replay".
-        found: in words.
+        found: the result in words.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What became of a file's checks.
+    """The results of a file's checks.
 
     Attributes:
         digest: SHA-256 over graph and weights, as `OnnxFile.digest`.
-        contents: SHA-256 over those, the metadata and the golden pair (`checksums.digest_of`).
+        contents: SHA-256 over graph, weights, metadata and golden pair (`checksums.digest_of`).
         checks: in the order in which they were made.
-        difference: to the golden probabilities; None where it was not replayed.
-        versions, providers, threads: what replayed it.
+        difference: to the golden probabilities; None if the pair could not be replayed.
+        versions, providers, threads: of the replay.
     """
 
     path: str
@@ -68,11 +68,11 @@ def verify(
 
     Args:
         threads: of the computation; by default the cores that the process may use.
-        digest: SHA-256 of the contents that the file's author publishes, or its first 8 or more
-            digits; compared where given.
+        digest: SHA-256 of the contents as the file's author publishes it, or its first 8 or more
+            digits; not compared by default.
 
     Raises:
-        ConfigError: `digest` is none.
+        ConfigError: `digest` is not one.
         ModelError: the file cannot be read, or was not written by `export-onnx`.
     """
     if digest is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", digest):
@@ -105,12 +105,12 @@ def verify(
 
 
 def _same(name: str, same: bool) -> Check:
-    return Check(name, same, "fits its checksum" if same else "changed since it was exported")
+    return Check(name, same, "matches its checksum" if same else "changed since the export")
 
 
 def _weights(stated: Checksums, found: Checksums) -> Check:
     changes = weight_changes(stated.weights, found.weights)
-    return Check("weights", not changes, changes or f"{len(found.weights)} fit their checksums")
+    return Check("weights", not changes, changes or f"{len(found.weights)} match their checksums")
 
 
 def _certificate(parts: Parts, where: str) -> Check:
@@ -119,14 +119,14 @@ def _certificate(parts: Parts, where: str) -> Check:
     except SegmentationError as error:
         return Check("certificate", False, str(error))
     if parity is None:
-        return Check("certificate", False, "none in the metadata")
+        return Check("certificate", False, "missing from the metadata")
     same = parity.digest == parts.digest
     return Check(
         "certificate",
         same,
-        "given for this graph and these weights"
+        "issued for this graph and these weights"
         if same
-        else f"given for digest {parity.digest or 'unknown'}, the file's is {parts.digest}",
+        else f"issued for digest {parity.digest or 'unknown'}, the file's is {parts.digest}",
     )
 
 
@@ -146,8 +146,8 @@ def _replay(
             "replay",
             golden.passes(difference),
             f"largest difference {difference.largest:.1e}, mean {difference.mean:.1e}, to "
-            f"{golden.reference}; {golden.tolerance.largest:.1e} and {golden.tolerance.mean:.1e} "
-            "allowed",
+            f"{golden.reference} (allowed: {golden.tolerance.largest:.1e} and "
+            f"{golden.tolerance.mean:.1e})",
         ),
         difference,
         predictor,

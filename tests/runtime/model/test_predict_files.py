@@ -1,3 +1,5 @@
+"""Predicting files: which images are found, and what is written for them."""
+
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +8,7 @@ from PIL import Image
 
 from runtime.core.errors import ImageError, OutputError
 from runtime.data.images import load_scan
-from runtime.model.overlay import CONTOUR, TARGET, draw_overlay
-from runtime.model.predict_files import find_images, predict_files
+from runtime.model.predict_files import MapFormat, find_images, predict_files
 from runtime.model.predictor import Predictor
 
 
@@ -32,14 +33,14 @@ def test_a_glob_a_file_and_repetitions_give_each_image_once(folder: Path) -> Non
 
 
 def test_names_that_would_collide_are_refused(folder: Path) -> None:
-    with pytest.raises(OutputError, match=r"deep/a\.png: .*scans/a\.png too"):
+    with pytest.raises(OutputError, match=r"deep/a\.png: .* those of .*scans/a\.png;"):
         find_images([str(folder / "a.png"), str(folder / "deep" / "a.png")])
 
 
 def test_a_pattern_that_names_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for pattern in (folder / "*.gif", folder / "none.png", tmp_path / "empty"):
-        with pytest.raises(ImageError, match=f"{pattern.name.replace('*', '.')}: expected"):
+        with pytest.raises(ImageError, match=f"{pattern.name.replace('*', '.')}: no "):
             find_images([str(pattern)])
 
 
@@ -74,7 +75,7 @@ def test_an_image_for_which_there_is_no_memory_is_named_and_can_be_skipped(
     monkeypatch.setattr("runtime.model.predict_files.load_scan", short)
     found, told = find_images([str(folder)]), list[str]()
     predictor = Predictor(model, threads=1)
-    with pytest.raises(ImageError, match=r"b\.JPG: expected an image for which there is memory"):
+    with pytest.raises(ImageError, match=r"b\.JPG: image too large for the available memory"):
         predict_files(predictor, found, tmp_path / "out")
     written = predict_files(
         predictor, found, tmp_path / "out", on_error=lambda error: told.append(str(error))
@@ -82,17 +83,17 @@ def test_an_image_for_which_there_is_no_memory_is_named_and_can_be_skipped(
     assert (len(written), len(told)) == (2, 1)
 
 
-@pytest.mark.parametrize("form", ["png", "npy"])
+@pytest.mark.parametrize("map_format", ["png", "npy"])
 def test_the_written_map_is_the_predicted_one(
-    model: Path, folder: Path, tmp_path: Path, form: str
+    model: Path, folder: Path, tmp_path: Path, map_format: MapFormat
 ) -> None:
     predictor = Predictor(model, threads=1)
     out = tmp_path / "out"
-    written = predict_files(predictor, find_images([str(folder)]), out, form=form)
+    written = predict_files(predictor, find_images([str(folder)]), out, map_format=map_format)
     assert len(written) == 3
     for one in written:
         expected = predictor(one.image)
-        if form == "npy":
+        if map_format == "npy":
             np.testing.assert_array_equal(np.load(one.probability), expected)
         else:
             levels = np.asarray(Image.open(one.probability))
@@ -101,18 +102,3 @@ def test_the_written_map_is_the_predicted_one(
         assert one.highest == expected.max()
         assert one.foreground_share == (expected >= 0.5).mean()
     assert written[2].overlay == out / "deep" / "a.overlay.png"
-
-
-def test_an_overlay_marks_what_is_predicted_and_what_is_annotated() -> None:
-    pixels = np.full((20, 20, 3), 100, np.uint8)
-    probability = np.zeros((20, 20), np.float32)
-    probability[4:10, 4:10] = 1.0
-    mask = np.zeros((20, 20), np.uint8)
-    mask[12:18, 12:18] = 1
-    picture = draw_overlay(pixels, probability, mask)
-    assert (picture[0, 0] == 100).all()
-    assert (picture[4, 4:10] == CONTOUR).all()
-    assert (picture[12:18, 17] == TARGET).all()
-    inside = picture[6, 6].astype(int)
-    assert inside[0] > 100 > inside[1]
-    assert (picture[14, 14] == 100).all()

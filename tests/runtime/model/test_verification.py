@@ -1,7 +1,5 @@
 """A changed file is caught, by the name of what was changed; a sound one passes."""
 
-import copy
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +89,7 @@ def forget(checksums: dict[str, object]) -> None:
         (remove_an_activation, {"graph", "certificate", "replay"}, "changed since"),
         (edit(KEY, praise), {"metadata"}, "changed since"),
         (edit(GOLDEN_KEY, loosen), {"golden pair"}, "changed since"),
-        (edit(GOLDEN_KEY, spoil), {"golden pair", "replay"}, "damaged one"),
+        (edit(GOLDEN_KEY, spoil), {"golden pair", "replay"}, "damaged golden pair"),
         (edit(CHECKSUMS_KEY, forget), {"weights"}, "added"),
     ],
 )
@@ -151,22 +149,6 @@ def test_the_replay_is_what_onnxruntime_gives(model: Path) -> None:
     assert replayed.largest == pytest.approx(differences.max(), abs=1e-7)
     assert replayed.mean == pytest.approx(differences.mean(), abs=1e-8)
     assert golden.probabilities.std() > 0.0
-
-
-def test_checksums_are_plain_sha256_of_what_onnx_reads(model: Path) -> None:
-    proto = onnx.load(model)
-    noted = properties(proto)
-    stated = json.loads(noted[CHECKSUMS_KEY])
-    assert stated["metadata"] == hashlib.sha256(noted[KEY].encode()).hexdigest()
-    assert stated["golden"] == hashlib.sha256(noted[GOLDEN_KEY].encode()).hexdigest()
-    assert stated["weights"] == {
-        tensor.name: hashlib.sha256(tensor.SerializeToString()).hexdigest()
-        for tensor in proto.graph.initializer
-    }
-    bare = copy.deepcopy(proto)
-    del bare.metadata_props[:]
-    digest = hashlib.sha256(bare.SerializeToString()).hexdigest()
-    assert json.loads(noted[KEY])["parity"]["digest"] == digest
 
 
 def test_a_file_of_another_origin_is_told(build_onnx: ModelBuilder, tmp_path: Path) -> None:
