@@ -386,7 +386,7 @@ def test_wrong_use(model: Path, phantom: Path, tmp_path: Path) -> None:
         (seg_eval, (model, "--data", phantom, "--split", "tset"), "no split 'tset'"),
         (seg_eval, (model, "--data", tmp_path / "none"), "no such folder"),
         (seg_eval, (model, "--data", phantom, "--size", 33), "multiples of 16"),
-        (seg_predict, (model, tmp_path / "*.gif"), "found nothing"),
+        (seg_predict, (model, tmp_path / "*.gif"), "no such image or folder"),
         (train_unet, (*train, "--size", 33), "multiple of 16"),
         (train_unet, (*train, "--encoder-weights", "w.pth"), "takes no encoder weights"),
         (train_unet, (*train, "--resume", "--overwrite"), "exclude each other"),

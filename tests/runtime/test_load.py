@@ -95,7 +95,13 @@ def test_memory_stays_flat_over_many_scans(
     some = split.samples if long else split.samples[:80]
     found = [FoundImage(sample.path, Path(f"{n % 50}")) for n, sample in enumerate(some)]
     with Growth(every=len(found) // 40, after=len(found) // 4) as growth:
-        assert len(predict_files(predictor, found, tmp_path / "out", on_image=growth)) == len(found)
+        written = predict_files(
+            predictor,
+            found,
+            tmp_path / "out",
+            on_progress=lambda p: growth(round(p.done), round(p.total)),
+        )
+        assert len(written) == len(found)
     # Three paths and two numbers are kept.
     allocated, resident = growth.slopes
     assert allocated < 4096
