@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from bench.work import Work
+from runtime.core.progress import Progress
 from train.config import TrainConfig
-from train.epoch import Progress
-from train.loop import TrainResult, train_network
-from train.memory import kept_memory
-from train.objective import Objective, make_objective
-from train.run_folder import HISTORY
-from train.setup import begin, choose_device, repeatable
+from train.determinism import repeatable
+from train.history import HISTORY
+from train.memory import retain_memory
+from train.objective import Objective
+from train.run import TrainResult, train_network
+from train.state import choose_device, initialize_state
 
 EXPORT_IMAGES = 100
 """What a file's comparison with PyTorch costs, in forward passes of one image, roughly."""
@@ -32,15 +33,15 @@ def seconds_per_image(config: TrainConfig) -> float:
         ConfigError: the device is not there.
         CheckpointError: the encoder's weights cannot be loaded.
     """
-    device, dtype = choose_device(config)
-    with repeatable(config, device), kept_memory():
-        network = begin(config, device).network.train()
-        objective = make_objective(network, replace(config, compile=False), device, dtype)
+    device = choose_device(config)
+    with repeatable(config, device), retain_memory():
+        state = initialize_state(replace(config, compile=False), device)
+        state.network.train()
         masks = torch.zeros(_IMAGES, 1, config.size, config.size, device=device)
         images = torch.rand(_IMAGES, 3, config.size, config.size, device=device)
         if config.channels_last:
             images = images.to(memory_format=torch.channels_last)
-        return min(_step(objective, images, masks) for _ in range(_STEPS)) / _IMAGES
+        return min(_step(state.objective, images, masks) for _ in range(_STEPS)) / _IMAGES
 
 
 def epochs_done(folder: Path) -> int:
@@ -57,13 +58,12 @@ def train_as_work(config: TrainConfig, folder: Path, cache: Path, work: Work) ->
     """
     before = epochs_done(folder) / config.epochs
 
-    def listener(step: Progress) -> None:
+    def on_progress(step: Progress) -> None:
         if step.phase == "train":
-            note = f"epoch {step.epoch}/{config.epochs}, loss {step.loss:.4f}"
-            work.advance((step.done / step.total - before) / (1.0 - before), note)
+            work.advance((step.fraction - before) / (1.0 - before), step.note)
 
     return train_network(
-        config, folder, cache=cache, resume=True, listener=listener, stop=work.stop
+        config, folder, cache=cache, resume=True, on_progress=on_progress, stop=work.stop
     )
 
 

@@ -43,7 +43,7 @@ def run_folder(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the scratch network, width 4, 32x32, two epochs on the phantom set."""
     pytest.importorskip("torch")
     from train.config import demo_config
-    from train.loop import train_network
+    from train.run import train_network
 
     folder = tmp_path_factory.mktemp("artifacts")
     config = demo_config(str(phantom), "scratch", width=4, size=32, epochs=2, threads=1)

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
         study_config as study_config,
     )
     from train.encoders import Encoder as Encoder, build_encoder as build_encoder
-    from train.epoch import Progress as Progress
     from train.history import EpochRow as EpochRow, best_epoch as best_epoch
-    from train.loop import TrainResult as TrainResult, train_network as train_network
     from train.network import UNet as UNet
+    from train.run import TrainResult as TrainResult, train_network as train_network
     from train.weights import (
         EncoderWeights as EncoderWeights,
         load_encoder_weights as load_encoder_weights,

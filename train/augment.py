@@ -1,4 +1,4 @@
-"""Random changes of training images and their masks, so that a network sees each scan anew."""
+"""Random changes of training images and their masks, different in each epoch."""
 
 import torch
 from torch import Tensor
@@ -16,26 +16,31 @@ _CHANGES = v2.Compose(
         v2.RandomAffine(
             DEGREES, translate=(SHIFT, SHIFT), interpolation=v2.InterpolationMode.BILINEAR
         ),
-        # After the move, since it also clips to [0, 1] what interpolation rounded beyond.
+        # Last, since it also clips values that interpolation rounded to slightly outside [0, 1].
         v2.ColorJitter(brightness=INTENSITY, contrast=INTENSITY),
     ]
 )
 
 
 def augment(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Change each image of a batch, and its mask with it, by a draw of its own.
+    """Change each image of a batch at random, and its mask with it.
 
     An image and its mask are flipped from left to right and upside down with probability 1/2 each,
-    rotated by up to 10 degrees and shifted by up to 5 per cent of each side; what comes in from
-    outside is black, and background. The image's brightness and contrast are multiplied by 0.8 to
-    1.2 each. Draws come from PyTorch's generator of the CPU, whatever the device.
+    rotated by up to 10 degrees and shifted by up to 5 % of each side. Pixels from outside are black
+    and background. The image's brightness and contrast are multiplied by 0.8 to 1.2 each. Random
+    numbers come from PyTorch's generator of the CPU, on any device.
 
     Args:
         images: float32 [N, 3, H, W] in [0, 1].
         masks: float32 [N, 1, H, W] of 0 and 1.
 
     Returns:
-        The same shapes, types, ranges and device; images lie in memory as [N, H, W, 3].
+        The same shapes, types, ranges and device; in memory, images are [N, H, W, 3].
+
+    Example:
+        >>> images, masks = augment(torch.rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8))
+        >>> images.shape, masks.unique().tolist()
+        (torch.Size([2, 3, 8, 8]), [0.0])
     """
     pairs = [_CHANGES(Image(image), Mask(mask)) for image, mask in zip(images, masks, strict=True)]
     changed = torch.stack([image.as_subclass(Tensor) for image, _ in pairs])

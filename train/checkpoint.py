@@ -1,6 +1,7 @@
-"""Checkpoints: all that resuming and exporting need, loaded without running code."""
+"""Checkpoints: everything that resuming and exporting need, loaded without running code."""
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,28 @@ from torch import Tensor
 from runtime.core.errors import CheckpointError
 from runtime.core.files import found_instead, write_bytes
 from runtime.core.schema import from_dict, to_dict
+from runtime.data.coco import Dataset, Split, manifest_sha256
 from train.config import TrainConfig
 from train.epoch import EpochSteps
 from train.history import EpochRow
 from train.network import UNet
 from train.plain_load import plain_load
-from train.weights import EncoderWeights, move_strides
+from train.weights import EncoderWeights, load_weights, misfit, move_strides
 
 FORMAT = 2
-"""1 is the same without steps of an epoch."""
+"""Version of the file; 1 has no steps of an unfinished epoch."""
 LAST, BEST = "last.pt", "best.pt"
 
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
-    """What a network was trained on.
+    """Facts on the data that a network was trained on.
 
     Attributes:
         name: of the data set's folder.
-        sha256: of its manifest, train and valid (`runtime.manifest_sha256`).
+        sha256: of the manifest of train and valid (`runtime.manifest_sha256`).
         license: as the COCO file states it.
-        images: images a split.
+        images: number of images by split.
     """
 
     name: str
@@ -39,17 +41,26 @@ class DataFacts:
     license: str | None
     images: dict[str, int]
 
+    @classmethod
+    def of(cls, dataset: Dataset, splits: Iterable[Split]) -> "DataFacts":
+        """Return the facts on some splits of a data set. Raises DataError."""
+        used = tuple(splits)
+        images = {split.name: len(split.samples) for split in used}
+        return cls(dataset.name, manifest_sha256(used), dataset.license, images)
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A network after some epochs, and where it comes from.
+    """A network in training, and its origin.
 
     Attributes:
-        history: a row for each epoch that led here.
+        encoder_weights: origin of the encoder's weights; None where it started untrained.
+        versions: of the packages that trained it.
+        history: a row for each completed epoch.
         weights: the network's state dictionary.
-        optimizer, scheduler: their state dictionaries; None in a checkpoint kept for export.
-        steps: of the epoch after those in `history`, where the run was stopped in the middle of it;
-            the weights, the optimizer and the scheduler are those after these steps.
+        optimizer, scheduler: their state dictionaries; None in a checkpoint for export.
+        steps: of the epoch after `history`, where the run was stopped within it; weights,
+            optimizer and scheduler are those after these steps.
     """
 
     config: TrainConfig
@@ -64,22 +75,22 @@ class Checkpoint:
 
     @property
     def epoch(self) -> int:
-        """The last whole epoch that was trained, 0 for none."""
+        """The last completed epoch, 0 for none."""
         return self.history[-1].epoch if self.history else 0
 
     @property
-    def begun(self) -> int:
-        """The last epoch that was begun, 0 for none."""
+    def started(self) -> int:
+        """The last epoch that was started, 0 for none."""
         return self.epoch + (self.steps is not None)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, wholly or not at all. Raises OutputError."""
+    """Write a checkpoint, as a whole or not at all. Raises OutputError."""
     write_bytes(path, checkpoint_bytes(checkpoint))
 
 
 def checkpoint_bytes(checkpoint: Checkpoint) -> memoryview:
-    """Return a checkpoint as the content of its file."""
+    """Return the content of a checkpoint's file."""
     steps = checkpoint.steps
     encoder = checkpoint.encoder_weights
     content = {
@@ -102,10 +113,10 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> memoryview:
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint; nothing in it is executed (PyTorch's `weights_only` unpickler).
+    """Read a checkpoint, without running code from it (PyTorch's `weights_only` unpickler).
 
     Raises:
-        CheckpointError: there is no such file, or it is not a checkpoint of `train-unet`.
+        CheckpointError: the file does not exist, or is not a checkpoint of `train-unet`.
     """
     file = Path(path)
     if (found := found_instead(file)) is not None:
@@ -114,8 +125,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         content = plain_load(file)
     except ValueError as error:
         raise CheckpointError(
-            f"{file}: expected a checkpoint of train-unet, found a file that is damaged, is "
-            "something else, or would run code"
+            f"{file}: expected a checkpoint of train-unet, found a file that is damaged, of "
+            "another kind, or would run code"
         ) from error
     if not isinstance(content, dict) or content.get("format") not in (1, FORMAT):
         raise CheckpointError(
@@ -136,15 +147,15 @@ def _from_content(content: dict[str, Any], where: str) -> Checkpoint:
         for name in ("history", "weights", "versions", "encoder_weights", "optimizer", "scheduler")
     )
     if not isinstance(history, list) or not isinstance(weights, dict):
-        raise CheckpointError(f"{where}: expected a history and weights, found neither or one")
+        raise CheckpointError(f"{where}: missing or invalid `history` or `weights`")
     if not all(isinstance(name, str) and _is_plain(value) for name, value in weights.items()):
-        raise CheckpointError(f"{where}: expected weights by name, found something else")
+        raise CheckpointError(f"{where}: invalid `weights`: they must be plain tensors by name")
     if not isinstance(versions, dict) or not all(
         isinstance(text, str) for pair in versions.items() for text in pair
     ):
-        raise CheckpointError(f"{where}: expected versions by name, found something else")
+        raise CheckpointError(f"{where}: invalid `versions`: they must be texts by name")
     if not all(isinstance(state, dict | None) for state in (optimizer, scheduler)):
-        raise CheckpointError(f"{where}: expected states of the optimizer, found something else")
+        raise CheckpointError(f"{where}: invalid state of the optimizer or the scheduler")
 
     def record(kind: Any, value: object, name: str) -> Any:
         return from_dict(kind, value, where=f"{where}: {name}", error=CheckpointError)
@@ -189,7 +200,7 @@ def _steps(content: Any, where: str) -> EpochSteps | None:
     except (TypeError, AttributeError):
         fits = False
     if not fits:
-        raise CheckpointError(f"{where}: expected the steps of an epoch, found something else")
+        raise CheckpointError(f"{where}: invalid `steps` of an epoch")
     return steps
 
 
@@ -200,13 +211,13 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
         where: the checkpoint's name, for the message.
 
     Raises:
-        CheckpointError: the weights are those of another architecture, or of the middle of an
-            epoch, for which nothing has been measured.
+        CheckpointError: the weights are those of another architecture, or the run was stopped
+            within an epoch, so that no scores exist for them.
     """
     if checkpoint.steps is not None:
         raise CheckpointError(
             f"{where}: expected a network after a whole epoch, found one in the middle of epoch "
-            f"{checkpoint.begun}, which train-unet --resume ends"
+            f"{checkpoint.started}; complete it with train-unet --resume"
         )
     config = checkpoint.config
     _check_fit(config, checkpoint.weights, where)
@@ -221,7 +232,7 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
 
 
 def _check_fit(config: TrainConfig, weights: dict[str, Tensor], where: str | Path) -> None:
-    """Raise CheckpointError where weights do not fit, before memory is taken for a network."""
+    """Raise CheckpointError where weights do not fit, before a network takes memory."""
     try:
         with torch.device("meta"):
             expected = UNet(config.arch, config.width).state_dict()
@@ -229,19 +240,4 @@ def _check_fit(config: TrainConfig, weights: dict[str, Tensor], where: str | Pat
     except RuntimeError:  # a tensor beyond what PyTorch can count
         fits = False
     if not fits:
-        raise _misfit(config.arch, config.width, where)
-
-
-def _misfit(arch: str, width: int, where: str | Path) -> CheckpointError:
-    return CheckpointError(
-        f"{where}: expected the weights of {arch} at width {width}, found those of another "
-        "architecture"
-    )
-
-
-def load_weights(network: UNet, weights: dict[str, Tensor], where: str | Path) -> None:
-    """Load a state dictionary into a network. Raises CheckpointError where it does not fit."""
-    try:
-        network.load_state_dict(weights)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise _misfit(network.arch, network.width, where) from error
+        raise misfit(config.arch, config.width, where)

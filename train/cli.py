@@ -1,6 +1,8 @@
 """`train-unet`: train one network."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +13,11 @@ from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import counted, progress, table
 from runtime.cli.options import ARTIFACTS, PHANTOM, cache_option, data_option
 from runtime.cli.signals import stopping
+from runtime.core.progress import Progress, ProgressCallback
 from train.config import DEMO, TrainConfig, demo_config, study_config
 
 if TYPE_CHECKING:
-    from train.loop import TrainResult
+    from train.run import TrainResult
 
 
 @click.command(cls=Command)
@@ -24,15 +27,11 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the run goes.  [default: artifacts/unet-ARCH-wWIDTH, with what departs from the "
-    "study's protocol behind; demo: the same in artifacts/demo]",
+    help="Folder of the run.  [default: artifacts/unet-ARCH-wWIDTH, followed by departures from "
+    "the study's protocol; demo: the same in artifacts/demo]",
 )
 @cache_option
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Go on where the run in --out was stopped, or after its last whole epoch.",
-)
+@click.option("--resume", is_flag=True, help="Continue where the run in --out was stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 def main(
     data: Path | None,
@@ -47,64 +46,78 @@ def main(
     With --data the defaults are the study's protocol. Without it, this is a demo on synthetic
     scans that ends within minutes.
 
-    Ctrl-C and SIGTERM stop it after the current step, with a checkpoint for --resume (exit code 130
-    or 143); a second Ctrl-C stops at once, and --resume goes on after the last whole epoch.
+    Ctrl-C and SIGTERM stop the run after the current step, with a checkpoint for --resume (exit
+    code 130 or 143). A second Ctrl-C stops at once; --resume then continues after the last whole
+    epoch.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
     require("train", "torch", "torchvision", "matplotlib", "safetensors")
     share_cores()
-    from runtime.data.phantom import ensure_phantom
-    from train.checkpoint import LAST
-    from train.epoch import Progress
-    from train.loop import train_network
+    from train.run import train_network
 
     make = study_config if data else demo_config
     config = make(str(data or PHANTOM), **{"arch": "scratch", **given_settings(settings)})
     folder = out or ARTIFACTS / (config.name if data else Path("demo", config.name))
     if data is None:
-        click.echo(
-            f"Demo: the phantom set in {PHANTOM} (synthetic scans), width {config.width}, "
-            f"{config.size}x{config.size}; give --data for the study."
-        )
-        with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_progress=bar)
-
-    click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
-    if config.compile:
-        click.echo("Before the first step and the first validation the network is compiled.")
-    if resume and not (folder / LAST).exists():
-        click.echo(f"There is nothing in {folder} to go on after: this is a new run.")
-    in_terminal = sys.stderr.isatty()
-    with (
-        stopping() as stop,
-        progress("Decode ") as decode_bar,
-        progress("Train  ") as train_bar,
-    ):
-
-        def listener(step: Progress) -> None:
-            if step.phase == "decode":
-                decode_bar.count(step.done, step.total)
-            else:
-                note = f"epoch {step.epoch}/{config.epochs}, loss {step.loss:.4f}"
-                train_bar.count(step.done, step.total, note)
-                if not in_terminal and step.done * config.epochs % step.total == 0:
-                    click.echo(note, err=True)
-
+        _make_phantom(config)
+    _announce(config, folder, resume=resume)
+    with stopping() as stop, _progress_bars(config.epochs) as on_progress:
         result = train_network(
             config,
             folder,
             cache=cache,
             resume=resume,
             overwrite=overwrite,
-            listener=listener,
+            on_progress=on_progress,
             stop=stop,
         )
     click.echo(_report(result))
 
 
+def _make_phantom(config: TrainConfig) -> None:
+    from runtime.data.phantom import ensure_phantom
+
+    click.echo(
+        f"Demo: the phantom set in {PHANTOM} (synthetic scans), width {config.width}, "
+        f"{config.size}x{config.size}; give --data for the study."
+    )
+    with progress("Phantom") as bar:
+        ensure_phantom(PHANTOM, on_progress=bar)
+
+
+def _announce(config: TrainConfig, folder: Path, *, resume: bool) -> None:
+    from train.checkpoint import LAST
+
+    click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
+    if config.compile:
+        click.echo("The network is compiled before the first step and the first validation.")
+    if resume and not (folder / LAST).exists():
+        click.echo(f"{folder} has no run to resume: this is a new one.")
+
+
+@contextmanager
+def _progress_bars(epochs: int) -> Iterator[ProgressCallback]:
+    """Yield a callback that draws a bar for each phase.
+
+    Where standard error is not a terminal, it writes a line at the end of each epoch.
+    """
+    in_terminal = sys.stderr.isatty()
+    with progress("Decode ") as decode_bar, progress("Train  ") as train_bar:
+
+        def on_progress(step: Progress) -> None:
+            if step.phase == "decode":
+                decode_bar(step)
+                return
+            train_bar(step)
+            if not in_terminal and step.done * epochs % step.total == 0:
+                click.echo(step.note, err=True)
+
+        yield on_progress
+
+
 def _report(result: "TrainResult") -> str:
-    from train.history import best_epoch
+    from train.history import CURVES, HISTORY, best_epoch
 
     best = best_epoch(result.history)
     header = ("epoch", "rate", "train loss", "train IoU", "valid loss", "valid IoU", "images/s")
@@ -128,8 +141,8 @@ def _report(result: "TrainResult") -> str:
             f"{result.trained_parameters:,} of them trained, "
             f"{counted(len(result.history), 'epoch')} in {seconds:.0f} s; lowest validation loss "
             f"{best.valid_loss:.4f} in epoch {best.epoch} (soft IoU {best.valid_iou:.4f}).",
-            f"{result.best}",
-            f"{result.folder / 'history.csv'}",
-            f"{result.folder / 'curves.png'}",
+            str(result.best),
+            str(result.folder / HISTORY),
+            str(result.folder / CURVES),
         ]
     )

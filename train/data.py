@@ -1,9 +1,9 @@
-"""The decoded data set: cached once as uint8, memory-mapped, and cut into batches."""
+"""The decoded data set: cached as uint8, memory-mapped, and cut into batches."""
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch import Tensor
 from runtime.core.errors import ImageError, OutputError
 from runtime.core.files import replacing_folder
 from runtime.core.machine import available_cores
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
 from runtime.data.images import SCALE, load_scan
@@ -45,16 +46,17 @@ def decode_split(
     masks: MaskKind,
     cache: str | Path,
     *,
-    on_image: Callable[[int, int], None] | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> DecodedSplit:
-    """Return a split decoded at `size`, from the cache where it has been decoded before.
+    """Return a split decoded at `size`, from the cache where it has an entry for it.
 
-    The cache is keyed by the COCO file's content, the images' names, sizes and times of change,
-    the size and the kind of masks.
+    An entry's key depends on the COCO file's content, on the images' names, sizes and times of
+    change, on `size` and on the kind of masks.
 
     Args:
-        cache: a folder; entries are written beside and renamed, so a broken one is never read.
-        on_image: called with the number of images decoded and of all; not called on a hit.
+        cache: a folder; an entry is renamed when it is complete, so that no half one is read.
+        on_progress: called with the number of images decoded and of all; not called where the
+            cache has the split.
 
     Raises:
         ImageError, AnnotationError: a file of the split cannot be read.
@@ -63,12 +65,12 @@ def decode_split(
     entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks)}"
     if not entry.is_dir():
         try:
-            _build(split, size, masks, entry, on_image)
+            _build(split, size, masks, entry, on_progress)
         except OutputError:
-            if not entry.is_dir():  # else another run was faster, with the same content
+            if not entry.is_dir():  # else another run has written the same entry meanwhile
                 raise
     names = tuple(sample.file_name for sample in split.samples)
-    # Mode "c" maps the file privately: PyTorch wants writable memory, the file stays as it is.
+    # Mode "c" maps the file privately: PyTorch wants writable memory, and the file must not change.
     return DecodedSplit(
         names,
         np.load(entry / "images.npy", mmap_mode="c"),
@@ -80,7 +82,7 @@ def _key(split: Split, size: int, masks: MaskKind) -> str:
     try:
         files = [(s.file_name, s.path.stat()) for s in split.samples]
     except OSError as error:
-        raise ImageError(f"{error.filename}: expected an image, found none") from error
+        raise ImageError(f"{error.filename}: image not found") from error
     facts = [_FORMAT, size, masks, [(name, s.st_size, s.st_mtime_ns) for name, s in files]]
     digest = hashlib.sha256(split.annotation_file.read_bytes())
     digest.update(json.dumps(facts).encode())
@@ -92,7 +94,7 @@ def _build(
     size: int,
     masks: MaskKind,
     entry: Path,
-    on_image: Callable[[int, int], None] | None,
+    on_progress: ProgressCallback | None,
 ) -> None:
     def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         scan = load_scan(sample.path, (size, size))
@@ -101,7 +103,7 @@ def _build(
     count, cores = len(split.samples), available_cores()
     shapes = {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
     with replacing_folder(entry) as beside, ExitStack() as files:
-        # Written and not mapped: a mapped file on a disk that is full ends the process (SIGBUS).
+        # Written and not mapped: writing to a mapped file on a full disk ends the process (SIGBUS).
         images, packed = (
             files.enter_context((beside / f"{name}.npy").open("wb")) for name in shapes
         )
@@ -112,18 +114,18 @@ def _build(
         for index, (pixels, mask) in enumerate(decoded):
             images.write(pixels.tobytes())
             packed.write(mask.tobytes())
-            if on_image is not None:
-                on_image(index + 1, count)
+            if on_progress is not None:
+                on_progress(Progress(index + 1, count, "decode"))
         for file in (images, packed):
             file.flush()
             os.fsync(file.fileno())
 
 
 class Batches:
-    """Cuts a decoded split into batches on a device.
+    """The batches of a decoded split, on a device.
 
-    On a CUDA device the uint8 arrays are copied there whole, once; on the CPU they stay
-    memory-mapped. An image costs size * size * 3.125 bytes.
+    A CUDA device holds a copy of all uint8 arrays; on the CPU they stay memory-mapped. An image
+    takes size * size * 3.125 bytes.
     """
 
     def __init__(self, split: DecodedSplit, batch_size: int, device: torch.device) -> None:
@@ -139,7 +141,7 @@ class Batches:
         return -(-len(self.names) // self.batch_size)
 
     def indices(self, shuffled_by: tuple[int, int] | None = None) -> list[NDArray[np.int64]]:
-        """Return each batch's indices: in order, or shuffled by a (seed, epoch)."""
+        """Return the images' indices by batch, int64: in order, or shuffled by (seed, epoch)."""
         count = len(self.names)
         order = np.arange(count)
         if shuffled_by is not None:
@@ -149,7 +151,7 @@ class Batches:
     def load(self, batches: list[NDArray[np.int64]]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images float32 [n, 3, H, W] in [0, 1] and masks float32 [n, 1, H, W] of 0 and 1.
 
-        Images lie in memory as [n, H, W, 3] (channels last).
+        In memory, images are [n, H, W, 3] (channels last).
         """
         if not batches:
             return

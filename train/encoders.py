@@ -16,7 +16,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class DoubleConv(nn.Sequential):
-    """Two 3x3 convolutions, each followed by batch normalization and ReLU; the size stays."""
+    """Two 3x3 convolutions, each followed by batch normalization and ReLU; the size stays.
+
+    Example:
+        >>> DoubleConv(3, 8)(torch.rand(2, 3, 6, 4)).shape
+        torch.Size([2, 8, 6, 4])
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         # The convolutions carry no bias: batch normalization would subtract it again.
@@ -31,7 +36,13 @@ class DoubleConv(nn.Sequential):
 
 
 class Normalize(nn.Module):
-    """(x - mean) / std per channel, so that nothing outside the network has to know of it."""
+    """(x - mean) / std per channel: code outside the network need not know what an encoder wants.
+
+    Example:
+        >>> normalize = Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+        >>> normalize(torch.ones(1, 3, 1, 1)).flatten().tolist()
+        [2.0, 2.0, 2.0]
+    """
 
     mean: Tensor
     std: Tensor
@@ -51,19 +62,31 @@ class Encoder(nn.Module):
 
     Attributes:
         channels: of the features, from the finest to the coarsest.
-        finest_stride: image pixels to a side of the finest feature's pixel: 1, 2 or 4.
+        finest_stride: pixels of the image per pixel of the finest feature, along a side: 1, 2 or 4.
+
+    Example:
+        >>> encoder = build_encoder("scratch", 2).eval()
+        >>> [tuple(feature.shape[1:]) for feature in encoder(torch.rand(1, 3, 32, 32))]
+        [(2, 32, 32), (4, 16, 16), (8, 8, 8), (16, 4, 4), (32, 2, 2)]
     """
 
     channels: tuple[int, ...]
     finest_stride: int
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Turn float [N, 3, H, W] in [0, 1] into features, each half the size of the one before."""
+        """Return features of images, each half the size of the previous one.
+
+        Args:
+            images: float [N, 3, H, W] in [0, 1].
+
+        Returns:
+            float [N, channels[i], H / stride, W / stride], with a stride of `finest_stride * 2**i`.
+        """
         raise NotImplementedError
 
 
 class ScratchEncoder(Encoder):
-    """The study's own: w, 2w, 4w, 8w, 16w channels at 1 to 1/16 (Ronneberger et al. 2015)."""
+    """The study's encoder: w, 2w, 4w, 8w, 16w channels at 1 to 1/16 (Ronneberger et al. 2015)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -84,17 +107,16 @@ class ScratchEncoder(Encoder):
 
 
 class TorchvisionEncoder(Encoder):
-    """An encoder around a network of torchvision's, which ImageNet weights exist for.
+    """An encoder around a network of torchvision, for which ImageNet weights exist.
 
-    The width of the scratch encoder does not change it, since its weights come from elsewhere.
-    Parameters have torchvision's names below `backbone`.
+    Its channels are fixed by these weights. Parameters have torchvision's names below `backbone`.
 
     Attributes:
         model: torchvision's name of the network.
-        left_aside: how the names of those weights begin that only a classifier needs.
+        classifier_prefixes: of the names of those weights that only a classifier needs.
     """
 
-    left_aside: tuple[str, ...]
+    classifier_prefixes: tuple[str, ...]
 
     def __init__(self, model: str) -> None:
         from torchvision.models import get_model
@@ -111,7 +133,7 @@ class ResNetEncoder(TorchvisionEncoder):
     ResNet34 has 64, 64, 128, 256, 512 channels, ResNet50 has 64, 256, 512, 1024, 2048.
     """
 
-    left_aside = ("fc.",)
+    classifier_prefixes = ("fc.",)
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
@@ -131,9 +153,9 @@ class ResNetEncoder(TorchvisionEncoder):
         return features
 
     def move_strides_to_1x1(self) -> None:
-        """Put the strides of 2 on the first 1x1 convolution of a stage, as in ResNet v1.
+        """Move the strides of 2 to the first 1x1 convolution of a stage, as in ResNet v1.
 
-        Weights that were trained so (Keras, the original Caffe release) need it. Only blocks with
+        Weights of such networks (Keras, the original Caffe release) need it. Only blocks with
         bottlenecks have 1x1 convolutions there.
         """
         for layer in (self.backbone.layer2, self.backbone.layer3, self.backbone.layer4):
@@ -143,11 +165,11 @@ class ResNetEncoder(TorchvisionEncoder):
 class SwinEncoder(TorchvisionEncoder):
     """torchvision's Swin-T (Liu et al. 2021): 96, 192, 384, 768 channels at 1/4 to 1/32.
 
-    The features are what each stage gives, before the next one merges its pixels. In training mode
-    blocks are left out at random (stochastic depth).
+    The features are the outputs of the stages, before the next one merges their pixels. In training
+    mode, blocks are skipped at random (stochastic depth).
     """
 
-    left_aside = ("head.", "norm.")
+    classifier_prefixes = ("head.", "norm.")
 
     def __init__(self, model: str = "swin_t") -> None:
         super().__init__(model)
@@ -162,7 +184,7 @@ class SwinEncoder(TorchvisionEncoder):
         features = []
         for index, part in enumerate(self.backbone.features):
             hidden = part(hidden)
-            if index % 2:  # a stage; before each is the cutting into patches, or their merging
+            if index % 2:  # a stage; the others cut the image into patches, or merge patches
                 features.append(hidden.permute(0, 3, 1, 2))
         return features
 

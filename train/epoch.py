@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,41 +11,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runtime.core.errors import NonFiniteLossError
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.metrics import PixelSums, scores, spread
 from train.augment import augment
 from train.config import TrainConfig
 from train.data import Batches
-from train.network import UNet
-from train.objective import Objective
-from train.seeds import random_states
-from train.step_losses import StepLosses
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run is.
-
-    Attributes:
-        phase: "decode" (done and total count images) or "train" (they count steps of the run).
-        loss: running mean of this epoch's training loss; NaN before the first step.
-    """
-
-    phase: Literal["decode", "train"]
-    done: int
-    total: int
-    epoch: int = 0
-    loss: float = math.nan
+from train.determinism import random_states
+from train.state import TrainState
 
 
 @dataclass(frozen=True, slots=True)
 class EpochSteps:
-    """The training steps of an epoch that are done: all, or those before the run was stopped.
+    """The completed training steps of an epoch: all, or those before the run was stopped.
 
     Attributes:
         losses: of each step, float32 [steps].
         sums: sum y, sum p and sum y p of each image, in the epoch's order, float64 [images, 3].
-        seconds: that the steps took.
-        random: states of PyTorch's generators after them, as `train.seeds.random_states` gives.
+        seconds: duration of the steps.
+        random: states of PyTorch's generators afterwards, by `train.determinism.random_states`.
     """
 
     losses: Tensor
@@ -65,109 +47,147 @@ class EpochMeans:
     iou: float
 
 
-def train_epoch(
-    network: UNet,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    batches: Batches,
-    config: TrainConfig,
-    epoch: int,
-    listener: Callable[[Progress], None],
-    *,
-    begun: EpochSteps | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> EpochSteps:
-    """Train on every image once, in the order that the config's seed and the epoch give.
+class StepLosses:
+    """The losses of an epoch's steps, read without waiting for the device that computes them.
 
-    With `config.augment` the loss and the metrics are those of the changed images. On a CUDA device
-    the host waits for none of the steps but the last (with `config.augment`, whose draws are made
-    on the CPU, for each); the listener is told of a step when the device is known to be past it.
+    A CUDA device runs some steps behind the host. The host would wait for the device if it read a
+    value from it, and the device would then wait for the host's next step. So values are copied in
+    the background, and read when a copy has arrived.
 
     Args:
-        objective: of `network`, as `make_objective` returns it.
+        steps: the largest number of steps.
+    """
+
+    def __init__(self, steps: int, device: torch.device) -> None:
+        self._on_device = torch.zeros(steps, device=device)
+        behind = device.type == "cuda"
+        self._on_host = torch.zeros(steps, pin_memory=True) if behind else self._on_device
+        self._copied = torch.cuda.Event() if behind else None  # type: ignore[no-untyped-call]
+        self._added = self._copying = self._read = 0
+
+    def add(self, loss: Tensor) -> None:
+        """Add the loss of the next step, a scalar with or without a graph."""
+        self._on_device[self._added] = loss.detach()
+        self._added += 1
+
+    def arrived(self) -> list[float]:
+        """Return the losses that have arrived on the host since the last call, in their order."""
+        end = self._added
+        if self._copied is not None:
+            if not self._copied.query():  # type: ignore[no-untyped-call]
+                return []
+            end, self._copying = self._copying, self._added
+            part = slice(end, self._added)
+            self._on_host[part].copy_(self._on_device[part], non_blocking=True)
+            self._copied.record()
+        start, self._read = self._read, end
+        return self._on_host[start:end].tolist()
+
+    def rest(self) -> list[float]:
+        """Wait for the device, and return the losses that `arrived` has not returned."""
+        start, self._read = self._read, self._added
+        return self._on_device[start : self._added].tolist()
+
+    def all(self) -> Tensor:
+        """Wait for the device, and return the losses of all steps, float32 [n] on the CPU."""
+        return self._on_device[: self._added].cpu()
+
+
+def train_epoch(
+    state: TrainState,
+    batches: Batches,
+    epoch: int,
+    *,
+    resumed: EpochSteps | None = None,
+    on_progress: ProgressCallback | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> EpochSteps:
+    """Train on every image once, in an order that the config's seed and the epoch determine.
+
+    With `config.augment` the loss and the metrics are those of the changed images. On a CUDA device
+    the host waits only after the last step; with `config.augment`, whose draws are made on the CPU,
+    it waits in each. A step is reported when the device is known to have completed it.
+
+    Args:
         epoch: 1 for the first.
-        begun: steps of this epoch that need not be taken again.
-        stop: asked after each step; True ends the epoch there.
+        resumed: steps of this epoch that are not repeated.
+        on_progress: called with the steps of the whole run, and the epoch's mean loss as note.
+        stop: called after each step; the epoch ends there when it returns True.
 
     Raises:
         NonFiniteLossError: a step's loss is not finite.
         ConfigError: the network cannot be compiled.
     """
-    network.train()
-    order = batches.indices(shuffled_by=(config.seed, epoch))
-    where = f"epoch {epoch}"
-    losses = StepLosses(len(order), batches.device)
-    sums = [torch.zeros(0, 3, dtype=torch.float64, device=batches.device)]
-    start, told = time.perf_counter(), 0
-    if begun is not None:
-        start, told = start - begun.seconds, len(begun.losses)
-        losses.extend(begun.losses)
-        sums.append(begun.sums.to(batches.device))
-
-    def tell(known: list[float]) -> None:
-        nonlocal told
-        _check_finite(known, order, batches.names, where)
-        if len(known) > told:
-            told = len(known)
-            steps = (epoch - 1) * len(order) + told
-            mean = sum(known) / told
-            listener(Progress("train", steps, config.epochs * len(order), epoch, mean))
-
-    for images, masks in batches.load(order[told:]):
-        if config.augment:
+    state.network.train()
+    order = batches.indices(shuffled_by=(state.config.seed, epoch))
+    earlier = torch.zeros(0) if resumed is None else resumed.losses
+    watch = _LossWatch(state.config, batches.names, order, epoch, earlier, on_progress)
+    losses = StepLosses(len(order) - len(earlier), batches.device)
+    sums = [torch.zeros(0, 3, dtype=torch.float64) if resumed is None else resumed.sums]
+    sums[0] = sums[0].to(batches.device)
+    start = time.perf_counter() - (0.0 if resumed is None else resumed.seconds)
+    for images, masks in batches.load(order[len(earlier) :]):
+        if state.config.augment:
             images, masks = augment(images, masks)
-        loss, image_sums = objective(images, masks)
-        optimizer.zero_grad()
+        loss, image_sums = state.objective(images, masks)
+        state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.extend(loss)
+        state.optimizer.step()
+        losses.add(loss)
         sums.append(image_sums)
-        tell(losses.known())
+        watch(losses.arrived())
         if stop():
             break
-    done = losses.all()
-    tell(done.tolist())
+    watch(losses.rest())
     seconds = time.perf_counter() - start
+    done = torch.cat([earlier, losses.all()])
     return EpochSteps(done, torch.cat(sums), seconds, random_states(batches.device))
 
 
 @torch.no_grad()
 def validate(
-    network: UNet,
-    objective: Objective,
+    state: TrainState,
     batches: Batches,
-    config: TrainConfig,
     epoch: int,
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> EpochMeans | None:
-    """Score a network on every image, as it is.
+    """Score the network on every image.
 
     Args:
-        objective: of `network`, as `make_objective` returns it.
-        stop: asked after each batch; where it is True, None is returned.
+        stop: called after each batch; when it returns True, validation ends and returns None.
 
     Raises:
         NonFiniteLossError: a batch's loss is not finite.
         ConfigError: the network cannot be compiled.
     """
-    network.eval()
+    state.network.eval()
     order = batches.indices()
     losses: list[Tensor] = []
     sums: list[Tensor] = []
     for images, masks in batches.load(order):
-        loss, image_sums = objective(images, masks)
+        loss, image_sums = state.objective(images, masks)
         losses.append(loss)
         sums.append(image_sums)
         if stop():
             return None
     done = torch.stack(losses).cpu()
-    _check_finite(done.tolist(), order, batches.names, f"validation of epoch {epoch}")
-    return summarize(done, torch.cat(sums), config)
+    for step, loss_value in enumerate(done.tolist()):
+        _check_finite(loss_value, step, order, batches.names, f"validation of epoch {epoch}")
+    return summarize(done, torch.cat(sums), state.config)
 
 
 def summarize(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
-    """Return the means of a whole pass: from each batch's loss, and sums as in `EpochSteps`."""
+    """Return the means of a whole pass, from each batch's loss and the sums of `EpochSteps`.
+
+    Example:
+        >>> import torch
+        >>> config = TrainConfig(data="scans", size=16, batch_size=2)
+        >>> sums = torch.tensor([[4.0, 4.0, 2.0], [1.0, 1.0, 1.0], [2.0, 2.0, 1.0]])
+        >>> means = summarize(torch.tensor([0.25, 0.5]), sums, config)
+        >>> round(means.loss, 4), round(means.recall, 4), round(means.iou, 4)
+        (0.3333, 0.6667, 0.5556)
+    """
     images = [scores(PixelSums(config.size**2, *row)) for row in sums.tolist()]
     # Every batch but the last is full.
     starts = range(0, len(images), config.batch_size)
@@ -181,13 +201,40 @@ def summarize(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
     )
 
 
+class _LossWatch:
+    """Checks the losses of an epoch's steps as they arrive, and reports the epoch's mean."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        names: tuple[str, ...],
+        order: list[NDArray[np.int64]],
+        epoch: int,
+        earlier: Tensor,
+        on_progress: ProgressCallback | None,
+    ) -> None:
+        self._config, self._names, self._order, self._epoch = config, names, order, epoch
+        self._steps, self._sum = len(earlier), float(earlier.double().sum())
+        self._on_progress = on_progress
+
+    def __call__(self, losses: list[float]) -> None:
+        """Take the losses of the next steps, of none or more."""
+        for loss in losses:
+            _check_finite(loss, self._steps, self._order, self._names, f"epoch {self._epoch}")
+            self._steps += 1
+            self._sum += loss
+        if losses and self._on_progress is not None:
+            length, epochs = len(self._order), self._config.epochs
+            note = f"epoch {self._epoch}/{epochs}, loss {self._sum / self._steps:.4f}"
+            done = (self._epoch - 1) * length + self._steps
+            self._on_progress(Progress(done, epochs * length, "train", note))
+
+
 def _check_finite(
-    losses: list[float], order: list[NDArray[np.int64]], names: tuple[str, ...], where: str
+    loss: float, step: int, order: list[NDArray[np.int64]], names: tuple[str, ...], where: str
 ) -> None:
-    for step, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            images = ", ".join(names[index] for index in order[step])
-            raise NonFiniteLossError(
-                f"{where}, step {step + 1}: expected a finite loss, found {loss} on the "
-                f"images {images}"
-            )
+    if not math.isfinite(loss):
+        images = ", ".join(names[index] for index in order[step])
+        raise NonFiniteLossError(
+            f"{where}, step {step + 1}: expected a finite loss, found {loss} on the images {images}"
+        )

@@ -1,4 +1,4 @@
-"""What happened in each epoch: the rows, their file, and the picture of the curves."""
+"""The history of a run: a row for each epoch, their CSV file, and the picture of the curves."""
 
 import csv
 import io
@@ -8,19 +8,21 @@ from pathlib import Path
 
 from runtime.core.files import replacing, write_text
 
+HISTORY, CURVES = "history.csv", "curves.png"
+
 
 @dataclass(frozen=True, slots=True)
 class EpochRow:
-    """One epoch.
+    """The results of one epoch.
 
-    The soft metrics are means over images. Those of the training images are taken while the
-    weights still move, as in the study; those of the validation images after the epoch.
+    The soft metrics are means over images. Those of the training images are measured during the
+    epoch, as in the study; those of the validation images after it.
 
     Attributes:
         epoch: 1 for the first.
-        learning_rate: during the epoch; an encoder that was frozen before has its own.
-        seconds: the whole epoch, validation included.
-        images_per_s: training images a second, validation not included.
+        learning_rate: of the decoder during the epoch.
+        seconds: of the whole epoch, including validation.
+        images_per_s: training images per second, without validation.
         train_loss, valid_loss: mean of the loss over images.
     """
 
@@ -39,12 +41,18 @@ class EpochRow:
 
 
 def best_epoch(history: Sequence[EpochRow]) -> EpochRow:
-    """Return the row with the lowest validation loss, the first of equals."""
+    """Return the row with the lowest validation loss, the first of equals.
+
+    Example:
+        >>> rows = [EpochRow(1, *[0.5] * 11), EpochRow(2, *[0.25] * 11), EpochRow(3, *[0.25] * 11)]
+        >>> best_epoch(rows).epoch
+        2
+    """
     return min(history, key=lambda row: row.valid_loss)
 
 
 def write_history(path: Path, history: Sequence[EpochRow]) -> None:
-    """Write the rows as CSV; a reader sees a whole file at any time. Raises OutputError."""
+    """Write the rows as CSV; readers never see half a file. Raises OutputError."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(EpochRow)]
@@ -54,7 +62,7 @@ def write_history(path: Path, history: Sequence[EpochRow]) -> None:
 
 
 def draw_curves(path: Path, history: Sequence[EpochRow], title: str) -> None:
-    """Draw loss, precision, recall and IoU of train and valid over the epochs, as PNG.
+    """Write a PNG of the loss, precision, recall and IoU of both splits over the epochs.
 
     Raises:
         OutputError: the picture cannot be written.

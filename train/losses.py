@@ -1,4 +1,4 @@
-"""The losses: from logits and a mask of 0 and 1 to one number."""
+"""The losses: functions of logits and masks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from train.config import Loss
 
 SMOOTHING = 1.0
-"""Pixels that the Dice loss takes as found, beside those that are."""
+"""Pixels that the Dice loss counts in addition, in its numerator and its denominator."""
 
 
 def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
     """Return the soft Dice loss, the mean over images of 1 - (2 Σ p y + s) / (Σ p + Σ y + s).
 
-    p is the sigmoid of a logit, y the mask's value there, and the sums go over one image's pixels;
-    after Milletari, Navab, Ahmadi 2016 (V-Net), with plain sums below as in Drozdzal et al. 2016.
-    s is `SMOOTHING`, one pixel: with it an image without foreground has a loss, which is 0 where
-    the network finds none, and beside a mask of hundreds of pixels it weighs nothing.
+    p is the sigmoid of a logit and y the mask's value; the sums run over the pixels of one image
+    (Milletari, Navab, Ahmadi 2016, V-Net, with plain sums below as in Drozdzal et al. 2016).
+    s is `SMOOTHING`, one pixel: it gives images without foreground a loss, which is 0 where the
+    network finds none, and hardly changes that of a mask of hundreds of pixels.
 
     Args:
         logits: float [N, 1, H, W].
@@ -27,15 +27,32 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
     Returns:
         A scalar in [0, 1] of the same type.
+
+    Example:
+        >>> import torch
+        >>> logits, masks = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+        >>> round(dice_loss(logits, masks).item(), 4)  # 1 - (2 * 2 + 1) / (2 + 4 + 1)
+        0.2857
     """
     probability = logits.sigmoid()
-    both = (probability * masks).flatten(1).sum(1)
-    found, wanted = probability.flatten(1).sum(1), masks.flatten(1).sum(1)
-    return (1.0 - (2.0 * both + SMOOTHING) / (found + wanted + SMOOTHING)).mean()
+    overlap = (probability * masks).flatten(1).sum(1)
+    total = probability.flatten(1).sum(1) + masks.flatten(1).sum(1)
+    return (1.0 - (2.0 * overlap + SMOOTHING) / (total + SMOOTHING)).mean()
 
 
 def bce_dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Return the binary cross-entropy (mean over pixels) plus the soft Dice loss, a scalar."""
+    """Return the binary cross-entropy (mean over pixels) plus the soft Dice loss, a scalar.
+
+    Args:
+        logits: float [N, 1, H, W].
+        masks: 0 and 1, of the same shape and type.
+
+    Example:
+        >>> import torch
+        >>> logits, masks = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+        >>> round(bce_dice_loss(logits, masks).item(), 4)  # ln 2 and the Dice loss
+        0.9789
+    """
     return binary_cross_entropy_with_logits(logits, masks) + dice_loss(logits, masks)
 
 
@@ -46,7 +63,7 @@ class LossEntry:
     Attributes:
         compute: from logits and masks, both float32 [N, 1, H, W], to a scalar that is a mean over
             images.
-        title: what an exported file calls it.
+        title: in the metadata of an exported file.
     """
 
     compute: Callable[[Tensor, Tensor], Tensor]

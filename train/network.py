@@ -1,4 +1,4 @@
-"""The UNet: an encoder, a decoder of equal steps, and a 1x1 head."""
+"""The UNet: an encoder, a decoder of similar steps, and a 1x1 head."""
 
 import torch
 from torch import Tensor, nn
@@ -18,18 +18,23 @@ class DecoderStep(nn.Module):
         self.convs = DoubleConv(outputs + skip, outputs)
 
     def forward(self, coarse: Tensor, skip: Tensor | None) -> Tensor:
-        """Join [N, inputs, H, W] with [N, skip, 2H, 2W] (or nothing) to [N, outputs, 2H, 2W]."""
+        """Return [N, outputs, 2H, 2W] from [N, inputs, H, W] and [N, skip, 2H, 2W] (or None)."""
         up = self.up(coarse)
         return self.convs(up if skip is None else torch.cat([skip, up], dim=1))  # type: ignore[no-any-return]
 
 
 class UNet(nn.Module):
-    """A segmentation network (docs/architecture.md, section 2; Ronneberger, Fischer, Brox 2015).
+    """A segmentation network (Ronneberger, Fischer, Brox 2015; docs/architecture.md, section 2).
 
     Args:
         arch: a name in `train.architectures.ARCHITECTURES`.
-        width: channels of the scratch encoder's first level and of the decoder's last; 64 is the
-            study's.
+        width: channels of the scratch encoder's first level and of the decoder's last; the study's
+            networks have 64.
+
+    Example:
+        >>> network = UNet("scratch", width=2).eval()
+        >>> network(torch.rand(1, 3, 32, 48)).shape
+        torch.Size([1, 1, 32, 48])
     """
 
     def __init__(self, arch: str, width: int = FULL_WIDTH) -> None:
@@ -53,7 +58,7 @@ class UNet(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Height and width of an input must be multiples of this."""
+        """Pixels; an input's height and width must be multiples of it."""
         return int(2 ** len(self.decoder))
 
     @property
@@ -68,11 +73,11 @@ class UNet(nn.Module):
         self.encoder.eval()
 
     def unfreeze_encoder(self) -> None:
-        """Let a frozen encoder be trained from now on, all but its normalization's statistics.
+        """Let a frozen encoder be trained from now on, except for its normalization's statistics.
 
-        Batch normalization goes on with the running mean and variance of the encoder's weights, its
-        factors and offsets are trained. The decoder has learned on features that were normalized
-        so; with each batch's own statistics they would change at one blow, and be noisy where a
+        Batch normalization continues with the running mean and variance of the encoder's weights;
+        its factors and offsets are trained. The decoder has learned on features with this
+        normalization. A batch's own statistics would change them abruptly, and be noisy where a
         batch is small.
         """
         self.encoder_frozen = False
@@ -80,7 +85,7 @@ class UNet(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "UNet":
-        """Set training mode; a frozen encoder stays in eval mode, or its statistics would drift."""
+        """Set training mode; a frozen encoder stays in eval mode, so that its statistics stay."""
         super().train(mode)
         if self.encoder_frozen:
             self.encoder.eval()
@@ -91,7 +96,7 @@ class UNet(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn float [N, 3, H, W] in [0, 1] into logits [N, 1, H, W]."""
+        """Return logits [N, 1, H, W] of images, float [N, 3, H, W] in [0, 1]."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_frozen):
             features = self.encoder(images)
         hidden, *skips = reversed(features)

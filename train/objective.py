@@ -1,4 +1,4 @@
-"""A batch's loss, and what its metrics need: the part of a step that can be compiled."""
+"""The objective: the loss of a batch and the sums behind its metrics. It can be compiled."""
 
 from collections.abc import Callable
 
@@ -11,25 +11,33 @@ from train.losses import LOSSES
 from train.network import UNet
 
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""From images float32 [n, 3, H, W] in [0, 1] and masks float32 [n, 1, H, W] of 0 and 1 to the loss,
-a scalar, and to the sums over each image's pixels of the mask y, the probability p, and y p,
-float64 [n, 3]. Nothing in it waits for the device."""
+"""A function of images, float32 [n, 3, H, W] in [0, 1], and masks, float32 [n, 1, H, W] of 0 and 1.
+
+It returns the loss, a scalar, and sums over each image's pixels, float64 [n, 3]: of the mask y, the
+probability p, and y p. It does not wait for the device."""
 
 
 def make_objective(
     network: UNet, config: TrainConfig, device: torch.device, dtype: torch.dtype
 ) -> Objective:
-    """Return what `network` is trained by; it computes as `network` stands when it is called.
+    """Return the objective of a network, in the network's mode and weights at each call.
 
-    Where `config.compile` asks for it, `torch.compile` makes one graph of network, loss and sums
-    for training and one for validation, when each is first needed. A split's last batch, where it
-    is smaller, is not worth graphs of its own.
+    With `config.compile`, `torch.compile` makes one graph of network, loss and sums for training
+    and one for validation, at the first call of each. A smaller last batch runs uncompiled, since
+    it is not worth graphs of its own.
 
     Args:
         dtype: of the network's arithmetic; the loss is float32.
 
-    Raises, when it is called:
+    The returned function raises:
         ConfigError: it cannot be compiled on this machine.
+
+    Example:
+        >>> config, cpu = TrainConfig(data="scans", width=2, size=16), torch.device("cpu")
+        >>> objective = make_objective(UNet("scratch", 2), config, cpu, torch.float32)
+        >>> loss, sums = objective(torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16))
+        >>> loss.shape, sums.shape
+        (torch.Size([]), torch.Size([2, 3]))
     """
     compute_loss = LOSSES[config.loss].compute
 
@@ -42,7 +50,7 @@ def make_objective(
 
 
 def _compiled(objective: Objective, batch_size: int) -> Objective:
-    # What was compiled for other networks counts towards a limit, beyond which nothing is compiled.
+    # PyTorch limits how often a function is compiled; earlier networks count, unless it is reset.
     torch.compiler.reset()
     run = torch.compile(objective, fullgraph=True, dynamic=False)
 
@@ -54,7 +62,7 @@ def _compiled(objective: Objective, batch_size: int) -> Objective:
         except torch._dynamo.exc.TorchDynamoException as error:
             cause = str(error).strip().splitlines()[0]
             raise ConfigError(
-                f"compile: expected a machine where torch.compile works, found: {cause}"
+                f"compile: torch.compile does not work on this machine: {cause}"
             ) from error
 
     return checked

@@ -1,4 +1,4 @@
-"""`torch.load` for files that are not trusted."""
+"""Loading untrusted files of `torch.save`."""
 
 import warnings
 import zipfile
@@ -9,16 +9,16 @@ import torch
 
 
 def plain_load(path: Path) -> Any:
-    """Return what a file of `torch.save` holds, on the CPU, without running code from it.
+    """Return the content of a file of `torch.save`, on the CPU, without running code from it.
 
     Raises:
-        ValueError: the file is damaged, is something else, would run code, or would take more
-            memory than its size tells.
+        ValueError: the file is damaged, of another kind, would run code, or would take more memory
+            than its size.
     """
     try:
         _check_archive(path)
         with warnings.catch_warnings():
-            # Of odd pickle protocols: such a file is refused or not, there is nothing to add.
+            # PyTorch warns of odd pickle protocols; such a file is refused or harmless.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can make the unpickler raise anything
@@ -26,16 +26,16 @@ def plain_load(path: Path) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Raise ValueError where the parts of an archive are damaged, or hold more than the file.
+    """Raise ValueError where the parts of an archive are damaged, or larger than the file.
 
-    `torch.save` compresses nothing and writes each part once; a zip file could do otherwise. It
-    also writes their checksums (CRC-32), which `torch.load` does not look at.
+    `torch.save` compresses nothing and writes each part once; a forged zip file may not. It also
+    writes checksums of the parts (CRC-32), which `torch.load` ignores.
     """
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         held = sum(part.file_size for part in archive.infolist())
         if held > path.stat().st_size:
-            raise ValueError(f"expected parts no larger than the file, found {held} bytes of them")
+            raise ValueError(f"parts of {held} bytes, more than the file has")
         if (damaged := archive.testzip()) is not None:  # reads them in pieces
-            raise ValueError(f"expected whole parts, found {damaged} damaged")
+            raise ValueError(f"part {damaged} is damaged")

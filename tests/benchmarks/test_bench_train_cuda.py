@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train.config import TrainConfig, study_config
 from train.data import Batches, DecodedSplit
+from train.determinism import repeatable
 from train.epoch import train_epoch, validate
-from train.objective import make_objective
-from train.setup import begin, choose_device, repeatable
+from train.state import choose_device, initialize_state
 
 TRAIN, VALID = 1502, 429
 """Images in the splits of the study's data set."""
@@ -35,20 +35,18 @@ def split(images: int, size: int) -> DecodedSplit:
 
 
 def toolkit(config: TrainConfig, train: Batches, valid: Batches) -> Epoch:
-    device, dtype = choose_device(config)
-    state = begin(config, device)
-    network, objective = state.network, make_objective(state.network, config, device, dtype)
+    state = initialize_state(config, choose_device(config))
 
     def epoch() -> None:
-        train_epoch(network, objective, state.optimizer, train, config, 1, lambda _: None)
-        validate(network, objective, valid, config, 1)
+        train_epoch(state, train, 1)
+        validate(state, valid, 1)
 
     return epoch
 
 
 def plain(config: TrainConfig, train: Batches, valid: Batches) -> Epoch:
     """A loop in float32 that reads each loss; its data lie on the device, too."""
-    network = begin(replace(config, channels_last=False), train.device).network
+    network = initialize_state(replace(config, channels_last=False), train.device).network
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
 
     def epoch() -> None:
@@ -69,7 +67,7 @@ def plain(config: TrainConfig, train: Batches, valid: Batches) -> Epoch:
 
 def operations(config: TrainConfig, device: torch.device) -> float:
     """Return the floating-point operations of an epoch: of its convolutions, there and back."""
-    network = begin(replace(config, compile=False), device).network
+    network = initialize_state(replace(config, compile=False), device).network
     images = torch.rand(1, 3, config.size, config.size, device=device)
     with FlopCounterMode(display=False) as forward, torch.no_grad():
         network.eval()(images)

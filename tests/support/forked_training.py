@@ -96,7 +96,7 @@ class Trainings:
 def _serve() -> None:
     from matplotlib.figure import Figure  # noqa: F401, loaded here once
 
-    import train.loop  # noqa: F401
+    import train.run  # noqa: F401
 
     assert threading.active_count() == 1
     for line in sys.stdin:
@@ -139,11 +139,11 @@ def _end(process: int, within: float, unless: Callable[[], bool] = lambda: False
 
 def _train(request: dict[str, Any]) -> None:
     import train.cli
-    import train.run_folder
+    import train.run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not request["curves"]:
-        vars(train.run_folder)["draw_curves"] = lambda *_: None
+        vars(train.run)["draw_curves"] = lambda *_: None
     if request["kill_at"] is not None:
         _kill_at(*request["kill_at"])
     code = 1

@@ -137,7 +137,7 @@ class TinyEncoder:
     """As much of a `TorchvisionEncoder` as loading weights takes."""
 
     model = "tiny"
-    left_aside = ("fc.",)
+    classifier_prefixes = ("fc.",)
 
     def __init__(self) -> None:
         import torch

@@ -4,7 +4,7 @@ import resource
 
 import torch
 
-from train.memory import kept_memory
+from train.memory import retain_memory
 
 MIB = 2**20
 SIZES = [100 * MIB, 40 * MIB, 1 * MIB]
@@ -16,9 +16,9 @@ def step() -> None:
 
 
 def count() -> tuple[int, int]:
-    """Return the faults of a step as usual, and of one within `kept_memory`."""
+    """Return the faults of a step as usual, and of one within `retain_memory`."""
     anew = _faults_of_a_step()
-    with kept_memory():
+    with retain_memory():
         return anew, _faults_of_a_step()
 
 

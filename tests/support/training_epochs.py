@@ -16,9 +16,9 @@ from runtime.data.samples import Sample
 from train.config import study_config
 from train.data import Batches, decode_split
 from train.epoch import train_epoch
-from train.memory import kept_memory
+from train.memory import retain_memory
 from train.network import UNet
-from train.objective import make_objective
+from train.state import initialize_state
 
 Example = tuple[torch.Tensor, torch.Tensor]
 _epochs: list[Callable[[], None]] = []
@@ -33,12 +33,12 @@ def prepare(root: Path, width: int, size: int, batch: int, workers: int | None) 
     """
     torch.manual_seed(0)
     torch.set_num_threads(available_cores())
-    network, data = UNet("scratch", width), read_dataset(root)
+    data = read_dataset(root)
     if workers is None:
-        _kept.enter_context(kept_memory())
-        _epochs.append(_toolkit(data, network, size, batch))
+        _kept.enter_context(retain_memory())
+        _epochs.append(_toolkit(data, width, size, batch))
     else:
-        _epochs.append(_plain(data, network, size, batch, workers))
+        _epochs.append(_plain(data, UNet("scratch", width), size, batch, workers))
 
 
 def run() -> None:
@@ -79,15 +79,15 @@ def _plain(data: Dataset, network: UNet, size: int, batch: int, workers: int) ->
     return epoch
 
 
-def _toolkit(data: Dataset, network: UNet, size: int, batch: int) -> Callable[[], None]:
-    config = study_config(str(data.root), "scratch", size=size, batch_size=batch)
-    network = network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+def _toolkit(data: Dataset, width: int, size: int, batch: int) -> Callable[[], None]:
+    config = study_config(
+        str(data.root), "scratch", width=width, size=size, batch_size=batch, device="cpu"
+    )
+    state = initialize_state(config, torch.device("cpu"))
     decoded = decode_split(data.split("train"), size, "boxes", data.root / "cache")
-    batches = Batches(decoded, batch, torch.device("cpu"))
-    objective = make_objective(network, config, batches.device, torch.float32)
+    batches = Batches(decoded, batch, state.device)
 
     def epoch() -> None:
-        train_epoch(network, objective, optimizer, batches, config, 1, lambda _: None)
+        train_epoch(state, batches, 1)
 
     return epoch

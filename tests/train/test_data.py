@@ -7,6 +7,7 @@ import torch
 
 import train.data
 from runtime.core.errors import ImageError, OutputError
+from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.images import load_scan, to_input
 from train.data import Batches, DecodedSplit, decode_split
@@ -45,9 +46,10 @@ def test_an_image_is_decoded_once(
     phantom_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split, cache = phantom_data.split("valid"), tmp_path / "cache"
-    seen: list[int] = []
-    first = decode_split(split, 32, "boxes", cache, on_image=lambda done, _: seen.append(done))
-    assert seen == list(range(1, len(split.samples) + 1))
+    seen: list[Progress] = []
+    first = decode_split(split, 32, "boxes", cache, on_progress=seen.append)
+    assert [step.done for step in seen] == list(range(1, len(split.samples) + 1))
+    assert {step.total for step in seen} == {len(split.samples)}
     monkeypatch.setattr(train.data, "load_scan", lambda *_: pytest.fail("decoded again"))
     again = decode_split(split, 32, "boxes", cache)
     np.testing.assert_array_equal(first.images, again.images)

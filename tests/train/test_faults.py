@@ -23,15 +23,16 @@ from click.testing import CliRunner
 from runtime.core.errors import CheckpointError, OutputError, StoppedError
 from runtime.core.files import write_bytes
 from runtime.core.lock import locked
+from runtime.core.progress import Progress
 from tests.support.forked_training import AFTER, BEFORE, HALF, Trainings
 from tests.support.small_backbones import use_small_backbones
 from tests.support.small_disk import enlarge, small_disk
 from train.checkpoint import build_network, checkpoint_bytes, load_checkpoint
 from train.cli import main as train_unet
 from train.config import TrainConfig, study_config
-from train.epoch import EpochMeans, Progress, validate
-from train.loop import train_network
+from train.epoch import EpochMeans, validate
 from train.network import UNet
+from train.run import train_network
 
 EPOCHS, STEPS = 3, 4
 TIMES = {"seconds", "images_per_s"}
@@ -46,7 +47,7 @@ def trainings() -> Iterator[Trainings]:
 @pytest.fixture(autouse=True)
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """The picture takes longer than all the rest of a run; some runs of other processes draw it."""
-    monkeypatch.setattr("train.run_folder.draw_curves", lambda *_: None)
+    monkeypatch.setattr("train.run.draw_curves", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -214,15 +215,15 @@ def test_a_stopped_run_goes_on_in_the_middle_of_its_epoch(
 ) -> None:
     run, cache = tmp_path / "run", whole.parent / "cache"
     epoch, step = 1 + (asked - 1) // (STEPS + 2), min(STEPS, 1 + (asked - 1) % (STEPS + 2))
-    where = f"run: stopped after step {step} of {STEPS} in epoch {epoch}, "
+    where = f"run: stopped after step {step} of {STEPS} in epoch {epoch}; "
     with pytest.raises(StoppedError, match=where):
         train_network(config, run, cache=cache, stop=StopAt(asked))
     stopped = load_checkpoint(run / "last.pt")
     assert stopped.steps is not None
-    assert (stopped.epoch, stopped.begun, len(stopped.steps.losses)) == (epoch - 1, epoch, step)
+    assert (stopped.epoch, stopped.started, len(stopped.steps.losses)) == (epoch - 1, epoch, step)
     assert not list(run.glob(".*"))
     seen: list[Progress] = []
-    train_network(config, run, cache=cache, resume=True, listener=seen.append)
+    train_network(config, run, cache=cache, resume=True, on_progress=seen.append)
     shutil.copyfile(whole / "curves.png", run / "curves.png")
     assert_same_run(run, whole)
     assert len(seen) == EPOCHS * STEPS - (epoch - 1) * STEPS - step
@@ -265,7 +266,7 @@ def test_a_network_from_the_middle_of_an_epoch_is_not_taken_for_a_trained_one(
     for damage in ({"random": ()}, {"losses": torch.zeros(2, 2)}, {"sums": None}):
         odd = replace(stopped, steps=replace(stopped.steps, **damage))
         write_bytes(tmp_path / "odd.pt", checkpoint_bytes(odd))
-        with pytest.raises(CheckpointError, match=r"odd\.pt: expected the steps of an epoch"):
+        with pytest.raises(CheckpointError, match=r"odd\.pt: invalid `steps` of an epoch"):
             load_checkpoint(tmp_path / "odd.pt")
 
 
@@ -310,7 +311,7 @@ def test_a_folder_serves_one_run_at_a_time(config: TrainConfig, tmp_path: Path) 
                     train_network(config, run, cache=cache, **choice)  # type: ignore[arg-type]
                 refused.append(str(caught.value))
 
-    train_network(replace(config, epochs=1), run, cache=cache, listener=begin_another)
+    train_network(replace(config, epochs=1), run, cache=cache, on_progress=begin_another)
     words = f"{run}: another run is using this folder (process {os.getpid()} on "
     assert len(refused) == 3
     assert all(message.startswith(words) for message in refused)
@@ -339,7 +340,7 @@ def test_best_states_the_epochs_that_were_trained_even_where_none_was_better(
         assert found is not None
         return replace(found, loss=found.loss + 10.0)
 
-    monkeypatch.setattr("train.loop.validate", worse)
+    monkeypatch.setattr("train.run.validate", worse)
     train_network(replace(config, epochs=3), run, cache=cache, resume=True)
     best = load_checkpoint(run / "best.pt")
     assert (best.epoch, best.config.epochs) == (1, 3)
@@ -351,7 +352,7 @@ def test_a_missing_best_network_is_told_before_hours_of_training(
     run, cache = tmp_path / "run", tmp_path / "cache"
     train_network(replace(config, epochs=1), run, cache=cache)
     (run / "best.pt").unlink()
-    with pytest.raises(CheckpointError, match=r"best\.pt: expected the run's best network"):
+    with pytest.raises(CheckpointError, match=r"best\.pt: the run's best network is missing"):
         train_network(config, run, cache=cache, resume=True)
 
 

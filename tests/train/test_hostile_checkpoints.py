@@ -120,7 +120,7 @@ def test_a_checkpoint_that_would_never_be_written_out(
     torch.save({**content, "config": {**content["config"], "width": laughs}}, path)
     refuse_checkpoint(path, "width: expected int, found list")
     torch.save({**content, "versions": {"torch": laughs}}, path)
-    refuse_checkpoint(path, "expected versions by name")
+    refuse_checkpoint(path, "invalid `versions`")
 
 
 def test_a_checkpoint_with_a_setting_out_of_range_is_named(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import page_faults
 from tests.support.page_faults import SIZES, step
-from train.memory import kept_memory
+from train.memory import _MMAP_MAX, _TRIM_THRESHOLD, _started_with, retain_memory
 
 pytestmark = pytest.mark.skipif(
     not (sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "mallopt")),
@@ -38,7 +38,7 @@ def test_it_is_given_back_at_the_end_also_after_an_exception() -> None:
 
     def work() -> None:
         nonlocal held
-        with kept_memory():
+        with retain_memory():
             step()
             held = resident()
             raise KeyboardInterrupt
@@ -50,5 +50,35 @@ def test_it_is_given_back_at_the_end_also_after_an_exception() -> None:
 
 def test_other_c_libraries_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.memory.ctypes.CDLL", lambda _: object())
-    with kept_memory():
+    with retain_memory():
         step()
+
+
+@pytest.mark.parametrize(
+    ("environment", "values"),
+    [
+        ({}, (65536, 131072)),
+        ({"MALLOC_MMAP_MAX_": "7", "MALLOC_TRIM_THRESHOLD_": "4096"}, (7, 4096)),
+        (
+            {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=3:glibc.malloc.trim_threshold=0x1000"},
+            (3, 4096),
+        ),
+        ({"GLIBC_TUNABLES": "glibc.malloc.check=3", "MALLOC_MMAP_MAX_": "7"}, (7, 131072)),
+        ({"MALLOC_MMAP_MAX_": "many"}, (65536, 131072)),
+        ({"MALLOC_TRIM_THRESHOLD_": str(2**40)}, (65536, 2**31 - 1)),
+    ],
+)
+def test_at_the_end_the_values_are_those_that_the_process_was_started_with(
+    environment: dict[str, str], values: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tuple(_started_with(p, environment) for p in (_MMAP_MAX, _TRIM_THRESHOLD)) == values
+    for name in ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    calls: dict[int, int] = {}
+    fakes = {"mallopt": calls.__setitem__, "malloc_trim": lambda _: None}
+    monkeypatch.setattr("train.memory._glibc", fakes.get)
+    with retain_memory():
+        assert calls == {-4: 0, -1: 2**31 - 1}
+    assert calls == {-4: values[0], -1: values[1]}

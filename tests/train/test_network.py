@@ -88,7 +88,7 @@ def test_features_are_torchvisions_behind_a_normalization(arch: str, model: str)
     reference = get_model(model, weights=None).eval()
     missing, unknown = reference.load_state_dict(encoder.backbone.state_dict(), strict=False)
     assert not unknown
-    assert all(name.startswith(encoder.left_aside) for name in missing)
+    assert all(name.startswith(encoder.classifier_prefixes) for name in missing)
     images = torch.rand(1, 3, 64, 96)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     with torch.no_grad():

@@ -17,13 +17,15 @@ import torch
 from torch import Tensor
 
 from runtime.core.errors import ConfigError, StoppedError
+from runtime.core.progress import Progress
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.data import Batches, DecodedSplit
-from train.epoch import Progress, train_epoch
-from train.loop import train_network
+from train.epoch import train_epoch
 from train.network import UNet
 from train.objective import make_objective
+from train.run import train_network
+from train.state import initialize_state
 
 CPU = torch.device("cpu")
 
@@ -81,7 +83,7 @@ def test_a_compiled_run_that_was_stopped_ends_as_one_that_was_not(
     steps: list[Progress] = []
     with pytest.raises(StoppedError):
         train_network(
-            config, parts, cache=cache, listener=steps.append,
+            config, parts, cache=cache, on_progress=steps.append,
             stop=lambda: steps[-1].phase == "train" and steps[-1].done == 2,
         )  # fmt: skip
     with pytest.raises(ConfigError, match="expected a run with compile False, found one with True"):
@@ -104,7 +106,7 @@ def test_a_machine_that_cannot_compile_is_told_why(tmp_path: Path, phantom: Path
     )
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
-    words = r"compile: expected a machine where torch\.compile works, found: .*compiler"
+    words = r"compile: torch\.compile does not work on this machine: .*compiler"
     assert re.search(words, last), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "last.pt").exists()
@@ -117,10 +119,7 @@ def test_a_cuda_device_is_waited_for_at_the_end_of_an_epoch_alone(
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
     device = torch.device("cuda")
-    config = replace(config, compile=compiled)
-    network = UNet("scratch", config.width).to(device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters())
-    objective = make_objective(network, config, device, torch.bfloat16)
+    state = initialize_state(replace(config, compile=compiled, precision="bf16"), device)
     waits = []
     for steps in (2, 2, 16):  # the first time, kernels are compiled and loaded
         images = np.zeros((steps * config.batch_size, 16, 16, 3), np.uint8)
@@ -129,7 +128,7 @@ def test_a_cuda_device_is_waited_for_at_the_end_of_an_epoch_alone(
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            train_epoch(network, objective, optimizer, batches, config, 1, lambda _: None)
+            train_epoch(state, batches, 1)
         torch.cuda.set_sync_debug_mode("default")
         waits.append(sum("synchroniz" in str(warning.message) for warning in caught))
     assert 0 < waits[1] == waits[2]

@@ -97,7 +97,7 @@ def test_strides_of_resnet50_are_refused_for_another(
     path = tmp_path / "w.safetensors"
     save_file(encoder.backbone.state_dict(), path, {"stride_in_1x1": "true"})
     with pytest.raises(
-        CheckpointError, match=r"w\.safetensors: expected stride_in_1x1 of resnet50"
+        CheckpointError, match=r"w\.safetensors: stride_in_1x1 is possible for resnet50 only"
     ):
         load_encoder_weights(encoder, str(path))
 

@@ -288,7 +288,7 @@ def test_the_command_goes_on_after_a_signal_and_writes_its_pages(
         patch.setattr("bench.training.train_network", signalled)
         stopped = CliRunner().invoke(seg_bench, [str(argument) for argument in arguments])
     assert stopped.exit_code == 143, stopped.output
-    assert "where it can be resumed" in stopped.output
+    assert "it can be resumed" in stopped.output
     found = CliRunner().invoke(seg_bench, [str(argument) for argument in arguments])
     assert found.exit_code == 0, found.output
     assert "of work on this machine, by estimate" in found.output

@@ -15,16 +15,15 @@ from PIL import Image
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from runtime.core.errors import CheckpointError, ConfigError, NonFiniteLossError, OutputError
+from runtime.core.progress import Progress
 from runtime.data.coco import Dataset
 from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.data import Batches, decode_split
-from train.epoch import Progress
 from train.history import EpochRow
-from train.loop import train_network
 from train.network import UNet
-from train.setup import begin, make_scheduler, repeatable, unfreeze
+from train.run import train_network
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def assert_same_weights(one: Path, two: Path) -> None:
 
 def test_the_loss_falls_and_the_results_are_there(config: TrainConfig, tmp_path: Path) -> None:
     steps: list[Progress] = []
-    result = train_network(config, tmp_path / "run", cache=tmp_path / "c", listener=steps.append)
+    result = train_network(config, tmp_path / "run", cache=tmp_path / "c", on_progress=steps.append)
     assert result.history[-1].train_loss < result.history[0].train_loss
     assert {path.name for path in result.folder.iterdir()} == {
         "best.pt", "last.pt", "history.csv", "curves.png", "config.json"
@@ -129,18 +128,18 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
 
 
 class Stopped(Exception):  # noqa: N818, it is no error
-    """Ends a run from its listener."""
+    """Ends a run from its progress callback."""
 
 
 def train_to(config: TrainConfig, folder: Path, epoch: int) -> Path:
     """Train in a folder until the first step after an epoch, as an interrupted run does."""
 
     def stop(step: Progress) -> None:
-        if step.phase == "train" and step.epoch > epoch:
+        if step.phase == "train" and step.fraction > epoch / config.epochs:
             raise Stopped
 
     with pytest.raises(Stopped):
-        train_network(config, folder, cache=folder.parent / "cache", listener=stop)
+        train_network(config, folder, cache=folder.parent / "cache", on_progress=stop)
     assert load_checkpoint(folder / "last.pt").epoch == epoch
     return folder
 
@@ -159,16 +158,6 @@ def test_random_draws_do_not_depend_on_where_a_run_was_interrupted(
     assert_same_weights(parts, whole)
     first, *_, last = result.history
     assert last.train_loss < first.train_loss
-
-
-def test_several_threads_give_the_same_gradients_every_time(config: TrainConfig) -> None:
-    table = torch.zeros(169, 24, requires_grad=True)
-    gradients: list[torch.Tensor] = []
-    with repeatable(replace(config, threads=2), torch.device("cpu")):
-        index, factors = torch.randint(0, 169, (2401,)), torch.randn(2401, 24)
-        for _ in range(60):
-            gradients += torch.autograd.grad(table[index], table, factors)
-    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
 
 
 def encoder_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -210,26 +199,6 @@ def test_an_encoder_is_trained_from_its_epoch_on_however_often_the_run_was_inter
         assert torch.equal(value, given[name]) is kept, name
 
 
-def test_an_unfrozen_encoder_starts_at_its_own_rate_however_low_the_others_is(
-    config: TrainConfig, small_backbones: None
-) -> None:
-    config = replace(
-        config, arch="resnet34", size=32, freeze_encoder=True, patience=1, learning_rate=0.1,
-        unfreeze_epoch=3, unfreeze_learning_rate=1e-3,
-    )  # fmt: skip
-    state = begin(config, torch.device("cpu"))
-    frozen = state.trained_parameters
-    for loss in (1.0, 2.0, 3.0):
-        state.scheduler.step(loss)
-    unfreeze(state, config.unfreeze_learning_rate)
-    rates = [group["lr"] for group in state.optimizer.param_groups]
-    assert rates == pytest.approx([0.1 * 0.1 * 0.1, 1e-3])
-    assert state.trained_parameters == sum(p.numel() for p in state.network.parameters()) > frozen
-    state.scheduler.step(4.0)
-    rates = [group["lr"] for group in state.optimizer.param_groups]
-    assert rates == pytest.approx([1e-4, 1e-4])
-
-
 def test_a_run_goes_on_with_its_encoder_weights_wherever_they_lie_but_with_no_others(
     config: TrainConfig, tmp_path: Path, small_backbones: None
 ) -> None:
@@ -244,14 +213,14 @@ def test_a_run_goes_on_with_its_encoder_weights_wherever_they_lie_but_with_no_ot
     run = train_to(first, tmp_path / "run", 1)
     (tmp_path / "weights.pth").rename(tmp_path / "moved.pth")
 
-    def go_on(weights: str) -> None:
+    def resume(weights: str) -> None:
         changed = replace(config, encoder_weights=weights)
         train_network(changed, run, cache=tmp_path / "cache", resume=True)
 
     for name in (str(tmp_path / "others.pth"), "none"):
         with pytest.raises(ConfigError, match=r"encoder weights .*found one with .*weights\.pth"):
-            go_on(name)
-    go_on(str(tmp_path / "moved.pth"))
+            resume(name)
+    resume(str(tmp_path / "moved.pth"))
 
 
 def test_encoder_weights_that_do_not_fit_end_a_run_before_an_image_is_decoded(
@@ -266,7 +235,7 @@ def test_encoder_weights_that_do_not_fit_end_a_run_before_an_image_is_decoded(
 
 
 def test_a_run_is_resumed_or_replaced_but_not_both(config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="resume and overwrite: expected at most one of them"):
+    with pytest.raises(ConfigError, match="resume and overwrite exclude each other"):
         train_network(
             config, tmp_path / "run", cache=tmp_path / "cache", resume=True, overwrite=True
         )
@@ -301,7 +270,7 @@ def test_a_run_is_not_resumed_as_another(
     shutil.copytree(phantom, other)
     picture = next((other / "train").glob("*.png"))
     shutil.copyfile(next((other / "test").glob("*.png")), picture)
-    with pytest.raises(ConfigError, match=r"last\.pt: expected a run on the same data"):
+    with pytest.raises(ConfigError, match=r"last\.pt: this run was trained on other data"):
         train_network(replace(config, data=str(other)), run, cache=cache, resume=True)
 
 
@@ -328,25 +297,6 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_images(
     assert len(named) == config.batch_size
     assert set(named) <= own
     assert not (tmp_path / "run" / "last.pt").exists()
-
-
-def test_the_learning_rate_falls_after_three_epochs_without_a_lower_loss(
-    config: TrainConfig,
-) -> None:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    scheduler = make_scheduler(optimizer, config)
-    rates = []
-    for loss in (5.0, 4.0, 4.0, 4.5, 4.1, 3.9, 3.8999, 4.0, 4.0, 4.0):
-        scheduler.step(loss)
-        rates.append(optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx([1.0] * 4 + [0.1] * 4 + [0.1, 0.01])
-
-
-def test_a_missing_cuda_device_is_named(config: TrainConfig, tmp_path: Path) -> None:
-    if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device")
-    with pytest.raises(ConfigError, match="device cuda: expected a CUDA device, found none"):
-        train_network(replace(config, device="cuda"), tmp_path / "run", cache=tmp_path / "cache")
 
 
 def test_bf16_trains_on_the_cpu_too(config: TrainConfig, tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""The state of a run: everything that a training step or an epoch changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from runtime.core.errors import ConfigError
+from train.config import TrainConfig
+from train.encoders import TorchvisionEncoder
+from train.network import UNet
+from train.objective import Objective, make_objective
+from train.weights import EncoderWeights, load_encoder_weights, load_weights
+
+
+@dataclass(frozen=True, slots=True)
+class TrainState:
+    """A network in training.
+
+    Attributes:
+        device: where it is trained.
+        objective: the loss and the metrics' sums of a batch, by `network`.
+        scheduler: lowers the learning rates when the validation loss no longer falls.
+        encoder_weights: origin of the encoder's weights; None where it started untrained.
+    """
+
+    config: TrainConfig
+    device: torch.device
+    network: UNet
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    scheduler: ReduceLROnPlateau
+    encoder_weights: EncoderWeights | None
+
+    @property
+    def parameters(self) -> int:
+        """The number of the network's parameters."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    @property
+    def trained_parameters(self) -> int:
+        """The number of parameters that the optimizer changes."""
+        return sum(p.numel() for group in self.optimizer.param_groups for p in group["params"])
+
+    @property
+    def learning_rate(self) -> float:
+        """The current learning rate of the decoder."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def unfreeze_encoder(self) -> None:
+        """Train the encoder from now on, at the config's own rate for it.
+
+        The encoder starts at this rate even where the decoder's has been lowered; from now on the
+        scheduler lowers both.
+        """
+        self.network.unfreeze_encoder()
+        encoder = list(self.network.encoder.parameters())
+        rate = self.config.unfreeze_learning_rate
+        self.optimizer.add_param_group({"params": encoder, "lr": rate})
+
+    def restore(
+        self,
+        weights: dict[str, Tensor],
+        optimizer: Mapping[str, Any] | None,
+        scheduler: Mapping[str, Any] | None,
+        where: str | Path,
+    ) -> None:
+        """Load the state dictionaries of a checkpoint.
+
+        Args:
+            where: the checkpoint's name, for the message.
+
+        Raises:
+            CheckpointError: the weights do not fit the network.
+        """
+        load_weights(self.network, weights, where)
+        self.optimizer.load_state_dict(dict(optimizer or {}))
+        self.scheduler.load_state_dict(dict(scheduler or {}))
+
+
+def choose_device(config: TrainConfig) -> torch.device:
+    """Return the device that a config asks for.
+
+    Raises:
+        ConfigError: CUDA is asked for, and this machine has no CUDA device.
+
+    Example:
+        >>> choose_device(TrainConfig(data="scans", device="cpu"))
+        device(type='cpu')
+    """
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise ConfigError("device cuda: this machine has no CUDA device")
+    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
+
+
+def initialize_state(config: TrainConfig, device: torch.device) -> TrainState:
+    """Return the state before the first epoch.
+
+    Raises:
+        CheckpointError: the encoder's weights cannot be loaded.
+    """
+    network = UNet(config.arch, config.width)
+    encoder_weights = None
+    if isinstance(network.encoder, TorchvisionEncoder) and config.encoder_weights != "none":
+        encoder_weights = load_encoder_weights(network.encoder, config.encoder_weights)
+    if config.freeze_encoder:
+        network.freeze_encoder()
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
+    return TrainState(
+        config,
+        device,
+        network,
+        make_objective(network, config, device, _choose_dtype(config, device)),
+        optimizer,
+        make_scheduler(optimizer, config),
+        encoder_weights,
+    )
+
+
+def make_scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig) -> ReduceLROnPlateau:
+    """Return the scheduler that lowers the rates after `patience` epochs without a lower loss."""
+    # PyTorch acts in the epoch after `patience` bad ones, the study's protocol in the last of them.
+    return ReduceLROnPlateau(
+        optimizer, factor=config.decay, patience=config.patience - 1, threshold=0.0
+    )
+
+
+def _choose_dtype(config: TrainConfig, device: torch.device) -> torch.dtype:
+    """Return the type that the network computes in."""
+    if config.precision == "auto":
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if has_bf16 else torch.float32
+    return torch.bfloat16 if config.precision == "bf16" else torch.float32
