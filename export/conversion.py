@@ -20,7 +20,7 @@ from train.network import UNet
 OPSET = 20
 IR_VERSION = 10
 LAYER_SEPARATOR = "/"
-"""Between the layer and the operator in a node's name."""
+"""Separates the layer and the operator in a node's name."""
 _DIMENSIONS = ("batch", "height", "width")
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
@@ -47,12 +47,12 @@ class MeanProbability(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Turn float [N, 3, H, W] in [0, 1] into probabilities [N, 1, H, W]."""
         first, *others = (member(image) for member in self.members)
-        # Divided, since a product with a rounded 1/n may come out above 1.
+        # A division, because a product with a rounded 1/n may exceed 1.
         return sum(others, first) / len(self.members)  # type: ignore[no-any-return]
 
 
 def joined(networks: Sequence[UNet]) -> WithSigmoid | MeanProbability:
-    """Return the networks as one module, whose paths are the layers that `convert` names."""
+    """Return the networks as one module, whose paths are the layer names of `convert`."""
     copies = [copy.deepcopy(network).eval() for network in networks]
     return WithSigmoid(copies[0]) if len(copies) == 1 else MeanProbability(copies)
 
@@ -61,24 +61,23 @@ def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
     """Convert a network in eval mode, or several side by side, to one ONNX graph.
 
     Names and shapes are those of docs/architecture.md, section 5: the batch is dynamic,
-    height and width are too unless `spec` allows no other size than its own. The output of several
-    networks is the mean of their probabilities. Nodes are named after the layer that they are of
-    and their operator ("network.decoder.0.up/ConvTranspose"). The graph is checked by
-    `onnx.checker`, holds standard operators of one opset alone, and no trace of the machine that
-    made it.
+    height and width are too, unless `spec` allows only its own size. The output of several
+    networks is the mean of their probabilities. Nodes are named after their layer and operator
+    ("network.decoder.0.up/ConvTranspose"). The graph holds standard operators of one opset, passes
+    `onnx.checker`, and holds no trace of the machine that made it.
 
     Raises:
-        ParityError: PyTorch's exporter gave a graph of another form.
+        ParityError: PyTorch's exporter returned another kind of graph.
     """
-    # Two images of unequal sides, so that no dimension is taken for a constant or for another one.
+    # Two images with unequal sides: the exporter cannot mistake one dimension for another.
     if spec.multiple:
         sides = (4 * spec.multiple, 5 * spec.multiple)
         dynamic = dict(zip((0, 2, 3), _DIMENSIONS, strict=True))
     else:
         sides = (spec.height, spec.width)
         dynamic = {0: _DIMENSIONS[0]}
-    # A frozen encoder switches gradients off; where they are on, the exporter would put it into a
-    # function of its own, and lose the names of its layers.
+    # A frozen encoder switches gradients off. If they were on outside of it, the exporter would put
+    # the encoder into a function of its own, and lose the names of its layers.
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             joined(networks).eval(),
@@ -102,7 +101,7 @@ def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
 
 
 def with_logit_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy that also gives each member's logits, as outputs "logit_0", "logit_1", ..."""
+    """Return a copy with each member's logits as further outputs "logit_0", "logit_1", ..."""
     changed = copy.deepcopy(model)
     for index, sigmoid in enumerate(final_sigmoids(changed)):
         logit, name = sigmoid.input[0], logit_name(index)
@@ -116,15 +115,24 @@ def with_logit_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def logit_name(member: int) -> str:
-    """Return what `with_logit_outputs` calls the logits of a member, 0 for the first."""
+    """Return the name of a member's logits in `with_logit_outputs`, 0 for the first member.
+
+    Example:
+        >>> logit_name(1)
+        'logit_1'
+    """
     return f"logit_{member}"
 
 
 def count_macs(network: nn.Module, size: int) -> int:
-    """Return the multiply-accumulate operations of one image of `size` x `size`.
+    """Return the multiply-accumulate operations of one image of `size` x `size` pixels.
 
-    Counted by PyTorch (`torch.utils.flop_counter`, two operations each): convolutions and matrix
-    products alone, as normalization, activations and pooling come to well under one per cent.
+    They are those of convolutions and matrix products, as `torch.utils.flop_counter` counts them
+    (two operations each). Normalization, activations and pooling add well under one per cent.
+
+    Example:
+        >>> count_macs(nn.Conv2d(3, 8, kernel_size=3, padding=1), size=16)  # 3 * 8 * 9 * 16 * 16
+        55296
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, size, size))
@@ -132,10 +140,10 @@ def count_macs(network: nn.Module, size: int) -> int:
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:
-    """Name each node LAYER/OPERATOR, numbered from the second of a name on.
+    """Name each node LAYER/OPERATOR, and number the second and later ones of a name.
 
-    The layer is what PyTorch's exporter notes: the path of the innermost module; a batch
-    normalization that was folded into a convolution gives its name to the convolution.
+    The layer is the path of the innermost module, from the notes of PyTorch's exporter. A batch
+    normalization that was folded into a convolution gives the convolution its name.
     """
     seen: dict[str, int] = {}
     for node in model.graph.node:
@@ -177,19 +185,22 @@ def _check(model: onnx.ModelProto, members: int) -> None:
     standard = domains <= {"", "ai.onnx"} and not model.functions and opsets == [("", OPSET)]
     if not standard or names != [INPUT_NAME, OUTPUT_NAME]:
         raise ParityError(
-            f"export: expected standard operators of opset {OPSET} from {INPUT_NAME!r} to "
-            f"{OUTPUT_NAME!r}, found {opsets} from {names}"
+            f"PyTorch's exporter returned an unsuitable graph: expected standard operators of "
+            f"opset {OPSET} from {INPUT_NAME!r} to {OUTPUT_NAME!r}, found {opsets} from {names}"
         )
     found = len(final_sigmoids(model))
     if found != members:
-        raise ParityError(f"export: expected {members} sigmoids at the end, found {found}")
+        raise ParityError(
+            f"PyTorch's exporter returned an unsuitable graph: expected {members} sigmoids at the "
+            f"end, found {found}"
+        )
 
 
 def final_sigmoids(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the sigmoids that the output is the mean of, in the order of the members.
+    """Return the sigmoids whose mean is the output, in the order of the members.
 
     Raises:
-        ParityError: something else than sums and divisions stands between them and the output.
+        ParityError: there are other operators than sums and divisions between them and the output.
     """
     producers = {name: node for node in model.graph.node for name in node.output}
 
@@ -200,7 +211,9 @@ def final_sigmoids(model: onnx.ModelProto) -> list[onnx.NodeProto]:
         if node.op_type == "Sigmoid":
             return [node]
         if node.op_type not in ("Add", "Div"):
-            raise ParityError(f"export: expected a sigmoid at the end, found {node.op_type}")
+            raise ParityError(
+                f"unsuitable graph: expected a sigmoid at the end, found {node.op_type}"
+            )
         return [sigmoid for name in node.input for sigmoid in before(name)]
 
     return before(OUTPUT_NAME)
@@ -208,7 +221,7 @@ def final_sigmoids(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter from printing, logging and warning; its result is checked instead."""
+    """Silence the exporter's prints, logs and warnings; its result is checked instead."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

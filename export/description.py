@@ -1,4 +1,4 @@
-"""What an exported file says about the networks in it."""
+"""The description of the networks in an exported file."""
 
 import math
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def describe_ensemble(members: Sequence[Metadata], name: str) -> Metadata:
     """Return the metadata of several networks in one file, without a certificate.
 
     Args:
-        members: what `describe_network` says of each; their inputs have one size.
+        members: the result of `describe_network` for each; their inputs have one size.
     """
     first = members[0]
     infos = []
@@ -82,7 +82,7 @@ def describe_ensemble(members: Sequence[Metadata], name: str) -> Metadata:
         infos.append(MemberInfo(member.name, member.network, member.training, member.encoder))
     return Metadata(
         name=name,
-        # The least common multiple with 0 is 0: one member of a fixed size fixes the file's.
+        # The least common multiple with 0 is 0: one member of fixed size fixes the file's size.
         input=InputSpec(
             first.input.height,
             first.input.width,

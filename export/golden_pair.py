@@ -1,4 +1,4 @@
-"""Making a file's golden pair: a scan that stirs the network, and what it gives for it."""
+"""A file's golden pair: a synthetic scan, and the probabilities that the file must give for it."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
 from runtime.model.sessions import open_session
 from train.network import UNet
 
-_HEADS = 8
+_SCANS = 8
 _LEAST_TOLERANCE = 1e-5
 _MARGIN = 4.0
-"""Times the difference between optimized and not: other processors round at other places."""
+"""Factor on the difference between optimized and not: other processors round differently."""
 
 
 def choose_scan(model: onnx.ModelProto, spec: InputSpec, threads: int) -> bytes:
-    """Return the synthetic scan, of eight, whose probabilities vary most, as PNG.
+    """Return the one of eight synthetic scans whose probabilities vary most, as PNG.
 
-    A scan that leaves a network cold would let a changed weight pass.
+    With constant probabilities, a changed weight could stay undetected.
     """
     session = open_session(model.SerializeToString(), threads=threads)
     size = (spec.height, spec.width)
-    scans = [golden_scan(size, number) for number in range(_HEADS)]
-    stirred = []
+    scans = [golden_scan(size, number) for number in range(_SCANS)]
+    spreads = []
     for scan in scans:
         inputs = to_input(load_scan(scan, size).pixels)[None]
-        stirred.append(float(session.run([OUTPUT_NAME], {INPUT_NAME: inputs})[0].std()))
-    return scans[int(np.argmax(stirred))]
+        spreads.append(float(session.run([OUTPUT_NAME], {INPUT_NAME: inputs})[0].std()))
+    return scans[int(np.argmax(spreads))]
 
 
 def exact_pair(
@@ -50,11 +50,12 @@ def exact_pair(
 
 
 def own_pair(scan: bytes, model: onnx.ModelProto, spec: InputSpec, *, threads: int) -> Golden:
-    """Return the pair of a scan and what a graph gives for it, computed node by node as it stands.
+    """Return the pair of a scan and a graph's probabilities for it, without optimizations.
 
-    For graphs that are not meant to give their networks' own numbers. The tolerance is four times
-    the differences that ONNX Runtime's optimizations make here, and at least 1e-5: where 8 bits
-    round to the one side or the other, single pixels may change much, their mean does not.
+    This is for graphs that are not meant to reproduce their networks' numbers. The tolerance is
+    four times the difference that ONNX Runtime's optimizations make on this machine, and at least
+    1e-5. Largest and mean difference have tolerances of their own: a value near the edge of an
+    8-bit step may change a pixel by much, but hardly the mean.
     """
     inputs = {INPUT_NAME: to_input(load_scan(scan, (spec.height, spec.width)).pixels)[None]}
     content = model.SerializeToString()

@@ -1,4 +1,4 @@
-"""Which layer of a graph is the first to differ from its PyTorch network."""
+"""The first layer of a graph that differs from its PyTorch network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,21 @@ from train.network import UNet
 
 _TINY = float(np.finfo(np.float32).tiny)
 TOLERANCE = 1e-3
-"""The largest difference of a layer's output that is rounding, relative to its largest value.
+"""The largest difference of a layer's output that counts as rounding.
 
-Far above what float32 adds up to over a deep network, far below what a wrong layer does.
+It is relative to the largest value. Rounding in float32 stays far below this in a deep network; a
+wrong layer is far above it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LayerDifference:
-    """A layer whose output differs: its name in the network, its operator, and by how much.
+    """A layer whose output differs.
 
     Attributes:
-        relative: the largest difference over the largest expected value.
+        layer: its name in the network.
+        operator: of its node in the graph.
+        relative: the largest difference, divided by the largest expected value.
     """
 
     layer: str
@@ -44,16 +47,16 @@ def first_difference(
 ) -> LayerDifference | None:
     """Compare the layers of a graph with those of its networks in float64, in the graph's order.
 
-    Compared are modules without modules in them that the graph computes with one node a call, as
-    `export.conversion.convert` names it. All of them become outputs of a copy of the graph, which
-    keeps ONNX Runtime from fusing them.
+    Only modules without submodules are compared, and only if the graph computes each call with one
+    node of the name that `export.conversion.convert` gives. All of them become outputs of a copy of
+    the graph, so that ONNX Runtime cannot fuse them.
 
     Args:
         inputs: float32 [N, 3, H, W] in [0, 1].
 
     Returns:
-        The first layer beyond `TOLERANCE`; None where there is none, as when it is a fusion of
-        layers that differs.
+        The first layer beyond `TOLERANCE`; None where there is none, as when only a fusion of
+        layers differs.
     """
     expected = _outputs(joined(networks), inputs)
     nodes = _nodes(model, expected)
@@ -78,17 +81,19 @@ def first_difference(
 def _outputs(
     network: nn.Module, inputs: NDArray[np.float32]
 ) -> dict[str, list[NDArray[np.float64]]]:
-    """Return what each innermost module gives, call by call, in float64."""
+    """Return the outputs of each innermost module, call by call, in float64."""
     outputs: dict[str, list[NDArray[np.float64]]] = {}
     handles = []
     for name, module in network.named_modules():
         if next(module.children(), None) is None:
 
-            def keep(_module: nn.Module, _inputs: object, output: Tensor, name: str = name) -> None:
-                # Copied, since a ReLU that follows may work in place.
+            def record(
+                _module: nn.Module, _inputs: object, output: Tensor, name: str = name
+            ) -> None:
+                # A copy, because a following ReLU may work in place.
                 outputs.setdefault(name, []).append(output.numpy().copy())
 
-            handles.append(module.register_forward_hook(keep))
+            handles.append(module.register_forward_hook(record))
     try:
         with torch.no_grad():
             network.double()(torch.from_numpy(inputs).double())

@@ -1,7 +1,7 @@
-"""Comparing an ONNX file with the PyTorch networks that it came from.
+"""The comparison of an ONNX graph with the PyTorch networks that it came from.
 
-The reference is each network in float64. Against PyTorch's float32 a tolerance would measure
-PyTorch's rounding as much as the file's: on a trained ResNet50 it is the larger of the two.
+The reference is each network in float64. In float32, PyTorch's own rounding would count as much as
+the file's: on a trained ResNet50 it is the larger of the two.
 """
 
 import copy
@@ -28,17 +28,17 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 TOLERANCE = 1e-5
-"""The largest difference of probabilities that passes."""
+"""The largest accepted difference of probabilities."""
 REAL_IMAGES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ParityCase:
-    """An input to compare on.
+    """An input that graph and networks are compared on.
 
     Attributes:
         inputs: float32 [N, 3, H, W] in [0, 1].
-        masks: uint8 [N, H, W] of real images, to follow their soft IoU; None otherwise.
+        masks: uint8 [N, H, W] of real images, for the change of their soft IoU; None otherwise.
     """
 
     name: str
@@ -51,11 +51,11 @@ def make_parity_cases(
 ) -> tuple[ParityCase, ...]:
     """Return real images alone and as one batch, other sizes, and four artificial images.
 
-    Up to eight images are taken, evenly spread over the split.
+    Up to eight real images are taken, spread evenly over the split.
 
     Args:
-        masks: what the soft IoU of the real images is taken against.
-        multiple: of other sizes' height and width; 0 where none are allowed, and left out here.
+        masks: the kind of masks that the soft IoU of the real images is computed against.
+        multiple: of other heights and widths; 0 where the network takes no other size.
 
     Raises:
         ImageError: an image cannot be read.
@@ -92,11 +92,11 @@ def _artificial(size: Size) -> list[ParityCase]:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceOutput:
-    """What the networks give for a case.
+    """The networks' output for a case, from PyTorch.
 
     Attributes:
         probabilities: float64 [N, 1, H, W], the mean of the networks' in float64.
-        single: the same in float32.
+        single: float32 [N, 1, H, W], the same computed in float32.
         logits: float64 [networks, N, 1, H, W].
     """
 
@@ -135,21 +135,21 @@ def certify(
     threads: int,
     tolerance: float | None = TOLERANCE,
 ) -> Parity:
-    """Compare a graph in ONNX Runtime, on the CPU, with what its networks give.
+    """Compare a graph in ONNX Runtime, on the CPU, with the output of its networks.
 
-    Probabilities are those of the graph as it will be written; each network's logits come from a
-    copy of the graph that has them as outputs too.
+    Probabilities are those of the graph as it will be written. Each network's logits come from a
+    copy of the graph that has them as further outputs.
 
     Args:
-        tolerance: the largest difference of probabilities that passes; logits may differ by ten
-            times as much, relative to 1 + the largest logit of the input. None lets every finite
-            difference pass, for a graph that is judged otherwise.
+        tolerance: the largest accepted difference of probabilities. Logits may differ by ten times
+            as much, relative to 1 + the largest logit of the input. With None every finite
+            difference passes, for a graph that is judged in another way.
 
     Returns:
         The certificate, without the file's digest.
 
     Raises:
-        ParityError: a difference is larger than its tolerance.
+        ParityMismatchError: a difference is larger than its tolerance.
     """
     probability_session = open_session(model.SerializeToString(), threads=threads)
     logit_session = open_session(with_logit_outputs(model).SerializeToString(), threads=threads)
@@ -198,7 +198,7 @@ class ParityMismatchError(ParityError):
     """A graph differs from its networks on a case.
 
     Attributes:
-        case: the first on which it does.
+        case: the first one with a difference.
     """
 
     def __init__(self, message: str, case: ParityCase) -> None:
@@ -206,13 +206,13 @@ class ParityMismatchError(ParityError):
         self.case = case
 
 
-def _gate(case: ParityCase, what: str, difference: Doubles, limit: float) -> None:
+def _gate(case: ParityCase, values: str, difference: Doubles, limit: float) -> None:
     largest = float(difference.max())
     # Written so that a NaN fails.
     if not largest <= limit:
         raise ParityMismatchError(
-            f"export, {case.name}: expected {what} within {limit:.2g} of PyTorch's, found a "
-            f"difference of {largest:.2g}",
+            f"the converted network's {values} differ from PyTorch's on {case.name}: at most "
+            f"{limit:.2g} is allowed, found {largest:.2g}",
             case,
         )
 

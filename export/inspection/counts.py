@@ -1,8 +1,8 @@
-"""What is counted of an ONNX graph, by the rules of `export.inspection.counting`."""
+"""The counts of an ONNX graph, by the rules of `export.inspection.counting`."""
 
 from dataclasses import dataclass
 
-from export.inspection.graph_values import Shape
+from export.inspection.tensors import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,20 +10,20 @@ class LayerCounts:
     """A node that holds weights or multiplies and accumulates.
 
     Attributes:
-        name: what its weights are called in the network, or else the node or its output.
+        name: of its weights in the network, or else of the node or its output.
         operator: ONNX's name; with the domain where it is not a standard operator.
         output_shape: None where shape inference does not find it.
-        parameters: numbers that are learned, without those of an earlier layer.
+        parameters: the number of learned values, without those of an earlier layer.
         shared_parameters: those of an earlier layer that this one uses too.
-        macs: multiply-accumulate operations; None where shapes are not known, or the operator's
-            are not counted.
+        macs: multiply-accumulate operations; None where shapes are unknown or the operator is not
+            counted.
         weight_bytes: of `parameters`, as they are stored.
-        activation_bytes: of what the node gives, in the type in which it goes on: quantized where
-            only `QuantizeLinear` reads it. None where shapes are not known.
+        activation_bytes: of the node's output, in its quantized type where only `QuantizeLinear`
+            reads it. None where shapes are unknown.
         weight_type: as stored ("int8", "float16"); None without weights.
-        activation_type: of what the node reads, before `DequantizeLinear`.
-        arithmetic: the type that the graph states for its products: that of quantized values where
-            weights and activations are quantized, float32 where float16 is only how they are kept.
+        activation_type: of the node's input, before `DequantizeLinear`.
+        arithmetic: the type of its products: the quantized type where weights and activations are
+            quantized, float32 where float16 is only for storage.
     """
 
     name: str
@@ -45,8 +45,8 @@ class OperatorCount:
 
     Attributes:
         layers: how many of its nodes are layers.
-        constant: how many are computed from constants alone.
-        quantized: how many read quantized values alone, as they are or from `DequantizeLinear`.
+        constant: how many are computed from constants only.
+        quantized: how many read quantized values only, directly or from `DequantizeLinear`.
     """
 
     operator: str
@@ -58,23 +58,29 @@ class OperatorCount:
 
 @dataclass(frozen=True, slots=True)
 class UncountedNode:
-    """What the totals leave out, wholly or in part, and why."""
+    """A node or tensor that the totals leave out, at least in part, and why.
+
+    Attributes:
+        hidden: whether it may hold parameters that are not counted either.
+    """
 
     name: str
     operator: str
     reason: str
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a graph comes to.
+    """The sums over a graph.
 
     Attributes:
         macs: multiply-accumulate operations of one run.
         weight_bytes: of the parameters, as they are stored.
-        constant_bytes: of everything else that is stored: scales, zero points, shapes, statistics.
-        activation_bytes: of what all nodes give in one run; not all of it is kept at once.
-        lower_bounds: which of these are lower bounds, since something was not counted.
+        constant_bytes: of all other stored tensors: scales, zero points, shapes, statistics.
+        activation_bytes: of the outputs of all nodes in one run, which are not all in memory at
+            once.
+        lower_bounds: the names of those that are lower bounds, because something is not counted.
     """
 
     parameters: int
@@ -87,7 +93,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A graph's layers in their order, its operators, and what they come to."""
+    """A graph's layers in their order, its operators, and their sums."""
 
     layers: tuple[LayerCounts, ...]
     operators: tuple[OperatorCount, ...]

@@ -1,4 +1,4 @@
-"""What is in an ONNX file, the toolkit's own or another's, without running it."""
+"""The contents of an ONNX file, of this toolkit or another, without running it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from export.inspection.counting import count_graph
 from export.inspection.counts import Counts
-from export.inspection.graph_values import kind_name
+from export.inspection.tensors import kind_name
 from runtime.core.errors import ConfigError, ModelError
 from runtime.data.images import MAX_SIDE, Size
 from runtime.model.metadata import InputSpec, Metadata
@@ -24,7 +24,7 @@ class ValueInfo:
 
     Attributes:
         type: "float32", "int64", ...
-        shape: a dimension is a number, its name where it is dynamic, or None where it has none.
+        shape: each dimension as a number, or its name where it is dynamic, or None without a name.
     """
 
     name: str
@@ -34,17 +34,17 @@ class ValueInfo:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is in a file.
+    """The contents of a file.
 
     Attributes:
         file: its path.
-        digest: SHA-256 over everything in the file but its metadata.
+        digest: SHA-256 over everything in the file except its metadata.
         opset: of the standard operators.
-        producer: what made the file, as it says itself; empty where it does not.
-        metadata: the toolkit's document with the certificate; None in a file of another origin.
+        producer: the tool that made the file, as the file states; empty where it states none.
+        metadata: the toolkit's document with the certificate; None in a file of another tool.
         inputs, outputs: as the graph states them.
-        counted_at: the shapes of the inputs that `counts` holds for: one image, of the size that
-            was asked for.
+        counted_at: the shapes of the inputs that `counts` applies to: one image of the requested
+            size.
         counts: layers, operators, parameters, MACs and bytes.
     """
 
@@ -64,23 +64,23 @@ class Inspection:
 def inspect(path: str | Path, size: Size | None = None) -> Inspection:
     """Read and count an ONNX file, for a batch of one image where the batch is dynamic.
 
-    Nothing is computed, and no memory is taken for what the file only claims. The rules of counting
-    are those of `export.inspection.counting`.
+    Nothing is computed, and no memory is taken for sizes that the file only claims. The rules of
+    counting are those of `export.inspection.counting`.
 
     Args:
-        size: (height, width) of the input. By default what the file states; a file of another
-            origin, with an input of four dimensions and dynamic sides, needs it.
+        size: (height, width) of the input; None for the size that the file states. A file of
+            another tool needs it if its input is an image of dynamic size.
 
     Raises:
-        ModelError: the file is damaged or not ONNX, its weights lie in other files, or its size is
+        ModelError: the file is damaged or not ONNX, its weights are in other files, or a size is
             needed and not given.
         ConfigError: the network cannot take an input of this size.
     """
     file = read_onnx(path)
     model = _load(file.path)
     graph = model.graph
-    held = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in held]
+    stored = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in stored]
     stated = tuple(_describe(value) for value in inputs)
     _set_shapes(inputs, _chosen_size(file, stated, size))
     return Inspection(
@@ -99,12 +99,12 @@ def inspect(path: str | Path, size: Size | None = None) -> Inspection:
 
 
 def _load(path: Path) -> onnx.ModelProto:
-    damaged = f"{path}: expected a complete ONNX file, found one that is damaged"
+    damaged = f"{path}: damaged ONNX file"
     try:
         model = onnx.load_model(path, load_external_data=False)
     except DecodeError as error:
         raise ModelError(damaged) from error
-    # protobuf gives text that is not UTF-8 as bytes.
+    # protobuf returns text that is not UTF-8 as bytes.
     if not all(isinstance(text, str) for text in _texts(model)):
         raise ModelError(damaged)
     return model
@@ -150,21 +150,21 @@ def _chosen_size(file: OnnxFile, inputs: tuple[ValueInfo, ...], size: Size | Non
             side = value.shape[axis]
             if isinstance(side, int) and size is not None and side != wanted:
                 raise ConfigError(
-                    f"{where}: expected {side} as a side of the input {value.name!r}, "
+                    f"{where}: the input {value.name!r} has a fixed side: expected {side}, "
                     f"found {wanted}"
                 )
             if not isinstance(side, int) and not wanted:
                 raise ModelError(
-                    f"{where}: expected the input's size, found no metadata that states it; give "
-                    "--size (in Python size=(height, width))"
+                    f"{where}: the file does not state the input's size; give --size "
+                    "(in Python size=(height, width))"
                 )
     if size is not None and not images:
-        raise ConfigError(f"{where}: expected no size, since no input is an image, found {size}")
+        raise ConfigError(f"{where}: no input is an image, so that no size can be chosen")
     return chosen if images else None
 
 
 def _side_axes(shape: tuple[int | str | None, ...]) -> tuple[int, int]:
-    """Return where height and width are: behind the channels, or before them."""
+    """Return the axes of height and width: after the channels, or before them."""
     channels_last = isinstance(shape[3], int) and not isinstance(shape[1], int)
     return (1, 2) if channels_last else (2, 3)
 

@@ -1,20 +1,21 @@
-"""What operators of ONNX hold and compute: where their parameters are, how often they multiply."""
+"""ONNX's operators: which of their inputs are parameters, and how often they multiply."""
 
 import math
 from dataclasses import dataclass
 
 import onnx
 
-from export.inspection.graph_values import STANDARD, GraphValues, Shape, StoredTensor, kind_name
+from export.inspection.graph_values import STANDARD, GraphValues
+from export.inspection.tensors import Shape, StoredTensor, kind_name
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterInputs:
-    """Which of an operator's inputs may be parameters.
+    """The inputs of an operator that may be parameters, by their positions.
 
     Attributes:
         weights: the first of them gives a layer its name and its type.
-        offset: the bias, or what a normalization adds; None where the operator takes none.
+        offset: of the bias, or the offset of a normalization; None where the operator has none.
     """
 
     weights: tuple[int, ...]
@@ -42,34 +43,50 @@ PARAMETER_INPUTS = {
     "GRU": ParameterInputs((1, 2), 3),
     "RNN": ParameterInputs((1, 2), 3),
 }
-# Where the operands are.
+# The positions of the operands.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
 _PRODUCTS = {"MatMul": 0, "MatMulInteger": 0, "QLinearMatMul": 0}
 _GENERAL = {"Gemm": (0, 1), "com.microsoft:QGemm": (0, 3)}
 MULTIPLYING = frozenset({*_CONVOLUTIONS, *_PRODUCTS, *_GENERAL, "ConvTranspose"})
 """Operators whose multiply-accumulates are counted."""
 NOT_COUNTED = frozenset({"Attention", "DeformConv", "Einsum", "GRU", "LSTM", "RNN"})
-"""Operators that multiply and accumulate, which is not counted."""
+"""Operators whose multiply-accumulates are not counted."""
 INTEGER = frozenset(
     {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "com.microsoft:QGemm"}
 )
-"""Operators that take quantized values as they are, without `DequantizeLinear`."""
+"""Operators that take quantized values directly, without `DequantizeLinear`."""
+
+BEFORE_BIAS = frozenset(
+    [
+        "Cast",
+        "DequantizeLinear",
+        "Flatten",
+        "Identity",
+        "QuantizeLinear",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    ]
+)
+"""Operators that may come between a layer and its bias."""
 
 
 def operator_name(node: onnx.NodeProto) -> str:
-    """Return "Conv" of a standard operator, "domain:Conv" of another."""
+    """Return "Conv" for a standard operator, "domain:Conv" for another."""
     return node.op_type if node.domain in STANDARD else f"{node.domain}:{node.op_type}"
 
 
 def is_known(node: onnx.NodeProto) -> bool:
-    """Whether a node's operator is ONNX's own, or counted though it is not."""
+    """Return whether a node's operator is ONNX's own, or is counted anyway."""
     return operator_name(node) in PARAMETER_INPUTS or (
         node.domain in STANDARD and bool(onnx.defs.has(node.op_type))
     )
 
 
 def find_weights(node: onnx.NodeProto, values: GraphValues) -> list[StoredTensor]:
-    """Return the parameters in a node's places for them (`export.inspection.counting`)."""
+    """Return the parameters among a node's inputs (`export.inspection.counting`)."""
     operator = operator_name(node)
     places = PARAMETER_INPUTS.get(operator, ParameterInputs(()))
     offset = () if places.offset is None else (places.offset,)
@@ -89,7 +106,7 @@ def find_weights(node: onnx.NodeProto, values: GraphValues) -> list[StoredTensor
 
 
 def has_offset(node: onnx.NodeProto) -> bool:
-    """Whether a node is given its bias, or what a normalization adds."""
+    """Return whether a node has a bias, or the offset of a normalization, among its inputs."""
     places = PARAMETER_INPUTS.get(operator_name(node))
     at = None if places is None else places.offset
     return at is not None and at < len(node.input) and bool(node.input[at])
@@ -98,7 +115,7 @@ def has_offset(node: onnx.NodeProto) -> bool:
 def count_node_macs(node: onnx.NodeProto, values: GraphValues) -> int | None:
     """Return the multiply-accumulates of a node in one run.
 
-    0 where it has none, None where they are not known or not counted.
+    0 where it has none, None where they are unknown or not counted.
     """
     operator = operator_name(node)
     if operator in NOT_COUNTED:
@@ -124,7 +141,7 @@ def _at(shapes: list[Shape | None], place: int) -> Shape | None:
 
 
 def _times(values: Shape | None, operand: Shape | None, axis: int) -> int | None:
-    """Return the number of `values` times the number of an operand's from an axis on."""
+    """Return the number of `values` times the size of an operand from an axis on."""
     if values is None or not operand:
         return None
     return math.prod(values) * math.prod(operand[axis:])
@@ -133,5 +150,5 @@ def _times(values: Shape | None, operand: Shape | None, axis: int) -> int | None
 def _general(node: onnx.NodeProto, left: Shape | None, right: Shape | None) -> int | None:
     if left is None or right is None or len(left) != 2 or len(right) != 2:
         return None
-    turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-    return math.prod(left) * right[0 if turned else 1]
+    transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+    return math.prod(left) * right[0 if transposed else 1]

@@ -1,9 +1,10 @@
-"""In which types a graph reads, computes and hands on."""
+"""The types in which a graph reads, computes and passes on values."""
 
 import onnx
 
-from export.inspection.graph_values import GraphValues, bytes_of, kind_name
+from export.inspection.graph_values import GraphValues
 from export.inspection.operators import INTEGER, PARAMETER_INPUTS, operator_name
+from export.inspection.tensors import bytes_of, kind_name
 
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
 
@@ -18,7 +19,7 @@ class ValueTypes:
         for node in graph.node:
             for name in node.input:
                 self.readers.setdefault(name, []).append(node)
-        self.given = {value.name for value in graph.output}
+        self.outputs = {value.name for value in graph.output}
 
     def type_before(self, name: str) -> str:
         """Return a value's type, before `DequantizeLinear`."""
@@ -28,7 +29,7 @@ class ValueTypes:
         return kind_name(self.values.element_type(name))
 
     def is_quantized(self, node: onnx.NodeProto) -> bool:
-        """Whether a node reads quantized values alone; biases and shapes are left aside."""
+        """Return whether a node reads quantized values only, apart from biases and shapes."""
         operator = operator_name(node)
         if operator in INTEGER or operator in _QDQ:
             return operator in INTEGER
@@ -49,7 +50,7 @@ class ValueTypes:
         return "".join(kind_name(self.values.element_type(name)) for name in read)
 
     def activation_bytes(self, node: onnx.NodeProto) -> int | None:
-        """Return the bytes of what a node gives; nothing of what only changes the type."""
+        """Return the bytes of a node's output, 0 if it only changes the type, None if unknown."""
         if node.op_type in _QDQ:
             return 0
         total = 0
@@ -59,7 +60,7 @@ class ValueTypes:
                 return None
             readers = self.readers.get(name, [])
             quantized = {self.values.element_type(r.output[0]) for r in readers if _quantizes(r)}
-            only = name not in self.given and all(_quantizes(reader) for reader in readers)
+            only = name not in self.outputs and all(_quantizes(reader) for reader in readers)
             total += bytes_of(quantized.pop() if quantized and only else kind, shape)
         return total
 

@@ -10,7 +10,7 @@ import onnx
 from export.variants.variants import Variant
 from runtime.core.errors import ParityError
 from runtime.core.machine import describe_machine
-from runtime.core.progress import ProgressCallback, report_progress
+from runtime.core.progress import Progress, ProgressCallback, report_progress
 from runtime.data.coco import Dataset
 from runtime.data.images import Size
 from runtime.data.samples import MaskKind
@@ -75,7 +75,6 @@ class VariantEvaluator:
 
     def measure(self, model: onnx.ModelProto) -> VariantEvaluation:
         """Score both graphs as the runtime does, and time them interleaved."""
-        report_progress(self._on_progress, "scoring the valid split and timing")
         with tempfile.TemporaryDirectory() as folder:
             before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
             before.write_bytes(self._plain.SerializeToString())
@@ -83,6 +82,7 @@ class VariantEvaluator:
             if self._before is None:
                 self._before = self._soft_iou(before)
             soft_iou = self._soft_iou(after)
+            report_progress(self._on_progress, "timing")
             timed = [self._predictor(path) for path in (before, after)]
             plain, variant = measure_latency(timed, runs=_RUNS)
             file = read_onnx(before)
@@ -109,7 +109,13 @@ class VariantEvaluator:
 
     def _soft_iou(self, path: Path) -> float:
         predictor = self._predictor(path, concurrency_for(self._threads))
-        return evaluate(predictor, self._split, masks=self._masks).soft.pooled.iou
+        evaluation = evaluate(
+            predictor, self._split, masks=self._masks, on_progress=self._report_image
+        )
+        return evaluation.soft.pooled.iou
+
+    def _report_image(self, progress: Progress) -> None:
+        report_progress(self._on_progress, "scoring the valid split", progress.done, progress.total)
 
 
 def first_accepted(

@@ -7,29 +7,29 @@ from onnx import helper, numpy_helper
 METHOD = "weights stored in half precision (IEEE 754 binary16), arithmetic in float32"
 _LARGEST = float(np.finfo(np.float16).max)
 _SMALLEST = 256
-"""Values that a tensor must have to be worth a node; what is left is biases, under one per cent."""
+"""Smaller tensors stay float32. They are biases, under one per cent of the values."""
 
 
 def store_half(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[tuple[str, str], ...]]:
-    """Return a graph whose weights are stored in half precision, and those left in float32.
+    """Return a graph whose weights are stored in half precision, and the weights left in float32.
 
-    Each weight is followed by a Cast to float32, which ONNX Runtime folds when it loads the file:
-    a prediction costs what it did, on any processor.
+    Each weight is followed by a Cast to float32, which ONNX Runtime folds when it loads the file. A
+    prediction takes as long as before, on any processor.
 
     Returns:
-        The graph, and of each weight of at least 256 values that stays float32 its name and why.
+        The graph, and the name and reason for each weight of at least 256 values left in float32.
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     graph = changed.graph
-    casts, kept = [], []
+    casts, left = [], []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         if tensor.data_type != onnx.TensorProto.FLOAT or values.size < _SMALLEST:
             continue
         largest = float(np.abs(values).max())
         if not largest <= _LARGEST:
-            kept.append((tensor.name, f"a value of {largest:.3g} is beyond half precision"))
+            left.append((tensor.name, f"a value of {largest:.3g} is beyond half precision"))
             continue
         half = f"{tensor.name}.half"
         casts.append(
@@ -42,4 +42,4 @@ def store_half(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[tuple[str
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.checker.check_model(changed, full_check=True)
-    return changed, tuple(kept)
+    return changed, tuple(left)

@@ -1,4 +1,4 @@
-"""What a convolution takes in float32 and in INT8, each by itself, on this machine."""
+"""The time of single convolutions in float32 and in INT8, on this machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ _WARM_UP, _RUNS = 2, 8
 
 @dataclass(frozen=True, slots=True)
 class LayerSpeed:
-    """The shortest of a layer's runs in each precision, in milliseconds, between its own inputs.
+    """The shortest of a layer's runs in each precision, in milliseconds.
 
-    The quantization of what other layers give and take is not in it.
+    The conversion of its input and output to other layers' precision is not included.
     """
 
     float_ms: float
@@ -32,7 +32,7 @@ def measure_layers(
 ) -> dict[str, LayerSpeed]:
     """Time convolutions of a graph for one image of (height, width) `size`, by their names.
 
-    Layers of one form are timed once, both precisions interleaved.
+    Equal layers are timed once, both precisions interleaved.
     """
     shapes = _shapes(model, size)
     weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
@@ -40,10 +40,14 @@ def measure_layers(
     found = {}
     for layer in layers:
         weight, shape = weights[layer.input[1]], shapes[layer.input[0]]
-        form = (*weight, *shape, *(attribute.SerializeToString() for attribute in layer.attribute))
-        if form not in known:
-            known[form] = _measure(layer, weight, shape, threads)
-        found[layer.name] = known[form]
+        signature = (
+            *weight,
+            *shape,
+            *(attribute.SerializeToString() for attribute in layer.attribute),
+        )
+        if signature not in known:
+            known[signature] = _measure(layer, weight, shape, threads)
+        found[layer.name] = known[signature]
     return found
 
 

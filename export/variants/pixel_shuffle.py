@@ -1,7 +1,7 @@
-"""Transposed convolutions as 1x1 convolutions, which ONNX Runtime has in INT8 too.
+"""Transposed convolutions as 1x1 convolutions, which ONNX Runtime can compute in INT8.
 
-A 2x2 transposed convolution of stride 2 writes each input pixel into its own 2x2 output pixels: a
-1x1 convolution to four times the channels, whose results are put in place by DepthToSpace
+A 2x2 transposed convolution of stride 2 computes 2x2 output pixels from each input pixel. It equals
+a 1x1 convolution to four times the channels, followed by DepthToSpace
 (https://onnx.ai/onnx/operators/onnx__DepthToSpace.html, mode CRD).
 """
 
@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-_FORM = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0, 0, 0, 0], "dilations": [1, 1]}
+_DOUBLING = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0, 0, 0, 0], "dilations": [1, 1]}
 
 
 def shuffle_pixels(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a graph that gives the same, without 2x2 transposed convolutions of stride 2."""
+    """Return an equivalent graph without 2x2 transposed convolutions of stride 2."""
     changed = copy.deepcopy(model)
     graph = changed.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -60,4 +60,4 @@ def _is_doubling(node: onnx.NodeProto, weight: onnx.TensorProto) -> bool:
     auto = stated.get("auto_pad", b"NOTSET") == b"NOTSET" and "output_shape" not in stated
     given = {"kernel_shape": list(weight.dims[2:])} | stated
     given.setdefault("strides", [1, 1])
-    return plain and auto and all(list(given.get(k, v)) == v for k, v in _FORM.items())
+    return plain and auto and all(list(given.get(k, v)) == v for k, v in _DOUBLING.items())

@@ -1,8 +1,8 @@
 """INT8 by ONNX Runtime's static quantizer: QDQ pairs round weights and activations to 8 bits.
 
-Weights are int8 with a scale a channel and take 7 of their 8 bits: on processors without VNNI, ONNX
-Runtime adds pairs of products in 16 bits, which full weights would saturate. Activations are uint8
-with a scale a tensor, from the smallest and largest value over the calibration images
+Weights are int8 with a scale per channel, and use 7 of their 8 bits. On processors without VNNI,
+ONNX Runtime adds pairs of products in 16 bits, which weights of 8 bits would saturate. Activations
+are uint8 with a scale per tensor, from the smallest and largest value over the calibration images
 (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
@@ -24,8 +24,8 @@ from export.conversion import final_sigmoids
 from runtime.model.metadata import INPUT_NAME
 
 METHOD = (
-    "INT8: static quantization by ONNX Runtime as QDQ pairs, weights int8 in 7 bits with a scale a "
-    "channel, activations uint8 with a scale a tensor from their smallest and largest value"
+    "INT8: static quantization by ONNX Runtime as QDQ pairs, weights int8 in 7 bits with a scale "
+    "per channel, activations uint8 with a scale per tensor from their smallest and largest value"
 )
 _TYPES = ["Conv", "Relu", "MaxPool", "Add", "Concat", "DepthToSpace"]
 
@@ -34,9 +34,13 @@ class Quantizer:
     """Quantizes a float32 graph, all of its convolutions or some.
 
     Args:
-        model: without 2x2 transposed convolutions, which have no INT8 form
+        model: without 2x2 transposed convolutions, which cannot be INT8
             (`export.variants.pixel_shuffle`).
-        images: for calibration, float32 [1, 3, H, W] in [0, 1] each, read one after the other.
+        images: for calibration, each float32 [1, 3, H, W] in [0, 1].
+
+    Attributes:
+        layers: the nodes of the convolutions that can be quantized.
+        heads: the names of those whose output is the logits.
     """
 
     def __init__(self, model: onnx.ModelProto, images: Iterator[NDArray[np.float32]]) -> None:
@@ -71,7 +75,7 @@ class Quantizer:
                 extra_options={},
             )
             quantizer.quantize_model()
-            # Restored activations stand at the end until they are sorted.
+            # Restored activations are at the end until the nodes are sorted.
             quantizer.model.topological_sort()
             quantized: onnx.ModelProto = quantizer.model.model
         quantized.producer_name, quantized.producer_version = self._model.producer_name, ""
@@ -80,9 +84,10 @@ class Quantizer:
 
 
 def _away_from(model: onnx.ModelProto, layers: set[str]) -> set[str]:
-    """Return the nodes other than convolutions that touch none of `layers`, through their likes.
+    """Return the nodes that are neither convolutions nor connected with one of `layers`.
 
-    In 8 bits they would cost accuracy and gain nothing.
+    Connections lead over other nodes that are no convolutions. In 8 bits, unconnected nodes would
+    cost accuracy and gain nothing.
     """
     others = {n.name: n for n in model.graph.node if n.op_type in _TYPES and n.op_type != "Conv"}
     touched = [node for node in model.graph.node if node.name in layers]
@@ -120,7 +125,7 @@ def _calibrate(model: onnx.ModelProto, images: Iterator[NDArray[np.float32]]) ->
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the quantizer from printing, logging and warning; what it gives is checked instead."""
+    """Silence the quantizer's prints, logs and warnings; its result is checked instead."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Nodes and constants of a graph that grows."""
+"""A builder of ONNX graphs, node by node."""
 
 from hashlib import blake2b
 from typing import Any
@@ -10,10 +10,10 @@ from onnx import helper, numpy_helper
 
 
 class GraphBuilder:
-    """Collects nodes in the order of their execution, with constants and names of their own.
+    """Collects nodes and constants, in the order of execution and with unique names.
 
     Args:
-        prefix: begins every name that the builder makes; no other name in the graph may.
+        prefix: of every name that the builder makes; no other name in the graph may begin with it.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -24,7 +24,7 @@ class GraphBuilder:
         self.initializers: list[onnx.TensorProto] = []
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node and return the name of its one output."""
+        """Add a node and return the name of its single output."""
         name = self._name(operator)
         self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
@@ -39,11 +39,11 @@ class GraphBuilder:
         return self._constants[key]
 
     def reshape(self, value: str, *shape: int) -> str:
-        """Give each image's part of a value another shape; the batch stays in front of it.
+        """Reshape each image's part of a value; the batch stays the first axis.
 
-        The batch is left to be inferred. Where ONNX Runtime knows that two values have one shape,
-        it keeps the memory of the first for the second, here from the encoder until the decoder
-        comes back to that size; values of unknown shape give theirs back after their last use.
+        The batch size is left to be inferred. If ONNX Runtime knew that a value of the encoder and
+        one of the decoder have the same shape, it would hold the memory of the first until the
+        second needs it. The memory of values of unknown shape is freed after their last use.
         """
         return self.node("Reshape", value, self.constant(np.array((-1, *shape), np.int64)))
 

@@ -1,34 +1,40 @@
-"""Which form of a 3x3 convolution is fastest, by its shape."""
+"""The estimated cost of each algorithm for a 3x3 convolution, and the choice of one."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from export.winograd.layers import WinogradLayout
-from export.winograd.pixel_order import Size, tiles_along
+from export.winograd.pixel_order import tiles_along
 from export.winograd.transforms import KERNEL
+from runtime.data.images import Size
 
 DIRECT_MACS = 55e6
-"""Multiply-accumulate operations a millisecond of direct convolution."""
+"""Multiply-accumulate operations per millisecond of direct convolution."""
 PRODUCT_MACS = 45e6
-"""The same of the products in place of it."""
+"""Multiply-accumulate operations per millisecond of the products in Winograd convolution."""
 MOVED = 1.4e6
-"""Values a millisecond through gathering, both transforms and activation."""
+"""Values per millisecond through gathering, both transforms and activation."""
 GATHERED = 80e3
-"""Rows a millisecond that are gathered, whatever their length."""
+"""Gathered rows per millisecond, of any length."""
 READ = 9e6
-"""Transformed weights a millisecond."""
+"""Transformed weights read per millisecond."""
 WORTH_MB = 8.0
-"""Megabytes of weights in memory that are worth a millisecond of one core."""
+"""Megabytes of weights in memory that cost as much as a millisecond of one core."""
 FEW_TILES = 64
-"""Up to how many tiles the weights are the left factor."""
+"""The largest number of tiles for which the weights are the left factor."""
 BLOCK = 16
 """Columns of a product that are computed at once."""
 STRIP_BYTES = 3 * 2**20
-"""What a value of a strip may take: about what the caches of a core hold of two."""
+"""The largest size of a value of a strip; the caches of a core hold about two of them."""
 
 
 class ConvAlgorithm(StrEnum):
-    """How a 3x3 convolution is computed."""
+    """An algorithm for 3x3 convolutions, direct or Winograd's minimal filtering F(m x m, 3x3).
+
+    Example:
+        >>> ConvAlgorithm.F4.tile, ConvAlgorithm.DIRECT.tile
+        (4, 0)
+    """
 
     DIRECT = "direct"
     F2 = "F(2x2,3x3)"
@@ -37,13 +43,18 @@ class ConvAlgorithm(StrEnum):
 
     @property
     def tile(self) -> int:
-        """The pixels on a side of an output tile; 0 for direct convolution."""
+        """The side of an output tile in pixels, m; 0 for direct convolution."""
         return 0 if self is ConvAlgorithm.DIRECT else int(self.value[2])
 
 
 @dataclass(frozen=True, slots=True)
 class ConvShape:
-    """A 3x3 convolution with stride 1 and padding 1: channels, and the size of its maps."""
+    """A 3x3 convolution with stride 1 and padding 1.
+
+    Attributes:
+        inputs, outputs: channels.
+        size: height and width of its feature maps.
+    """
 
     inputs: int
     outputs: int
@@ -51,13 +62,19 @@ class ConvShape:
 
 
 def choose_algorithm(shape: ConvShape) -> ConvAlgorithm:
-    """Return the form that costs the least time by `milliseconds`, and memory by `WORTH_MB`.
+    """Return the algorithm of the least cost: time by `milliseconds`, and memory by `WORTH_MB`.
 
-    Memory decides where maps are small and channels many: at 16x16 the weights of F(4x4,3x3) are
-    2.25 times those of F(2x2,3x3), and what they save in products is lost where they are read from
-    main memory. By this rule full-width networks at 256x256 took 1 % more time (`scratch`) and 2 to
-    5 % (`resnet50`), on two cores of a Xeon (AVX-512), and at their peak 621 MB instead of 747, and
-    817 instead of 1125.
+    Memory decides where maps are small and channels many. At 16x16 the weights of F(4x4,3x3) take
+    2.25 times the memory of those of F(2x2,3x3), and reading them costs the time that fewer
+    products save. Measured on full-width networks at 256x256, on two cores of a Xeon (AVX-512):
+    `scratch` needs 621 MB at its peak instead of 747 and 1 % more time, `resnet50` 817 MB instead
+    of 1125 and 2 to 5 % more time.
+
+    Example:
+        >>> choose_algorithm(ConvShape(3, 64, (256, 256))).value
+        'direct'
+        >>> choose_algorithm(ConvShape(512, 512, (32, 32))).value
+        'F(4x4,3x3)'
     """
 
     def cost(algorithm: ConvAlgorithm) -> float:
@@ -67,12 +84,12 @@ def choose_algorithm(shape: ConvShape) -> ConvAlgorithm:
 
 
 def milliseconds(shape: ConvShape, algorithm: ConvAlgorithm) -> float:
-    """Estimate what a convolution of one image takes one core.
+    """Return the estimated time of a convolution of one image on one core, in milliseconds.
 
-    The four rates were fitted to 10 shapes, 16 to 1024 channels at 256x256 to 16x16, each as a
-    graph of one layer in ONNX Runtime 1.32, one thread of an AMD EPYC (Zen 4, AVX-512, 32 MiB of
-    L3 cache, shared). It is within 30 % of what these took, and chooses the fastest form or one
-    within 5 % of it. Boundaries to maps in the usual layout are not counted.
+    The rates were fitted to 10 shapes, 16 to 1024 channels at 256x256 to 16x16. Each was a graph of
+    one layer in ONNX Runtime 1.32, on one thread of an AMD EPYC (Zen 4, AVX-512, 32 MiB of shared
+    L3 cache). The estimates are within 30 % of the measured times, and choose the fastest algorithm
+    or one within 5 % of it. Changes to and from the usual layout of maps are not counted.
     """
     height, width = shape.size
     kernels = _kernels(shape, algorithm)
@@ -80,7 +97,7 @@ def milliseconds(shape: ConvShape, algorithm: ConvAlgorithm) -> float:
         return height * width * kernels / DIRECT_MACS
     places = (algorithm.tile + KERNEL - 1) ** 2
     tiles = _tiles(shape, algorithm)
-    # As the right factor the tiles are padded to whole blocks.
+    # As the right factor, the tiles are padded to whole blocks.
     columns = -(-tiles // BLOCK) * BLOCK if tiles <= FEW_TILES else tiles
     return (
         kernels * columns / PRODUCT_MACS
@@ -91,10 +108,10 @@ def milliseconds(shape: ConvShape, algorithm: ConvAlgorithm) -> float:
 
 
 def choose_layout(shape: ConvShape, algorithm: ConvAlgorithm) -> WinogradLayout:
-    """Return how a convolution is laid out in a form other than direct.
+    """Return the layout of a convolution by a Winograd algorithm.
 
-    A strip is as high as keeps its largest value within `STRIP_BYTES`, but has so many tiles that
-    packing the weights anew for each strip costs little beside their product.
+    A strip is as high as `STRIP_BYTES` allows for its largest value. It always has enough tiles
+    that packing the weights again for each strip costs little beside the product.
     """
     rows, columns = (tiles_along(length, algorithm.tile) for length in shape.size)
     if rows * columns <= FEW_TILES:
@@ -106,7 +123,7 @@ def choose_layout(shape: ConvShape, algorithm: ConvAlgorithm) -> WinogradLayout:
 
 
 def _kernels(shape: ConvShape, algorithm: ConvAlgorithm) -> int:
-    """Return how many weights a form has, transformed."""
+    """Return the number of weights of an algorithm, after their transform."""
     side = KERNEL if algorithm is ConvAlgorithm.DIRECT else algorithm.tile + KERNEL - 1
     return side**2 * shape.inputs * shape.outputs
 

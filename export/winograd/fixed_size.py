@@ -1,4 +1,4 @@
-"""The plain graph of a network, read for what can be rewritten."""
+"""The plain graph of a network at a fixed size, and the layers in it that can be rewritten."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +8,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 
-from export.winograd.pixel_order import Size
 from runtime.core.errors import ConfigError, ParityError
+from runtime.data.images import Size
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 
 
@@ -18,7 +18,7 @@ class Convolution:
     """A convolution without groups or dilation.
 
     Attributes:
-        name: of its weights, less ".weight".
+        name: of its weights, without ".weight".
         weights: float32 [outputs, inputs, height, width].
         bias: float64 [outputs].
         before, after: the padding above and to the left, below and to the right.
@@ -38,11 +38,11 @@ class Convolution:
 
     @property
     def fits_winograd(self) -> bool:
-        """Whether minimal filtering F(m x m, 3x3) of tiles side by side computes it."""
+        """Whether minimal filtering F(m x m, 3x3) of adjacent tiles computes it."""
         return self.kernel == (3, 3) and self.stride == self.before == self.after == (1, 1)
 
     def output(self, size: Size) -> Size:
-        """Return height and width of the output for an input's."""
+        """Return height and width of the output for those of an input."""
         height, width = (
             (length + before + after - kernel) // stride + 1
             for length, before, after, kernel, stride in zip(
@@ -56,11 +56,11 @@ class FixedSizeGraph:
     """A graph at a fixed height and width: its nodes, constants and the shapes of its values.
 
     Attributes:
-        model: a copy of the given one, whose one free dimension is the batch.
+        model: a copy of the given one, with the batch as its only free dimension.
 
     Raises:
         ConfigError: the graph does not take inputs of this size.
-        ParityError: it is not from an image to a probability.
+        ParityError: the graph does not lead from an image to a probability.
     """
 
     def __init__(self, model: onnx.ModelProto, size: Size) -> None:
@@ -73,7 +73,7 @@ class FixedSizeGraph:
         }
 
     def image_shape(self, value: str) -> tuple[int, Size] | None:
-        """Return channels, height and width of a [batch, channels, height, width], else None."""
+        """Return channels and (height, width) of a [batch, channels, height, width], else None."""
         shape = self._shapes.get(value, [])
         if len(shape) != 4 or not all(shape[1:]):
             return None
@@ -84,7 +84,7 @@ class FixedSizeGraph:
         return numpy_helper.to_array(self.constants[name])
 
     def convolution(self, node: onnx.NodeProto) -> Convolution | None:
-        """Return what a node computes, None where it is no convolution of that kind."""
+        """Return a node as a convolution, None where it is not one without groups or dilation."""
         if node.op_type != "Conv" or not self._constant(node.input[1:]):
             return None
         given = _attributes(node)
@@ -116,8 +116,8 @@ class FixedSizeGraph:
             return None
         return weights, self._bias(node, weights.shape[1])
 
-    def halves(self, node: onnx.NodeProto) -> bool:
-        """Return whether a node is the maximum of 2x2 pixels, of even height and width."""
+    def is_halving(self, node: onnx.NodeProto) -> bool:
+        """Return whether a node is 2x2 max pooling of a map of even height and width."""
         shape = self.image_shape(node.input[0])
         if node.op_type != "MaxPool" or shape is None or len(node.output) != 1:
             return False
@@ -161,14 +161,15 @@ def _fixed(model: onnx.ModelProto, size: Size) -> onnx.ModelProto:
     names = [value.name for value in (*graph.input, *graph.output)]
     if names != [INPUT_NAME, OUTPUT_NAME]:
         raise ParityError(
-            f"winograd: expected a graph from {INPUT_NAME!r} to {OUTPUT_NAME!r}, found {names}"
+            f"winograd: unsuitable graph: expected one from {INPUT_NAME!r} to {OUTPUT_NAME!r}, "
+            f"found {names}"
         )
     for value in (graph.input[0], graph.output[0]):
         for dim, length in zip(value.type.tensor_type.shape.dim[2:], size, strict=True):
             if dim.HasField("dim_value") and dim.dim_value != length:
                 raise ConfigError(
-                    f"winograd: expected the one height and width that the network takes, "
-                    f"{dim.dim_value} among them, found {size[0]}x{size[1]}"
+                    f"winograd: the network has a fixed size: expected a side of "
+                    f"{dim.dim_value}, found {size[0]}x{size[1]}"
                 )
             dim.dim_value = length
     del graph.value_info[:]
@@ -176,6 +177,5 @@ def _fixed(model: onnx.ModelProto, size: Size) -> onnx.ModelProto:
         return shape_inference.infer_shapes(copy, strict_mode=True, data_prop=True)
     except shape_inference.InferenceError as error:
         raise ConfigError(
-            f"winograd: expected a height and width that the network takes, "
-            f"found {size[0]}x{size[1]}"
+            f"winograd: the network cannot take an input of {size[0]}x{size[1]}"
         ) from error

@@ -1,4 +1,4 @@
-"""A network's layers on feature maps as rows."""
+"""A network's layers, computed on feature maps as rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from export.winograd.builder import GraphBuilder
 from export.winograd.pixel_order import (
-    Size,
     doubled,
     even_then_odd,
     halved,
@@ -22,19 +21,20 @@ from export.winograd.pixel_order import (
 )
 from export.winograd.rows import RowPart, Rows, Vector, gather_pixels, shifted_by, unshifted
 from export.winograd.transforms import KERNEL, transform
+from runtime.data.images import Size
 
 Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class WinogradLayout:
-    """How a Winograd convolution is laid out.
+    """The layout of a Winograd convolution.
 
     Attributes:
         tile: m of F(m x m, 3x3).
-        strips: in how many strips of tile rows; values of a strip stay in the caches.
-        weights_left: whether the products are U V^T in place of V U. ONNX Runtime packs the right
-            factor anew at every run, so the smaller one belongs there.
+        strips: the number of strips of tile rows; the values of a strip stay in the caches.
+        weights_left: whether the products are U V^T instead of V U. ONNX Runtime packs the right
+            factor again at every run, so the smaller one belongs there.
     """
 
     tile: int
@@ -50,7 +50,7 @@ def convolve_winograd(
     bias: Vector,
     layout: WinogradLayout,
 ) -> Rows:
-    """Convolve the maps, joined along their channels, 3x3 with stride 1 and padding 1.
+    """Convolve maps, joined along their channels, by 3x3 kernels with stride 1 and padding 1.
 
     Args:
         weights: [outputs, inputs, 3, 3].
@@ -71,7 +71,7 @@ def convolve_winograd(
         value = builder.node("MatMul", right, builder.reshape(value, n, n, tiles * inputs))
         value = builder.reshape(value, n * n, tiles, inputs)
         if layout.weights_left:
-            # ONNX Runtime makes one product of the transposition and the product.
+            # ONNX Runtime fuses the transposition with the product.
             value = builder.node("Transpose", value, perm=[0, 1, 3, 2])
             value = builder.node("MatMul", kernels, value)
         else:
@@ -89,8 +89,8 @@ def convolve_winograd(
 def _transformed(builder: GraphBuilder, weights: Weights, layout: WinogradLayout) -> str:
     """Return G g G^T for every kernel, [1, n * n, inputs, outputs], or the last two exchanged.
 
-    As a 1x1 convolution of the kernels' nine values, which ONNX Runtime computes once, when it
-    loads the graph: stored in the file it would be n * n / 9 times as large.
+    It is a 1x1 convolution of the kernels' nine values, which ONNX Runtime computes once, when it
+    loads the graph. Stored in the file, the result would be n * n / 9 times as large.
     """
     axes = (2, 3, 0, 1) if layout.weights_left else (2, 3, 1, 0)
     kernels = weights.transpose(axes)
@@ -106,7 +106,7 @@ def _strips(count: int, strips: int) -> list[range]:
 
 
 def _shift_through(maps: Sequence[Rows], weights: Weights) -> Vector:
-    """Return what the shift of the maps adds to each output."""
+    """Return the sum that the shift of the maps adds to each output."""
     shift = np.concatenate([rows.shift for rows in maps])
     return weights.astype(np.float64).sum(axis=(2, 3)) @ shift  # type: ignore[no-any-return]
 
@@ -121,7 +121,7 @@ def convolve_direct(
     before: Size,
     output: Size,
 ) -> Rows:
-    """Convolve the maps, joined along their channels, as one product with their patches.
+    """Convolve maps, joined along their channels, as one product with their patches.
 
     Args:
         weights: [outputs, inputs, height, width].
@@ -143,12 +143,12 @@ def convolve_direct(
 
 
 def upsample(builder: GraphBuilder, rows: Rows, weights: Weights, bias: Vector) -> Rows:
-    """Double the size by a 2x2 transposed convolution of stride 2.
+    """Double the height and width by a 2x2 transposed convolution of stride 2.
 
     Args:
         weights: [inputs, outputs, 2, 2].
     """
-    # The shift would become another one for each of the four pixels.
+    # The shift would differ between the four pixels.
     plain = unshifted(builder, rows)
     outputs = weights.shape[1]
     name = builder.constant(weights.transpose(0, 2, 3, 1).reshape(-1, 4 * outputs))
@@ -161,43 +161,43 @@ def upsample(builder: GraphBuilder, rows: Rows, weights: Weights, bias: Vector) 
 
 
 def relu(builder: GraphBuilder, rows: Rows) -> Rows:
-    """Return max(x + shift, 0) as max(x, -shift), still to be shifted."""
+    """Return max(x + shift, 0) as max(x, -shift), to which the shift is still to be added."""
     floor = builder.constant((-rows.shift).astype(np.float32))
     parts = tuple(RowPart(builder.node("Max", part.name, floor), part.order) for part in rows.parts)
     return Rows(parts, rows.size, rows.shift)
 
 
-def add(builder: GraphBuilder, batch: str, one: Rows, other: Rows) -> Rows:
+def add(builder: GraphBuilder, batch: str, first: Rows, second: Rows) -> Rows:
     """Add two maps, in the order of the first."""
     parts = []
-    aligned = _same_orders(one, other)
-    for index, part in enumerate(one.parts):
+    aligned = _same_orders(first, second)
+    for index, part in enumerate(first.parts):
         value = (
-            other.parts[index].name
+            second.parts[index].name
             if aligned
-            else gather_pixels(builder, batch, [other], part.order)
+            else gather_pixels(builder, batch, [second], part.order)
         )
         parts.append(RowPart(builder.node("Add", part.name, value), part.order))
-    return Rows(tuple(parts), one.size, one.shift + other.shift)
+    return Rows(tuple(parts), first.size, first.shift + second.shift)
 
 
-def _same_orders(one: Rows, other: Rows) -> bool:
-    return len(one.parts) == len(other.parts) and all(
-        np.array_equal(p.order, q.order) for p, q in zip(one.parts, other.parts, strict=True)
+def _same_orders(first: Rows, second: Rows) -> bool:
+    return len(first.parts) == len(second.parts) and all(
+        np.array_equal(p.order, q.order) for p, q in zip(first.parts, second.parts, strict=True)
     )
 
 
 def max_pool(builder: GraphBuilder, batch: str, rows: Rows) -> Rows:
-    """Halve the size by the maximum of 2x2 pixels."""
+    """Halve the height and width by the maximum of 2x2 pixels."""
     half = (rows.size[0] // 2, rows.size[1] // 2)
     split = [halved(part.order, rows.size) for part in rows.parts]
     parts = []
-    for part, found in zip(rows.parts, split, strict=True):
-        if found is None:
+    for part, halves in zip(rows.parts, split, strict=True):
+        if halves is None:
             fours = gather_pixels(builder, batch, [rows], quarters(rows.size))
             whole = RowPart(_maximum(builder, fours, 4), raster(half))
             return Rows((whole,), half, rows.shift)
-        a, order = found
+        a, order = halves
         length = len(order) // a * rows.channels
         axis = builder.constant(np.array([2], np.int64))
         pairs = builder.reshape(part.name, 2 * a, 2, length)
@@ -210,7 +210,8 @@ def max_pool(builder: GraphBuilder, batch: str, rows: Rows) -> Rows:
 def _maximum(builder: GraphBuilder, value: str, count: int) -> str:
     """Return the maximum along the first axis after the batch.
 
-    ONNX Runtime's ReduceMax takes three times as long, unless an axis is before the reduced one.
+    ONNX Runtime's ReduceMax takes three times as long here: it is only fast with another axis
+    before the reduced one.
     """
     places = (builder.constant(np.array(index, np.int64)) for index in range(count))
     return builder.node("Max", *(builder.node("Gather", value, p, axis=1) for p in places))

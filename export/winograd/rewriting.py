@@ -1,4 +1,4 @@
-"""The graph of a network, with its 3x3 convolutions by Winograd's minimal filtering."""
+"""Rewrites a network's graph: 3x3 convolutions by Winograd's minimal filtering."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from export.winograd import layers
 from export.winograd.builder import GraphBuilder
 from export.winograd.cost import ConvAlgorithm, ConvShape, choose_algorithm, choose_layout
 from export.winograd.fixed_size import Convolution, FixedSizeGraph
-from export.winograd.pixel_order import Size
 from export.winograd.rows import Rows, from_image, to_image
 from runtime.core.errors import ConfigError
+from runtime.data.images import Size
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 
 AlgorithmChoice = Callable[[ConvShape], ConvAlgorithm]
@@ -20,10 +20,10 @@ _PREFIX = "rows/"
 
 @dataclass(frozen=True, slots=True)
 class RewrittenConvolution:
-    """A 3x3 convolution and the form that it has now.
+    """A 3x3 convolution and the algorithm that computes it now.
 
     Attributes:
-        name: of its weights, less ".weight".
+        name: of its weights, without ".weight".
         inputs, outputs: channels.
         height, width: of its output, in pixels.
     """
@@ -49,17 +49,17 @@ def rewrite(
 ) -> RewrittenGraph:
     """Rewrite 3x3 convolutions of stride 1 as F(2x2,3x3), F(4x4,3x3) or F(6x6,3x3).
 
-    Feature maps between them become matrices of one row a pixel (`rows.Rows`). What is not
-    recognized stays as it is, on maps in the usual layout.
+    Feature maps between them become matrices with one row per pixel (`rows.Rows`). Nodes that are
+    not recognized are copied, on maps in the usual layout.
 
     Args:
-        model: what `export.conversion.convert` gives, of one network or several.
+        model: a graph of `export.conversion.convert`, of one network or several.
         size: height and width of the inputs that the new graph takes; the batch stays dynamic.
-        choose: the form of each convolution that has several.
+        choose: returns the algorithm of each convolution that may be rewritten.
 
     Raises:
-        ConfigError: the network does not take inputs of this size, or no convolution of it gains.
-        ParityError: the graph is not one of `convert`'s.
+        ConfigError: the network cannot take inputs of this size, or no convolution would gain.
+        ParityError: the graph is not one of `convert`.
     """
     network = FixedSizeGraph(model, size)
     rewriter = _Rewriter(network, choose)
@@ -67,14 +67,13 @@ def rewrite(
         rewriter.visit(node)
     if all(layer.algorithm is ConvAlgorithm.DIRECT for layer in rewriter.layers):
         raise ConfigError(
-            f"winograd: expected a network with 3x3 convolutions that gain at {size[0]}x{size[1]}, "
-            f"found none"
+            f"winograd: no 3x3 convolution of this network would gain at {size[0]}x{size[1]}"
         )
     return RewrittenGraph(rewriter.finish(), tuple(rewriter.layers))
 
 
 class _Rewriter:
-    """Walks through the graph; a value is an image by its name, or rows, or both."""
+    """Walks through the graph, in which each value is known as an image, as rows, or as both."""
 
     def __init__(self, network: FixedSizeGraph, choose: AlgorithmChoice) -> None:
         self._network = network
@@ -86,7 +85,7 @@ class _Rewriter:
         self.layers: list[RewrittenConvolution] = []
 
     def visit(self, node: onnx.NodeProto) -> None:
-        """Rewrite a node, or copy it where it stays as it is."""
+        """Rewrite a node if possible, else copy it."""
         rows = self._rewritten(node)
         if rows is not None:
             self._rows[node.output[0]] = rows
@@ -105,15 +104,15 @@ class _Rewriter:
         del graph.node[:], graph.value_info[:]
         graph.node.extend(self._builder.nodes)
         used = {name for node in graph.node for name in node.input}
-        kept = [tensor for tensor in graph.initializer if tensor.name in used]
+        still_used = [tensor for tensor in graph.initializer if tensor.name in used]
         del graph.initializer[:]
-        graph.initializer.extend(kept)
+        graph.initializer.extend(still_used)
         graph.initializer.extend(self._builder.initializers)
         onnx.checker.check_model(model, full_check=True)
         return model
 
     def _rewritten(self, node: onnx.NodeProto) -> tuple[Rows, ...] | None:
-        """Return a node's output as rows, None where it is to be an image."""
+        """Return a node's output as rows, None where it must be an image."""
         convolution = self._network.convolution(node)
         if convolution is not None:
             return self._convolved(node, convolution)
@@ -122,7 +121,7 @@ class _Rewriter:
         builder, first = self._builder, node.input[0]
         if node.op_type == "Relu":
             return tuple(layers.relu(builder, rows) for rows in self._rows[first])
-        if self._network.halves(node):
+        if self._network.is_halving(node):
             return tuple(layers.max_pool(builder, self._batch, rows) for rows in self._rows[first])
         if (doubling := self._network.doubling(node)) is not None:
             (rows,) = self._rows[first]
@@ -161,10 +160,10 @@ class _Rewriter:
         )
 
     def _added(self, node: onnx.NodeProto) -> tuple[Rows, ...] | None:
-        one, other = (self._as_rows(name) for name in node.input)
-        if len(one) != 1 or len(other) != 1 or one[0].channels != other[0].channels:
+        first, second = (self._as_rows(name) for name in node.input)
+        if len(first) != 1 or len(second) != 1 or first[0].channels != second[0].channels:
             return None
-        return (layers.add(self._builder, self._batch, one[0], other[0]),)
+        return (layers.add(self._builder, self._batch, first[0], second[0]),)
 
     def _are_maps(self, node: onnx.NodeProto) -> bool:
         """Return whether all inputs are feature maps of one size."""
@@ -180,7 +179,7 @@ class _Rewriter:
         return self._rows[name]
 
     def _as_image(self, name: str) -> None:
-        """See to it that a value is there as an image, under its own name."""
+        """Make a value available as an image, under its own name."""
         if name in self._images or name not in self._rows:
             return
         to_image(self._builder, self._batch, self._rows[name])

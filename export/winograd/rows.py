@@ -1,4 +1,4 @@
-"""Feature maps as matrices of one row a pixel, in any order of the pixels."""
+"""Feature maps as matrices with one row per pixel, in any order of the pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.winograd.builder import GraphBuilder
-from export.winograd.pixel_order import NONE, Order, Size, locate_pixels, raster
+from export.winograd.pixel_order import NONE, Order, locate_pixels, raster
+from runtime.data.images import Size
 
 Vector = NDArray[np.float64]
 GROWTH = 2.0
-"""To how many times a convolution's own bias the shift behind it may grow."""
+"""The largest shift after a convolution, as a multiple of the convolution's own bias."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowPart:
-    """Some rows of a feature map: the value's name, float32 [batch, rows, channels]."""
+    """Some rows of a feature map: a value, float32 [batch, rows, channels], and its pixels."""
 
     name: str
     order: Order
@@ -25,11 +26,11 @@ class RowPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A feature map in parts, which have each pixel once.
+    """A feature map in parts, which together have each pixel once.
 
     Attributes:
-        shift: [channels], what must be added to the rows. A bias stays here until a convolution
-            takes it into its own, which saves a pass over the map.
+        shift: [channels], still to be added to the rows. A bias stays here until the next
+            convolution adds it to its own bias, which saves a pass over the map.
     """
 
     parts: tuple[RowPart, ...]
@@ -38,7 +39,7 @@ class Rows:
 
     @property
     def channels(self) -> int:
-        """Of the feature map."""
+        """The number of channels."""
         return len(self.shift)
 
 
@@ -50,7 +51,8 @@ def gather_pixels(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixel
         pixels: of any shape; NONE gives the rows that stand for zero.
 
     Returns:
-        the name of float32 [batch, *pixels.shape, channels of all maps], shifted as the maps are.
+        The name of a float32 [batch, *pixels.shape, channels of all maps], to which the shifts of
+        the maps are still to be added.
     """
     width = gcd(*(rows.channels for rows in maps))
     pieces: list[str] = []
@@ -89,7 +91,7 @@ def gather_pixels(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixel
 
 
 def _compact(builder: GraphBuilder, part: RowPart, places: Order) -> tuple[str, int, Order]:
-    """Leave out of a part what is not used, where that is most: another strip's edge."""
+    """Drop unused rows of a part where they are most, as when only a strip's edge is used."""
     used, local = np.unique(places, return_inverse=True)
     if 2 * len(used) > len(part.order):
         return part.name, len(part.order), places
@@ -116,12 +118,12 @@ def unshifted(builder: GraphBuilder, rows: Rows) -> Rows:
 def shifted_by(
     builder: GraphBuilder, parts: Sequence[RowPart], size: Size, bias: Vector, through: Vector
 ) -> Rows:
-    """Return what a convolution gives, with its bias yet to be added.
+    """Return the output of a convolution, with its bias still to be added.
 
     Args:
         bias: of the convolution.
-        through: what the shift of its inputs comes to behind it. Left where it is, it would grow
-            from layer to layer, and rows would lose digits to it.
+        through: the convolution of its inputs' shift. It is added to the rows where it is large:
+            it would grow from layer to layer and cost the rows precision.
     """
     if np.linalg.norm(bias + through) <= GROWTH * np.linalg.norm(bias):
         return Rows(tuple(parts), size, bias + through)

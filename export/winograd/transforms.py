@@ -9,7 +9,7 @@ from numpy.polynomial import polynomial
 from numpy.typing import NDArray
 
 KERNEL = 3
-# The points at which the polynomials are evaluated, infinity apart.
+# The points, apart from infinity, at which the polynomials are evaluated.
 POINTS = MappingProxyType(
     {
         2: (0.0, 1.0, -1.0),
@@ -21,14 +21,14 @@ POINTS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transform:
-    """What turns a tile, a kernel and their product into one another, n = m + 2.
+    """The three matrices of F(m x m, 3x3), with n = m + 2.
 
-    An output tile Y, m x m, of the input tile d, n x n, and the kernel g, 3x3, is
+    The output tile Y, m x m, of an input tile d, n x n, and a kernel g, 3x3, is
     Y = A^T [(G g G^T) * (B^T d B)] A, where * multiplies element by element
     (Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, 2016, equation 8).
 
     Attributes:
-        tile: m, the pixels on a side of an output tile.
+        tile: m, the side of an output tile in pixels.
         output: A^T, float64 [m, n].
         weight: G, float64 [n, 3].
         input: B^T, float64 [n, n].
@@ -41,7 +41,7 @@ class Transform:
 
     @property
     def window(self) -> int:
-        """The pixels on a side of an input tile, n."""
+        """The side of an input tile in pixels, n."""
         return self.tile + KERNEL - 1
 
 
@@ -49,10 +49,18 @@ class Transform:
 def transform(tile: int) -> Transform:
     """Return the matrices of F(tile x tile, 3x3), by the Cook-Toom construction.
 
-    Row j of G holds the powers of point p_j over the product of (p_j - p_l), l != j; row j of B^T
-    the coefficients of the product of (x - p_l), l != j; column j of A^T the powers of p_j. The
-    last of each stands for infinity. For m = 2 and 4 these are Lavin and Gray's, but for the signs
-    of rows that B^T and G share.
+    Row j of G holds the powers of point p_j, divided by the product of (p_j - p_l), l != j. Row j
+    of B^T holds the coefficients of the product of (x - p_l), l != j. Column j of A^T holds the
+    powers of p_j. The last row or column stands for infinity. For m = 2 and 4 the matrices are
+    Lavin and Gray's, except that some rows of both B^T and G have the opposite sign.
+
+    Example:
+        >>> t, d, g = transform(2), np.arange(16.0).reshape(4, 4), np.ones((3, 3))
+        >>> t.output @ ((t.weight @ g @ t.weight.T) * (t.input @ d @ t.input.T)) @ t.output.T
+        array([[45., 54.],
+               [81., 90.]])
+        >>> d[:3, :3].sum(), d[1:, 1:].sum()  # direct convolution, first and last pixel
+        (np.float64(45.0), np.float64(90.0))
     """
     points = np.array(POINTS[tile])
     others = [np.delete(points, index) for index in range(len(points))]

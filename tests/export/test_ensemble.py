@@ -129,11 +129,11 @@ def test_a_member_that_differs_gets_no_certificate(
     model = onnx.load(ensemble)
     cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 32)
     certify(model, cases, run_reference(networks, cases), images_from="", threads=1)
-    with pytest.raises(ParityError, match="expected logits within"):
+    with pytest.raises(ParityError, match="logits differ"):
         # The mean is the same, so that only the logits tell.
         certify(model, cases, run_reference(networks[::-1], cases), images_from="", threads=1)
     doubled = run_reference([networks[0], networks[0]], cases)
-    with pytest.raises(ParityError, match="expected probabilities within"):
+    with pytest.raises(ParityError, match="probabilities differ"):
         certify(model, cases, doubled, images_from="", threads=1)
 
 

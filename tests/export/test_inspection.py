@@ -575,7 +575,9 @@ def test_sizes_that_are_only_claimed_cost_nothing(tmp_path: Path) -> None:
     layer = inspect(saved(model, tmp_path)).counts.layers[0]
     assert layer.macs == (1 << 60) * 20  # beyond 64 bits
     model.graph.initializer[0].dims[0] = 1 << 40
-    with pytest.raises(ModelError, match=r"graph\.onnx: expected 21990232555520 bytes in the tens"):
+    with pytest.raises(
+        ModelError, match=r"graph\.onnx: damaged tensor 'w' of .* expected 21990232555520 bytes"
+    ):
         inspect(saved(model, tmp_path))
 
 
@@ -624,7 +626,7 @@ def test_a_damaged_file_is_read_or_refused(
 
 def test_a_file_of_other_origin_needs_a_size(build_onnx: ModelBuilder, tmp_path: Path) -> None:
     path = build_onnx(tmp_path / "foreign.onnx")
-    with pytest.raises(ModelError, match=r"expected the input's size, .* give --size"):
+    with pytest.raises(ModelError, match=r"does not state the input's size; give --size"):
         inspect(path)
     inspection = inspect(path, size=(8, 16))
     assert inspection.counted_at[0].shape == (1, 3, 8, 16)
@@ -643,11 +645,13 @@ def test_a_size_that_a_network_cannot_take_is_refused(
 ) -> None:
     assert CliRunner().invoke(main, [str(model), "--size", "33"]).exit_code == 2
     fixed = build_onnx(tmp_path / "fixed.onnx", shape=(2, 3, 8, 8))
-    with pytest.raises(ConfigError, match="expected 8 as a side of the input 'pixels', found 16"):
+    with pytest.raises(
+        ConfigError, match="the input 'pixels' has a fixed side: expected 8, found 16"
+    ):
         inspect(fixed, size=(16, 16))
     assert inspect(fixed).counts.total.macs == 2 * 3 * 8 * 8
     vector = graph_of([helper.make_node("Relu", ["x"], ["y"])], {"x": ("n", 4)}, ["y"], {})
-    with pytest.raises(ConfigError, match="expected no size, since no input is an image"):
+    with pytest.raises(ConfigError, match="no input is an image, so that no size can be chosen"):
         inspect(saved(vector, tmp_path), size=(16, 16))
     assert inspect(saved(vector, tmp_path)).counts.total.activation_bytes == 16
 
@@ -683,7 +687,7 @@ def test_everything_is_shown_and_in_the_json(model: Path, tmp_path: Path) -> Non
         "'image' float32 [batch, 3, height, width]", "32x32; other sizes in multiples of 16",
         "scratch of width 4", metadata.training.data_name, "network.decoder.0.up",
         f"{inspection.counts.total.parameters:,} parameters",
-        f"the trained network: {metadata.network.parameters:,}; fewer are left where batch norm",
+        f"the trained network: {metadata.network.parameters:,}; fewer are left because batch norm",
         f"{metadata.network.macs:,} multiply-accumulates", "ConvTranspose",
         *(f"  {name}: " for name in to_dict(metadata.parity)),
     ):  # fmt: skip
