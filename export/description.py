@@ -21,9 +21,6 @@ from train.network import UNet
 def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metadata:
     """Return the metadata of a checkpoint's network, without a certificate."""
     config = checkpoint.config
-    weights = checkpoint.encoder_weights
-    row = checkpoint.history[-1]
-    unfrozen = 0 < config.unfreeze_epoch <= checkpoint.epoch
     return Metadata(
         name=name,
         input=InputSpec(
@@ -36,37 +33,44 @@ def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metada
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             macs=count_macs(network, config.size),
         ),
-        training=TrainingInfo(
-            data_name=checkpoint.data.name,
-            data_sha256=checkpoint.data.sha256,
-            data_license=checkpoint.data.license,
-            images=checkpoint.data.images,
-            masks=config.masks,
-            epochs=config.epochs,
-            best_epoch=row.epoch,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            seed=config.seed,
-            optimizer="Adam",
-            loss=LOSSES[config.loss].title,
-            validation={
-                "loss": row.valid_loss,
-                "precision": row.valid_precision,
-                "recall": row.valid_recall,
-                "iou": row.valid_iou,
-            },
-            versions=checkpoint.versions,
-            augmented=config.augment,
-        ),
-        encoder=None
-        if weights is None
-        else EncoderInfo(
-            weights.source,
-            weights.sha256,
-            weights.license,
-            frozen=config.freeze_encoder and not unfrozen,
-        ),
+        training=_training(checkpoint),
+        encoder=_encoder(checkpoint),
     )
+
+
+def _training(checkpoint: Checkpoint) -> TrainingInfo:
+    config, row = checkpoint.config, checkpoint.history[-1]
+    return TrainingInfo(
+        data_name=checkpoint.data.name,
+        data_sha256=checkpoint.data.sha256,
+        data_license=checkpoint.data.license,
+        images=checkpoint.data.images,
+        masks=config.masks,
+        epochs=config.epochs,
+        best_epoch=row.epoch,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        seed=config.seed,
+        optimizer="Adam",
+        loss=LOSSES[config.loss].title,
+        validation={
+            "loss": row.valid_loss,
+            "precision": row.valid_precision,
+            "recall": row.valid_recall,
+            "iou": row.valid_iou,
+        },
+        versions=checkpoint.versions,
+        augmented=config.augment,
+    )
+
+
+def _encoder(checkpoint: Checkpoint) -> EncoderInfo | None:
+    config, weights = checkpoint.config, checkpoint.encoder_weights
+    if weights is None:
+        return None
+    unfrozen = 0 < config.unfreeze_epoch <= checkpoint.epoch
+    frozen = config.freeze_encoder and not unfrozen
+    return EncoderInfo(weights.source, weights.sha256, weights.license, frozen=frozen)
 
 
 def describe_ensemble(members: Sequence[Metadata], name: str) -> Metadata:

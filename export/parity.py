@@ -154,43 +154,65 @@ def certify(
     probability_session = open_session(model.SerializeToString(), threads=threads)
     logit_session = open_session(with_logit_outputs(model).SerializeToString(), threads=threads)
     logit_names = [logit_name(member) for member in range(len(expected[0].logits))]
-    probability_differences: list[Doubles] = []
-    logit_differences: list[Doubles] = []
-    flipped, iou_change, single_difference = 0, 0.0, 0.0
-    for case, wanted in zip(cases, expected, strict=True):
+    differences = []
+    for case, reference in zip(cases, expected, strict=True):
         (found,) = probability_session.run([OUTPUT_NAME], {INPUT_NAME: case.inputs})
-        found_logits = np.stack(logit_session.run(logit_names, {INPUT_NAME: case.inputs}))
-        probability_difference = np.abs(found - wanted.probabilities)
-        logit_difference = np.abs(found_logits - wanted.logits)
-        limit = np.finfo(np.float64).max if tolerance is None else tolerance
-        _gate(case, "probabilities", probability_difference, limit)
-        for difference, logits in zip(logit_difference, wanted.logits, strict=True):
-            scale = 10.0 * (1.0 + float(np.abs(logits).max()))
-            _gate(case, "logits", difference, limit if tolerance is None else limit * scale)
-        probability_differences.append(probability_difference.ravel())
-        logit_differences.append(logit_difference.ravel())
-        single_difference = max(single_difference, float(np.abs(found - wanted.single).max()))
-        flipped += int(((found >= THRESHOLD) != (wanted.probabilities >= THRESHOLD)).sum())
-        if case.masks is not None:
-            change = _iou_change(found, wanted.probabilities, case.masks)
-            iou_change = max(iou_change, change)
-    probability_all = np.concatenate(probability_differences)
-    logit_all = np.concatenate(logit_differences)
+        logits = np.stack(logit_session.run(logit_names, {INPUT_NAME: case.inputs}))
+        differences.append(_compare(case, reference, found, logits, tolerance))
+    probabilities = np.concatenate([difference.probabilities for difference in differences])
+    logits = np.concatenate([difference.logits for difference in differences])
     return Parity(
         images=sum(case.masks is not None for case in cases),
         images_from=images_from,
         inputs=sum(len(case.inputs) for case in cases),
-        pixels=probability_all.size,
-        max_probability=float(probability_all.max()),
-        p99_probability=float(np.quantile(probability_all, 0.99)),
-        max_logit=float(logit_all.max()),
-        p99_logit=float(np.quantile(logit_all, 0.99)),
-        max_probability_float32=single_difference,
+        pixels=probabilities.size,
+        max_probability=float(probabilities.max()),
+        p99_probability=float(np.quantile(probabilities, 0.99)),
+        max_logit=float(logits.max()),
+        p99_logit=float(np.quantile(logits, 0.99)),
+        max_probability_float32=max(difference.single for difference in differences),
         tolerance_probability=tolerance,
-        flipped_pixels=flipped,
-        soft_iou_change=iou_change,
+        flipped_pixels=sum(difference.flipped for difference in differences),
+        soft_iou_change=max(difference.iou_change for difference in differences),
         versions=installed_versions("torch", "onnx", "onnxruntime"),
         providers=PROVIDERS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _CaseDifference:
+    """The differences on one case; arrays are absolute differences, flat."""
+
+    probabilities: Doubles
+    logits: Doubles
+    single: float
+    flipped: int
+    iou_change: float
+
+
+def _compare(
+    case: ParityCase,
+    reference: ReferenceOutput,
+    found: Floats,
+    logits: Floats,
+    tolerance: float | None,
+) -> _CaseDifference:
+    """Return the differences on one case, or raise ParityMismatchError."""
+    probability_difference = np.abs(found - reference.probabilities)
+    logit_difference = np.abs(logits - reference.logits)
+    limit = np.finfo(np.float64).max if tolerance is None else tolerance
+    _gate(case, "probabilities", probability_difference, limit)
+    for difference, expected in zip(logit_difference, reference.logits, strict=True):
+        scale = 10.0 * (1.0 + float(np.abs(expected).max()))
+        _gate(case, "logits", difference, limit if tolerance is None else limit * scale)
+    flipped = (found >= THRESHOLD) != (reference.probabilities >= THRESHOLD)
+    masks = case.masks
+    return _CaseDifference(
+        probabilities=probability_difference.ravel(),
+        logits=logit_difference.ravel(),
+        single=float(np.abs(found - reference.single).max()),
+        flipped=int(flipped.sum()),
+        iou_change=_iou_change(found, reference.probabilities, masks) if masks is not None else 0.0,
     )
 
 

@@ -111,11 +111,22 @@ def write_networks(
     except ParityMismatchError as error:
         layer = _first_wrong_layer(trained, plain, error, threads)
         raise ParityError(f"{error}{layer}; no file was written") from error
-    scan = choose_scan(plain, spec, threads)
     if request.variant == "fp32":
+        scan = choose_scan(plain, spec, threads)
         golden = exact_pair(scan, trained.networks, spec, tolerance=TOLERANCE)
         metadata = replace(trained.metadata, parity=parity)
         return write_model(request.target, plain, metadata, golden)
+    return _write_variant(trained, request, plain, comparison, on_progress)
+
+
+def _write_variant(
+    trained: TrainedNetworks,
+    request: ExportRequest,
+    plain: onnx.ModelProto,
+    comparison: _Comparison,
+    on_progress: ProgressCallback | None,
+) -> OnnxFile:
+    threads, spec = comparison.threads, trained.metadata.input
     evaluator = VariantEvaluator(
         plain, trained.dataset, trained.size, trained.masks, threads, on_progress
     )
@@ -134,6 +145,7 @@ def write_networks(
         precision=variant.precision,
         conversion=_conversion(plain, variant, evaluation, comparison),
     )
+    scan = choose_scan(plain, spec, threads)
     golden = (
         own_pair(scan, variant.model, spec, threads=threads)
         if variant.tolerance is None

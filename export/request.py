@@ -1,4 +1,4 @@
-"""What to export, and how: the one set of settings that the export functions take."""
+"""The one set of settings that describes an export."""
 
 import re
 from collections.abc import Sequence

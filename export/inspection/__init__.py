@@ -1,1 +1,1 @@
-"""What is in an ONNX file: its layers, parameters, MACs, bytes and precision."""
+"""The contents of an ONNX file: its layers, parameters, MACs, bytes and precision."""

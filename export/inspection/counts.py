@@ -41,7 +41,7 @@ class LayerCounts:
 
 @dataclass(frozen=True, slots=True)
 class OperatorCount:
-    """How often an operator is in the graph.
+    """The number of an operator's nodes in the graph.
 
     Attributes:
         layers: how many of its nodes are layers.

@@ -59,11 +59,15 @@ def test_the_file_tells_nothing_of_the_machine_that_made_it(model: Path) -> None
 def test_input_and_output_are_those_of_the_contract(model: Path) -> None:
     (image,), (probability,) = session_of(model).get_inputs(), session_of(model).get_outputs()
     assert (image.name, image.type, image.shape) == (
-        "image", "tensor(float)", ["batch", 3, "height", "width"]
-    )  # fmt: skip
+        "image",
+        "tensor(float)",
+        ["batch", 3, "height", "width"],
+    )
     assert (probability.name, probability.type, probability.shape) == (
-        "probability", "tensor(float)", ["batch", 1, "height", "width"]
-    )  # fmt: skip
+        "probability",
+        "tensor(float)",
+        ["batch", 1, "height", "width"],
+    )
 
 
 @pytest.mark.parametrize("arch", ["scratch", "resnet50"])
