@@ -1,1 +1,1 @@
-"""What a network costs beside what it scores."""
+"""Accuracy and cost of networks: measurements, comparisons, the study and the sweep."""

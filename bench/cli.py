@@ -1,4 +1,4 @@
-"""`seg-bench`: what files cost beside what they score."""
+"""`seg-bench`: accuracy and cost of ONNX files."""
 
 import click
 
@@ -11,7 +11,7 @@ DEFAULT = "measure"
 
 
 class _DefaultGroup(Group):
-    """A group that takes what is no command of its own as the arguments of `measure`."""
+    """A group that passes arguments without a command to `measure`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
@@ -21,10 +21,10 @@ class _DefaultGroup(Group):
 
 @click.group(cls=_DefaultGroup, subcommand_metavar="[measure] MODEL.onnx... | COMMAND [ARGS]...")
 def main() -> None:
-    """Measure what files cost on this machine, beside what they score.
+    """Measure accuracy and cost of ONNX files on this machine.
 
-    `seg-bench artifacts/*.onnx` is short for `seg-bench measure artifacts/*.onnx`, whose options
-    `seg-bench measure --help` shows.
+    `seg-bench artifacts/*.onnx` is short for `seg-bench measure artifacts/*.onnx`. See
+    `seg-bench measure --help` for its options.
     """
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bench.backends.backend import BACKENDS, REFERENCE, BackendLimits, variant_backend
+from bench.backends.backend import BACKENDS, REFERENCE, Backend, BackendLimits, variant_backend
 from runtime.cli.command import Command
 from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import progress, table
@@ -67,8 +67,6 @@ def backends(
     from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
 
-    chosen = [backend for backend in BACKENDS if not names or backend.name in (*names, REFERENCE)]
-    chosen += [variant_backend(path) for path in variants]
     outputs = Outputs([model, *variants], json=json_file, markdown=markdown)
     with stopping() as stop:
         with progress("Backends") as bar:
@@ -77,7 +75,7 @@ def backends(
                 checkpoint=checkpoint,
                 size=(size, size) if size else None,
                 threads=threads,
-                backends=chosen,
+                backends=_chosen(names, variants),
                 limits=BackendLimits(**given_settings(limits)),
                 on_progress=bar,
                 stop=stop,
@@ -90,3 +88,8 @@ def backends(
         )
         if result.interrupted:
             raise StoppedError(f"stopped after round {result.rounds}")
+
+
+def _chosen(names: tuple[str, ...], variants: tuple[Path, ...]) -> list[Backend]:
+    chosen = [backend for backend in BACKENDS if not names or backend.name in (*names, REFERENCE)]
+    return [*chosen, *(variant_backend(path) for path in variants)]

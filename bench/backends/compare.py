@@ -62,7 +62,7 @@ def compare_backends(
     if REFERENCE not in [backend.name for backend in backends]:
         raise ConfigError(f"backends: {REFERENCE} is missing, which the others are compared with")
     # An invalid or hostile file is refused here, before a worker opens it.
-    variants = [None if backend.model is None else read_onnx(backend.model) for backend in backends]
+    variants = [read_onnx(backend.model) if backend.model else None for backend in backends]
     predictor = Predictor(model, size=size, threads=threads)
     file, size, threads = predictor.file, predictor.size, predictor.threads
     del predictor  # frees its threads and memory for the workers
@@ -74,12 +74,9 @@ def compare_backends(
             for number, (backend, variant) in enumerate(zip(backends, variants, strict=True))
         ]
         (reference,) = (c for c in candidates if c.backend.name == REFERENCE)
-        for candidate in [reference, *(c for c in candidates if c is not reference)]:
-            report(Progress(0, limits.runs, "open", f"open {candidate.backend.name}"))
-            candidate.open(stack, limits.limit_s)
-            if reference.reason:
-                raise ModelError(f"{model}: {REFERENCE} cannot run it: {reference.reason}")
-            candidate.check(np.load(reference.request.outputs), limits.tolerance)
+        _open(candidates, reference, limits, report, stack)
+        if reference.reason:
+            raise ModelError(f"{model}: {REFERENCE} cannot run it: {reference.reason}")
         rounds, interrupted = _time(candidates, reference, limits, report, stop)
     return BackendComparison(
         path=str(model),
@@ -132,6 +129,22 @@ def _inputs(size: Size) -> NDArray[np.float32]:
     to_input(load_scan(golden_scan(size, 0), size).pixels, out=inputs[0])
     inputs[1] = np.random.default_rng(0).random((3, *size), np.float32)
     return inputs
+
+
+def _open(
+    candidates: Sequence[Candidate],
+    reference: Candidate,
+    limits: BackendLimits,
+    report: ProgressCallback,
+    stack: ExitStack,
+) -> None:
+    """Open the reference, then the other backends, and compare their numbers with it."""
+    for candidate in [reference, *(c for c in candidates if c is not reference)]:
+        report(Progress(0, limits.runs, "open", f"open {candidate.backend.name}"))
+        candidate.open(stack, limits.limit_s)
+        if reference.reason:
+            return
+        candidate.check(np.load(reference.request.outputs), limits.tolerance)
 
 
 def _time(

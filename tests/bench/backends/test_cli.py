@@ -34,9 +34,20 @@ def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Pat
     network = build_onnx(tmp_path / "network.onnx")
     found, page = tmp_path / "backends.json", tmp_path / "backends.md"
     ran = call(
-        network, "--size", 32, "--threads", 1, "--runs", 2, "--backend", "predictor",
-        "--json", found, "--markdown", page,
-    )  # fmt: skip
+        network,
+        "--size",
+        32,
+        "--threads",
+        1,
+        "--runs",
+        2,
+        "--backend",
+        "predictor",
+        "--json",
+        found,
+        "--markdown",
+        page,
+    )
     assert ran.exit_code == 0, ran.output
     result = from_dict(
         BackendComparison, json.loads(found.read_text()), where="backends.json", error=DataError
@@ -66,9 +77,19 @@ def test_variants_of_the_network_are_named_after_their_files(
         word for file in (fixed, tmp_path / "other.onnx", small) for word in ("--variant", file)
     ]
     ran = call(
-        network, "--size", 32, "--threads", 1, "--runs", 2, "--backend", "onnxruntime", *variants,
-        "--json", found,
-    )  # fmt: skip
+        network,
+        "--size",
+        32,
+        "--threads",
+        1,
+        "--runs",
+        2,
+        "--backend",
+        "onnxruntime",
+        *variants,
+        "--json",
+        found,
+    )
     assert ran.exit_code == 0, ran.output
     _, same, other, unfit = json.loads(found.read_text())["backends"]
     assert (same["name"], same["reason"], same["difference"]) == ("network-fixed.onnx", "", 0.0)

@@ -19,9 +19,23 @@ from runtime.scoring.evaluation import Evaluation, score
 def scored(path: str, each: list[float], groups: tuple[int, ...] = ()) -> ModelResult:
     mean = float(np.nanmean(each))
     accuracy = Accuracy(
-        "d", "test", "boxes", (8, 8), len(each), len(set(groups)) or len(each),
-        1.0, 1.0, 1.0, mean, 0.0, 1.0, mean, mean, tuple(each), groups,
-    )  # fmt: skip
+        "d",
+        "test",
+        "boxes",
+        (8, 8),
+        len(each),
+        len(set(groups)) or len(each),
+        1.0,
+        1.0,
+        1.0,
+        mean,
+        0.0,
+        1.0,
+        mean,
+        mean,
+        tuple(each),
+        groups,
+    )
     return ModelResult(path=path, accuracy=accuracy)
 
 

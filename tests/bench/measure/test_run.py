@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,14 +16,13 @@ from tests.support.model_builder import ModelBuilder
 pytest.importorskip("onnx")
 
 from bench.measure.accuracy import accuracy_of, read_accuracy
-from bench.measure.memory import resident_bytes
 from bench.measure.result import read_result, write_result
 from bench.measure.run import Measurement
 from bench.measure.settings import MeasurementSettings, Scoring
-from bench.measure.stages import STAGES, example_jpeg, time_stages
+from bench.measure.stages import STAGES
 from bench.workers.process import Worker
 from export.inspection.file import inspect
-from runtime.core.errors import DataError, MeasurementError
+from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.predictor import Predictor
@@ -146,49 +143,6 @@ def test_a_worker_that_is_gone_or_asked_nonsense_says_so() -> None:
             worker.ask("multiply", side=8)
 
 
-def test_stages_are_those_of_a_prediction(model: Path) -> None:
-    predictor = Predictor(model)
-    found = time_stages(predictor, example_jpeg())
-    assert tuple(found) == STAGES
-    assert min(found.values()) > 0
-
-
-needs_proc = pytest.mark.skipif(resident_bytes() is None, reason="the system tells no memory")
-
-
-@needs_proc
-def test_memory_grows_by_phase_and_with_the_input(build_onnx: ModelBuilder, tmp_path: Path) -> None:
-    path = build_onnx(tmp_path / "any.onnx")
-    found = []
-    for side in (64, 1024):
-        with Worker("bench.measure.worker", threads=1, limit_s=120.0) as worker:
-            request = {"path": str(path), "size": [side, side], "threads": 1}
-            found.append(worker.ask("memory", **request, arena=True))
-    for phases in found:
-        # Asking for it loads a few pages itself, and the system's count is approximate (proc(5)).
-        assert phases.get("trimmed", 0) <= phases["steady"] + 2**20
-        assert phases["import"] < phases["session"] <= phases["first_run"] <= phases["peak"]
-        assert phases["steady"] <= phases["peak"]
-    small, large = found
-    # At least the input, float32 [1, 3, 1024, 1024], and the maps before and after the sigmoid.
-    assert large["peak"] - small["peak"] > (3 + 2) * 4 * 1024**2 * 0.9
-
-
-@needs_proc
-def test_the_peak_is_what_gnu_time_sees(model: Path, tmp_path: Path) -> None:
-    time = Path("/usr/bin/time")
-    if not time.is_file():
-        pytest.skip("GNU time is not installed")
-    log = tmp_path / "log"
-    code = (
-        "from bench.measure.memory import memory_by_phase\n"
-        f"print(memory_by_phase({str(model)!r}, (512, 512), 1)['peak'])"
-    )
-    command = [str(time), "-f", "%M", "-o", str(log), sys.executable, "-c", code]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(ran.stdout) == pytest.approx(1024 * int(log.read_text()), rel=0.03)
-
-
 def test_accuracy_from_an_evaluation_is_the_one_measured(
     model: Path, phantom: Path, phantom_data: Dataset, tmp_path: Path
 ) -> None:
@@ -238,11 +192,3 @@ def test_the_score_of_each_image_is_kept_undefined_as_null(
     path.write_text(json.dumps(content))
     (old,) = read_result(path).models
     assert old == replace(row, accuracy=replace(row.accuracy, per_image_iou=(), image_groups=()))
-
-
-@pytest.mark.parametrize("content", ["[]", "{}", '{"version": 1}', '{"version": 2, "data": "d"}'])
-def test_what_is_no_evaluation_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "evaluation.json"
-    path.write_text(content)
-    with pytest.raises(DataError, match=r"evaluation\.json: expected"):
-        read_accuracy(path)
