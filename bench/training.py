@@ -1,4 +1,4 @@
-"""A training run as a piece of work: how long it will take, and how far it is."""
+"""Training as a step of a schedule: its estimated time, and its progress."""
 
 import time
 from dataclasses import replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.work import Work
+from bench.schedule import Schedule
 from runtime.core.progress import Progress
 from train.config import TrainConfig
 from train.determinism import repeatable
@@ -18,19 +18,19 @@ from train.run import TrainResult, train_network
 from train.state import choose_device, initialize_state
 
 EXPORT_IMAGES = 100
-"""What a file's comparison with PyTorch costs, in forward passes of one image, roughly."""
+"""Approximate cost of an export's comparison with PyTorch, in forward passes of one image."""
 _IMAGES = 4
 _STEPS = 2
 
 
 def seconds_per_image(config: TrainConfig) -> float:
-    """Return the seconds that training takes an image, on this machine, from two small steps.
+    """Return the seconds of training per image on this machine, measured in two small steps.
 
-    The network is built as a run builds it, so that what would stop a run stops it here; but it is
-    not compiled, which may take longer than what is to be estimated.
+    The network is built as in a run, so that errors show up here and not hours later. It is not
+    compiled, which may take longer than the estimated time itself.
 
     Raises:
-        ConfigError: the device is not there.
+        ConfigError: the device is not available.
         CheckpointError: the encoder's weights cannot be loaded.
     """
     device = choose_device(config)
@@ -45,25 +45,25 @@ def seconds_per_image(config: TrainConfig) -> float:
 
 
 def epochs_done(folder: Path) -> int:
-    """Return how many epochs of the run in `folder` need not be trained again."""
+    """Return the number of finished epochs of the run in `folder`."""
     history = folder / HISTORY
     return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
 
 
-def train_as_work(config: TrainConfig, folder: Path, cache: Path, work: Work) -> TrainResult:
-    """Train a network, or go on where its run in `folder` was interrupted.
+def train_step(config: TrainConfig, folder: Path, cache: Path, schedule: Schedule) -> TrainResult:
+    """Train a network, or resume its run in `folder`, as the current step of `schedule`.
 
-    Tells `work` how far its current piece is, and ends where that is to stop. Raises what
-    `train_network` raises.
+    Raises:
+        SegmentationError: as in `train_network`.
     """
     before = epochs_done(folder) / config.epochs
 
     def on_progress(step: Progress) -> None:
         if step.phase == "train":
-            work.advance((step.fraction - before) / (1.0 - before), step.note)
+            schedule.advance((step.fraction - before) / (1.0 - before), step.note)
 
     return train_network(
-        config, folder, cache=cache, resume=True, on_progress=on_progress, stop=work.stop
+        config, folder, cache=cache, resume=True, on_progress=on_progress, stop=schedule.stop
     )
 
 

@@ -1,30 +1,26 @@
-"""What a study does, as the commands that do it step by step."""
+"""The commands that carry out a study step by step, for its record."""
 
-from dataclasses import fields
 from pathlib import Path
 
 from bench.study.config import ENSEMBLE, StudyConfig
+from runtime.core.settings import config_fields
 from train.config import TrainConfig, study_config
 
-_OPTIONS = {
-    "width": "--width",
-    "size": "--size",
-    "epochs": "--epochs",
-    "batch_size": "--batch-size",
-    "learning_rate": "--learning-rate",
-    "seed": "--seed",
-    "encoder_weights": "--encoder-weights",
-    "loss": "--loss",
-    "unfreeze_epoch": "--unfreeze",
-    "augment": "--augment",
-    "compile": "--compile",
-}
+_NOT_RECORDED = ("arch", "freeze_encoder", "unfreeze_learning_rate", "device", "threads")
+"""Settings that the command names anyway, that follow from others, or that are the machine's."""
 
 
 def step_by_step(config: StudyConfig, data_name: str) -> tuple[str, ...]:
-    """Return the commands that give the networks and scores of the data set's own split.
+    """Return the commands that give the networks and scores of the original split.
 
-    Paths are cut to their names, since a result may be published.
+    Paths are shortened to names, because a result may be published.
+
+    Example:
+        >>> for command in step_by_step(StudyConfig("scans", networks=("scratch",)), "scans"):
+        ...     print(command)
+        train-unet --arch scratch --data scans
+        export-onnx artifacts/unet-scratch-w64
+        seg-eval artifacts/unet-scratch-w64.onnx --data scans
     """
     runs = [config.training(network, data_name) for network in config.trained]
     commands = [_train(run) for run in runs]
@@ -39,13 +35,14 @@ def step_by_step(config: StudyConfig, data_name: str) -> tuple[str, ...]:
 
 
 def _train(run: TrainConfig) -> str:
-    standard = study_config(run.data, run.arch)
+    """Return the command of a training run, with the settings that depart from the protocol."""
+    protocol = study_config(run.data, run.arch)
     parts = [f"train-unet --arch {run.arch} --data {run.data}"]
-    for field in fields(run):
+    for field in config_fields(TrainConfig):
         value = getattr(run, field.name)
-        if field.name not in _OPTIONS or value == getattr(standard, field.name):
+        if field.name in _NOT_RECORDED or value == getattr(protocol, field.name):
             continue
         if field.name == "encoder_weights":
             value = Path(value).name
-        parts.append(_OPTIONS[field.name] + ("" if value is True else f" {value}"))
+        parts.append(field.option + ("" if value is True else f" {value}"))
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""What a study trains and on what: presets, and networks by name."""
+"""The settings of a study: presets, networks by name, and the kinds of split."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from runtime.core.errors import ConfigError
+from runtime.core.settings import check_settings, setting
 from train.architectures import ARCHITECTURES
 from train.config import DEMO, Device, TrainConfig, study_config
 
@@ -16,10 +17,14 @@ SplitKind = Literal["original", "grouped"]
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"study": {}, "small": {"width": 16, "size": 128}, "demo": DEMO}
 )
-"""What a preset changes of the study's protocol; two cores can train "small"."""
+"""The changes that each preset makes to the study's protocol; two cores can train "small"."""
+SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
+"""The kinds of split in the order of reports: the original one comes first."""
 ENSEMBLE = "ensemble"
 PAIR = ("scratch", "resnet50")
 """The two networks that the study compares."""
+SCALE = ("width", "size", "epochs", "batch_size")
+"""The training settings that a study may change, for all networks."""
 
 _NETWORK = re.compile(
     rf"(?P<arch>{'|'.join(ARCHITECTURES)})(?P<augment>-augment)?(-unfreeze(?P<unfreeze>\d+))?"
@@ -33,43 +38,57 @@ class StudyConfig:
 
     Attributes:
         data: folder of the data set.
-        networks: each an architecture, followed by what departs from the study's protocol:
+        networks: each an architecture, followed by its departures from the study's protocol:
             "scratch", "resnet50", "resnet50-augment", "resnet50-unfreeze10", "scratch-dice",
-            "swin-augment-bce-dice"; or "ensemble", the mean of all the others as one file.
-        splits: the data set's own, and the one that keeps groups of similar images together.
-        encoder_weights: where each pretrained encoder's weights are, by architecture.
-        changes: of the preset's training settings, for all networks.
-        compile: the networks that are trained, as in `TrainConfig`.
+            "swin-augment-bce-dice". "ensemble" is the mean of all the others, as one file.
+        splits: the original one, and the one that keeps groups of similar images together.
+        encoder_weights: source of each pretrained encoder's weights, by architecture.
+        changes: training settings named in `SCALE` that replace the preset's, for all networks.
+        seed, device, threads, compile: as in `TrainConfig`.
 
     Raises:
-        ConfigError: a name is unknown or used twice, or an ensemble has fewer than two members.
+        ConfigError: a name is unknown or repeated, or an ensemble has fewer than two members.
+
+    Example:
+        >>> config = StudyConfig("scans", preset="small", networks=("scratch", "scratch-dice"))
+        >>> config.training("scratch-dice", "scans").name
+        'unet-scratch-w16-dice'
+        >>> StudyConfig("scans", networks=("vgg",))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        runtime.core.errors.ConfigError: network 'vgg': unknown name; ...
     """
 
     data: str
-    preset: Preset = "study"
-    networks: tuple[str, ...] = PAIR
-    splits: tuple[SplitKind, ...] = ("original", "grouped")
+    preset: Preset = setting(
+        "study",
+        help="study: the full protocol; small: width 16, 128x128, for two cores; demo: minutes.",
+        default_text="study; without --data: demo",
+    )
+    networks: tuple[str, ...] = setting(
+        PAIR,
+        help=f"A network to train: {', '.join(ARCHITECTURES)}, optionally followed by -augment, "
+        "-unfreezeN, -dice or -bce-dice; or ensemble, the mean of the others. Repeatable.",
+        option="--network",
+        metavar="NAME",
+    )
+    splits: tuple[SplitKind, ...] = setting(
+        SPLIT_KINDS,
+        help="The split of the data set, or one that keeps groups of similar images together. "
+        "Repeatable.",
+    )
     encoder_weights: dict[str, str] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
     seed: int = 0
     device: Device = "auto"
-    threads: int = 0
+    threads: int | None = None
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name, values in (("networks", self.networks), ("splits", self.splits)):
-            if not values or len(set(values)) < len(values):
-                raise ConfigError(f"{name}: expected one or more, each once, found {values}")
-        unknown = set(self.encoder_weights) - set(ARCHITECTURES)
-        if unknown:
-            raise ConfigError(
-                f"encoder weights: expected one of {', '.join(ARCHITECTURES)}, found "
-                f"{sorted(unknown)[0]!r}"
-            )
-        if not set(self.splits) <= set(get_args(SplitKind)):
-            raise ConfigError(f"splits: expected original or grouped, found {self.splits}")
+        check_settings(self)
+        check_unique(networks=self.networks, splits=self.splits)
+        check_encoders(self.encoder_weights)
         if ENSEMBLE in self.networks and len(self.trained) < 2:
-            raise ConfigError("networks: expected two or more beside the ensemble, found fewer")
+            raise ConfigError("networks: an ensemble needs two or more other networks")
         for network in self.trained:
             self.training(network, self.data)
 
@@ -87,10 +106,10 @@ class StudyConfig:
         match = _NETWORK.fullmatch(network)
         if match is None:
             raise ConfigError(
-                f"network: expected {', '.join(ARCHITECTURES)}, with -augment, -unfreezeN, -dice "
-                f"or -bce-dice behind it in this order, or {ENSEMBLE}; found {network!r}"
+                f"network {network!r}: unknown name; use {', '.join(ARCHITECTURES)}, optionally "
+                "followed by -augment, -unfreezeN, and -dice or -bce-dice in this order, or "
+                f"{ENSEMBLE}"
             )
-        arch = match["arch"]
         changes: dict[str, Any] = {**PRESETS[self.preset], **self.changes}
         if match["augment"]:
             changes["augment"] = True
@@ -98,9 +117,26 @@ class StudyConfig:
             changes["unfreeze_epoch"] = int(match["unfreeze"])
         if match["loss"]:
             changes["loss"] = match["loss"].replace("-", "+")
-        if arch in self.encoder_weights:
-            changes["encoder_weights"] = self.encoder_weights[arch]
-        return study_config(
-            data, arch, seed=self.seed, device=self.device, threads=self.threads or None,
-            compile=self.compile, **changes,
-        )  # fmt: skip
+        if match["arch"] in self.encoder_weights:
+            changes["encoder_weights"] = self.encoder_weights[match["arch"]]
+        for name in ("seed", "device", "threads", "compile"):
+            changes[name] = getattr(self, name)
+        return study_config(data, match["arch"], **changes)
+
+
+def check_unique(**settings: tuple[object, ...]) -> None:
+    """Raise ConfigError where a setting with several values has none, or one twice."""
+    for name, values in settings.items():
+        if not values:
+            raise ConfigError(f"{name}: give one or more")
+        if len(set(values)) < len(values):
+            raise ConfigError(f"{name}: give each once, found {', '.join(map(str, values))}")
+
+
+def check_encoders(weights: Mapping[str, str]) -> None:
+    """Raise ConfigError where weights are given for an unknown architecture."""
+    for arch in weights:
+        if arch not in ARCHITECTURES:
+            raise ConfigError(
+                f"encoder weights: expected one of {', '.join(ARCHITECTURES)}, found {arch!r}"
+            )

@@ -1,4 +1,4 @@
-"""The figures of a study's report."""
+"""The figures of a report of a study."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-from bench.study.gallery import Case, Pictures
+from bench.study.examples import ExampleScan, Pictures
 from bench.study.result import SplitResult
 from bench.study.tables import LABELS
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS, THRESHOLD
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SKIPPED_EPOCHS = 2
-"""Left out of the loss's curves, as in the study: they would flatten the rest."""
+"""First epochs that the curves of the loss omit, as in the study: they would flatten the rest."""
 _BINS = 25
 
 
@@ -29,7 +30,7 @@ def color_of(index: int) -> str:
 
 
 def curves_figure(split: SplitResult) -> Figure:
-    """Draw loss, precision, recall and IoU of train and valid over the epochs, all networks."""
+    """Draw the training and validation curves of all networks: loss, precision, recall and IoU."""
     figure = new_figure(11.0, 6.4)
     panels = figure.subplots(2, 2).flat
     for axes, name in zip(panels, ("loss", "precision", "recall", "iou"), strict=True):
@@ -54,7 +55,7 @@ def curves_figure(split: SplitResult) -> Figure:
 
 
 def histograms_figure(split: SplitResult) -> Figure:
-    """Draw each soft metric's histogram over the test images, a row a network, its mean marked."""
+    """Draw the histogram of each soft metric over the test images, with its mean, by network."""
     rows = len(split.networks)
     figure = new_figure(11.0, 2.0 * rows + 0.5)
     grid = figure.subplots(rows, len(STUDY_METRICS), squeeze=False, sharex="col", sharey="col")
@@ -71,13 +72,13 @@ def histograms_figure(split: SplitResult) -> Figure:
             axes.set_xlim(low, 1.0)
             axes.set_title(f"{LABELS[metric]}, mean {mean.value:.3f}")
             if row == rows - 1:
-                axes.set_xlabel(f"soft {LABELS[metric]} of an image")
+                axes.set_xlabel(f"soft {LABELS[metric]} per image")
         grid[row, 0].set_ylabel(f"{network.network}\nimages")
     return figure
 
 
 def differences_figure(split: SplitResult) -> Figure:
-    """Draw how the mean of each soft metric differs in each pair of networks, with intervals."""
+    """Draw the difference of each mean soft metric for each pair of networks, with its interval."""
     rows = [
         (LABELS[metric], e.comparison, e.comparison.find(metric).difference)
         for e in split.evidence
@@ -87,34 +88,38 @@ def differences_figure(split: SplitResult) -> Figure:
     axes = figure.subplots()
     axes.axvline(0.0, color=INK, linewidth=1.0)
     for place, (_, _, interval) in enumerate(rows):
-        sure = interval.low > 0.0 or interval.high < 0.0
-        shade = COLORS[0] if sure else COLORS[1]
+        significant = interval.low > 0.0 or interval.high < 0.0
+        shade = COLORS[0] if significant else COLORS[1]
         axes.plot([interval.low, interval.high], [place, place], color=shade, linewidth=2.2)
         axes.plot([interval.value], [place], "o", color=shade, markersize=5)
     names = [f"{label}: {pair.other} \N{MINUS SIGN} {pair.one}" for label, pair, _ in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("difference of the mean over images, 95 % interval")
+    axes.set_xlabel("difference of the mean per image, 95 % interval")
     return figure
 
 
 def reliability_figure(split: SplitResult) -> Figure:
-    """Draw the observed share of foreground over the probability, and the bins' pixels."""
+    """Draw the observed share of foreground over the probability, and the pixels of each bin."""
     count = len(split.networks)
     figure = new_figure(max(2.75 * count, 5.6), 3.9)
-    grid = figure.subplots(2, count, squeeze=False, sharex=True, sharey="row",
-                           height_ratios=(3.0, 1.0))  # fmt: skip
+    ratios = (3.0, 1.0)
+    grid = figure.subplots(2, count, squeeze=False, sharex=True, sharey="row", height_ratios=ratios)
     edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
     for column, network in enumerate(split.networks):
-        found = network.evaluation.calibration
+        calibration = network.evaluation.calibration
         upper, lower = grid[0, column], grid[1, column]
         upper.plot([0.0, 1.0], [0.0, 1.0], color=INK, linewidth=1.0, linestyle="--")
         shade = color_of(column)
-        upper.plot(found.bin_probability, found.bin_observed, "o-", color=shade, markersize=4)
-        upper.set_title(f"{network.network}\nECE {found.ece:.4f}, Brier {found.brier:.4f}")
+        line = calibration.bin_probability, calibration.bin_observed
+        upper.plot(*line, "o-", color=shade, markersize=4)
+        upper.set_title(
+            f"{network.network}\nECE {calibration.ece:.4f}, Brier {calibration.brier:.4f}"
+        )
         upper.set_xlim(0.0, 1.0)
         upper.set_ylim(0.0, 1.0)
-        lower.stairs(np.maximum(found.bin_pixels, 0.5), edges, fill=True, color=shade, alpha=0.85)
+        pixels = np.maximum(calibration.bin_pixels, 0.5)
+        lower.stairs(pixels, edges, fill=True, color=shade, alpha=0.85)
         lower.set_yscale("log")
         lower.set_xlabel("predicted probability")
     grid[0, 0].set_ylabel("observed share\nof foreground")
@@ -122,32 +127,40 @@ def reliability_figure(split: SplitResult) -> Figure:
     return figure
 
 
-def cases_figure(
-    metric: str, cases: Sequence[Case], pictures: dict[str, Pictures], networks: Sequence[str]
+def examples_figure(
+    metric: str,
+    examples: Sequence[ExampleScan],
+    pictures: dict[str, Pictures],
+    networks: Sequence[str],
 ) -> Figure:
-    """Draw the chosen scans of one metric: a row a scan, the mask's outline, each network's map."""
-    chosen = [case for case in cases if case.metric == metric]
+    """Draw the example scans of one metric: a row per scan, with the annotation and each map."""
+    chosen = [example for example in examples if example.metric == metric]
     columns = 1 + len(networks)
     figure = new_figure(2.3 * columns, 2.5 * len(chosen))
     grid = figure.subplots(len(chosen), columns, squeeze=False)
-    for row, case in enumerate(chosen):
-        shown = pictures[case.file]
-        for column, axes in enumerate(grid[row]):
-            axes.imshow(shown.scan)
-            axes.grid(visible=False)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.contour(shown.mask, [0.5], colors="#40ff80", linewidths=1.0)
-            if column == 0:
-                axes.set_ylabel(f"{case.quartile} quartile")
-                axes.set_title(short_name(case.file), fontsize=9)
-                continue
-            network = networks[column - 1]
-            probability = shown.probability[network]
-            axes.imshow(np.ones_like(probability), cmap="autumn", vmin=1.0, vmax=2.0,
-                        alpha=0.75 * probability)  # fmt: skip
-            if probability.min() < THRESHOLD <= probability.max():
-                axes.contour(probability, [THRESHOLD], colors="#ffe040", linewidths=1.0)
+    for row, example in enumerate(chosen):
+        shown = pictures[example.file]
+        for axes in grid[row]:
+            _draw_scan(axes, shown)
+        grid[row, 0].set_ylabel(f"{example.quartile} quartile")
+        grid[row, 0].set_title(short_name(example.file), fontsize=9)
+        for axes, network in zip(grid[row, 1:], networks, strict=True):
+            _draw_map(axes, shown.probability[network])
             value = getattr(shown.scores[network], metric)
             axes.set_title(f"{network}: {LABELS[metric]} {value:.3f}", fontsize=9)
     return figure
+
+
+def _draw_scan(axes: "Axes", shown: Pictures) -> None:
+    axes.imshow(shown.scan)
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.contour(shown.mask, [0.5], colors="#40ff80", linewidths=1.0)
+
+
+def _draw_map(axes: "Axes", probability: NDArray[np.float32]) -> None:
+    ones = np.ones_like(probability)
+    axes.imshow(ones, cmap="autumn", vmin=1.0, vmax=2.0, alpha=0.75 * probability)
+    if probability.min() < THRESHOLD <= probability.max():
+        axes.contour(probability, [THRESHOLD], colors="#ffe040", linewidths=1.0)

@@ -1,4 +1,4 @@
-"""Before any training: the data examined, audited, and split by groups."""
+"""The data of a study: explored, audited and split by groups, before any training."""
 
 import csv
 import io
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.schedule import Schedule
 from bench.study.config import StudyConfig
-from bench.study.kept import Kept
-from bench.work import Work
+from bench.study.step_cache import StepCache
 from runtime.core.errors import ConfigError
 from runtime.core.files import write_text
 from runtime.data.audit import AuditSummary, audit_dataset, summarize
@@ -24,10 +24,10 @@ class Prepared:
     """The data of a study.
 
     Attributes:
-        datasets: the data set by the kinds of split that the study asks for.
-        sha256: of each one's manifest.
-        groups: the group of each image.
-        audit, grouped_audit: of the data set's own split, and of the grouped one.
+        datasets: the data set with each kind of split that is studied.
+        sha256: the digest of each one's manifest.
+        groups: the group of each image, by its resolved path.
+        audit, grouped_audit: of the original split, and of the grouped one.
     """
 
     original: Dataset
@@ -44,55 +44,60 @@ class _Fingerprint:
     sha256: str
 
 
-def prepare(config: StudyConfig, folder: Path, kept: Kept, work: Work) -> Prepared:
+def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Schedule) -> Prepared:
     """Explore and audit the data set, and write the grouped split and `groups.csv` to `folder`.
 
     Raises:
         DataError: the data set cannot be used.
         ConfigError: `folder` holds a study of other data.
     """
-    work.begin("read the data")
+    schedule.start("read the data")
     original = read_dataset(config.data)
     for name in SPLITS:
         original.split(name)
     sha256 = manifest_sha256(original.splits.values())
-    known = kept.result("data", None, _Fingerprint, lambda: _Fingerprint(sha256))
-    if known.sha256 != sha256:
+    first = results.result("data", None, _Fingerprint, lambda: _Fingerprint(sha256))
+    if first.sha256 != sha256:
         raise ConfigError(
-            f"{folder}: expected a study of {config.data}, found one of other data; give another "
-            "--out"
+            f"{folder}: holds a study of other data than {config.data}; give another --out"
         )
-    work.begin("explore the data")
-    exploration = kept.result("exploration", sha256, Exploration, lambda: explore(original))
-    work.begin("look for leaks")
+    schedule.start("explore the data")
+    exploration = results.result("exploration", sha256, Exploration, lambda: explore(original))
+    schedule.start("look for leaks")
     target = folder / f"{original.name}-grouped"
-    summary = kept.result(
+    summary = results.result(
         "audit", [sha256, config.seed], AuditSummary, lambda: _split(original, target, config.seed)
     )
     grouped = read_dataset(target)
-    remaining = kept.result(
-        "audit-grouped", [sha256, config.seed], AuditSummary,
+    remaining = results.result(
+        "audit-grouped",
+        [sha256, config.seed],
+        AuditSummary,
         lambda: summarize(audit_dataset(grouped)),
-    )  # fmt: skip
-    groups = {
+    )
+    both = {"original": original, "grouped": grouped}
+    datasets: dict[str, Dataset] = {kind: both[kind] for kind in config.splits}
+    manifests = {
+        kind: sha256 if kind == "original" else manifest_sha256(dataset.splits.values())
+        for kind, dataset in datasets.items()
+    }
+    groups = _groups(grouped)
+    return Prepared(original, datasets, manifests, groups, exploration, summary, remaining)
+
+
+def _groups(grouped: Dataset) -> dict[Path, int]:
+    return {
         sample.path.resolve(): sample.group
         for split in grouped.splits.values()
         for sample in split.samples
         if sample.group is not None
     }
-    found = {"original": original, "grouped": grouped}
-    datasets: dict[str, Dataset] = {kind: found[kind] for kind in config.splits}
-    manifests = {
-        kind: sha256 if kind == "original" else manifest_sha256(dataset.splits.values())
-        for kind, dataset in datasets.items()
-    }
-    return Prepared(original, datasets, manifests, groups, exploration, summary, remaining)
 
 
 def _split(original: Dataset, target: Path, seed: int) -> AuditSummary:
     audit = audit_dataset(original)
     split = split_by_group(original, audit, seed=seed)
-    if not target.is_dir():  # else it was written before the step could be kept
+    if not target.is_dir():  # else an interrupted study wrote it before the step was cached
         write_split(original, split, target)
     write_text(target.parent / "groups.csv", _table(split))
     return summarize(audit)

@@ -1,6 +1,6 @@
-"""The study's report: one page, and the same as Markdown with its figures beside it."""
+"""The report of a study: one HTML page, and Markdown with a folder of figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from jinja2 import PackageLoader
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from bench.study.examples import ExampleScan, Pictures, choose_examples, predict_examples
 from bench.study.figures import (
-    cases_figure,
     color_of,
     curves_figure,
     differences_figure,
+    examples_figure,
     histograms_figure,
     reliability_figure,
 )
-from bench.study.gallery import Case, Pictures, choose_cases, draw_cases
 from bench.study.prepare import Prepared
 from bench.study.result import SplitResult, StudyResult
 from bench.study.tables import (
@@ -48,13 +48,13 @@ _LOADER = PackageLoader("bench.study")
 
 @dataclass(frozen=True, slots=True)
 class _SplitView:
-    """One split as the templates show it."""
+    """One split, as the templates need it."""
 
     kind: str
     title: str
     result: SplitResult
     figures: Mapping[str, Figure]
-    cases: tuple[Case, ...]
+    examples: tuple[ExampleScan, ...]
     pictures: dict[str, Pictures]
 
 
@@ -62,13 +62,30 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
     """Write `report.html`, `report.md` and `figures/` to the study's folder; return the page.
 
     Raises:
-        ImageError, ModelError: a scan, or a network's file, cannot be read.
-        OutputError: nothing can be written.
+        ImageError, ModelError: a scan or the file of a network cannot be read.
+        OutputError: a file cannot be written.
     """
     out = Path(folder)
     splits = [_view(split, result, prepared, out) for split in result.splits]
+    files = _write_figures(splits, prepared, out)
+    text = {**_shared(result, splits), **_text_only(result, prepared), "files": files}
+    page = {**_shared(result, splits), **_page_only(result, prepared, splits)}
+    write_text(out / TEXT, render("study.md", text, loader=_LOADER))
+    write_text(out / PAGE, render("study.html", page, loader=_LOADER))
+    return out / PAGE
+
+
+def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, object]:
+    """Return the variables of both templates."""
     run = result.config.training(result.config.trained[0], result.data_name)
-    shared = {
+    tables = {
+        "leak": leak_table(result),
+        "cost": cost_table(result),
+        "scores": {s.kind: scores_table(s) for s in result.splits},
+        "calibration": {s.kind: calibration_table(s) for s in result.splits},
+        "comparison": {s.kind: comparison_table(s) for s in result.splits},
+    }
+    return {
         "result": result,
         "width": run.width,
         "size": run.size,
@@ -78,47 +95,42 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
         "metrics": STUDY_METRICS,
         "resamples": RESAMPLES,
         "bins": CALIBRATION_BINS,
-        "tables": {
-            "leak": leak_table(result),
-            "cost": cost_table(result),
-            "scores": {s.kind: scores_table(s) for s in result.splits},
-            "calibration": {s.kind: calibration_table(s) for s in result.splits},
-            "comparison": {s.kind: comparison_table(s) for s in result.splits},
-        },
+        "tables": tables,
+        "remaining": exposure_table(result.grouped_audit),
     }
-    page = {
-        **shared,
+
+
+def _page_only(
+    result: StudyResult, prepared: Prepared, splits: Sequence[_SplitView]
+) -> dict[str, object]:
+    return {
         **exploration_context(prepared.original, prepared.exploration, level=3, prefix="data-"),
         **audit_context(prepared.original, result.audit, level=3, prefix="audit-"),
         "figures": {s.kind: {n: figure_uri(f) for n, f in s.figures.items()} for s in splits},
         "cards": {s.kind: _cards(s) for s in splits},
         "overlays": _overlays(result),
         "mask_color": css_color(TARGET),
-        "remaining": exposure_table(result.grouped_audit),
     }
-    files = _write_figures(splits, prepared, out)
-    text = {
-        **shared,
+
+
+def _text_only(result: StudyResult, prepared: Prepared) -> dict[str, object]:
+    return {
         "exploration_summary": summary_table(prepared.exploration),
         "exploration_tests": formatted_tests(prepared.exploration),
         "exposures": exposure_table(result.audit),
-        "remaining": exposure_table(result.grouped_audit),
-        "files": files,
     }
-    write_text(out / TEXT, render("study.md", text, loader=_LOADER))
-    write_text(out / PAGE, render("study.html", page, loader=_LOADER))
-    return out / PAGE
 
 
 def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path) -> _SplitView:
     evaluations = [network.evaluation for network in split.networks]
-    cases = choose_cases(evaluations)
+    examples = choose_examples(evaluations)
     predictors = {
-        network.network: Predictor(out / network.file.path, threads=result.config.threads or None)
+        network.network: Predictor(out / network.file.path, threads=result.config.threads)
         for network in split.networks
     }
     test = prepared.datasets[split.kind].split("test")
-    pictures = draw_cases([case.file for case in cases], test, predictors, evaluations)
+    names = [example.file for example in examples]
+    pictures = predict_examples(names, test, predictors, evaluations)
     with style():
         figures = {
             "curves": curves_figure(split),
@@ -127,7 +139,7 @@ def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path
         }
         if split.evidence:
             figures["differences"] = differences_figure(split)
-    return _SplitView(split.kind, f"the {split.kind} split", split, figures, cases, pictures)
+    return _SplitView(split.kind, f"the {split.kind} split", split, figures, examples, pictures)
 
 
 def _rgb(index: int) -> Color:
@@ -140,7 +152,7 @@ def _overlays(result: StudyResult) -> list[tuple[str, str]]:
 
 
 def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
-    """Return the cards by metric and quartile; pictures are encoded once a scan."""
+    """Return the cards by metric and quartile; the pictures of each scan are encoded once."""
     encoded: dict[str, dict[str, object]] = {}
     for file, shown in view.pictures.items():
         encoded[file] = {
@@ -153,14 +165,14 @@ def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
             ],
         }
     cards: dict[str, dict[str, list[dict[str, object]]]] = {}
-    for case in view.cases:
-        values = view.pictures[case.file].scores
+    for example in view.examples:
+        values = view.pictures[example.file].scores
         card = {
-            **encoded[case.file],
-            "note": "in the quartile of " + ", ".join(case.chosen_by),
-            "numbers": [(name, three(getattr(s, case.metric))) for name, s in values.items()],
+            **encoded[example.file],
+            "note": "in the quartile of " + ", ".join(example.chosen_by),
+            "numbers": [(name, three(getattr(s, example.metric))) for name, s in values.items()],
         }
-        cards.setdefault(case.metric, {}).setdefault(case.quartile, []).append(card)
+        cards.setdefault(example.metric, {}).setdefault(example.quartile, []).append(card)
     return cards
 
 
@@ -174,16 +186,16 @@ def _write_figures(views: list[_SplitView], prepared: Prepared, out: Path) -> di
         networks = [network.network for network in view.result.networks]
         with style():
             for metric in STUDY_METRICS:
-                drawn = cases_figure(metric, view.cases, view.pictures, networks)
-                figures[f"{view.kind}-cases-{metric}"] = drawn
+                drawn = examples_figure(metric, view.examples, view.pictures, networks)
+                figures[f"{view.kind}-examples-{metric}"] = drawn
     paths = {}
     for name, figure in figures.items():
         place = f"{FIGURES}/{name}.png"
-        many_scans = "-cases-" in name
+        many_scans = "-examples-" in name
         png = figure_png(figure, 60, colors=256) if many_scans else figure_png(figure, 100)
         write_bytes(out / place, png)
         paths[name] = place
     for earlier in (out / FIGURES).glob("*.png"):
         if f"{FIGURES}/{earlier.name}" not in paths.values():
-            earlier.unlink()  # of a study of other networks or splits
+            earlier.unlink()  # from a study of other networks or splits
     return paths

@@ -22,9 +22,9 @@ class Trained:
     """A finished training run.
 
     Attributes:
-        checkpoint: the best one, relative to the study's folder.
-        name: of the run and of the file that it is exported to.
-        trained_parameters: those that took a gradient when the run ended.
+        name: of the run and of its exported file.
+        checkpoint: path of the best one, relative to the study's folder.
+        trained_parameters: number of parameters that took a gradient when the run ended.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Exported:
 
     Attributes:
         path: relative to the study's folder.
-        digest: of its graph and weights.
-        macs: of one image at the input's size.
-        max_difference: the largest to PyTorch's probabilities in float64.
+        digest: of the graph and the weights.
+        macs: multiply-accumulates for one image at the input size.
+        max_difference: largest difference from PyTorch's probabilities in float64.
     """
 
     path: str
@@ -60,8 +60,8 @@ class NetworkResult:
     Attributes:
         trained: None for the ensemble.
         evaluation: on the test images.
-        means: each of the study's soft metrics, mean over images, with its interval.
-        latency: measured once a network, on the first split's file.
+        means: mean of each soft metric over images, with its interval.
+        latency: measured once per network, with the file of the first split.
     """
 
     network: str
@@ -74,14 +74,14 @@ class NetworkResult:
 
 @dataclass(frozen=True, slots=True)
 class SplitResult:
-    """Everything about one way to split the data.
+    """The results on one kind of split.
 
     Attributes:
         kind: "original" or "grouped".
-        data_sha256: over the manifest of all its splits.
-        images: images a split.
+        data_sha256: digest of the manifest of train, valid and test.
+        images: number of images by split name.
         groups: the group of each test image.
-        evidence: each pair of networks, the later one minus the earlier.
+        evidence: for each pair of networks, the later one minus the earlier.
     """
 
     kind: str
@@ -95,22 +95,22 @@ class SplitResult:
 
     @property
     def group_count(self) -> int:
-        """How many groups of similar images the test images fall into."""
+        """The number of groups of similar images among the test images."""
         return len(set(self.groups))
 
     @property
     def largest_group(self) -> int:
-        """How many test images the largest group has."""
+        """The number of test images in the largest group."""
         return max(Counter(self.groups).values())
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """How much of a soft IoU, mean over images, goes away with the grouped split.
+    """The mean soft IoU of a network or baseline on both splits.
 
     Attributes:
-        network: or the name of a baseline.
-        lost: original minus grouped; the two sets of test images are drawn independently.
+        network: name of the network or of the baseline.
+        lost: original minus grouped; the bootstrap draws the two sets of images independently.
     """
 
     network: str
@@ -121,12 +121,12 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class StudyResult:
-    """The whole study.
+    """The result of a whole study.
 
     Attributes:
-        data_name: of the data set's folder.
-        commands: what was called, and what does the same step by step.
-        audit, grouped_audit: of the data set's own split, and of the grouped one.
+        data_name: name of the data set's folder.
+        commands: the command line of the study, then the equivalent commands step by step.
+        audit, grouped_audit: of the original split, and of the grouped one.
     """
 
     data_name: str
@@ -139,7 +139,7 @@ class StudyResult:
     leaks: tuple[Leak, ...]
 
     def split(self, kind: str) -> SplitResult | None:
-        """Return the results on one split, or None where the study left it out."""
+        """Return the results on one split, or None if it was not studied."""
         return next((split for split in self.splits if split.kind == kind), None)
 
 

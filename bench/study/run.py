@@ -1,12 +1,13 @@
-"""The whole study: every step, and what follows from their results."""
+"""The whole study: its steps, and the comparisons that follow from their results."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+from bench.schedule import Schedule
 from bench.study.commands import step_by_step
-from bench.study.config import ENSEMBLE, PAIR, StudyConfig
+from bench.study.config import ENSEMBLE, PAIR, SPLIT_KINDS, StudyConfig
 from bench.study.evidence import (
     Hypothesis,
     compare_networks,
@@ -14,15 +15,15 @@ from bench.study.evidence import (
     judge_spread,
     judge_transfer,
 )
-from bench.study.kept import Kept
-from bench.study.networks import Networks
+from bench.study.network_steps import NetworkSteps
 from bench.study.prepare import Prepared, prepare
 from bench.study.result import Exported, Leak, NetworkResult, SplitResult, StudyResult, Trained
-from bench.work import Listener, Work
+from bench.study.step_cache import StepCache
 from runtime.core.files import ensure_writable
 from runtime.core.json_files import write_json
 from runtime.core.lock import locked
 from runtime.core.machine import describe_machine
+from runtime.core.progress import ProgressCallback
 from runtime.core.schema import to_dict
 from runtime.metrics import STUDY_METRICS
 from runtime.model.timing import PredictionLatency
@@ -39,46 +40,54 @@ def run_study(
     *,
     cache: str | Path,
     command: str,
-    listener: Listener = lambda *_: None,
+    on_progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[StudyResult, Prepared]:
-    """Carry out a study, or what is not done of it yet, and write `study.json` to `folder`.
+    """Carry out a study, or its missing steps, and write `study.json` to `folder`.
 
     Args:
-        folder: where everything goes; an interrupted study goes on there.
-        cache: where decoded data sets are kept.
-        command: what was called, for the record.
-        stop: asked before each step, and within training and evaluation after each of theirs.
+        folder: of the study; an interrupted one is resumed there.
+        cache: folder of the cache of decoded data sets.
+        command: the command line, for the record.
+        on_progress: called when a step starts and advances, with estimated seconds.
+        stop: asked before each step, and during training and evaluation.
+
+    Returns:
+        The result, and the data that a report needs.
 
     Raises:
-        StoppedError: `stop` was True.
+        StoppedError: `stop` returned True.
         OutputError: another process carries out a study in `folder`.
-        SegmentationError: a step failed; those before it are kept.
+        SegmentationError: a step failed; the results of earlier steps stay cached.
     """
     out = Path(folder)
     ensure_writable(out)
     with locked(out):
-        return _run(config, out, Path(cache), command, Work(listener, stop))
+        return _run(config, out, Path(cache), command, Schedule(on_progress, stop))
 
 
 def _run(
-    config: StudyConfig, out: Path, cache: Path, command: str, work: Work
+    config: StudyConfig, out: Path, cache: Path, command: str, schedule: Schedule
 ) -> tuple[StudyResult, Prepared]:
-    kept = Kept(out / "steps")
-    prepared = prepare(config, out, kept, work)
-    steps = Networks(config, prepared, out, cache, kept, work)
-    steps.plan()
+    results = StepCache(out / "steps")
+    prepared = prepare(config, out, results, schedule)
+    steps = NetworkSteps(config, prepared, out, cache, results, schedule)
+    steps.schedule()
     kinds = tuple(prepared.datasets)
     trained = {(k, n): steps.train(n, k) for n in config.trained for k in kinds}
-    files = {key: steps.export(key[1], key[0], run) for key, run in trained.items()}
+    files = {
+        (kind, network): steps.export(network, kind, [run])
+        for (kind, network), run in trained.items()
+    }
     if ENSEMBLE in config.networks:
         for kind in kinds:
             members = [trained[kind, network] for network in config.trained]
-            files[kind, ENSEMBLE] = steps.ensemble(kind, members)
+            files[kind, ENSEMBLE] = steps.export(ENSEMBLE, kind, members)
     times = steps.latencies([files[kinds[0], network] for network in config.networks])
     latency = dict(zip(config.networks, times, strict=True))
-    splits = tuple(_split_result(kind, config, prepared, steps, trained, files, latency)
-                   for kind in kinds)  # fmt: skip
+    splits = tuple(
+        _split_result(kind, config, prepared, steps, trained, files, latency) for kind in kinds
+    )
     result = StudyResult(
         data_name=prepared.original.name,
         config=replace(
@@ -101,7 +110,7 @@ def _split_result(
     kind: str,
     config: StudyConfig,
     prepared: Prepared,
-    steps: Networks,
+    steps: NetworkSteps,
     trained: Mapping[tuple[str, str], Trained],
     files: Mapping[tuple[str, str], Exported],
     latency: Mapping[str, PredictionLatency],
@@ -146,7 +155,7 @@ def _hypotheses(
     groups: tuple[int, ...],
     bootstrap: Bootstrap,
 ) -> tuple[Hypothesis, ...]:
-    """Judge the hypotheses, as far as both of the study's networks are there, one pretrained."""
+    """Judge the hypotheses that the networks allow: both of the pair, and one pretrained."""
     if not set(PAIR) <= evaluations.keys():
         return ()
     one, other = (evaluations[name] for name in PAIR)
@@ -158,25 +167,29 @@ def _hypotheses(
 
 
 def _leaks(splits: tuple[SplitResult, ...]) -> tuple[Leak, ...]:
-    """Compare each network, and each baseline, between the original and the grouped split."""
-    if len(splits) < 2:
-        return ()
+    """Compare each network and each baseline between the original and the grouped split."""
     by_kind = {split.kind: split for split in splits}
-    original, grouped = by_kind["original"], by_kind["grouped"]
-    draws = Bootstrap(len(original.groups), original.groups)
-    others = Bootstrap(len(grouped.groups), grouped.groups, seed=1)
-    pairs = [(n.evaluation, m.evaluation)
-             for n, m in zip(original.networks, grouped.networks, strict=True)]  # fmt: skip
-    pairs += zip(original.baselines, grouped.baselines, strict=True)
-    leaks = []
-    for one, other in pairs:
-        lost = draws.mean_difference(soft_values(one, "iou"), others, soft_values(other, "iou"))
-        leaks.append(
-            Leak(
-                network=one.name,
-                original=one.soft.per_image["iou"].mean,
-                grouped=other.soft.per_image["iou"].mean,
-                lost=lost,
-            )
+    if not by_kind.keys() >= set(SPLIT_KINDS):
+        return ()
+    original, grouped = (by_kind[kind] for kind in SPLIT_KINDS)
+    original_draws = Bootstrap(len(original.groups), original.groups)
+    grouped_draws = Bootstrap(len(grouped.groups), grouped.groups, seed=1)
+
+    def leak(before: Evaluation, after: Evaluation) -> Leak:
+        return Leak(
+            network=before.name,
+            original=before.soft.per_image["iou"].mean,
+            grouped=after.soft.per_image["iou"].mean,
+            lost=original_draws.mean_difference(
+                soft_values(before, "iou"), grouped_draws, soft_values(after, "iou")
+            ),
         )
-    return tuple(leaks)
+
+    pairs = zip(_evaluations(original), _evaluations(grouped), strict=True)
+    return tuple(leak(before, after) for before, after in pairs)
+
+
+def _evaluations(split: SplitResult) -> Iterator[Evaluation]:
+    """Yield the evaluations of the networks, then those of the baselines."""
+    yield from (network.evaluation for network in split.networks)
+    yield from split.baselines

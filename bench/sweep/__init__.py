@@ -1,1 +1,1 @@
-"""Networks of several widths and input sizes: what each costs beside what it scores."""
+"""The sweep: networks of several widths and input sizes, cost beside accuracy."""

@@ -5,170 +5,140 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.shell import encoder_weights, encoder_weights_option, work_progress
+from bench.sweep.config import DEMO_GRID, SCALE, SweepConfig
+from bench.training_options import (
+    encoder_weights,
+    encoder_weights_option,
+    ensure_data,
+    schedule_progress,
+)
 from runtime.cli.command import Command, require, share_cores
-from runtime.cli.display import progress, table
+from runtime.cli.config_options import config_options, given_settings
+from runtime.cli.display import table
 from runtime.cli.options import (
     ARTIFACTS,
     PHANTOM,
+    File,
+    Folder,
     cache_option,
     data_option,
     json_option,
-    threads_option,
 )
 from runtime.cli.signals import stopping
-from train.architectures import ARCHITECTURES
+from train.config import DEMO, TrainConfig
 
 if TYPE_CHECKING:
+    from bench.measure.run import Settings
     from bench.sweep.result import SweepResult
 
 _SECONDS, _DEMO_SECONDS = 30.0, 3.0
+_MODULES = ("torch", "torchvision", "safetensors", "matplotlib", "onnx", "onnxscript", "jinja2")
 
 
 @click.command(cls=Command)
-@click.argument("models", metavar="[MODEL.onnx]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("models", metavar="[MODEL.onnx]...", nargs=-1, type=File)
 @data_option("the phantom set in artifacts/phantom, with the demo's small settings")
-@click.option(
-    "--arch",
-    "archs",
-    type=click.Choice(ARCHITECTURES),
-    multiple=True,
-    default=("scratch",),
-    show_default=True,
-    help="An encoder, as in train-unet. Repeat it.",
-)
-@click.option(
-    "--width",
-    "widths",
-    type=int,
-    multiple=True,
-    metavar="N",
-    help="Channels of the first level. Repeat it.  [default: 4, 8, 16; demo: 4, 8]",
-)
-@click.option(
-    "--size",
-    "sizes",
-    type=int,
-    multiple=True,
-    metavar="N",
-    help="Height and width of the input. Repeat it.  [default: 64, 128; demo: 32, 64]",
-)
-@click.option("--epochs", type=int, metavar="N", help="[default: 25; demo: 16]")
-@click.option("--batch-size", type=int, metavar="N", help="Of training.  [default: 32; demo: 8]")
+@config_options(SweepConfig, without=["score_size"], presets={"demo": DEMO_GRID})
+@config_options(TrainConfig, only=SCALE, presets={"demo": DEMO})
 @encoder_weights_option
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
-)
-@click.option(
-    "--score-size",
-    type=click.IntRange(1, 8192),
-    metavar="N",
-    help="Compare masks and probabilities of all networks at this height and width.  [default: the "
-    "largest --size]",
-)
+@config_options(TrainConfig, only=["seed", "device", "threads"])
+@config_options(SweepConfig, only=["score_size"])
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=0.0, min_open=True),
     metavar="S",
-    help="Time latency no longer, a file on average, however unsure a median still is.  "
+    help="Limit of the latency measurement, per file on average.  "
     f"[default: {_SECONDS:g}; demo: {_DEMO_SECONDS:g}]",
 )
-@threads_option
 @json_option("the result")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Folder,
     metavar="DIR",
-    help="Where runs, files, sweep.html, sweep.md and sweep.png go, and sweep.json without --json."
-    "  [default: artifacts/sweep; demo: artifacts/demo/sweep]",
+    help="Folder of the runs, the files, sweep.html, sweep.md and sweep.png; without --json also "
+    "of sweep.json.  [default: artifacts/sweep; demo: artifacts/demo/sweep]",
 )
 @cache_option
 def sweep(
     models: tuple[Path, ...],
     data: Path | None,
-    archs: tuple[str, ...],
-    widths: tuple[int, ...],
-    sizes: tuple[int, ...],
     weights: tuple[str, ...],
-    seed: int,
-    device: Any,
-    score_size: int | None,
     max_seconds: float | None,
-    threads: int | None,
     json_file: Path | None,
     out: Path | None,
     cache: Path,
-    **changes: int | None,
+    **settings: Any,
 ) -> None:
-    """Train networks of every --arch, --width and --size, and measure them beside MODELs.
+    """Train networks of every --arch, --width and --size, and measure them together with MODELs.
 
-    Tells what the next width buys: soft IoU on the test split, at one size for all networks, beside
-    latency, memory, multiply-accumulates and parameters, measured in one run.
+    The result states the gain in soft IoU and the cost of each next width: latency, memory,
+    multiply-accumulates and parameters. All networks are measured in one run, and scored on the
+    test split at one size.
 
-    Ctrl-C and SIGTERM stop it after the current step (exit code 130 or 143), a second Ctrl-C at
-    once; the same command goes on. What is trained already is not trained again; measuring begins
-    anew, and what it had so far stays in the JSON file.
+    Ctrl-C and SIGTERM stop it after the current step (exit code 130 or 143), a second Ctrl-C stops
+    at once. The same command resumes it: finished networks are not trained again. The measurement
+    starts anew; the partial one stays in the JSON file.
     """
-    require(
-        "export", "torch", "torchvision", "safetensors", "matplotlib", "onnx", "onnxscript",
-        "jinja2",
-    )  # fmt: skip
+    require("export", *_MODULES)
     share_cores()
-    from bench.measure.settings import MeasurementSettings
-    from bench.sweep.config import DEMO_SIZES, DEMO_WIDTHS, SIZES, WIDTHS, SweepConfig
     from bench.sweep.page import write_sweep_pages
     from bench.sweep.run import run_sweep
-    from runtime.core.errors import MeasurementError
-    from runtime.core.machine import available_cores
-    from runtime.data.phantom import ensure_phantom
-    from runtime.model.stopping import StoppingRule
 
     demo = data is None
+    given = given_settings(settings)
     config = SweepConfig(
         data=str(data or PHANTOM),
-        archs=archs,
-        widths=widths or (DEMO_WIDTHS if demo else WIDTHS),
-        sizes=sizes or (DEMO_SIZES if demo else SIZES),
         encoder_weights=encoder_weights(weights, demo=demo),
         demo=demo,
-        changes={name: value for name, value in changes.items() if value is not None},
-        score_size=score_size or 0,
-        seed=seed,
-        device=device,
-        threads=threads or 0,
+        changes={name: given.pop(name) for name in SCALE if name in given},
+        **{**(DEMO_GRID if demo else {}), **given},
     )
-    seconds = max_seconds or (_DEMO_SECONDS if demo else _SECONDS)
-    # Batches tell nothing of what width buys that single images do not.
-    settings = MeasurementSettings(
-        threads=threads or available_cores(),
-        batch_sizes=(),
-        rule=StoppingRule(max_seconds=seconds),
-    )
-    if demo:
-        click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
-        with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_progress=bar)
+    ensure_data(data)
     folder = out or ARTIFACTS / ("demo/sweep" if demo else "sweep")
     result_file = json_file or folder / "sweep.json"
-    with stopping() as stop, work_progress("Sweep  ") as listener:
+    measuring = _measurement(config, max_seconds)
+    with stopping() as stop, schedule_progress("Sweep  ") as on_progress:
         result = run_sweep(
             config,
             tuple(dict.fromkeys(models)),
-            settings,
+            measuring,
             folder,
             cache=cache,
             result_file=result_file,
-            listener=listener,
+            on_progress=on_progress,
             stop=stop,
         )
-    pages = write_sweep_pages(result, folder)
+    _show(result, [*write_sweep_pages(result, folder), result_file])
+
+
+def _measurement(config: SweepConfig, max_seconds: float | None) -> "Settings":
+    """Return the settings of the measurement: single images only, which show what width costs."""
+    from bench.measure.run import Settings
+    from runtime.core.machine import available_cores
+    from runtime.model.stopping import StoppingRule
+
+    seconds = max_seconds or (_DEMO_SECONDS if config.demo else _SECONDS)
+    return Settings(
+        threads=config.threads or available_cores(),
+        batch_sizes=(),
+        rule=StoppingRule(max_seconds=seconds),
+    )
+
+
+def _show(result: "SweepResult", files: list[Path]) -> None:
+    """Print the result and the written files.
+
+    Raises:
+        MeasurementError: a file could not be measured.
+    """
+    from runtime.core.errors import MeasurementError
+
     click.echo(_render(result))
-    for file in (*pages, result_file):
+    for file in files:
         click.echo(str(file))
     failed = [model.path for model in result.measured.models if model.failure]
     if failed:
-        raise MeasurementError(f"{', '.join(failed)}: could not be measured, or not wholly")
+        raise MeasurementError(f"{', '.join(failed)}: the measurement failed or is incomplete")
 
 
 def _render(result: "SweepResult") -> str:
@@ -178,7 +148,7 @@ def _render(result: "SweepResult") -> str:
     parts = [
         tables.conditions(result.measured),
         table(*sweep_table(result)),
-        "What the next width buys:\n" + "\n".join(sentences(result)),
+        "The gain and the cost of each next width:\n" + "\n".join(sentences(result)),
         *(f"Note: {warning}" for warning in result.warnings),
         *(f"Not measured: {sentence}" for sentence in tables.failures(result.measured)),
     ]

@@ -1,16 +1,20 @@
-"""Which networks a sweep trains, and how."""
+"""The settings of a sweep: a grid of networks and their training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
-from runtime.core.errors import ConfigError
+from bench.study.config import check_encoders, check_unique
+from runtime.core.settings import check_settings, setting
 from train.architectures import ARCHITECTURES
 from train.config import DEMO, Device, TrainConfig, study_config
 
-WIDTHS, SIZES = (4, 8, 16), (64, 128)
-DEMO_WIDTHS, DEMO_SIZES = (4, 8), (32, 64)
+DEMO_GRID: Mapping[str, tuple[int, ...]] = MappingProxyType({"widths": (4, 8), "sizes": (32, 64)})
+"""The demo's grid, which ends within minutes on two cores."""
+SCALE = ("epochs", "batch_size")
+"""The training settings that a sweep may change, for all networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,50 +23,66 @@ class SweepConfig:
 
     Attributes:
         data: folder of the data set.
-        archs, widths, sizes: the grid; sizes are heights and widths of the input.
-        encoder_weights: where each pretrained encoder's weights are, by architecture.
-        demo: whether training has the demo's small settings.
-        changes: of these settings, or the protocol's, for all networks.
-        score_size: height and width at which all networks are scored; the largest of `sizes` where
-            it is 0.
+        archs, widths, sizes: the grid; a size is the height and width of the input.
+        encoder_weights: source of each pretrained encoder's weights, by architecture.
+        demo: train with the small settings of the demo.
+        changes: training settings named in `SCALE` that replace the protocol's or the demo's.
+        score_size: height and width at which all networks are scored; None means the largest of
+            `sizes`.
+        seed, device, threads: as in `TrainConfig`.
 
     Raises:
-        ConfigError: the grid has nothing in a direction or something twice, or one of its networks
-            is not possible.
+        ConfigError: a side of the grid is empty or has a value twice, or a setting is out of its
+            range.
+
+    Example:
+        >>> config = SweepConfig("scans", widths=(8, 4), sizes=(64,))
+        >>> [name_of(network) for network in config.networks]
+        ['unet-scratch-w4-s64', 'unet-scratch-w8-s64']
     """
 
     data: str
-    archs: tuple[str, ...]
-    widths: tuple[int, ...]
-    sizes: tuple[int, ...]
+    archs: tuple[str, ...] = setting(
+        ("scratch",),
+        help="An encoder, as in train-unet. Repeatable.",
+        option="--arch",
+        choices=tuple(ARCHITECTURES),
+    )
+    widths: tuple[int, ...] = setting(
+        (4, 8, 16),
+        help="Channels of the first level. Repeatable.",
+        option="--width",
+        metavar="N",
+    )
+    sizes: tuple[int, ...] = setting(
+        (64, 128),
+        help="Height and width of the input, in pixels. Repeatable.",
+        option="--size",
+        metavar="N",
+    )
     encoder_weights: dict[str, str] = field(default_factory=dict)
     demo: bool = False
     changes: dict[str, int] = field(default_factory=dict)
-    score_size: int = 0
+    score_size: int | None = setting(
+        None,
+        help="Height and width at which masks and probabilities of all networks are compared.",
+        default_text="the largest --size",
+        minimum=1,
+        maximum=8192,
+    )
     seed: int = 0
     device: Device = "auto"
-    threads: int = 0
+    threads: int | None = None
 
     def __post_init__(self) -> None:
-        directions: Mapping[str, tuple[object, ...]] = {
-            "arch": self.archs,
-            "width": self.widths,
-            "size": self.sizes,
-        }
-        for name, values in directions.items():
-            if not values or len(set(values)) < len(values):
-                raise ConfigError(f"{name}: expected one or more, each once, found {values}")
-        unknown = set(self.encoder_weights) - set(ARCHITECTURES)
-        if unknown:
-            raise ConfigError(
-                f"encoder weights: expected one of {', '.join(ARCHITECTURES)}, found "
-                f"{sorted(unknown)[0]!r}"
-            )
-        _ = self.networks
+        check_settings(self)
+        check_unique(archs=self.archs, widths=self.widths, sizes=self.sizes)
+        check_encoders(self.encoder_weights)
+        _ = self.networks  # raises ConfigError where one of them is not possible
 
     @property
     def networks(self) -> tuple[TrainConfig, ...]:
-        """The settings of each network's training: widths ascend within an encoder and a size.
+        """The training settings of each network, by encoder, size and ascending width.
 
         Raises:
             ConfigError: a setting is out of its range.
@@ -80,10 +100,10 @@ class SweepConfig:
         changes: dict[str, Any] = {**(DEMO if self.demo else {}), **self.changes}
         if arch in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[arch]
-        changes |= {"seed": self.seed, "device": self.device, "threads": self.threads or None}
+        changes |= {"seed": self.seed, "device": self.device, "threads": self.threads}
         return study_config(self.data, arch, **{**changes, "width": width, "size": size})
 
 
 def name_of(config: TrainConfig) -> str:
-    """Return what a network of a sweep is called, as are its run's folder and its file."""
+    """Return the name of a network of a sweep, which its run's folder and its file share."""
     return f"{config.name}-s{config.size}"

@@ -1,4 +1,4 @@
-"""The picture of a sweep: what each width scores over what it costs."""
+"""The figure of a sweep: the accuracy of each width over its costs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from bench.frontier.figure import (
 from bench.measure.accuracy import Accuracy
 from bench.sweep.gains import lines
 from bench.sweep.result import SweepNetwork, SweepResult
-from bench.sweep.tables import by
+from bench.sweep.tables import size_text
 from runtime.report.figures import COLORS, INK, new_figure
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Point:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """The widths of one encoder at one input size, or a single file that was given."""
+    """The widths of one encoder at one input size, or a single given file."""
 
     name: str
     networks: Sequence[SweepNetwork]
@@ -48,9 +48,9 @@ class _Line:
 
 
 def sweep_figure(result: SweepResult) -> Figure | None:
-    """Draw soft IoU with its interval over each cost, the widths of an encoder joined by a line.
+    """Return a figure of soft IoU with its interval over each cost, one line per encoder and size.
 
-    None where no file has both an accuracy and a latency.
+    Returns None if no file has both an accuracy and a latency.
     """
     drawn = _lines(result)
     if not any(_points(line, result, LATENCY) for line in drawn):
@@ -69,27 +69,27 @@ def sweep_figure(result: SweepResult) -> Figure | None:
 
 
 def _lines(result: SweepResult) -> list[_Line]:
-    found = []
+    drawn = []
     for index, (arch, size, networks) in enumerate(lines(result.networks)):
         color = COLORS[index % len(COLORS)]
         marker = MARKERS[index // len(COLORS) % len(MARKERS)]
-        # Lines of one encoder often lie upon each other where size makes no difference.
-        found.append(_Line(f"{arch}, {by(size)}", networks, color, marker, bool(index % 2)))
+        # Labels alternate because the lines of one encoder often overlap.
+        drawn.append(_Line(f"{arch}, {size_text(size)}", networks, color, marker, bool(index % 2)))
     for network in result.networks:
-        if network.taken:
-            color = COLORS[len(found) % len(COLORS)]
-            found.append(_Line(Path(network.path).stem, [network], color, "*"))
-    return found
+        if network.given:
+            color = COLORS[len(drawn) % len(COLORS)]
+            drawn.append(_Line(Path(network.path).stem, [network], color, "*"))
+    return drawn
 
 
 def _points(line: _Line, result: SweepResult, cost: Cost) -> list[_Point]:
-    """Return those of a line's networks of which the cost and the accuracy are known."""
+    """Return the networks of a line whose cost and accuracy are known."""
     points = []
     for network in line.networks:
-        model = result.figures(network)
+        model = result.measurement(network)
         value = cost.read(model)
         if value is not None and model.accuracy is not None:
-            label = "" if network.taken else str(network.width)
+            label = "" if network.given else str(network.width)
             points.append(_Point(value, model.accuracy, label))
     return points
 
@@ -98,9 +98,15 @@ def _draw(axes: "Axes", line: _Line, points: Sequence[_Point]) -> None:
     if not points:
         return
     costs = [point.cost for point in points]
-    axes.plot(costs, [point.accuracy.iou for point in points], color=line.color, linewidth=1.4,
-              marker=line.marker, markersize=10 if line.marker == "*" else 6,
-              label=line.name)  # fmt: skip
+    axes.plot(
+        costs,
+        [point.accuracy.iou for point in points],
+        color=line.color,
+        linewidth=1.4,
+        marker=line.marker,
+        markersize=10 if line.marker == "*" else 6,
+        label=line.name,
+    )
     for point in points:
         ends = [point.accuracy.iou_low, point.accuracy.iou_high]
         axes.plot([point.cost] * 2, ends, color=line.color, linewidth=1.0, alpha=0.6)

@@ -1,4 +1,4 @@
-"""What more width, and the largest network, buy: differences of soft IoU beside costs."""
+"""The gain in soft IoU and the cost in latency of each next width."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,17 @@ _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 def conclude(
     networks: Sequence[SweepNetwork], measured: BenchResult, warnings: tuple[str, ...] = ()
 ) -> SweepResult:
-    """Return what follows from a measurement of a sweep's networks, as far as it has come.
+    """Return the result of a sweep from a measurement of its networks, complete or not.
 
     Args:
-        networks: those that the sweep trained by encoder and size, with ascending widths.
+        networks: trained ones by encoder, size and ascending width, then the given ones.
     """
     differences = iou_differences(measured.models)
 
     def difference(path: str, other: str) -> Interval:
         if (path, other) in differences:
             return differences[path, other]
-        return _turned(differences.get((other, path), _UNKNOWN))
+        return _negated(differences.get((other, path), _UNKNOWN))
 
     scored = [model for model in measured.models if model.accuracy is not None]
     largest = max(scored, key=_extent, default=None)
@@ -60,7 +60,7 @@ def lines(
     networks: Sequence[SweepNetwork],
 ) -> Iterator[tuple[str, tuple[int, ...], list[SweepNetwork]]]:
     """Yield the encoder, the size and the widths of each line of a sweep's grid."""
-    trained = [network for network in networks if not network.taken]
+    trained = [network for network in networks if not network.given]
     for (arch, size), line in groupby(trained, lambda network: (network.arch, network.size)):
         assert arch is not None
         assert size is not None
@@ -71,8 +71,8 @@ def _extent(model: ModelResult) -> tuple[int, int]:
     return model.parameters or 0, model.macs or 0
 
 
-def _turned(found: Interval) -> Interval:
-    return Interval(-found.value, -found.high, -found.low)
+def _negated(interval: Interval) -> Interval:
+    return Interval(-interval.value, -interval.high, -interval.low)
 
 
 def _latency_ratio(measured: BenchResult, path: str, other: str) -> Interval:

@@ -1,4 +1,4 @@
-"""A sweep as a page, and the same as Markdown with its picture."""
+"""The report of a sweep: an HTML page, and Markdown with a figure."""
 
 from pathlib import Path
 
@@ -17,9 +17,12 @@ _LOADER = ChoiceLoader([PackageLoader("bench.sweep"), frontier.LOADER])
 
 
 def write_sweep_pages(result: SweepResult, folder: Path) -> tuple[Path, ...]:
-    """Write `sweep.html`, `sweep.md` and its picture; return what was written. Raises OutputError.
+    """Write `sweep.html`, `sweep.md` and `sweep.png`; return the paths of the written files.
 
-    There is no picture where no file has an accuracy.
+    There is no figure if no file has an accuracy.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
     with style():
         shown = place_figure(sweep_figure(result), folder / PICTURE)
@@ -27,7 +30,7 @@ def write_sweep_pages(result: SweepResult, folder: Path) -> tuple[Path, ...]:
         **frontier.details_context(result.measured),
         **shown,
         "result": result,
-        "trained": [network for network in result.networks if not network.taken],
+        "trained": [network for network in result.networks if not network.given],
         "sentences": sentences(result),
         "table": sweep_table(result),
     }

@@ -1,4 +1,4 @@
-"""What a sweep found, and its JSON file."""
+"""The result of a sweep, and its JSON file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ class SweepNetwork:
     """A network of a sweep.
 
     Attributes:
-        path: of its file, under which its figures are in the measurement.
-        taken: whether the file was given, and not trained by the sweep. The rest is None where such
-            a file does not say.
-        size: (height, width) of its input.
-        epochs, best_epoch: trained, and the one whose weights these are.
+        path: of its file, which identifies it in the measurement.
+        given: whether the file was given and not trained by the sweep. The other attributes are
+            None where such a file does not state them.
+        size: (height, width) of the input.
+        epochs, best_epoch: number of trained epochs, and the epoch of the exported weights.
     """
 
     path: str
-    taken: bool
+    given: bool
     arch: str | None
     width: int | None
     size: tuple[int, ...] | None
@@ -33,13 +33,13 @@ class SweepNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What the next width buys, for one encoder and input size.
+    """The gain and the cost of the next width, for one encoder and input size.
 
     Attributes:
         size: (height, width) of the input.
         iou: soft IoU of the next width minus that of this one, with the paired 95 % interval over
-            the test images; that another training run would score otherwise is not in it.
-        latency: of the next width divided by that of this one, with the 99 % interval.
+            the test images. It does not cover the variation between training runs.
+        latency: that of the next width divided by that of this one, with the 99 % interval.
     """
 
     arch: str
@@ -55,11 +55,11 @@ class SweepResult:
     """The networks of a sweep, measured in one run.
 
     Attributes:
-        networks: trained ones by encoder, size and width, then those that were given.
-        largest: path of the network with the most parameters, of those that were scored.
+        networks: trained ones by encoder, size and width, then the given ones.
+        largest: path of the scored network with the most parameters.
         to_largest: soft IoU minus that of the largest, with the paired 95 % interval, by path.
         gains: from each width to the next.
-        warnings: what a reader of the scores should know, a sentence each.
+        warnings: sentences that a reader of the scores should know.
     """
 
     networks: tuple[SweepNetwork, ...]
@@ -69,17 +69,25 @@ class SweepResult:
     warnings: tuple[str, ...]
     measured: BenchResult
 
-    def figures(self, network: SweepNetwork) -> ModelResult:
-        """Return what was measured of a network."""
+    def measurement(self, network: SweepNetwork) -> ModelResult:
+        """Return the measurement of a network."""
         return next(model for model in self.measured.models if model.path == network.path)
 
 
 def write_sweep(path: Path, result: SweepResult) -> None:
-    """Write a result as JSON, NaN and infinity as null. Raises OutputError."""
+    """Write a result as JSON, with null for NaN and infinity.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     write_json(path, to_dict(result))
 
 
 def read_sweep(path: Path) -> SweepResult:
-    """Read what `write_sweep` wrote. Raises DataError where it is something else."""
+    """Read the file of `write_sweep`.
+
+    Raises:
+        DataError: the file is missing or not the result of a sweep.
+    """
     content = read_json(path, error=DataError)
     return from_dict(SweepResult, content, where=str(path), error=DataError)

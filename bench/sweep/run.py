@@ -1,22 +1,21 @@
-"""A whole sweep: networks trained and exported, then all measured and scored in one run."""
+"""A whole sweep: networks are trained and exported, then all are measured in one run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.measure.run import Measurement
-from bench.measure.settings import MeasurementSettings, Scoring
+from bench.measure.run import Measurement, Scoring, Settings
+from bench.schedule import Schedule
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.gains import conclude
 from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
-from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_as_work
-from bench.work import Listener, Work
+from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_step
 from export.onnx_export import export_checkpoints, is_exported
 from export.request import ExportRequest
 from runtime.core.errors import ModelError
 from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
 from runtime.core.lock import locked
-from runtime.core.progress import Progress
+from runtime.core.progress import ProgressCallback
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.predictor import Predictor
@@ -26,6 +25,7 @@ from train.config import TrainConfig
 from train.run import ensure_same_run
 
 SPLITS = ("train", "valid", "test")
+MEASURE = "measure the networks"
 
 
 def run_sweep(
@@ -36,87 +36,96 @@ def run_sweep(
     *,
     cache: str | Path,
     result_file: Path,
-    listener: Listener = lambda *_: None,
+    on_progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> SweepResult:
-    """Train and export a grid's networks, or what is not done of it, and measure them all.
+    """Train and export the networks of a grid, or the missing ones, and measure them all.
 
-    A network's run is in `folder`/NAME, its file is `folder`/NAME.onnx. A run that is finished
-    there, and a file that was exported from it, are taken as they are; measuring begins anew, since
-    only figures of one run may be compared.
+    The run of a network is in `folder`/NAME, its file is `folder`/NAME.onnx. Finished runs and
+    their files are reused. The measurement always starts anew, because only numbers of one run may
+    be compared.
 
     Args:
-        models: further files, to be measured and scored beside the grid's.
+        models: further files to measure and score together with the grid's.
         settings: of the measurement; all files are scored on the test split, at
             `config.scored_at`.
-        cache: where decoded data sets are kept.
-        result_file: where the result goes, and what was measured so far where measuring ends early.
-        stop: asked before each step, and within training and measuring after each of theirs.
+        cache: folder of the cache of decoded data sets.
+        result_file: JSON file of the result; the partial one if the measurement ends early.
+        on_progress: called when a step starts and advances, with estimated seconds.
+        stop: asked before each step, and during training and measurement.
 
     Raises:
-        StoppedError: `stop` was True.
-        ModelError: a file of `models` cannot be run; found before anything is trained, as are wrong
-            settings, data or weights, and runs in `folder` with other settings.
-        OutputError: nothing can be written, or another process is at work in `folder`.
-        SegmentationError: training or an export failed; what was done before is kept.
+        StoppedError: `stop` returned True.
+        ModelError: a file of `models` cannot be run. This, wrong settings, data or weights, and
+            runs in `folder` with other settings are found before anything is trained.
+        OutputError: a file cannot be written, or another process uses `folder`.
+        SegmentationError: training or an export failed; earlier results are kept.
     """
-    out, work = Path(folder), Work(listener, stop)
-    work.begin("read the data")
+    out, schedule = Path(folder), Schedule(on_progress, stop)
+    schedule.start("read the data")
     dataset = read_dataset(config.data)
     for name in SPLITS:
         dataset.split(name)
-    taken = [_readable(path) for path in models]
+    given = [_readable(path) for path in models]
     ensure_writable(out)
     ensure_apart([result_file], [*models, *dataset.files])
     ensure_replaceable(result_file)
     with locked(out):
         runs = {out / name_of(run): run for run in config.networks}
-        _plan(runs, dataset, settings, len(taken), work)
-        trained = [_train(folder, run, Path(cache), work) for folder, run in runs.items()]
+        _add_steps(runs, dataset, settings, len(given), schedule)
+        trained = [_train(folder, run, Path(cache), schedule) for folder, run in runs.items()]
         own = {Path(network.path).resolve() for network in trained}
-        taken = [file for file in taken if file.path.resolve() not in own]
-        networks = [*trained, *(_describe(file, taken=True) for file in taken)]
-        warnings = foreign_training(taken, dataset)
+        given = [file for file in given if file.path.resolve() not in own]
+        networks = [*trained, *(_describe(file, given=True) for file in given)]
+        warnings = foreign_training(given, dataset)
         scoring = Scoring(config.data, "test", "boxes", config.scored_at)
-        piece = "measure the networks"
-        work.begin(piece)
+        scored = replace(settings, scoring=scoring)
+        return _measure(networks, scored, warnings, result_file, schedule)
 
-        def on_progress(progress: Progress) -> None:
-            work.advance(progress.fraction, progress.note)
-            work.check(piece)
 
-        files = [Path(network.path) for network in networks]
-        measurement = Measurement(files, replace(settings, scoring=scoring), on_progress)
-        try:
-            measurement.run()
-        finally:  # what was measured so far is kept, whatever ends it
-            result = conclude(networks, measurement.result(), warnings)
-            write_sweep(result_file, result)
+def _measure(
+    networks: Sequence[SweepNetwork],
+    settings: Settings,
+    warnings: tuple[str, ...],
+    result_file: Path,
+    schedule: Schedule,
+) -> SweepResult:
+    """Measure all networks in one run and write the result, even where the run ends early."""
+    schedule.start(MEASURE)
+
+    def on_step(label: str, done: int, total: int) -> None:
+        schedule.advance(done / total, label)
+        schedule.check()
+
+    measurement = Measurement([Path(network.path) for network in networks], settings, on_step)
+    try:
+        measurement.run()
+    finally:
+        result = conclude(networks, measurement.result(), warnings)
+        write_sweep(result_file, result)
     return result
 
 
 def _readable(path: Path) -> OnnxFile:
-    """Return what a file states. Raises ModelError where it cannot be run as it is."""
+    """Return a given file. Raises ModelError if it cannot be run, or does not state its size."""
     file = read_onnx(path)
     if file.metadata is None and any(None in value.shape[2:] for value in file.inputs):
-        raise ModelError(
-            f"{path}: expected a file that states the size of its input, found one that does not"
-        )
+        raise ModelError(f"{path}: the file does not state the size of its input")
     return Predictor(path, threads=1).file
 
 
-def _plan(
+def _add_steps(
     runs: dict[Path, TrainConfig],
     dataset: Dataset,
-    settings: MeasurementSettings,
-    taken: int,
-    work: Work,
+    settings: Settings,
+    given: int,
+    schedule: Schedule,
 ) -> None:
-    """Estimate the seconds of what is left to do, as a study does, and refuse what cannot go on.
+    """Add the steps that are left to the schedule, with times from a few training steps.
 
     Raises:
-        ConfigError, CheckpointError: a network cannot be trained, which is told before hours are
-            spent on another one.
+        ConfigError, CheckpointError: a network cannot be trained or its run cannot be resumed;
+            found before hours are spent on another one.
     """
     images = {name: len(dataset.split(name).samples) for name in SPLITS}
     for folder, run in runs.items():
@@ -125,29 +134,30 @@ def _plan(
         left = run.epochs - epochs_done(folder)
         if left > 0:
             each = seconds_per_image(run)
-            work.plan(f"train {folder.name}", left * each * (images["train"] + images["valid"] / 3))
-            work.plan(f"export {folder.name}", each * EXPORT_IMAGES / 3)
-    work.plan("measure the networks", (len(runs) + taken) * settings.rule.max_seconds)
+            epoch = each * (images["train"] + images["valid"] / 3)
+            schedule.add(f"train {folder.name}", left * epoch)
+            schedule.add(f"export {folder.name}", each * EXPORT_IMAGES / 3)
+    schedule.add(MEASURE, (len(runs) + given) * settings.rule.max_seconds)
 
 
-def _train(folder: Path, run: TrainConfig, cache: Path, work: Work) -> SweepNetwork:
-    """Train and export a network, each where that is not done yet."""
-    work.begin(f"train {folder.name}")
-    result = train_as_work(run, folder, cache, work)
-    work.begin(f"export {folder.name}")
+def _train(folder: Path, run: TrainConfig, cache: Path, schedule: Schedule) -> SweepNetwork:
+    """Train and export a network, unless that is done already."""
+    schedule.start(f"train {folder.name}")
+    result = train_step(run, folder, cache, schedule)
+    schedule.start(f"export {folder.name}")
     output = folder.with_name(f"{folder.name}.onnx")
     if not is_exported(result.best, output):
-        threads = run.threads or None
-        export_checkpoints(ExportRequest([result.best], output, data=run.data, threads=threads))
-    return _describe(read_onnx(output), taken=False)
+        request = ExportRequest([result.best], output, data=run.data, threads=run.threads)
+        export_checkpoints(request)
+    return _describe(read_onnx(output), given=False)
 
 
-def _describe(file: OnnxFile, *, taken: bool) -> SweepNetwork:
+def _describe(file: OnnxFile, *, given: bool) -> SweepNetwork:
     metadata = file.metadata
     training = None if metadata is None else metadata.training
     return SweepNetwork(
         path=str(file.path),
-        taken=taken,
+        given=given,
         arch=None if metadata is None else metadata.network.arch,
         width=None if metadata is None else metadata.network.width,
         size=None if metadata is None else (metadata.input.height, metadata.input.width),

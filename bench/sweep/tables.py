@@ -1,4 +1,4 @@
-"""What a sweep found, as a table and in sentences, for the terminal, the Markdown and the page."""
+"""The table and the sentences of a sweep, for every report that shows them."""
 
 import math
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ from runtime.scoring.bootstrap import Interval
 
 
 def sweep_table(result: SweepResult) -> Table:
-    """Return what each network costs and scores, and what it scores beside the largest."""
-    header = ("network", "input", "parameters, M", "GMACs", "p50, ms",
-              "peak memory, MB", "file, MB", "soft IoU (95 % interval)", "minus the largest's",
-              "Pareto")  # fmt: skip
+    """Return the costs and scores of each network, and its difference from the largest."""
+    header = (
+        *("network", "input", "parameters, M", "GMACs", "p50, ms", "peak memory, MB", "file, MB"),
+        *("soft IoU (95 % interval)", "minus the largest", "Pareto"),
+    )
     dominators = find_dominators(result.measured)
     names = {
         path: Path(name).stem.removeprefix("unet-")
@@ -24,11 +25,11 @@ def sweep_table(result: SweepResult) -> Table:
     }
     rows: list[list[object]] = []
     for network in result.networks:
-        model = result.figures(network)
+        model = result.measurement(network)
         rows.append(
             [
-                names[network.path] + (" (given)" if network.taken else ""),
-                by(model.size),
+                names[network.path] + (" (given)" if network.given else ""),
+                size_text(model.size),
                 scaled(model.parameters, 1e6, 3),
                 scaled(model.macs, 1e9, 3),
                 decimals(None if model.latency_ms is None else model.latency_ms.p50, 2),
@@ -43,46 +44,46 @@ def sweep_table(result: SweepResult) -> Table:
 
 
 def sentences(result: SweepResult) -> list[str]:
-    """Return what the next width buys, a sentence for each encoder and input size."""
+    """Return the gain and the cost of each next width: a sentence per encoder and input size."""
     lines = groupby(result.gains, lambda gain: (gain.arch, gain.size))
     return [
-        f"{arch} at {by(size)}: " + "; ".join(_step(gain) for gain in gains) + "."
+        f"{arch} at {size_text(size)}: " + "; ".join(_step(gain) for gain in gains) + "."
         for (arch, size), gains in lines
     ]
 
 
-def by(size: Sequence[int] | None) -> str:
-    """Write (height, width)."""
+def size_text(size: Sequence[int] | None) -> str:
+    """Return (height, width) as text, or a dash if it is unknown.
+
+    Example:
+        >>> size_text((64, 128))
+        '64x128'
+    """
     return "x".join(map(str, size)) if size else DASH
 
 
 def _step(gain: Gain) -> str:
-    found = gain.iou
-    start = f"width {gain.width} to {gain.next_width} "
-    if math.isnan(found.value):
-        return start + "was not measured"
-    number = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-    if found.low > 0.0:
-        bought = f"gains {number} soft IoU"
-    elif found.high < 0.0:
-        bought = f"loses soft IoU ({number})"
-    else:
-        bought = f"gains no soft IoU that these images can tell ({number})"
-    return start + bought + _price(gain.latency)
+    iou, latency = gain.iou, gain.latency
+    text = f"width {gain.width} to {gain.next_width} "
+    if math.isnan(iou.value):
+        return text + "was not measured"
+    text += f"changes soft IoU by {iou.value:+.3f} [{iou.low:+.3f}, {iou.high:+.3f}]"
+    text += _significance(iou, 0.0)
+    if not math.isnan(latency.value):
+        factor = f"{latency.value:.2f} [{latency.low:.2f}, {latency.high:.2f}]"
+        text += f" at {factor} times the latency" + _significance(latency, 1.0)
+    return text
 
 
-def _price(latency: Interval) -> str:
-    if math.isnan(latency.value):
-        return ""
-    factor = f"{latency.value:.2f} [{latency.low:.2f}, {latency.high:.2f}]"
-    unsure = not (latency.low > 1.0 or latency.high < 1.0)
-    return f" for {factor} times the latency" + (" (not told from 1)" if unsure else "")
+def _significance(interval: Interval, neutral: float) -> str:
+    return " (not significant)" if interval.low <= neutral <= interval.high else ""
 
 
 def _to_largest(result: SweepResult, network: SweepNetwork) -> Cell:
     if network.path == result.largest:
         return Cell("the largest")
-    found = result.to_largest.get(network.path)
-    if found is None or math.isnan(found.value):
+    difference = result.to_largest.get(network.path)
+    if difference is None or math.isnan(difference.value):
         return Cell(DASH)
-    return Cell(f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", found.value)
+    text = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return Cell(text, difference.value)

@@ -157,14 +157,14 @@ def _study(path: Path) -> None:
     read_study(path)
 
 
-def _kept(path: Path) -> None:
-    """Read what `seg-study` keeps of a step."""
-    from bench.study.kept import Kept
+def _step_cache(path: Path) -> None:
+    """Read the cached result of a step of `seg-study`."""
+    from bench.study.step_cache import StepCache
 
-    Kept(path.parent).has("step", "other")
+    StepCache(path.parent).has("step", "other")
 
 
-def _kept_seeds() -> list[bytes]:
+def _step_seeds() -> list[bytes]:
     return [json.dumps({"made_from": "00", "result": {"images": 3}}).encode()]
 
 
@@ -185,6 +185,6 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         ),
         "weights": Target(fuzz_seeds.weights_files, mutate_checkpoint, _weights, "w.pth", 150),
         "study": Target(fuzz_seeds.studies, mutate_json, _study, "study.json", 40),
-        "kept": Target(_kept_seeds, mutate_json, _kept, "step.json", 800),
+        "step": Target(_step_seeds, mutate_json, _step_cache, "step.json", 800),
     }
 )

@@ -8,6 +8,7 @@ from bench.study.prepare import Prepared
 from bench.study.report import write_study_report
 from bench.study.result import StudyResult
 from bench.study.run import run_study
+from runtime.core.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Finished:
     cache: Path
     result: StudyResult
     prepared: Prepared
-    told: list[tuple[str, float, float]]
+    steps: list[Progress]
 
 
 SMALL = {"width": 4, "size": 32, "epochs": 2, "batch_size": 4}
@@ -34,13 +35,13 @@ def make_study(phantom: Path, folder: Path) -> Finished:
         changes=SMALL,
         threads=1,
     )
-    told: list[tuple[str, float, float]] = []
+    steps: list[Progress] = []
     result, prepared = run_study(
         config,
         folder / "out",
         cache=folder / "cache",
         command="seg-study",
-        listener=lambda *step: told.append(step),
+        on_progress=steps.append,
     )
     write_study_report(result, prepared, folder / "out")
-    return Finished(config, folder / "out", folder / "cache", result, prepared, told)
+    return Finished(config, folder / "out", folder / "cache", result, prepared, steps)

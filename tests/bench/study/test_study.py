@@ -11,13 +11,14 @@ from pathlib import Path
 import onnx
 import pytest
 
-import bench.study.networks
+import bench.study.network_steps
 from bench.study.commands import step_by_step
 from bench.study.config import StudyConfig
 from bench.study.result import read_study
 from bench.study.run import run_study
 from runtime.core.errors import ConfigError, DataError, OutputError, StoppedError
 from runtime.core.lock import locked
+from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
 from runtime.data.coco import manifest_sha256, read_dataset
 from runtime.metrics import STUDY_METRICS
@@ -102,14 +103,14 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         for name in (
-            "train_as_work",
+            "train_step",
             "export_checkpoints",
             "evaluate",
             "evaluate_baselines",
             "measure_latency",
             "seconds_per_image",
         ):
-            patch.setattr(bench.study.networks, name, refuse)
+            patch.setattr(bench.study.network_steps, name, refuse)
         for name in ("explore", "audit_dataset", "write_split"):
             patch.setattr(bench.study.prepare, name, refuse)
         yield
@@ -125,13 +126,13 @@ def test_a_network_that_is_asked_for_later_is_all_that_is_trained(
 ) -> None:
     shutil.copytree(finished.folder, tmp_path / "out")
     trained = []
-    train = vars(bench.study.networks)["train_as_work"]
+    train = vars(bench.study.network_steps)["train_step"]
 
     def spy(config, *args, **kwargs):  # type: ignore[no-untyped-def]
         trained.append(config.name)
         return train(config, *args, **kwargs)
 
-    monkeypatch.setattr(bench.study.networks, "train_as_work", spy)
+    monkeypatch.setattr(bench.study.network_steps, "train_step", spy)
     again(
         finished, tmp_path / "out", networks=("scratch", "scratch-bce-dice"), splits=("original",)
     )
@@ -147,16 +148,17 @@ def test_a_file_that_is_gone_is_made_again(finished: Finished, tmp_path: Path) -
     assert len(path.read_bytes()) == len(before)
 
 
-def test_an_interrupted_study_goes_on_and_finds_the_same(
+def test_an_interrupted_study_resumes_and_finds_the_same(
     finished: Finished, tmp_path: Path
 ) -> None:
     """Stopped in the middle of each training run and each evaluation, as by Ctrl-C."""
     seen: set[str] = set()
     stopping: list[str] = []
 
-    def listener(label: str, done: float, _: float) -> None:
-        step = label.split(",")[0]
-        inside = "epoch 2" in label if step.startswith("train") else step.startswith("evaluate ")
+    def on_progress(state: Progress) -> None:
+        step = state.phase.split(",")[0]
+        training = step.startswith("train")
+        inside = "epoch 2" in state.note if training else step.startswith("evaluate ")
         if inside and step not in seen:
             seen.add(step)
             stopping.append(step)
@@ -168,7 +170,7 @@ def test_an_interrupted_study_goes_on_and_finds_the_same(
         try:
             result, _ = run_study(
                 config, tmp_path / "out", cache=tmp_path / "cache", command="seg-study",
-                listener=listener, stop=lambda: bool(stopping),
+                on_progress=on_progress, stop=lambda: bool(stopping),
             )  # fmt: skip
             break
         except StoppedError as stop:
@@ -201,7 +203,7 @@ def test_a_folder_holds_a_study_of_one_data_set(
     content = json.loads(coco.read_text())
     content["annotations"][0]["bbox"][2] += 1
     coco.write_text(json.dumps(content))
-    with pytest.raises(ConfigError, match="found one of other data"):
+    with pytest.raises(ConfigError, match="holds a study of other data"):
         again(finished, data=str(tmp_path / "phantom"))
 
 
@@ -211,10 +213,10 @@ def test_other_settings_do_not_overwrite_a_run(finished: Finished) -> None:
 
 
 def test_progress_runs_to_the_estimated_end(finished: Finished) -> None:
-    done = [step[1] for step in finished.told]
+    done = [step.done for step in finished.steps]
     assert done == sorted(done)
-    assert finished.told[-1][2] > 0.0
-    assert done[-1] <= finished.told[-1][2] * (1.0 + 1e-9)
+    assert finished.steps[-1].total > 0.0
+    assert done[-1] <= finished.steps[-1].total * (1.0 + 1e-9)
 
 
 def test_a_damaged_step_is_named(finished: Finished, tmp_path: Path) -> None:

@@ -33,10 +33,10 @@ def as_before(finished: Finished) -> list[object]:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--network", "vgg"], "found 'vgg'"),
+        (["--network", "vgg"], "network 'vgg': unknown name"),
         (["--network", "resnet50-dice-augment"], "in this order"),
         (["--network", "scratch", "--network", "scratch"], "each once"),
-        (["--network", "ensemble", "--network", "scratch"], "two or more beside the ensemble"),
+        (["--network", "ensemble", "--network", "scratch"], "needs two or more other networks"),
         (["--encoder-weights", "vgg=none"], "'vgg'"),
         (["--size", "100"], "multiple of 16"),
         (["--epochs", "0"], "epochs: expected 1 or more"),
@@ -104,7 +104,7 @@ def test_a_finished_study_is_told_again_at_once(finished: Finished, tmp_path: Pa
     folder = shutil.copytree(finished.folder, tmp_path / "out")
     result = call(*as_before(finished), "--out", folder)
     assert result.exit_code == 0, result.output
-    assert "of work on this machine" not in result.output
+    assert "Estimated time" not in result.output
     for network in finished.result.splits[0].networks:
         assert f"{network.means['iou'].value:.3f}" in result.output
     assert str(folder / "report.html") in result.output

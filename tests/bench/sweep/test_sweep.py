@@ -82,7 +82,7 @@ def swept(phantom: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) 
         folder / "out",
         cache=folder / "cache",
         result_file=folder / "out" / "sweep.json",
-        listener=lambda label, *_: told.append(label),
+        on_progress=lambda p: told.append(f"{p.phase}: {p.note}"),
     )
     return Swept(config, folder / "out", folder / "cache", result, told)
 
@@ -91,7 +91,7 @@ def test_the_grid_and_what_was_given_are_measured_and_scored_at_one_size(
     swept: Swept, model: Path, phantom_data: Dataset
 ) -> None:
     result = swept.result
-    assert [(n.arch, n.width, n.size, n.epochs, n.taken) for n in result.networks] == [
+    assert [(n.arch, n.width, n.size, n.epochs, n.given) for n in result.networks] == [
         ("scratch", 2, (32, 32), 1, False),
         ("scratch", 4, (32, 32), 1, False),
         ("scratch", 4, (32, 32), 2, True),
@@ -101,7 +101,7 @@ def test_the_grid_and_what_was_given_are_measured_and_scored_at_one_size(
     ]  # fmt: skip
     split = phantom_data.split("test")
     for network, row in zip(result.networks, result.measured.models, strict=True):
-        assert row == result.figures(network)
+        assert row == result.measurement(network)
         assert row.failure is None
         assert row.accuracy is not None
         expected = evaluate(Predictor(network.path, threads=1), split, size=(64, 64))
@@ -159,12 +159,12 @@ def test_the_pages_say_what_the_result_says(swept: Swept, tmp_path: Path) -> Non
     ("iou", "latency", "words"),
     [
         ((0.02, 0.01, 0.03), (2.0, 1.9, 2.1),
-         "gains +0.020 [+0.010, +0.030] soft IoU for 2.00 [1.90, 2.10] times the latency."),
+         "changes soft IoU by +0.020 [+0.010, +0.030] at 2.00 [1.90, 2.10] times the latency."),
         ((-0.02, -0.03, -0.01), (2.0, 0.9, 2.1),
-         "loses soft IoU (-0.020 [-0.030, -0.010]) for 2.00 [0.90, 2.10] times the latency "
-         "(not told from 1)."),
+         "changes soft IoU by -0.020 [-0.030, -0.010] at 2.00 [0.90, 2.10] times the latency "
+         "(not significant)."),
         ((0.02, -0.01, 0.03), (math.nan,) * 3,
-         "gains no soft IoU that these images can tell (+0.020 [-0.010, +0.030])."),
+         "changes soft IoU by +0.020 [-0.010, +0.030] (not significant)."),
         ((math.nan,) * 3, (2.0, 1.9, 2.1), "was not measured."),
     ],
 )  # fmt: skip
@@ -196,7 +196,7 @@ def test_what_is_done_is_taken_and_what_changed_is_exported_again(
         with pytest.raises(StoppedError, match="stopped at: measure the networks"):
             swept.again(
                 folder,
-                listener=lambda label, *_: told.append(label),
+                on_progress=lambda p: told.append(f"{p.phase}: {p.note}"),
                 stop=lambda: any(label.startswith("measure") for label in told),
             )
 
@@ -232,10 +232,10 @@ def test_a_run_with_other_settings_is_refused_before_anything_is_trained(
 def test_stopped_while_measuring_it_leaves_what_was_measured(swept: Swept, tmp_path: Path) -> None:
     folder = shutil.copytree(swept.folder, tmp_path / "out")
     told: list[str] = []
-    with pytest.raises(StoppedError, match="measure the networks; the same command goes on"):
+    with pytest.raises(StoppedError, match="measure the networks; the same command resumes"):
         swept.again(
             folder,
-            listener=lambda label, *_: told.append(label),
+            on_progress=lambda p: told.append(f"{p.phase}: {p.note}"),
             stop=lambda: any("w2-s32.onnx: memory" in label for label in told),
         )
     content = json.loads((folder / "again.json").read_text())
@@ -253,7 +253,7 @@ def test_stopped_while_training_it_leaves_a_checkpoint(swept: Swept, tmp_path: P
     with pytest.raises(StoppedError, match=r"stopped after step . of 2 in epoch 1"):
         swept.again(
             folder,
-            listener=lambda label, *_: told.append(label),
+            on_progress=lambda p: told.append(f"{p.phase}: {p.note}"),
             stop=lambda: any("epoch 1" in label for label in told),
         )
     assert (folder / "unet-scratch-w2-s32" / "last.pt").is_file()
@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_run_is_refused_first(swept: Swept, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_goes_on_after_a_signal_and_writes_its_pages(
+def test_the_command_resumes_after_a_signal_and_writes_its_pages(
     swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = shutil.copytree(swept.folder, tmp_path / "out")
@@ -291,7 +291,7 @@ def test_the_command_goes_on_after_a_signal_and_writes_its_pages(
     assert "it can be resumed" in stopped.output
     found = CliRunner().invoke(seg_bench, [str(argument) for argument in arguments])
     assert found.exit_code == 0, found.output
-    assert "of work on this machine, by estimate" in found.output
+    assert "Estimated time on this machine" in found.output
     result = read_sweep(out / "sweep.json")
     (row,) = result.measured.models
     assert row.path == str(out / "unet-scratch-w2-s32.onnx")
@@ -317,8 +317,8 @@ def test_widths_ascend_and_sizes_are_named(phantom: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"widths": ()}, "width: expected one or more"),
-        ({"sizes": (32, 32)}, "size: expected one or more, each once"),
+        ({"widths": ()}, "widths: give one or more"),
+        ({"sizes": (32, 32)}, "sizes: give each once"),
         ({"widths": (0,)}, "width: expected 1 or more, found 0"),
         ({"sizes": (64, 40)}, "multiple of 16"),
         ({"archs": ("scratch", "vgg")}, "found 'vgg'"),

@@ -29,7 +29,7 @@ def test_wrong_use_ends_with_one_sentence_before_anything_is_trained(
         (("--arch", "resnet50", "--size", 48), "expected a multiple of 32"),
         (("--arch", "vgg"), "'vgg' is not one of"),
         ((damaged,), f"{damaged}: expected"),
-        ((sizeless,), f"{sizeless}: expected a file that states the size of its input"),
+        ((sizeless,), f"{sizeless}: the file does not state the size of its input"),
         (("--data", tmp_path / "none"), "expected the folder of a data set"),
         (("--json", tmp_path / "folder"), "it is a folder or a device"),
         (

@@ -1,11 +1,11 @@
-"""Chosen cases lie in the quartiles that they are said to lie in."""
+"""Example scans lie in the quartiles that they are chosen for."""
 
 from pathlib import Path
 
 import numpy as np
 from hypothesis import given, strategies as st
 
-from bench.study.gallery import choose_cases
+from bench.study.examples import choose_examples
 from runtime.data.samples import Sample
 from runtime.metrics import STUDY_METRICS
 from runtime.scoring.comparison import soft_values
@@ -22,11 +22,11 @@ def evaluation(name: str, levels: list[float]) -> Evaluation:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
-def test_cases_lie_in_their_quartile(levels: list[float]) -> None:
+def test_examples_lie_in_their_quartile(levels: list[float]) -> None:
     found = evaluation("a", levels)
-    cases = choose_cases([found])
-    assert {case.metric for case in cases} == set(STUDY_METRICS)
-    for case in cases:
+    examples = choose_examples([found])
+    assert {case.metric for case in examples} == set(STUDY_METRICS)
+    for case in examples:
         values = soft_values(found, case.metric)
         value = values[int(case.file.removesuffix(".png"))]
         count = max(1, len(values) // 4)
@@ -37,16 +37,16 @@ def test_cases_lie_in_their_quartile(levels: list[float]) -> None:
             assert value >= ranked[-count]
 
 
-def test_a_scan_of_two_networks_quartiles_is_one_case() -> None:
+def test_a_scan_of_two_networks_quartiles_appears_once() -> None:
     levels = list(np.linspace(0.1, 0.9, 16))
-    cases = choose_cases([evaluation("a", levels), evaluation("b", levels)])
-    assert len(cases) == 2 * 2 * len(STUDY_METRICS)
-    assert all(case.chosen_by == ("a", "b") for case in cases)
+    examples = choose_examples([evaluation("a", levels), evaluation("b", levels)])
+    assert len(examples) == 2 * 2 * len(STUDY_METRICS)
+    assert all(case.chosen_by == ("a", "b") for case in examples)
 
 
-def test_images_where_a_metric_is_undefined_are_left_aside() -> None:
+def test_images_where_a_metric_is_undefined_are_ignored() -> None:
     empty = np.zeros((4, 4), np.uint8)
     samples = tuple(Sample(Path(f"{i}.png"), f"{i}.png", 4, 4, ()) for i in range(3))
     probability = np.full((4, 4), 0.5, np.float32)
     found = score("a", (4, 4), samples, [(probability, empty)] * 3)
-    assert {case.metric for case in choose_cases([found])} == {"accuracy", "precision", "iou"}
+    assert {case.metric for case in choose_examples([found])} == {"accuracy", "precision", "iou"}

@@ -1,16 +1,16 @@
-"""The steps that each network goes through: training, export, evaluation."""
+"""The steps of each network in a study: training, export, evaluation, timing."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.schedule import Schedule
 from bench.study.config import StudyConfig
-from bench.study.kept import Kept
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
-from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_as_work
-from bench.work import Work
+from bench.study.step_cache import StepCache
+from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_step
 from export.onnx_export import ExportResult, export_checkpoints
 from export.request import ExportRequest
 from runtime.core.progress import Progress
@@ -33,12 +33,13 @@ class _Baselines:
     baselines: tuple[Evaluation, ...]
 
 
-class Networks:
-    """Carries out the steps of a study's networks, or takes what they gave before.
+class NetworkSteps:
+    """The steps of a study's networks, each carried out once.
 
     Args:
-        folder: the study's; a run is in KIND/NAME, its file in KIND/NAME.onnx.
-        cache: where decoded data sets are kept.
+        folder: of the study; a run is in KIND/NAME, its file is KIND/NAME.onnx.
+        cache: folder of the cache of decoded data sets.
+        results: the cache of finished steps.
     """
 
     def __init__(
@@ -47,48 +48,48 @@ class Networks:
         prepared: Prepared,
         folder: Path,
         cache: Path,
-        kept: Kept,
-        work: Work,
+        results: StepCache,
+        schedule: Schedule,
     ) -> None:
         self._config = config
         self._data = prepared
         self._folder = folder
         self._cache = cache
-        self._kept = kept
-        self._work = work
+        self._results = results
+        self._schedule = schedule
 
-    def plan(self) -> None:
-        """Estimate the seconds of what is left to do, from a few training steps.
+    def schedule(self) -> None:
+        """Add the steps that are left to the schedule, with times from a few training steps.
 
-        A forward pass costs a third of a training step.
+        A forward pass takes about a third of a training step.
 
         Raises:
-            ConfigError, CheckpointError: a network cannot be trained, which is told before hours
-                are spent on another one.
+            ConfigError, CheckpointError: a network cannot be trained; found before hours are spent
+                on another one.
         """
         for network in self._config.trained:
             each: float | None = None
             for kind, dataset in self._data.datasets.items():
                 config = self._training(network, kind)
-                if self._kept.has(f"train-{kind}-{network}", self._made_from(config, kind)):
+                if self._results.has(f"train-{kind}-{network}", self._inputs(config, kind)):
                     continue
                 if each is None:
                     each = seconds_per_image(config)
                 images = {name: len(split.samples) for name, split in dataset.splits.items()}
                 epoch = each * (images["train"] + images["valid"] / 3)
                 left = config.epochs - epochs_done(self._folder / kind / config.name)
-                self._work.plan(f"train {network}, {kind}", epoch * left)
-                self._work.plan(f"export {network}, {kind}", each * EXPORT_IMAGES / 3)
-                self._work.plan(f"evaluate {network}, {kind}", each * images["test"] / 3)
+                self._schedule.add(f"train {network}, {kind}", epoch * left)
+                self._schedule.add(f"export {network}, {kind}", each * EXPORT_IMAGES / 3)
+                self._schedule.add(f"evaluate {network}, {kind}", each * images["test"] / 3)
 
     def train(self, network: str, kind: str) -> Trained:
-        """Train a network, or go on where its training was interrupted."""
+        """Train a network, or resume its training."""
         config = self._training(network, kind)
-        self._work.begin(f"train {network}, {kind}")
+        self._schedule.start(f"train {network}, {kind}")
 
         def make() -> Trained:
             folder = self._folder / kind / config.name
-            result = train_as_work(config, folder, self._cache, self._work)
+            result = train_step(config, folder, self._cache, self._schedule)
             return Trained(
                 name=config.name,
                 checkpoint=result.best.relative_to(self._folder).as_posix(),
@@ -97,62 +98,46 @@ class Networks:
                 history=result.history,
             )
 
-        made_from = self._made_from(config, kind)
+        inputs = self._inputs(config, kind)
         best = self._folder / kind / config.name / BEST
         step = f"train-{kind}-{network}"
-        return self._kept.result(step, made_from, Trained, make, files=[best])
+        return self._results.result(step, inputs, Trained, make, files=[best])
 
-    def export(self, network: str, kind: str, trained: Trained) -> Exported:
-        """Export a network."""
-        self._work.begin(f"export {network}, {kind}")
-        checkpoint = self._folder / trained.checkpoint
-        output = self._folder / kind / f"{trained.name}.onnx"
-        data = self._data.datasets[kind].root
-
-        def make() -> Exported:
-            request = ExportRequest([checkpoint], output, data=data)
-            return self._describe(export_checkpoints(request))
-
-        made_from = [_sha256(checkpoint)]
-        step = f"export-{kind}-{network}"
-        return self._kept.result(step, made_from, Exported, make, files=[output])
-
-    def ensemble(self, kind: str, members: Sequence[Trained]) -> Exported:
-        """Export the mean of several networks as one file."""
-        self._work.begin(f"export ensemble, {kind}")
+    def export(self, network: str, kind: str, members: Sequence[Trained]) -> Exported:
+        """Export a network, or the mean of several as one file, the ensemble."""
+        self._schedule.start(f"export {network}, {kind}")
         checkpoints = [self._folder / member.checkpoint for member in members]
-        output = self._folder / kind / "unet-ensemble.onnx"
-        data = self._data.datasets[kind].root
+        name = members[0].name if len(members) == 1 else "unet-ensemble"
+        output = self._folder / kind / f"{name}.onnx"
+        request = ExportRequest(checkpoints, output, data=self._data.datasets[kind].root)
 
         def make() -> Exported:
-            request = ExportRequest(checkpoints, output, data=data)
             return self._describe(export_checkpoints(request))
 
-        made_from = [_sha256(checkpoint) for checkpoint in checkpoints]
-        step = f"export-{kind}-ensemble"
-        return self._kept.result(step, made_from, Exported, make, files=[output])
+        inputs = [_sha256(checkpoint) for checkpoint in checkpoints]
+        step = f"export-{kind}-{network}"
+        return self._results.result(step, inputs, Exported, make, files=[output])
 
     def evaluate(self, network: str, kind: str, file: Exported) -> Evaluation:
         """Score a network on the test images."""
-        step = f"evaluate {network}, {kind}"
-        self._work.begin(step)
+        self._schedule.start(f"evaluate {network}, {kind}")
         split = self._data.datasets[kind].split("test")
 
         def on_progress(progress: Progress) -> None:
-            self._work.advance(progress.fraction)
-            self._work.check(step)
+            self._schedule.advance(progress.fraction)
+            self._schedule.check()
 
         def make() -> Evaluation:
-            at_once = concurrency_for(self._config.threads or None)
-            found = evaluate(self._predictor(file, at_once), split, on_progress=on_progress)
-            return replace(found, name=network)
+            at_once = concurrency_for(self._config.threads)
+            evaluation = evaluate(self._predictor(file, at_once), split, on_progress=on_progress)
+            return replace(evaluation, name=network)
 
-        made_from = [file.digest, self._data.sha256[kind]]
-        return self._kept.result(f"evaluate-{kind}-{network}", made_from, Evaluation, make)
+        inputs = [file.digest, self._data.sha256[kind]]
+        return self._results.result(f"evaluate-{kind}-{network}", inputs, Evaluation, make)
 
     def baselines(self, kind: str, size: tuple[int, int]) -> tuple[Evaluation, ...]:
         """Score the baselines on the test images, at (height, width) `size`."""
-        self._work.begin(f"evaluate baselines, {kind}")
+        self._schedule.start(f"evaluate baselines, {kind}")
         dataset = self._data.datasets[kind]
 
         def make() -> _Baselines:
@@ -160,28 +145,28 @@ class Networks:
                 evaluate_baselines(dataset.split("train"), dataset.split("test"), size)
             )
 
-        made_from = [self._data.sha256[kind], size]
-        return self._kept.result(f"baselines-{kind}", made_from, _Baselines, make).baselines
+        inputs = [self._data.sha256[kind], size]
+        return self._results.result(f"baselines-{kind}", inputs, _Baselines, make).baselines
 
     def latencies(self, files: Sequence[Exported]) -> tuple[PredictionLatency, ...]:
-        """Time the networks, in turn."""
-        self._work.begin("time the networks")
-        made_from = [[file.digest for file in files], self._config.threads]
+        """Time the networks, interleaved."""
+        self._schedule.start("time the networks")
+        inputs = [[file.digest for file in files], self._config.threads]
 
         def make() -> _Latencies:
             predictors = [self._predictor(file) for file in files]
             return _Latencies(measure_latency(predictors))
 
-        return self._kept.result("latency", made_from, _Latencies, make).networks
+        return self._results.result("latency", inputs, _Latencies, make).networks
 
     def _predictor(self, file: Exported, concurrency: int = 1) -> Predictor:
-        threads = self._config.threads or None
+        threads = self._config.threads
         return Predictor(self._folder / file.path, threads=threads, concurrency=concurrency)
 
     def _training(self, network: str, kind: str) -> TrainConfig:
         return self._config.training(network, str(self._data.datasets[kind].root))
 
-    def _made_from(self, config: TrainConfig, kind: str) -> object:
+    def _inputs(self, config: TrainConfig, kind: str) -> object:
         return [{**to_dict(config), "data": ""}, self._data.sha256[kind]]
 
     def _describe(self, result: ExportResult) -> Exported:

@@ -1,4 +1,4 @@
-"""Scans to look at: from the lower and the upper quartile of each metric."""
+"""Example scans for a report, from the lower and the upper quartile of each metric."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import Evaluation
 
 Quartile = Literal["lower", "upper"]
-CASES = 2
-"""Of each network, in a quartile of a metric."""
+EXAMPLES = 2
+"""Scans per network, metric and quartile."""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A scan in a quartile.
+class ExampleScan:
+    """A scan in a quartile of a metric.
 
     Attributes:
-        file: its name.
-        chosen_by: the networks in whose quartile it lies here.
+        file: name of the scan.
+        chosen_by: the networks for which it is in this quartile.
     """
 
     metric: str
@@ -35,13 +35,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What is shown of a scan, at the networks' input size.
+    """The arrays and scores of an example scan, at the input size of the networks.
 
     Attributes:
         scan: RGB, uint8 [H, W, 3].
         mask: uint8 [H, W] of 0 and 1.
-        probability: each network's, float32 [H, W] in [0, 1].
-        scores: each network's soft metrics of this scan.
+        probability: the map of each network, float32 [H, W] in [0, 1].
+        scores: the soft metrics of each network on this scan.
     """
 
     scan: NDArray[np.uint8]
@@ -50,13 +50,13 @@ class Pictures:
     scores: Mapping[str, Scores]
 
 
-def choose_cases(evaluations: Sequence[Evaluation]) -> tuple[Case, ...]:
+def choose_examples(evaluations: Sequence[Evaluation]) -> tuple[ExampleScan, ...]:
     """Choose scans evenly by rank from each quartile of each metric of each network.
 
-    A scan that several networks' quartiles give is one case. Images where a metric is undefined
-    are left aside.
+    A scan that several networks have in a quartile appears once. Images where a metric is
+    undefined are ignored.
     """
-    cases: list[Case] = []
+    examples: list[ExampleScan] = []
     for metric in STUDY_METRICS:
         quartiles: tuple[Quartile, ...] = ("lower", "upper")
         for quartile in quartiles:
@@ -64,8 +64,10 @@ def choose_cases(evaluations: Sequence[Evaluation]) -> tuple[Case, ...]:
             for evaluation in evaluations:
                 for file in _of_quartile(evaluation, metric, quartile):
                     chosen.setdefault(file, []).append(evaluation.name)
-            cases += [Case(metric, quartile, file, tuple(by)) for file, by in chosen.items()]
-    return tuple(cases)
+            examples += [
+                ExampleScan(metric, quartile, file, tuple(by)) for file, by in chosen.items()
+            ]
+    return tuple(examples)
 
 
 def _of_quartile(evaluation: Evaluation, metric: str, quartile: Quartile) -> list[str]:
@@ -73,20 +75,20 @@ def _of_quartile(evaluation: Evaluation, metric: str, quartile: Quartile) -> lis
     ranked = sorted((value, file) for value, file in values if value == value)
     quarter = max(1, len(ranked) // 4)
     part = ranked[:quarter] if quartile == "lower" else ranked[-quarter:]
-    places = np.unique(np.linspace(0, len(part) - 1, CASES + 2)[1:-1].round().astype(int))
+    places = np.unique(np.linspace(0, len(part) - 1, EXAMPLES + 2)[1:-1].round().astype(int))
     return [part[place][1] for place in places] if part else []
 
 
-def draw_cases(
+def predict_examples(
     files: Sequence[str],
     split: Split,
     predictors: Mapping[str, Predictor],
     evaluations: Sequence[Evaluation],
 ) -> dict[str, Pictures]:
-    """Run each network on each of the named scans.
+    """Return the maps and scores of each network on each of the named scans.
 
     Args:
-        predictors: at least one, all of one input size.
+        predictors: by the network's name; at least one, all with the same input size.
 
     Raises:
         ImageError, AnnotationError: a sample cannot be read.

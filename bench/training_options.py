@@ -1,0 +1,93 @@
+"""What the commands that train networks share: demo data, encoder weights, the progress bar."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from runtime.cli.display import progress
+from runtime.cli.options import PHANTOM
+from runtime.core.progress import Progress, ProgressCallback
+from train.architectures import PRETRAINED
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_DEFAULT_ARCH = "resnet50"
+
+
+def encoder_weights_option(function: Function) -> Function:
+    """`--encoder-weights [ARCH=]WHERE`, as the parameter `weights`; see `encoder_weights`."""
+    return click.option(
+        "--encoder-weights",
+        "weights",
+        multiple=True,
+        metavar="[ARCH=]imagenet|none|FILE",
+        help=f"Weights of a pretrained encoder; without ARCH= of {_DEFAULT_ARCH}. Repeatable.  "
+        "[default: imagenet; demo: none]",
+    )(function)
+
+
+def encoder_weights(options: tuple[str, ...], *, demo: bool) -> dict[str, str]:
+    """Return the source of each encoder's weights, by architecture, from the option's values.
+
+    Example:
+        >>> encoder_weights(("r50.safetensors", "swin=none"), demo=False)
+        {'resnet50': 'r50.safetensors', 'swin': 'none'}
+    """
+    weights = dict.fromkeys(PRETRAINED, "none") if demo else {}
+    for option in options:
+        arch, equals, source = option.partition("=")
+        weights[arch if equals else _DEFAULT_ARCH] = source if equals else option
+    return weights
+
+
+def ensure_data(data: Path | None) -> None:
+    """Draw the phantom set of the demo, and say so, where no data set was given."""
+    from runtime.data.phantom import ensure_phantom
+
+    if data is None:
+        click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
+        with progress("Phantom") as bar:
+            ensure_phantom(PHANTOM, on_image=bar.count)
+
+
+@contextmanager
+def schedule_progress(label: str) -> Iterator[ProgressCallback]:
+    """Yield a progress callback for a `bench.schedule.Schedule`: an estimate, then a bar.
+
+    Where standard error is no terminal, the name of each step is printed once instead.
+    """
+    estimated = False
+    printed = ""
+    in_terminal = sys.stderr.isatty()
+    with progress(label) as bar:
+
+        def on_progress(state: Progress) -> None:
+            nonlocal estimated, printed
+            if state.total > state.done and not estimated:
+                duration = duration_text(state.total)
+                click.echo(f"Estimated time on this machine: {duration}.")
+                estimated = True
+            if not in_terminal and state.phase != printed:
+                click.echo(state.phase, err=True)
+                printed = state.phase
+            note = f"{state.phase}: {state.note}" if state.note else state.phase
+            bar(Progress(state.done, state.total, state.phase, note))
+
+        yield on_progress
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in words, rounded.
+
+    Example:
+        >>> duration_text(45.2), duration_text(600), duration_text(9000)
+        ('45 s', '10 minutes', '2.5 hours')
+    """
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{round(seconds)} s"
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
