@@ -28,7 +28,7 @@ from runtime.cli.signals import stopping
 from train.config import DEMO, TrainConfig
 
 if TYPE_CHECKING:
-    from bench.measure.run import Settings
+    from bench.measure.settings import MeasurementSettings
     from bench.sweep.result import SweepResult
 
 _SECONDS, _DEMO_SECONDS = 30.0, 3.0
@@ -71,9 +71,8 @@ def sweep(
 ) -> None:
     """Train networks of every --arch, --width and --size, and measure them together with MODELs.
 
-    The result states the gain in soft IoU and the cost of each next width: latency, memory,
-    multiply-accumulates and parameters. All networks are measured in one run, and scored on the
-    test split at one size.
+    The result states the gain in soft IoU and the cost of each next width. All networks are
+    measured in one run, and scored on the test split at one size.
 
     Ctrl-C and SIGTERM stop it after the current step (exit code 130 or 143), a second Ctrl-C stops
     at once. The same command resumes it: finished networks are not trained again. The measurement
@@ -84,41 +83,37 @@ def sweep(
     from bench.sweep.page import write_sweep_pages
     from bench.sweep.run import run_sweep
 
+    config = _config(data, weights, given_settings(settings))
+    ensure_data(data)
+    folder = out or ARTIFACTS / ("demo/sweep" if config.demo else "sweep")
+    result_file = json_file or folder / "sweep.json"
+    measuring = _measurement(config, max_seconds)
+    files = tuple(dict.fromkeys(models))
+    to: dict[str, Any] = {"folder": folder, "cache": cache, "result_file": result_file}
+    with stopping() as stop, schedule_progress("Sweep  ") as on_progress:
+        result = run_sweep(config, files, measuring, **to, on_progress=on_progress, stop=stop)
+    _show(result, [*write_sweep_pages(result, folder), result_file])
+
+
+def _config(data: Path | None, weights: tuple[str, ...], given: dict[str, Any]) -> SweepConfig:
     demo = data is None
-    given = given_settings(settings)
-    config = SweepConfig(
+    return SweepConfig(
         data=str(data or PHANTOM),
         encoder_weights=encoder_weights(weights, demo=demo),
         demo=demo,
         changes={name: given.pop(name) for name in SCALE if name in given},
         **{**(DEMO_GRID if demo else {}), **given},
     )
-    ensure_data(data)
-    folder = out or ARTIFACTS / ("demo/sweep" if demo else "sweep")
-    result_file = json_file or folder / "sweep.json"
-    measuring = _measurement(config, max_seconds)
-    with stopping() as stop, schedule_progress("Sweep  ") as on_progress:
-        result = run_sweep(
-            config,
-            tuple(dict.fromkeys(models)),
-            measuring,
-            folder,
-            cache=cache,
-            result_file=result_file,
-            on_progress=on_progress,
-            stop=stop,
-        )
-    _show(result, [*write_sweep_pages(result, folder), result_file])
 
 
-def _measurement(config: SweepConfig, max_seconds: float | None) -> "Settings":
+def _measurement(config: SweepConfig, max_seconds: float | None) -> "MeasurementSettings":
     """Return the settings of the measurement: single images only, which show what width costs."""
-    from bench.measure.run import Settings
+    from bench.measure.settings import MeasurementSettings
     from runtime.core.machine import available_cores
     from runtime.model.stopping import StoppingRule
 
     seconds = max_seconds or (_DEMO_SECONDS if config.demo else _SECONDS)
-    return Settings(
+    return MeasurementSettings(
         threads=config.threads or available_cores(),
         batch_sizes=(),
         rule=StoppingRule(max_seconds=seconds),

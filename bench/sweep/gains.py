@@ -1,7 +1,7 @@
 """The gain in soft IoU and the cost in latency of each next width."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
 from bench.frontier.differences import iou_differences
@@ -21,16 +21,10 @@ def conclude(
         networks: trained ones by encoder, size and ascending width, then the given ones.
     """
     differences = iou_differences(measured.models)
-
-    def difference(path: str, other: str) -> Interval:
-        if (path, other) in differences:
-            return differences[path, other]
-        return _negated(differences.get((other, path), _UNKNOWN))
-
     scored = [model for model in measured.models if model.accuracy is not None]
     largest = max(scored, key=_extent, default=None)
     to_largest = {
-        model.path: difference(model.path, largest.path)
+        model.path: _difference(differences, model.path, largest.path)
         for model in scored
         if largest is not None and model is not largest
     }
@@ -40,7 +34,7 @@ def conclude(
             size=size,
             width=one.width or 0,
             next_width=other.width or 0,
-            iou=difference(other.path, one.path),
+            iou=_difference(differences, other.path, one.path),
             latency=_latency_ratio(measured, other.path, one.path),
         )
         for arch, size, line in lines(networks)
@@ -65,6 +59,13 @@ def lines(
         assert arch is not None
         assert size is not None
         yield arch, size, list(line)
+
+
+def _difference(differences: Mapping[tuple[str, str], Interval], path: str, other: str) -> Interval:
+    """Return the soft IoU of `path` minus that of `other`."""
+    if (path, other) in differences:
+        return differences[path, other]
+    return _negated(differences.get((other, path), _UNKNOWN))
 
 
 def _extent(model: ModelResult) -> tuple[int, int]:

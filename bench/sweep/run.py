@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.measure.run import Measurement, Scoring, Settings
+from bench.measure.run import Measurement
+from bench.measure.settings import MeasurementSettings, Scoring
 from bench.schedule import Schedule
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.gains import conclude
@@ -15,7 +16,7 @@ from export.request import ExportRequest
 from runtime.core.errors import ModelError
 from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
 from runtime.core.lock import locked
-from runtime.core.progress import ProgressCallback
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.predictor import Predictor
@@ -85,7 +86,7 @@ def run_sweep(
 
 def _measure(
     networks: Sequence[SweepNetwork],
-    settings: Settings,
+    settings: MeasurementSettings,
     warnings: tuple[str, ...],
     result_file: Path,
     schedule: Schedule,
@@ -93,11 +94,12 @@ def _measure(
     """Measure all networks in one run and write the result, even where the run ends early."""
     schedule.start(MEASURE)
 
-    def on_step(label: str, done: int, total: int) -> None:
-        schedule.advance(done / total, label)
+    def on_progress(progress: Progress) -> None:
+        schedule.advance(progress.fraction, progress.note)
         schedule.check()
 
-    measurement = Measurement([Path(network.path) for network in networks], settings, on_step)
+    files = [Path(network.path) for network in networks]
+    measurement = Measurement(files, settings, on_progress)
     try:
         measurement.run()
     finally:
@@ -117,7 +119,7 @@ def _readable(path: Path) -> OnnxFile:
 def _add_steps(
     runs: dict[Path, TrainConfig],
     dataset: Dataset,
-    settings: Settings,
+    settings: MeasurementSettings,
     given: int,
     schedule: Schedule,
 ) -> None:
