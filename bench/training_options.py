@@ -51,7 +51,7 @@ def ensure_data(data: Path | None) -> None:
     if data is None:
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
         with progress("Phantom") as bar:
-            ensure_phantom(PHANTOM, on_image=bar.count)
+            ensure_phantom(PHANTOM, on_progress=bar)
 
 
 @contextmanager
