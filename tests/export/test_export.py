@@ -340,7 +340,7 @@ def test_checkpoints_are_found_and_named_after_their_folders(run_folder: Path) -
 
 def test_a_data_set_that_is_gone_is_named(run_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "m.onnx"
-    with pytest.raises(DataError, match="gone: expected the folder of a data set"):
+    with pytest.raises(DataError, match="gone: no such folder"):
         export_checkpoints(ExportRequest([run_folder / "best.pt"], output, data=tmp_path / "gone"))
     checkpoint = load_checkpoint(run_folder / "best.pt")
     moved = replace(checkpoint, config=replace(checkpoint.config, data="moved"))

@@ -107,9 +107,9 @@ def test_wrong_use_is_told_before_anything_is_measured(
 ) -> None:
     (tmp_path / "folder").mkdir()
     for arguments, words in (
-        ((model, "--data", tmp_path / "none"), "expected the folder of a data set"),
-        ((model, "--data", phantom, "--split", "tset"), "expected a split 'tset'"),
-        ((model, "--evaluation", tmp_path / "none.json"), "expected a file"),
+        ((model, "--data", tmp_path / "none"), "no such folder"),
+        ((model, "--data", phantom, "--split", "tset"), "no split 'tset'"),
+        ((model, "--evaluation", tmp_path / "none.json"), "no such file"),
         ((model, "--evaluation", "f", "--data", "d"), "exclude each other"),
         ((model, "--score-size", 64), "--score-size needs --data"),
         ((model, "--json", tmp_path / "folder"), "it is a folder or a device"),

@@ -77,7 +77,7 @@ def test_a_data_set_without_a_test_split_is_refused(phantom: Path, tmp_path: Pat
         (tmp_path / "data" / split).symlink_to(phantom / split)
     result = call("--data", tmp_path / "data", "--out", tmp_path / "out")
     assert result.exit_code == 2
-    assert "expected a split 'test'" in result.output
+    assert "no split 'test'" in result.output
 
 
 @pytest.mark.usefixtures("as_in_a_terminal")

@@ -30,7 +30,7 @@ def test_wrong_use_ends_with_one_sentence_before_anything_is_trained(
         (("--arch", "vgg"), "'vgg' is not one of"),
         ((damaged,), f"{damaged}: expected"),
         ((sizeless,), f"{sizeless}: the file does not state the size of its input"),
-        (("--data", tmp_path / "none"), "expected the folder of a data set"),
+        (("--data", tmp_path / "none"), "no such folder"),
         (("--json", tmp_path / "folder"), "it is a folder or a device"),
         (
             ("--arch", "resnet34", "--encoder-weights", f"resnet34={tmp_path / 'no.pth'}"),

@@ -1,5 +1,6 @@
 """What the process may use."""
 
+import json
 import os
 import platform
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from runtime.core import machine
-from runtime.core.machine import available_cores, installed_versions
+from runtime.core.machine import available_cores, describe_machine, installed_versions
+from runtime.core.schema import to_dict
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -83,3 +85,13 @@ def test_versions_are_those_installed_and_absent_ones_are_left_out() -> None:
         "python": platform.python_version(),
         "numpy": metadata.version("numpy"),
     }
+
+
+def test_the_machine_is_described_as_the_system_tells_it() -> None:
+    machine = describe_machine()
+    assert 1 <= machine.cores == available_cores() <= (os.cpu_count() or 1)
+    assert machine.processor
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert abs(machine.memory_bytes - pages) < 0.05 * pages
+    assert {"python", "numpy", "onnxruntime"} <= set(machine.versions)
+    assert json.loads(json.dumps(to_dict(machine)))["cores"] == machine.cores
