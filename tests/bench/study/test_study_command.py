@@ -68,7 +68,7 @@ def test_data_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     for data in (tmp_path / "none", tmp_path):
         result = call("--data", data, "--out", tmp_path / "out" / "study")
         assert result.exit_code == 2, result.output
-        assert f"{data}: expected" in result.output
+        assert f"{data}: no" in result.output
 
 
 def test_a_data_set_without_a_test_split_is_refused(phantom: Path, tmp_path: Path) -> None:
