@@ -233,3 +233,24 @@ def test_a_number_of_another_signal_is_none_of_the_watchs(ended: list[int]) -> N
 
     assert run(work).exit_code == 0
     assert ended == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("second_was_handled", [False, True])
+def test_the_process_ends_where_only_the_first_signal_was_handled(
+    ended: list[int], second_was_handled: bool
+) -> None:
+    """As where the first handler ran, and the job's next step is in C and never ends."""
+    reading, writing = os.pipe()
+    handled = [time.monotonic() - 10.0]
+    watch = threading.Thread(target=signals._watch, args=(reading, {signal.SIGTERM}, handled))
+    watch.start()
+    os.write(writing, bytes([signal.SIGTERM]))
+    time.sleep(0.5)
+    os.write(writing, bytes([signal.SIGTERM]))
+    if second_was_handled:
+        handled.append(time.monotonic())
+    time.sleep(0.5)
+    os.close(writing)
+    watch.join()
+    os.close(reading)
+    assert ended == ([] if second_was_handled else [signal.SIGTERM])

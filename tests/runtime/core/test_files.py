@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -19,6 +20,7 @@ from runtime.core.files import (
     read_bytes,
     replacing,
     replacing_folder,
+    write_all,
     write_bytes,
     write_text,
 )
@@ -389,3 +391,46 @@ def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path: Path)
     path = tmp_path / ("x" * 250)
     write_text(path, "content")
     assert path.read_text() == "content"
+
+
+def test_content_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, synced, fsync = tmp_path / "result.txt", [], os.fsync
+
+    def record(handle: int) -> None:
+        synced.append((os.pread(handle, 100, 0), target.exists()))
+        fsync(handle)
+
+    monkeypatch.setattr("runtime.core.files.os.fsync", record)
+    write_text(target, "content")
+    assert synced == [(b"content", False)]
+
+
+def test_a_json_file_of_more_than_256_mib_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "large.json").open("wb") as stream:
+        stream.truncate((256 << 20) + 1)  # with no blocks on the disk
+    with pytest.raises(DataError, match="file too large, expected at most 268435456 bytes"):
+        read_json(tmp_path / "large.json", error=DataError)
+
+
+def test_several_files_appear_in_their_order_after_others_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").write_text("old")
+    seen: list[list[str]] = []
+    replace = Path.replace
+
+    def record(source: Path, target: Path) -> Any:
+        seen.append([name for name in names(tmp_path) if not name.startswith(".")])
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", record)
+    write_all(tmp_path, {"b": b"1", "a": b"2", "c": b"3"}, removing=["old", "never there"])
+    assert seen == [[], ["b"], ["a", "b"]]
+    assert names(tmp_path) == ["a", "b", "c"]
+
+
+def test_text_that_utf_8_cannot_hold_is_escaped(tmp_path: Path) -> None:
+    write_text(tmp_path / "names.txt", "scan\udcff.png")
+    assert (tmp_path / "names.txt").read_text() == "scan\\udcff.png"

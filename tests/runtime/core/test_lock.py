@@ -1,6 +1,7 @@
 """One process at a time in a folder, whatever ends it."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -92,3 +93,9 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"), locked(tmp_path):
         pass
     assert (tmp_path / "precious").read_text() == "content"
+
+
+def test_the_lock_names_its_holder_alone(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("process 1 on a machine with a very long name\n" * 9)
+    with locked(tmp_path):
+        assert (tmp_path / LOCK).read_text() == f"process {os.getpid()} on {platform.node()}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.model.checksums import CHECKSUMS_KEY
+from runtime.model.checksums import CHECKSUMS_KEY, Checksums, digest_of, weight_changes
 from runtime.model.golden import GOLDEN_KEY
 from runtime.model.metadata import KEY
 
@@ -28,3 +28,20 @@ def test_checksums_are_plain_sha256_of_what_onnx_reads(model: Path) -> None:
     del bare.metadata_props[:]
     digest = hashlib.sha256(bare.SerializeToString()).hexdigest()
     assert json.loads(noted[KEY])["parity"]["digest"] == digest
+
+
+def test_the_digest_is_that_of_compact_json_with_sorted_keys() -> None:
+    checksums = Checksums(
+        metadata="0a", golden="1b", structure="2c", weights={"w": "3d", "b": "4e"}
+    )
+    text = (
+        '{"golden":"1b","metadata":"0a","schema":"1.0","structure":"2c",'
+        '"weights":{"b":"4e","w":"3d"}}'
+    )
+    assert digest_of(checksums) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_three_changed_weights_are_named_and_the_rest_is_counted() -> None:
+    stated = dict.fromkeys("abcdef", "01")
+    assert weight_changes(stated, dict.fromkeys("abcdef", "02")) == "a, b, c and 3 more changed"
+    assert weight_changes(stated, dict.fromkeys("abc", "01")) == "d, e, f missing"

@@ -152,3 +152,88 @@ def test_an_output_of_another_size_than_stated(tmp_path: Path) -> None:
     message = r"m\.onnx: expected an output of \[1, 1, 8, 8\], found \[1, 1, 4, 4\]"
     with pytest.raises(ModelError, match=message):
         predictor(np.zeros((8, 8, 3), np.uint8))
+
+
+def in_a_node(**attribute: Any) -> bytes:
+    """A network with a node that holds an attribute nobody uses."""
+    proto = network()
+    node = proto.graph.node.add(op_type="Identity", input=["x"], output=["unused"])
+    node.attribute.add(name="a", **attribute)
+    return bytes(proto.SerializeToString())
+
+
+def holding(tensor: Any) -> Any:
+    return onnx.GraphProto(name="inner", initializer=[tensor])
+
+
+def sparse(part: str) -> Any:
+    proto = onnx.SparseTensorProto(dims=[1])
+    getattr(proto, part).CopyFrom(outside())
+    return proto
+
+
+def in_the_graph() -> bytes:
+    proto = network()
+    proto.graph.sparse_initializer.append(sparse("values"))
+    return bytes(proto.SerializeToString())
+
+
+def in_a_function() -> bytes:
+    proto = network()
+    function = proto.functions.add(name="f", domain="own")
+    node = function.node.add(op_type="Constant", output=["c"])
+    node.attribute.add(name="value", t=outside(), type=onnx.AttributeProto.TENSOR)
+    return bytes(proto.SerializeToString())
+
+
+def entries_alone() -> Any:
+    """A weight that names a place outside, though it does not say that it lies there."""
+    tensor = outside()
+    tensor.ClearField("data_location")
+    return tensor
+
+
+def location_alone() -> Any:
+    tensor = outside()
+    del tensor.external_data[:]
+    return tensor
+
+
+@pytest.mark.parametrize(
+    "hide",
+    {
+        "sparse initializer": in_the_graph,
+        "function": in_a_function,
+        "t": lambda: in_a_node(t=outside()),
+        "tensors": lambda: in_a_node(tensors=[outside()]),
+        "g": lambda: in_a_node(g=holding(outside())),
+        "graphs": lambda: in_a_node(graphs=[holding(outside())]),
+        "sparse_tensor": lambda: in_a_node(sparse_tensor=sparse("values")),
+        "sparse_tensors": lambda: in_a_node(sparse_tensors=[sparse("indices")]),
+        "entries alone": lambda: in_a_node(t=entries_alone()),
+        "location alone": lambda: in_a_node(t=location_alone()),
+    }.items(),
+    ids=lambda entry: entry[0],
+)
+def test_each_place_of_a_weight_is_searched(
+    tmp_path: Path, hide: tuple[str, Callable[[], bytes]]
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(hide[1]())
+    with pytest.raises(ModelError, match="found one that points to external data"):
+        read_onnx(path)
+
+
+@pytest.mark.parametrize(("depth", "accepted"), [(16, True), (17, False)])
+def test_graphs_are_nested_up_to_16_deep(tmp_path: Path, depth: int, accepted: bool) -> None:
+    inner = onnx.GraphProto(name="innermost")
+    for _ in range(depth - 1):
+        node = onnx.NodeProto(op_type="If", attribute=[onnx.AttributeProto(name="a", g=inner)])
+        inner = onnx.GraphProto(name="g", node=[node])
+    path = tmp_path / "m.onnx"
+    path.write_bytes(in_a_node(g=inner))
+    if accepted:
+        assert read_onnx(path).opset == 20
+    else:
+        with pytest.raises(ModelError, match="graphs nested too deep"):
+            read_onnx(path)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.core.errors import ModelError
-from runtime.model.metadata import KEY, SCHEMA, Metadata, dump_metadata, parse_metadata
+from runtime.core.errors import ConfigError, ModelError
+from runtime.data.images import MAX_SIDE
+from runtime.model.metadata import KEY, SCHEMA, InputSpec, Metadata, dump_metadata, parse_metadata
 
 onnx = pytest.importorskip("onnx")
 
@@ -41,4 +42,43 @@ def test_fields_with_a_default_may_be_absent(metadata: Metadata) -> None:
 def test_another_major_version_is_refused(metadata: Metadata, version: object) -> None:
     content = json.loads(dump_metadata(metadata)) | {"schema": version}
     with pytest.raises(ModelError, match=r"^m: expected metadata of version 2, found "):
+        parse_metadata(json.dumps(content), "m")
+
+
+@pytest.mark.parametrize("size", [(0, 64), (64, 0), (-16, 64), (64, MAX_SIDE + 16), (24, 64)])
+def test_a_size_that_cannot_be_an_input_is_refused(size: tuple[int, int]) -> None:
+    spec = InputSpec(64, 64, multiple=16)
+    with pytest.raises(ConfigError, match=r"m\.onnx: expected a height and width in multiples"):
+        spec.check_size(size, "m.onnx")
+    for allowed in ((64, 64), (16, MAX_SIDE)):
+        spec.check_size(allowed, "m.onnx")
+
+
+def test_a_number_that_json_lacks_is_not_written(metadata: Metadata) -> None:
+    assert metadata.parity is not None
+    parity = replace(metadata.parity, max_probability=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        dump_metadata(replace(metadata, parity=parity))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 0},
+        {"width": MAX_SIDE + 1},
+        {"multiple": -1},
+        {"color_order": "BGR"},
+        {"minimum": -1.0},
+        {"maximum": 255.0},
+        {"resize_filter": "bicubic"},
+        {"antialias": False},
+        {"jpeg_scaled_decoding": False},
+    ],
+)
+def test_an_input_that_is_made_in_another_way_is_refused(
+    metadata: Metadata, change: dict[str, object]
+) -> None:
+    content = json.loads(dump_metadata(metadata))
+    content["input"] |= change
+    with pytest.raises(ModelError, match=r"^m: expected an input of "):
         parse_metadata(json.dumps(content), "m")

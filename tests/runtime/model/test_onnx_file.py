@@ -1,14 +1,17 @@
 import contextlib
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from runtime.core.errors import ModelError
 from runtime.model.metadata import KEY
-from runtime.model.onnx_file import read_onnx
+from runtime.model.onnx_file import read_onnx, read_parts
 from tests.support.model_builder import ModelBuilder
 
 onnx = pytest.importorskip("onnx")
@@ -144,3 +147,55 @@ def test_a_damaged_file_gives_a_model_error_or_none(
     path.write_bytes(content[: len(content) - cut] or b"\x08")
     with contextlib.suppress(ModelError):
         read_onnx(path)
+
+
+def test_weights_among_the_inputs_are_not_listed(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    """As in files of IR version 3, where every weight is an input too."""
+    path = build_onnx(tmp_path / "m.onnx")
+    proto = onnx.load(path)
+    weight = onnx.helper.make_tensor_value_info("weights", onnx.TensorProto.FLOAT, [1, 3, 1, 1])
+    proto.graph.input.append(weight)
+    path.write_bytes(proto.SerializeToString())
+    assert [info.name for info in read_onnx(path).inputs] == ["pixels"]
+
+
+@pytest.mark.parametrize("standard", ["", "ai.onnx"])
+@pytest.mark.parametrize("first", [True, False])
+def test_the_opset_is_that_of_the_standard_operators(
+    build_onnx: ModelBuilder, tmp_path: Path, standard: str, first: bool
+) -> None:
+    path = build_onnx(tmp_path / "m.onnx")
+    proto = onnx.load(path)
+    opsets = [onnx.helper.make_opsetid(standard, 20), onnx.helper.make_opsetid("own", 1)]
+    del proto.opset_import[:]
+    proto.opset_import.extend(opsets if first else opsets[::-1])
+    path.write_bytes(proto.SerializeToString())
+    assert read_onnx(path).opset == 20
+
+
+def test_a_toolkits_key_is_a_word_of_its_own(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    metadata = {KEY: "a", f"{KEY}.golden": "b", f"{KEY}s": "c", "author": "d"}
+    parts = read_parts(build_onnx(tmp_path / "m.onnx", metadata=metadata))
+    assert parts.properties == {KEY: "a", f"{KEY}.golden": "b"}
+
+
+def test_the_structure_covers_all_but_weights_and_metadata(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    def structure(change: Callable[[Any], object]) -> str:
+        proto = onnx.load(build_onnx(tmp_path / "m.onnx"))
+        change(proto)
+        (tmp_path / "changed.onnx").write_bytes(proto.SerializeToString())
+        return read_parts(tmp_path / "changed.onnx", each_weight=True).structure
+
+    plain = structure(lambda proto: None)
+    other_weight = onnx.numpy_helper.from_array(np.zeros((1, 3, 1, 1), np.float32), "weights")
+    assert structure(lambda proto: proto.metadata_props.add(key="a", value="b")) == plain
+    assert structure(lambda proto: proto.graph.initializer[0].CopyFrom(other_weight)) == plain
+    for change in (
+        lambda proto: setattr(proto.graph.node[1], "op_type", "Relu"),
+        lambda proto: setattr(proto.graph, "name", "other"),
+        lambda proto: setattr(proto.opset_import[0], "version", 21),
+        lambda proto: setattr(proto, "producer_name", "another"),
+    ):
+        assert structure(change) != plain

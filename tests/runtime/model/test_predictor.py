@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from runtime.core.machine import available_cores
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.model.predictor import MAX_CONCURRENCY, Predictor, concurrency_for
+from runtime.model.sessions import open_session
 from tests.support.model_builder import ModelBuilder
 
 
@@ -232,3 +234,55 @@ def test_settings_out_of_range_are_refused(model: Path) -> None:
         ConfigError, match=r"providers: NoSuchProvider not available here; choose from"
     ):
         Predictor(model, providers=["NoSuchProvider"])
+
+
+def test_an_output_of_nan_is_refused(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    predictor = Predictor(build_onnx(tmp_path / "m.onnx"), size=(8, 8), threads=1)
+    inputs = np.zeros((1, 3, 8, 8), np.float32)
+    assert predictor.run(inputs).shape == (1, 8, 8)
+    inputs[0, 0, 3, 3] = np.nan
+    with pytest.raises(ModelError, match=r"m\.onnx: expected probabilities in \[0, 1\]"):
+        predictor.run(inputs)
+
+
+def test_a_fixed_size_allows_no_other_input(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    fixed = Predictor(build_onnx(tmp_path / "fixed.onnx", shape=("n", 3, 16, 24)), threads=1)
+    message = r"fixed\.onnx: expected an input of 16x24, found 32x24"
+    with pytest.raises(ConfigError, match=message):
+        fixed.run(np.zeros((1, 3, 32, 24), np.float32))
+    dynamic = Predictor(build_onnx(tmp_path / "dynamic.onnx"), size=(16, 24), threads=1)
+    assert dynamic.run(np.zeros((2, 3, 31, 7), np.float32)).shape == (2, 31, 7)
+
+
+def test_batches_share_the_threads(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that calls a session computes too, so all together are as many as asked for."""
+    asked: list[int] = []
+
+    def record(path: Path, *, threads: int, **rest: Any) -> Any:
+        asked.append(threads)
+        return open_session(path, threads=threads, **rest)
+
+    monkeypatch.setattr("runtime.model.predictor.open_session", record)
+    for concurrency in (1, 2, 4):
+        Predictor(model, threads=4, concurrency=concurrency)
+    assert asked == [4, 3, 1]
+
+
+@pytest.mark.parametrize(("batch_size", "concurrency"), [(1, 1), (3, 1), (2, 2)])
+def test_few_images_are_in_memory_at_once(
+    model: Path, scans: list[Path], batch_size: int, concurrency: int
+) -> None:
+    predictor = Predictor(model, threads=2, batch_size=batch_size, concurrency=concurrency)
+    taken = 0
+
+    def endless() -> Iterator[Path]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield scans[0]
+
+    stream = predictor.stream(endless())
+    for _ in range(5):
+        next(stream)
+    # Batches ahead and one being read, and as many images loaded ahead of them.
+    assert taken - 5 <= 2 * (concurrency + 2) * batch_size + batch_size

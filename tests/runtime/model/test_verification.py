@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from runtime.cli.verify import main
 from runtime.core.errors import ModelError
+from runtime.core.machine import available_cores
 from runtime.model.checksums import CHECKSUMS_KEY, dump_checksums
 from runtime.model.golden import GOLDEN_KEY, parse_golden
 from runtime.model.metadata import KEY
@@ -231,3 +232,48 @@ def test_what_is_no_file_of_ours_ends_in_one_sentence(
     assert result.exit_code == 2
     assert result.output.startswith(f"Error: {path}: expected ")
     assert result.output.count("\n") == 1
+
+
+def test_a_certificate_without_a_digest_certifies_nothing(model: Path, tmp_path: Path) -> None:
+    def strip(metadata: dict[str, Any]) -> None:
+        metadata["parity"]["digest"] = ""
+
+    proto = onnx.load(model)
+    edit(KEY, strip)(proto)
+    path = tmp_path / "changed.onnx"
+    path.write_bytes(proto.SerializeToString())
+    text = dump_checksums(path)
+    for entry in proto.metadata_props:
+        if entry.key == CHECKSUMS_KEY:
+            entry.value = text
+    path.write_bytes(proto.SerializeToString())
+    (failed,) = (check for check in verify(path).checks if not check.passed)
+    assert failed.name == "certificate"
+    assert failed.found.startswith("issued for digest unknown, ")
+
+
+def test_a_published_digest_is_compared_in_either_case(model: Path) -> None:
+    digest = verify(model).contents
+    assert digest != digest.upper()
+    assert verify(model, digest=digest.upper()).passed
+    assert not verify(model, digest=("1" if digest[0] == "0" else "0") + digest[1:]).passed
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2])
+def test_a_replay_uses_and_states_the_threads_asked_for(model: Path, threads: int | None) -> None:
+    assert verify(model, threads=threads).threads == (threads or available_cores())
+
+
+def test_exit_codes_of_the_command(model: Path, tmp_path: Path) -> None:
+    proto = onnx.load(model)
+    flip_a_weight(proto)
+    changed, unreadable = tmp_path / "changed.onnx", tmp_path / "unreadable.onnx"
+    changed.write_bytes(proto.SerializeToString())
+    unreadable.write_bytes(b"no model")
+    for files, code in (
+        ([model], 0),
+        ([model, changed], 1),
+        ([model, unreadable], 2),
+        ([changed, unreadable], 2),
+    ):
+        assert CliRunner().invoke(main, [str(file) for file in files]).exit_code == code
