@@ -368,3 +368,19 @@ def test_calibration_of_nothing_is_undefined() -> None:
     assert math.isnan(result.brier)
     assert math.isnan(result.ece)
     assert result.bin_pixels == (0,) * CALIBRATION_BINS
+
+
+def test_calibration_has_fifteen_bins_as_its_source() -> None:
+    """Guo, Pleiss, Sun, Weinberger 2017 and the study's tables use 15; ECE depends on it."""
+    rng = np.random.default_rng(0)
+    p = rng.random(5000)
+    y = (rng.random(5000) < p**2).astype(np.uint8)
+    sums = CalibrationSums()
+    sums.add(p, y)
+    found = sums.result()
+    bins = np.minimum((p * 15).astype(int), 14)
+    inside = [bins == n for n in range(15)]
+    gaps = [members.mean() * abs(y[members].mean() - p[members].mean()) for members in inside]
+    assert found.bin_pixels == tuple(int(members.sum()) for members in inside)
+    assert found.ece == pytest.approx(sum(gaps))
+    assert found.brier == pytest.approx(((p - y) ** 2).mean())

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset
 from runtime.metrics import METRICS
 from runtime.scoring.bootstrap import Bootstrap
-from runtime.scoring.comparison import Comparison, compare, soft_values
+from runtime.scoring.comparison import Comparison, Summary, compare, soft_values
 from runtime.scoring.evaluation import Evaluation, score
 
 Doubles = NDArray[np.float64]
@@ -193,3 +194,49 @@ def test_other_images_are_refused(pair: tuple[Evaluation, Evaluation]) -> None:
 
 def test_the_same_seed_gives_the_same_interval(pair: tuple[Evaluation, Evaluation]) -> None:
     assert compare(*pair) == compare(*pair)
+
+
+def test_every_difference_is_the_second_minus_the_first_and_within_its_interval(
+    pair: tuple[Evaluation, Evaluation], compared: Comparison
+) -> None:
+    assert {d.kind for d in compared.differences} == set(get_args(Summary))
+    assert len(compared.differences) == len(METRICS) * len(get_args(Summary))
+    for difference in compared.differences:
+        interval = difference.difference
+        assert interval.value == pytest.approx(difference.other - difference.one, abs=1e-9)
+        assert interval.low <= interval.value <= interval.high, difference
+    for metric in METRICS:
+        for kind, averages in (
+            ("pooled at 0.5", [one.thresholded for one in pair]),
+            ("pooled", [one.soft for one in pair]),
+        ):
+            found = compared.find(metric, kind)
+            expected = [getattr(average.pooled, metric) for average in averages]
+            assert (found.one, found.other) == pytest.approx(tuple(expected))
+
+
+def test_the_mean_of_another_set_is_subtracted_within_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0.5, 0.1, 40), rng.normal(0.2, 0.1, 40)
+    found = Bootstrap(40).mean_difference(first, Bootstrap(40, seed=1), second)
+    assert 0.2 < found.low < found.value < found.high < 0.4
+
+
+def test_the_smaller_set_decides_how_far_an_interval_is_expanded() -> None:
+    """Fewer groups have a longer tail, whichever set has them."""
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(0.5, 0.1, 6), rng.normal(0.5, 0.001, 600)
+    alone = Bootstrap(6).mean(few)
+    for found in (
+        Bootstrap(6).mean_difference(few, Bootstrap(600, seed=1), many),
+        Bootstrap(600, seed=1).mean_difference(many, Bootstrap(6), few),
+    ):
+        assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.01)
+
+
+def test_another_seed_draws_other_images() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    first, again, other = (Bootstrap(50, resamples=500, seed=s).mean(values) for s in (3, 3, 4))
+    assert first == again
+    assert first != other
+    assert first.value == other.value

@@ -3,15 +3,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from sklearn.metrics import jaccard_score
 
 from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset, Split
+from runtime.data.images import load_scan, resize_map, to_input
+from runtime.data.samples import MaskKind
 from runtime.metrics import scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.baselines import evaluate_baselines
-from runtime.scoring.evaluation import Evaluation, evaluate
+from runtime.scoring.evaluation import Evaluation, evaluate, score
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +142,57 @@ def test_baselines_of_the_real_set_are_those_that_were_measured(real_data: Datas
     assert nearest.accuracy == pytest.approx(0.978, abs=1e-3)
     assert nearest.recall == pytest.approx(0.706, abs=5e-3)
     assert nearest.precision == pytest.approx(0.688, abs=5e-3)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (48, 16)])
+def test_calibration_and_size_are_those_of_all_pixels(
+    model: Path, split: Split, size: tuple[int, int]
+) -> None:
+    predictor = Predictor(model, threads=1)
+    found = evaluate(predictor, split, size=size)
+    maps = [resize_map(predictor.run(scan_input(s.path))[0], size) for s in split.samples]
+    p = np.stack(maps).astype(np.float64).ravel()
+    y = np.stack([sample.mask(size) for sample in split.samples]).ravel()
+    assert found.size == size
+    assert sum(found.calibration.bin_pixels) == len(split.samples) * size[0] * size[1]
+    assert found.calibration.brier == pytest.approx(((p - y) ** 2).mean(), abs=1e-6)
+    bins = np.minimum((p * 15).astype(int), 14)
+    gap = sum(abs((y - p)[bins == n].sum()) for n in range(15)) / p.size
+    assert found.calibration.ece == pytest.approx(gap, abs=1e-4)
+
+
+def scan_input(path: Path) -> NDArray[np.float32]:
+    return to_input(load_scan(path, (32, 32)).pixels)[None]
+
+
+def test_every_sample_has_one_outcome(split: Split) -> None:
+    outcome = (np.zeros((4, 4), np.float32), np.zeros((4, 4), np.uint8))
+    for number in (len(split.samples) - 1, len(split.samples) + 1):
+        with pytest.raises(ValueError, match="argument"):
+            score("m", (4, 4), split.samples, [outcome] * number)
+
+
+@pytest.mark.parametrize("masks", ["boxes", "segmentation"])
+def test_baselines_and_networks_are_scored_on_the_masks_asked_for(
+    model: Path, phantom_data: Dataset, masks: MaskKind
+) -> None:
+    train, test = phantom_data.split("train"), phantom_data.split("test")
+    truth = np.stack([sample.mask((32, 32), masks) for sample in test.samples]).astype(float)
+    known = np.stack([sample.mask((32, 32), masks) for sample in train.samples]).astype(float)
+    looks = [
+        np.stack([load_scan(s.path, (32, 32)).pixels[..., 0].ravel() for s in part.samples])
+        for part in (test, train)
+    ]
+    closest = np.corrcoef(*looks)[: len(truth), len(truth) :].argmax(axis=1)
+    expected = (np.zeros_like(truth), np.broadcast_to(known.mean(axis=0), truth.shape))
+    for found, p in zip(
+        evaluate_baselines(train, test, (32, 32), masks=masks),
+        (*expected, known[closest]),
+        strict=True,
+    ):
+        assert [s.soft.target for s in found.samples] == truth.sum(axis=(1, 2)).tolist()
+        assert found.soft.pooled.iou == pytest.approx(
+            (truth * p).sum() / (truth + p - truth * p).sum(), abs=1e-6
+        )
+    network = evaluate(Predictor(model, threads=1), test, masks=masks)
+    assert [s.soft.target for s in network.samples] == truth.sum(axis=(1, 2)).tolist()

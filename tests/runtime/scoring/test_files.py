@@ -16,6 +16,7 @@ from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import compare
 from runtime.scoring.evaluation import evaluate
 from runtime.scoring.files import evaluate_files
+from tests.support.model_builder import ModelBuilder
 
 
 def test_it_is_what_the_single_steps_give(model: Path, phantom: Path, tmp_path: Path) -> None:
@@ -75,3 +76,21 @@ def test_a_split_without_readable_images_is_an_error(
         path.write_bytes(b"no image")
     with pytest.raises(DataError, match="the first: "):
         evaluate_files([model], data, skip_unreadable=True)
+
+
+def test_intervals_draw_the_groups_that_the_data_set_states(
+    model: Path, phantom: Path, build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    path = data / "test" / "_annotations.coco.json"
+    other = build_onnx(tmp_path / "other.onnx", shape=("n", 3, 32, 32))
+    split = read_dataset(data).split("test")
+    first, second = (evaluate(Predictor(p), split) for p in (model, other))
+    for owners in ([0, 0, 1, 1], [0, 0, 1, None]):
+        content = json.loads(path.read_text())
+        for image, group in zip(content["images"], owners, strict=True):
+            image["group"] = group
+        path.write_text(json.dumps(content))
+        groups = None if None in owners else [0, 0, 1, 1]
+        (found,) = evaluate_files([model, other], data, baselines=False).comparisons
+        assert found == compare(first, second, Bootstrap(4, groups))

@@ -1,5 +1,6 @@
 """A network that was trained on other images than the data set's is told of."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from runtime.data.audit import audit_dataset
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import split_by_group, write_split
+from runtime.model.metadata import MemberInfo
 from runtime.model.onnx_file import read_onnx
 from runtime.scoring.provenance import foreign_training
 
@@ -41,3 +43,19 @@ def test_the_committed_network_is_at_home_on_the_real_data(real_data: Dataset) -
     if not path.is_file():
         pytest.skip("the committed network is not there")
     assert foreign_training([read_onnx(path)], real_data) == ()
+
+
+def test_an_ensemble_is_foreign_if_one_of_its_networks_is(
+    model: Path, phantom_data: Dataset
+) -> None:
+    file = read_onnx(model)
+    assert file.metadata is not None
+    assert file.metadata.training is not None
+    home = MemberInfo("home", file.metadata.network, file.metadata.training, None)
+    away = replace(
+        home, training=replace(home.training, data_sha256="0" * 64, data_name="elsewhere")
+    )
+    for members, foreign in (([home, home], 0), ([home, away], 1), ([away, away], 1)):
+        metadata = replace(file.metadata, training=None, members=tuple(members))
+        found = foreign_training([replace(file, metadata=metadata)], phantom_data)
+        assert len(found) == foreign

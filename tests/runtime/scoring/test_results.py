@@ -59,7 +59,7 @@ def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_pat
         (lambda content: content.update(version=1), "expected an evaluation of version 2"),
         (lambda content: content["models"][0]["evaluation"].update(samples=[]), "lacks images"),
         (lambda content: content["baselines"][1]["soft"]["per_image"].pop("iou"), "or metrics"),
-        (lambda content: content.pop("split"), "the field 'split'"),
+        (lambda content: content.pop("split"), "missing field 'split'"),
     ],
 )
 def test_another_file_is_refused(
