@@ -7,8 +7,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runtime.cli.data import main
-from runtime.data.audit import audit_dataset
+from runtime.core.schema import to_dict
+from runtime.data.audit import audit_dataset, summarize
 from runtime.data.coco import Dataset, read_dataset
+from runtime.data.grouped_split import split_by_group
+from runtime.data.phantom import PhantomConfig, make_phantom
+from runtime.data.similarity import LinkRule
 from tests.support.self_contained import external_references
 
 
@@ -63,3 +67,65 @@ def test_the_loosest_rule_leaves_nothing_to_split(phantom: Path, tmp_path: Path)
     assert result.exit_code == 2
     assert "groups" in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_options_of_the_phantom_set_reach_it(tmp_path: Path) -> None:
+    options = {"size": 40, "train": 3, "valid": 2, "test": 1, "slices": 2, "seed": 7}
+    given = [text for name, value in options.items() for text in (f"--{name}", value)]
+    result = call("phantom", tmp_path / "a", *given)
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith(f"12 images of 40x40 in {tmp_path / 'a'}\n")
+    make_phantom(tmp_path / "b", PhantomConfig(**options))
+    files = {p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()}
+    assert len(files) == 12 + 3
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("--correlation", 0.9, LinkRule(correlation=0.9)),
+        ("--slices", 0, LinkRule(slices=0)),
+        ("--slice-correlation", 0.95, LinkRule(slice_correlation=0.95)),
+    ],
+)
+def test_options_of_the_rule_reach_the_audit(
+    phantom: Path, phantom_data: Dataset, tmp_path: Path, option: str, value: float, rule: LinkRule
+) -> None:
+    pytest.importorskip("jinja2")
+    page, file = tmp_path / "audit.html", tmp_path / "audit.json"
+    result = call("audit", phantom, "--out", page, "--json", file, option, value)
+    assert result.exit_code == 0, result.output
+    expected = summarize(audit_dataset(phantom_data, rule))
+    assert json.loads(file.read_text()) == json.loads(json.dumps(to_dict(expected)))
+
+
+@pytest.mark.parametrize(
+    ("options", "seed", "rule"),
+    [
+        (["--seed", 5], 5, LinkRule()),
+        (["--slices", 0], 0, LinkRule(slices=0)),
+        (["--correlation", 0.99], 0, LinkRule(correlation=0.99)),
+        (["--slice-correlation", 0.99], 0, LinkRule(slice_correlation=0.99)),
+    ],
+)
+def test_options_of_a_split_reach_it(
+    phantom: Path,
+    phantom_data: Dataset,
+    tmp_path: Path,
+    options: list[object],
+    seed: int,
+    rule: LinkRule,
+) -> None:
+    assert call("split", phantom, tmp_path / "out", *options).exit_code == 0
+    audit = audit_dataset(phantom_data, rule)
+    expected = split_by_group(phantom_data, audit, seed=seed)
+    owners = {
+        sample.path.resolve(): name
+        for name, part in read_dataset(tmp_path / "out").splits.items()
+        for sample in part.samples
+    }
+    assert [owners[image.sample.path.resolve()] for image in audit.images] == list(
+        expected.assigned
+    )

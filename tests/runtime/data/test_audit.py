@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import runtime.data.similarity
+from runtime.cli.data import main
 from runtime.core.errors import ConfigError, DataError
 from runtime.data.audit import audit_dataset, summarize
 from runtime.data.coco import Dataset, read_dataset
@@ -172,3 +173,69 @@ def test_a_missing_image_is_told_by_name(tmp_path: Path) -> None:
     shutil.move(tmp_path / "data" / "test" / "b.png", tmp_path / "c.png")
     with pytest.raises(DataError, match=r"b\.png"):
         audit_dataset(data)
+
+
+def test_links_come_the_most_similar_first(tmp_path: Path) -> None:
+    base = noise(0)
+    shares = (0.8, 0.95, 0.85, 1.0, 0.9)
+    images = {f"{i}_x.png": mixed(base, noise(9 + i), share) for i, share in enumerate(shares)}
+    links = audit_dataset(
+        make_data(tmp_path / "data", {"train": images}), LinkRule(correlation=0.5)
+    ).links
+    found = [link.correlation for link in links]
+    assert len(found) == 10
+    assert found == sorted(found, reverse=True)
+    assert (links[0].first, links[0].second) == (1, 3)
+
+
+def test_pairs_are_the_strongest_the_weakest_and_the_nearest_to_the_limit(tmp_path: Path) -> None:
+    """Each kind shows others: no pair is shown as strongest and as weakest."""
+    base = noise(0)
+    shares = np.linspace(0.6, 0.98, 5)
+    train = {"a.png": base}
+    test = {f"b{i}_x.png": mixed(base, noise(9 + i), share) for i, share in enumerate(shares)}
+    audit = audit_dataset(
+        make_data(tmp_path / "data", {"train": train, "test": test}), LinkRule(correlation=0.5)
+    )
+    crossing = sorted((link.correlation for link in audit.crossing()), reverse=True)
+    pairs = summarize(audit, pairs=3).pairs
+    strongest, weakest = (
+        [pair.correlation for pair in pairs if pair.kind == kind]
+        for kind in ("strongest", "weakest")
+    )
+    assert strongest == crossing[:3]
+    assert weakest == crossing[3:]
+
+
+def test_a_next_slice_is_one_lower_or_one_higher(tmp_path: Path) -> None:
+    train = {"a_1.png": noise(0), "a_5.png": noise(1), "b_9.png": noise(2)}
+    test = {"a_2.png": noise(3), "a_4.png": noise(4), "a_9.png": noise(5), "b_7.png": noise(6)}
+    audit = audit_dataset(make_data(tmp_path / "data", {"train": train, "test": test}))
+    assert [exposure.next_slices for exposure in audit.exposures] == [2, 2]
+
+
+@pytest.mark.parametrize("command", ["audit", "split"])
+def test_the_commands_have_the_rule_s_own_defaults(command: str) -> None:
+    options = {option.name: option.default for option in main.commands[command].params}
+    rule = LinkRule()
+    assert {name: options[name] for name in ("correlation", "slices", "slice_correlation")} == {
+        "correlation": rule.correlation,
+        "slices": rule.slices,
+        "slice_correlation": rule.slice_correlation,
+    }
+
+
+@pytest.mark.parametrize(("apart", "linked"), [(1, True), (2, True), (3, False)])
+def test_near_slices_are_up_to_two_apart(tmp_path: Path, apart: int, linked: bool) -> None:
+    one, other = noise(0), mixed(noise(0), noise(1), 0.7)
+    names = "a_10.png", f"a_{10 + apart}.png"
+    data = make_data(tmp_path / "data", {"train": {names[0]: one, names[1]: other}})
+    assert 0.8 < correlation(*(sample.path for sample in data.split("train").samples)) < 0.97
+    assert bool(audit_dataset(data).links) is linked
+
+
+def test_a_group_of_more_images_has_a_lower_number(tmp_path: Path) -> None:
+    images = {"a.png": noise(0), **{f"b{c}.png": noise(1) for c in "xy"}}
+    images |= {f"c{c}.png": noise(2) for c in "xyz"}
+    audit = audit_dataset(make_data(tmp_path / "data", {"train": images}))
+    assert [image.group for image in audit.images] == [2, 1, 1, 0, 0, 0]

@@ -259,3 +259,14 @@ def test_noise_of_a_scans_kind_is_no_defect(copy: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
     Image.fromarray(pixels).save(first_image(copy / "valid"))
     assert check_dataset(read_dataset(copy)).defects == ()
+
+
+@pytest.mark.parametrize("size", [(64, 60), (60, 64)])
+def test_either_side_that_differs_from_the_stated_one_is_reported(
+    copy: Path, size: tuple[int, int]
+) -> None:
+    image = first_image(copy / "train")
+    Image.open(image).resize(size).save(image)
+    found, action, _ = only_defect(copy, "train")
+    assert found == f"{size[0]}x{size[1]} pixels where the COCO file says 64x64"
+    assert action == "used, with scaled boxes"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
 from runtime.data.coco import Dataset, Split, read_dataset
-from runtime.data.samples import SPECK_SHARE, Action
+from runtime.data.samples import SPECK_SHARE, Action, SplitReader
 
 Coco = dict[str, Any]
 SIDE = 200
@@ -386,3 +386,48 @@ def test_the_real_set_is_read_as_it_is_described(real_data: Dataset) -> None:
 def test_a_folder_name_that_is_too_long_is_a_data_error() -> None:
     with pytest.raises(DataError, match="no such folder"):
         read_dataset("x" * 300)
+
+
+@pytest.mark.parametrize(
+    ("box", "problems"),
+    [
+        ([60, 10, 30, 30], []),
+        ([90, 30, 10, 20], []),
+        ([90, 30, 12, 20], ["a box partly outside the image"]),
+        ([90, 30, 10, 22], ["a box partly outside the image"]),
+        ([10, 60, 20, 20], ["a box outside the image"]),
+        ([100, 10, 20, 20], ["a box outside the image"]),
+    ],
+)
+def test_a_box_is_measured_against_the_width_and_the_height(
+    tmp_path: Path, box: list[float], problems: list[str]
+) -> None:
+    def change(document: Coco) -> None:
+        document["images"][0] |= {"width": 100, "height": 50}
+        document["annotations"][0]["bbox"] = box
+
+    assert [problem for problem, _ in defects(tmp_path, change)[1]] == problems
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.9e-4, True), (1.1e-4, False)])
+def test_a_speck_is_less_than_a_ten_thousandth_of_its_image(
+    tmp_path: Path, share: float, found: bool
+) -> None:
+    side = SIDE * share**0.5
+    assert bool(defects(tmp_path, annotation(bbox=[10, 20, side, side]))[1]) is found
+
+
+def test_a_file_of_more_than_100000_defects_is_refused(tmp_path: Path) -> None:
+    reader = SplitReader("train", tmp_path / "train.json", tmp_path)
+    for _ in range(100_000):
+        reader.note("a.png", "a defect", Action.USED)
+    with pytest.raises(AnnotationError, match="more than 100000 defects in one COCO file"):
+        reader.note("a.png", "a defect", Action.USED)
+
+
+def test_the_folder_of_the_split_is_searched_before_the_folder_of_all(tmp_path: Path) -> None:
+    write(tmp_path, content(), "annotations/instances_train.json", "images/train")
+    write(tmp_path, content(), "annotations/instances_train.json", "images")
+    assert train_of(tmp_path).samples[0].path.parent == tmp_path / "images" / "train"
+    write(tmp_path, content(), "annotations/instances_train.json", "train")
+    assert train_of(tmp_path).samples[0].path.parent == tmp_path / "train"

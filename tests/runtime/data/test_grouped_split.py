@@ -3,16 +3,19 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 from scipy.stats import ks_2samp
 
 from runtime.core.errors import AnnotationError, DataError, OutputError
-from runtime.data.audit import audit_dataset
+from runtime.data.audit import AuditedImage, audit_dataset
 from runtime.data.coco import Dataset, manifest_sha256, read_dataset
 from runtime.data.grouped_split import split_by_group, write_split
+from runtime.data.similarity import LinkRule
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation
 
@@ -167,3 +170,64 @@ def test_the_nearest_image_tells_much_less_across_groups(
 
     assert nearest(real_data).soft.pooled.iou == pytest.approx(0.535, abs=0.005)
     assert nearest(grouped_real).soft.pooled.iou < 0.25
+
+
+def of_tumor_sizes(folder: Path, splits: dict[str, list[tuple[int, float]]]) -> Dataset:
+    """A data set whose images have a look (equal looks form a group) and a square lesion."""
+    for name, images in splits.items():
+        (folder / name).mkdir(parents=True)
+        content: dict[str, Any] = {"categories": [{"id": 1, "name": "t"}]}
+        content |= {"images": [], "annotations": []}
+        for index, (look, share) in enumerate(images):
+            pixels = np.random.default_rng(look).integers(0, 256, (40, 40), np.uint8)
+            file, side = f"{name}{'abcdefghij'[index % 10]}_{index // 10}x.png", 40 * share**0.5
+            Image.fromarray(pixels).save(folder / name / file)
+            content["images"].append({"id": index, "file_name": file, "width": 40, "height": 40})
+            box = {"id": index, "image_id": index, "category_id": 1, "bbox": [0, 0, side, side]}
+            content["annotations"].append(box)
+        (folder / name / COCO_FILE).write_text(json.dumps(content))
+    return read_dataset(folder)
+
+
+def test_each_split_keeps_its_share_of_each_fifth_of_tumor_sizes(tmp_path: Path) -> None:
+    """With the images each a group of its own, the balance can be exact, and is, in both splits."""
+    rng = np.random.default_rng(5)
+    shares = rng.permutation(np.linspace(0.01, 0.9, 100)).tolist()
+    looks = list(enumerate(shares))
+    data = of_tumor_sizes(tmp_path / "data", {"train": looks[:70], "test": looks[70:]})
+    audit = audit_dataset(data, LinkRule(correlation=1.0, slices=0))
+    edges = np.quantile(shares, [0.2, 0.4, 0.6, 0.8])
+
+    def fifths(members: list[float]) -> list[int]:
+        counts = np.bincount(np.searchsorted(edges, members, side="right"), minlength=5)
+        return [int(count) for count in counts]
+
+    def share(image: AuditedImage) -> float:
+        _, _, width, height = image.sample.annotations[0].box
+        return width * height / 1600
+
+    before = {"train": fifths(shares[:70]), "test": fifths(shares[70:])}
+    for seed in range(3):
+        assigned = split_by_group(data, audit, seed=seed).assigned
+        placed = list(zip(audit.images, assigned, strict=True))
+        assert before == {n: fifths([share(i) for i, at in placed if at == n]) for n in before}
+
+
+def test_a_split_that_no_group_would_reach_is_refused(tmp_path: Path) -> None:
+    """Two groups of different tumor sizes, of which the first split lacks both alike."""
+    data = of_tumor_sizes(
+        tmp_path / "data", {"train": [(0, 0.1)] * 3 + [(1, 0.8)] * 3, "test": [(0, 0.1), (1, 0.8)]}
+    )
+    audit = audit_dataset(data)
+    assert audit.groups == 2
+    with pytest.raises(DataError, match="2 splits cannot be filled"):
+        split_by_group(data, audit)
+
+
+def test_large_groups_are_placed_first(tmp_path: Path) -> None:
+    """A large group that came last would overfill the split that it falls into."""
+    groups = [(0, 0.1)] * 10 + [(look, 0.1) for look in range(1, 11)]
+    data = of_tumor_sizes(tmp_path / "data", {"train": groups[:10], "test": groups[10:]})
+    for seed in range(5):
+        sizes = split_by_group(data, audit_dataset(data), seed=seed).sizes()
+        assert sizes == {"train": 10, "test": 10}

@@ -250,3 +250,39 @@ def test_a_tiff_of_huge_fields() -> None:
     refuse_image(bomb, "expected TIFF fields of up to 262144 values, found 1048576")
     many = b"II*\0" + struct.pack("<IH", 8, 5000) + bytes(12 * 5000)
     refuse_image(many, "expected a TIFF of up to 4096 fields, found 5000")
+
+
+def big_tiff(*fields: tuple[int, int, int, int], order: str = "<") -> bytes:
+    """The start of a BigTIFF with these fields: tag, type, count, value."""
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HHHQ", 43, 8, 0, 16)
+    entries = b"".join(struct.pack(order + "HHQQ", *field) for field in fields)
+    return head + struct.pack(order + "Q", len(fields)) + entries
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_fields_of_a_big_tiff_are_checked_too(order: str) -> None:
+    sound = (256, 4, 1, 8), (257, 4, 1, 8), (322, 16, 1, 256), (323, 16, 1, 256)
+    image_structure.check_structure(big_tiff(*sound, order=order), "a.tif")
+    for further, words in (
+        ([(322, 16, 1, 4097), (323, 16, 1, 4096)], "TIFF with tiles of more than 16777216 pixels"),
+        ([(258, 3, 262145, 0)], "expected TIFF fields of up to 262144 values, found 262145"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            image_structure.check_structure(big_tiff(*sound[:2], *further, order=order), "a.tif")
+
+
+@pytest.mark.parametrize("kind", [1, 2, 7])
+def test_a_field_of_bytes_may_be_long(kind: int) -> None:
+    """As a color profile or a text is: it is one object, however many values it has."""
+    image_structure.check_structure(tiff((34675, kind, 300_000, -1)), "a.tif")
+    with pytest.raises(ImageError, match="TIFF fields of up to 262144 values, found 300000"):
+        image_structure.check_structure(tiff((34675, 3, 300_000, -1)), "a.tif")
+
+
+def test_a_marker_without_a_length_hides_no_scans() -> None:
+    """A second start of image has no length; read as one, it would skip what follows."""
+    scan = b"\xff\xda\x00\x02"
+    for hidden in (b"\xff\xd8\xff\xff", b"\xff\xd8\x7f\xff", b"\xff\x01\xff\xff"):
+        content = b"\xff\xd8" + hidden + scan * 101
+        with pytest.raises(ImageError, match="JPEG with more than 100 scans"):
+            image_structure.check_structure(content, "a.jpg")

@@ -457,3 +457,24 @@ def test_a_map_that_is_a_view_is_resized_as_it_is_seen() -> None:
     values = np.random.default_rng(0).random((12, 10), np.float32)
     view = values[::2, ::-1]
     np.testing.assert_array_equal(resize_map(view, (9, 9)), resize_map(view.copy(), (9, 9)))
+
+
+@pytest.mark.parametrize(
+    ("original", "size", "scale"),
+    [
+        ((256, 1024), (64, 256), 4),
+        ((1024, 256), (256, 64), 4),
+        ((512, 2048), (64, 256), 8),
+        ((256, 1024), (128, 256), 2),
+        ((256, 1024), (64, 1024), 1),
+    ],
+)
+def test_a_jpeg_is_decoded_at_the_fraction_that_both_sides_allow(
+    original: tuple[int, int], size: tuple[int, int], scale: int
+) -> None:
+    content = encoded(smooth(*original), "JPEG")
+    image = Image.open(io.BytesIO(content))
+    image.draft("RGB", (original[1] // scale, original[0] // scale))
+    assert image.size == (original[1] // scale, original[0] // scale)
+    expected = np.asarray(image.resize((size[1], size[0]), BILINEAR))
+    np.testing.assert_array_equal(load_scan(content, size).pixels, expected)

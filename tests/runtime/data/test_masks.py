@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 
 from runtime.core.errors import AnnotationError
 from runtime.data.coco import Dataset
-from runtime.data.masks import mask_from_boxes, mask_from_segmentations
+from runtime.data.masks import mask_from_boxes, mask_from_segmentations, pixels_outside
 
 Mask = NDArray[np.uint8]
 Size = tuple[int, int]
@@ -374,3 +374,53 @@ def test_run_lengths_that_ask_for_much_memory_are_refused_before_it_is_taken(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+def characters(lengths: list[int]) -> str:
+    """COCO's string of run lengths, as `rleToString` in the maskApi.c of pycocotools writes it."""
+    text = ""
+    for index, length in enumerate(lengths):
+        rest = length - (lengths[index - 2] if index > 2 else 0)
+        more = True
+        while more:
+            code, rest = rest & 0x1F, rest >> 5
+            more = rest != (-1 if code & 0x10 else 0)
+            text += chr(48 + (code | 0x20 if more else code))
+    return text
+
+
+def test_a_negative_run_length_is_refused_even_if_the_sum_is_right() -> None:
+    runs = {"size": [8, 8], "counts": characters([10, 20, 34])}
+    np.testing.assert_array_equal(
+        segmented(runs, (8, 8)), segmented({"size": [8, 8], "counts": [10, 20, 34]}, (8, 8))
+    )
+    for lengths in ([66, -4, 2], [70, 4, -10], [-6, 70]):
+        with pytest.raises(AnnotationError, match="the run lengths do not add up to 64 pixels"):
+            segmented({"size": [8, 8], "counts": characters(lengths)}, (8, 8))
+
+
+def test_a_length_has_at_most_seven_characters() -> None:
+    """Seven hold 35 bits, more than any mask needs; a longer shift would overflow."""
+    for number, words in ((7, "add up"), (8, "not a COCO run-length string")):
+        counts = "o" * (number - 1) + "0"
+        with pytest.raises(AnnotationError, match=words):
+            segmented({"size": [8, 8], "counts": counts}, (8, 8))
+
+
+def test_how_far_a_polygon_reaches_is_measured_against_its_own_side() -> None:
+    inside = [0.0, 0.0, 20.0, 0.0, 20.0, 10.0]
+    assert pixels_outside([[inside]], original=(10, 20)) == 0.0
+    assert pixels_outside([[inside]], original=(20, 10)) == 10.0
+    assert pixels_outside([[[0.0, 0.0, 20.0, 0.0, 20.0, 13.0]]], original=(10, 20)) == 3.0
+    assert pixels_outside([[inside, [-2.5, 1.0, 3.0, 1.0, 3.0, 2.0]]], original=(10, 20)) == 2.5
+
+
+def test_a_box_edge_on_a_pixel_center_is_on_the_same_side_at_every_size() -> None:
+    """Where size / original is not a binary fraction, the order of the operations decides."""
+    for original, size in ((640, 224), (49, 10), (500, 7), (1000, 3)):
+        for pixel in range(size):
+            center = Fraction(2 * pixel + 1, 2) * original / size
+            if float(center) != center:
+                continue
+            mask = mask_from_boxes([(float(center), 0, original, 1)], (1, original), (1, size))
+            assert mask[0].tolist() == [0] * pixel + [1] * (size - pixel)

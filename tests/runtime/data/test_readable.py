@@ -1,5 +1,6 @@
 """Skipping the images of a split that cannot be read."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -28,3 +29,16 @@ def test_samples_that_cannot_be_read_are_skipped_by_name(phantom: Path, tmp_path
         path.write_text("no image")
     with pytest.raises(DataError, match="none of the images can be read; the first: "):
         readable_part(split, (32, 32))
+
+
+def test_a_sample_is_read_with_the_masks_that_are_asked_for(phantom: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    path = data / "train" / "_annotations.coco.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] = [[1, 2]]
+    path.write_text(json.dumps(content))
+    split = read_dataset(data).split("train")
+    assert readable_part(split, (32, 32))[1] == ()
+    (skipped,) = readable_part(split, (32, 32), masks="segmentation")[1]
+    assert skipped.file == content["images"][0]["file_name"]
+    assert "segmentation: expected polygons" in skipped.reason

@@ -206,13 +206,13 @@ def test_every_difference_is_the_second_minus_the_first_and_within_its_interval(
         assert interval.value == pytest.approx(difference.other - difference.one, abs=1e-9)
         assert interval.low <= interval.value <= interval.high, difference
     for metric in METRICS:
-        for kind, averages in (
-            ("pooled at 0.5", [one.thresholded for one in pair]),
-            ("pooled", [one.soft for one in pair]),
+        soft, hard = compared.find(metric, "pooled"), compared.find(metric, "pooled at 0.5")
+        for found, averages in (
+            (soft, [one.soft for one in pair]),
+            (hard, [one.thresholded for one in pair]),
         ):
-            found = compared.find(metric, kind)
-            expected = [getattr(average.pooled, metric) for average in averages]
-            assert (found.one, found.other) == pytest.approx(tuple(expected))
+            expected = tuple(getattr(average.pooled, metric) for average in averages)
+            assert (found.one, found.other) == pytest.approx(expected)
 
 
 def test_the_mean_of_another_set_is_subtracted_within_the_interval() -> None:

@@ -180,10 +180,10 @@ def test_baselines_and_networks_are_scored_on_the_masks_asked_for(
     truth = np.stack([sample.mask((32, 32), masks) for sample in test.samples]).astype(float)
     known = np.stack([sample.mask((32, 32), masks) for sample in train.samples]).astype(float)
     looks = [
-        np.stack([load_scan(s.path, (32, 32)).pixels[..., 0].ravel() for s in part.samples])
+        np.stack([load_scan(s.path, (32, 32)).pixels[..., 0].ravel() / 255.0 for s in part.samples])
         for part in (test, train)
     ]
-    closest = np.corrcoef(*looks)[: len(truth), len(truth) :].argmax(axis=1)
+    closest = np.corrcoef(looks[0], looks[1])[: len(truth), len(truth) :].argmax(axis=1)
     expected = (np.zeros_like(truth), np.broadcast_to(known.mean(axis=0), truth.shape))
     for found, p in zip(
         evaluate_baselines(train, test, (32, 32), masks=masks),
