@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.core.errors import ImageError
+from runtime.core.errors import ConfigError, ImageError
 from runtime.data import images
 from runtime.data.coco import Dataset
 from runtime.data.images import ImageSource, load_scan, resize_map, to_input
@@ -478,3 +478,20 @@ def test_a_jpeg_is_decoded_at_the_fraction_that_both_sides_allow(
     assert image.size == (original[1] // scale, original[0] // scale)
     expected = np.asarray(image.resize((size[1], size[0]), BILINEAR))
     np.testing.assert_array_equal(load_scan(content, size).pixels, expected)
+
+
+def test_the_transparent_level_of_a_16_bit_png_is_black() -> None:
+    levels = np.array([[257 * 10, 257 * 20], [257 * 30, 257 * 20]], np.uint16)
+    chunk = struct.pack(">I4sH", 2, b"tRNS", 257 * 20)
+    chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
+    plain = encoded(Image.fromarray(levels))
+    marked = plain[:33] + chunk + plain[33:]
+    assert load_scan(marked).pixels[..., 0].tolist() == [[10, 0], [30, 0]]
+
+
+@pytest.mark.parametrize("size", [(0, 8), (8, 0), (-1, 8), (8, 8193)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_size_that_cannot_be_is_refused_before_decoding(size: tuple[int, int], kind: str) -> None:
+    content = encoded(smooth(16, 16), kind)
+    with pytest.raises(ConfigError, match="expected 1 to 8192 pixels a side, found "):
+        load_scan(content[:-20], size)

@@ -19,6 +19,7 @@ from runtime.model.golden import (
     make_golden,
     parse_golden,
 )
+from tests.support.memory_bound import bounded
 
 TOLERANCE = Difference(1e-5, 1e-6)
 
@@ -99,4 +100,14 @@ def test_a_damaged_pair_is_refused(change: dict[str, object]) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "x" * (MAX_CHARACTERS + 1)])
 def test_what_is_no_pair_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match=r"^m\.onnx: "):
+        parse_golden(text, "m.onnx")
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    """A hundred megabytes of zeros fit into the characters that a pair may have."""
+    packed = zlib.compress(bytes(100 << 20), 9)
+    bomb = {"probabilities_zlib": base64.b64encode(packed).decode()}
+    text = json.dumps(sound() | bomb)
+    assert len(text) < MAX_CHARACTERS
+    with bounded(50), pytest.raises(ModelError, match="contradictory fields"):
         parse_golden(text, "m.onnx")

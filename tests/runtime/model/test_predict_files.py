@@ -10,6 +10,7 @@ from runtime.core.errors import ImageError, OutputError
 from runtime.data.images import load_scan
 from runtime.model.predict_files import MapFormat, find_images, predict_files
 from runtime.model.predictor import Predictor
+from tests.support.model_builder import ModelBuilder
 
 
 @pytest.fixture
@@ -102,3 +103,14 @@ def test_the_written_map_is_the_predicted_one(
         assert one.highest == expected.max()
         assert one.foreground_share == (expected >= 0.5).mean()
     assert written[2].overlay == out / "deep" / "a.overlay.png"
+
+
+def test_a_pixel_of_exactly_one_half_is_foreground(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    """A convolution without a bias turns black into a logit of zero."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "black.png")
+    predictor = Predictor(build_onnx(tmp_path / "m.onnx"), size=(8, 8), threads=1)
+    found = find_images([str(tmp_path / "black.png")])
+    (prediction,) = predict_files(predictor, found, tmp_path / "out")
+    assert (prediction.highest, prediction.foreground_share) == (0.5, 1.0)

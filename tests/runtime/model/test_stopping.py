@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from runtime.core.errors import ConfigError
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping import StoppingRule, median_interval
 
 
 def test_the_rule_stops_when_the_median_is_sure_or_runs_are_many() -> None:
@@ -30,3 +31,20 @@ def test_an_exact_rule_does_not_look_at_the_median() -> None:
     steady = np.full(7, 0.02)
     assert not rule.is_met(steady[:6])
     assert rule.is_met(steady)
+
+
+def test_the_precision_is_half_the_width_of_the_interval_as_a_share_of_the_median() -> None:
+    seconds = np.random.default_rng(0).normal(1.0, 0.02, 51)
+    low, high = median_interval(seconds, 0.95)
+    precision = (high - low) / 2 / float(np.median(seconds))
+    assert StoppingRule(precision=1.001 * precision).is_met(seconds)
+    assert not StoppingRule(precision=0.999 * precision).is_met(seconds)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_the_interval_is_that_of_the_binomial_distribution(level: float) -> None:
+    for count in range(1, 120):
+        tails = [r for r in range(1, count) if binom.cdf(r - 1, count, 0.5) <= (1 - level) / 2]
+        expected = (tails[-1] - 1, count - tails[-1]) if tails else (math.nan, math.nan)
+        found = median_interval(np.arange(count, dtype=np.float64), level)
+        assert found == pytest.approx(expected, nan_ok=True)
