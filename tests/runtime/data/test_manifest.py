@@ -1,13 +1,15 @@
 """The fingerprint of a data set."""
 
 import hashlib
+import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from runtime.core.errors import AnnotationError, ImageError
-from runtime.data.coco import Dataset, manifest_sha256, read_dataset
+from runtime.data.coco import ROBOFLOW_FILE, Dataset, manifest_sha256, read_dataset
 
 
 @pytest.fixture
@@ -70,3 +72,23 @@ def test_a_missing_file_is_named(copy: Path) -> None:
         manifest_sha256([data.split("train")])
     with pytest.raises(AnnotationError, match=r"_annotations\.coco\.json"):
         manifest_sha256([data.splits["test"]])
+
+
+def test_where_a_file_lies_that_refers_to_images_elsewhere_does_not_count(
+    phantom: Path, tmp_path: Path
+) -> None:
+    content = json.loads((phantom / "train" / ROBOFLOW_FILE).read_text())
+    for image in content["images"]:
+        image["file_name"] = f"train/{image['file_name']}"
+
+    def written(root: Path) -> str:
+        (root / "train").mkdir(parents=True)
+        place = os.path.relpath(phantom.resolve(), (root / "train").resolve())
+        content["info"] = {"image_root": place, "description": f"in {root}"}
+        (root / "train" / ROBOFLOW_FILE).write_text(json.dumps(content))
+        return fingerprint(root)
+
+    first = written(tmp_path / "a")
+    assert first == written(tmp_path / "deeper" / "b")
+    content["annotations"][0]["bbox"][0] += 1
+    assert first != written(tmp_path / "c")

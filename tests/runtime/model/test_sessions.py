@@ -36,8 +36,8 @@ def test_options_are_those_that_were_asked_for(network: Path) -> None:
     assert options.intra_op_num_threads == available_cores()
     assert options.inter_op_num_threads == 1
     assert options.enable_cpu_mem_arena
-    bare = open_session(network, threads=2, optimize=False, arena=False).get_session_options()
-    assert bare.intra_op_num_threads == 2
+    bare = open_session(network, threads=3, optimize=False, arena=False).get_session_options()
+    assert bare.intra_op_num_threads == 3
     assert not bare.enable_cpu_mem_arena
     disabled = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     assert bare.graph_optimization_level == disabled

@@ -94,3 +94,30 @@ def test_intervals_draw_the_groups_that_the_data_set_states(
         groups = None if None in owners else [0, 0, 1, 1]
         (found,) = evaluate_files([model, other], data, baselines=False).comparisons
         assert found == compare(first, second, Bootstrap(4, groups))
+
+
+def test_masks_reach_networks_and_baselines_at_the_size_of_each_file(
+    model: Path, phantom_data: Dataset, build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    small = build_onnx(tmp_path / "small.onnx", shape=("n", 3, 16, 24))
+    report = evaluate_files([model, small, model], phantom_data, masks="segmentation")
+    train, test = phantom_data.split("train"), phantom_data.split("test")
+    expected = [
+        baseline
+        for size in ((32, 32), (16, 24))
+        for baseline in evaluate_baselines(train, test, size, masks="segmentation")
+    ]
+    assert str(list(report.baselines)) == str(expected)
+    for scored, path in zip(report.models, (model, small, model), strict=True):
+        assert str(scored.evaluation) == str(evaluate(Predictor(path), test, masks="segmentation"))
+
+
+def test_an_image_of_the_train_split_is_skipped_once(
+    model: Path, phantom: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    lost = sorted((data / "train").glob("*.png"))[0]
+    lost.write_bytes(b"no image")
+    for split in ("train", "test"):
+        report = evaluate_files([model], data, split=split, skip_unreadable=True)
+        assert [(image.split, image.file) for image in report.skipped] == [("train", lost.name)]
