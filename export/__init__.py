@@ -24,6 +24,10 @@ if TYPE_CHECKING:
         make_parity_cases as make_parity_cases,
         run_reference as run_reference,
     )
-    from export.request import ExportRequest as ExportRequest, default_output as default_output
+    from export.request import (
+        ExportRequest as ExportRequest,
+        default_output as default_output,
+        ensure_separate as ensure_separate,
+    )
 
 __getattr__, __dir__ = lazy_imports(__name__)

@@ -73,15 +73,27 @@ def main(
     require("export", "torch", "torchvision", "onnx", "onnxscript", "jinja2")
     share_cores()
     from export.onnx_export import export_checkpoints
-    from export.request import ExportRequest, default_output
+    from export.request import ExportRequest, default_output, ensure_separate
+    from runtime.core.files import ensure_replaceable
 
     if optimization is not None and precision != "fp32":
         raise click.UsageError(f"--optimize {optimization} needs --precision fp32")
-    for group in _groups(checkpoints, out, ensemble):
-        output = out or default_output(group[0], precision, optimization)
-        request = ExportRequest(
-            group, output, data, precision, optimization, threads, license=license_id
+    requests = [
+        ExportRequest(
+            group,
+            out or default_output(group[0], precision, optimization),
+            data,
+            precision,
+            optimization,
+            threads,
+            license=license_id,
         )
+        for group in _groups(checkpoints, out, ensemble)
+    ]
+    ensure_separate(requests)
+    for request in requests:
+        ensure_replaceable(request.target)
+    for request in requests:
         click.echo(_report(export_checkpoints(request, on_progress=_PhaseLines()), request))
 
 

@@ -24,7 +24,10 @@ def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metada
     return Metadata(
         name=name,
         input=InputSpec(
-            config.size, config.size, multiple=network.multiple if network.dynamic_size else 0
+            config.size,
+            config.size,
+            multiple=network.multiple if network.dynamic_size else 0,
+            intensity=config.intensity,
         ),
         output=OutputSpec(labels=("foreground",)),
         network=NetworkInfo(
@@ -91,6 +94,7 @@ def describe_ensemble(members: Sequence[Metadata], name: str) -> Metadata:
             first.input.height,
             first.input.width,
             multiple=math.lcm(*(member.input.multiple for member in members)),
+            intensity=first.input.intensity,
         ),
         output=first.output,
         network=NetworkInfo(

@@ -144,7 +144,7 @@ def _check_members(
     sources: Sequence[Path], checkpoints: Sequence[Checkpoint], networks: Sequence[UNet]
 ) -> None:
     for source, checkpoint in zip(sources[1:], checkpoints[1:], strict=True):
-        for setting in ("size", "masks"):
+        for setting in ("size", "masks", "intensity"):
             wanted, found = (getattr(c.config, setting) for c in (checkpoints[0], checkpoint))
             if found != wanted:
                 raise ConfigError(

@@ -127,9 +127,7 @@ def _write_variant(
     on_progress: ProgressCallback | None,
 ) -> OnnxFile:
     threads, spec = comparison.threads, trained.metadata.input
-    evaluator = VariantEvaluator(
-        plain, trained.dataset, trained.size, trained.masks, threads, on_progress
-    )
+    evaluator = VariantEvaluator(plain, trained.dataset, spec, trained.masks, threads, on_progress)
     variants = _variants(trained, request, plain, threads, on_progress)
     variant, evaluation = first_accepted(variants, evaluator, request.variant)
     if not variant.input.multiple:
@@ -156,7 +154,10 @@ def _write_variant(
 
 def _compare(trained: TrainedNetworks, threads: int) -> _Comparison:
     valid = trained.dataset.split("valid")
-    cases = make_parity_cases(valid, trained.size, trained.metadata.input.multiple, trained.masks)
+    spec = trained.metadata.input
+    cases = make_parity_cases(
+        valid, trained.size, spec.multiple, trained.masks, intensity=spec.intensity
+    )
     return _Comparison(
         cases,
         run_reference(trained.networks, cases),

@@ -1,5 +1,6 @@
 """The one set of settings that describes an export."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ class ExportRequest:
 
     Attributes:
         checkpoints: files of `train-unet`. Several become one file, an ensemble, which gives the
-            mean of their probabilities; they need one input size and one kind of masks.
+            mean of their probabilities; they need one input size, intensity and kind of masks.
         output: the file to write, ending in .onnx.
         data: the data set whose valid split gives the real images of the comparison, and whose
             train split calibrates INT8; None for the one that the first network was trained on.
@@ -110,6 +111,8 @@ def default_output(
 ) -> Path:
     """Return the file that a checkpoint is exported to: RUN.onnx beside the folder RUN.
 
+    The path is relative where the checkpoint's is, to the same place.
+
     Raises:
         ConfigError: there is no such variant.
 
@@ -121,4 +124,26 @@ def default_output(
     """
     variant = variant_name(precision, optimization)
     suffix = "" if variant == "fp32" else f"-{variant}"
-    return checkpoint.parent.parent / f"{checkpoint.resolve().parent.name}{suffix}.onnx"
+    run = Path(os.path.abspath(checkpoint)).parent  # noqa: PTH100, a link keeps its own place
+    output = run.parent / f"{checkpoint.resolve().parent.name}{suffix}.onnx"
+    return output if checkpoint.is_absolute() else Path(os.path.relpath(output))
+
+
+def ensure_separate(requests: Sequence[ExportRequest]) -> None:
+    """Raise ConfigError if two requests would write one file or card; call it before any work.
+
+    Example:
+        >>> ensure_separate(
+        ...     [ExportRequest(["a.pt"], "net.onnx"), ExportRequest(["b.pt"], "./net.onnx")]
+        ... )
+        Traceback (most recent call last):
+        runtime.core.errors.ConfigError: net.onnx: b.pt would replace the file of a.pt; give --out
+    """
+    owners: dict[Path, ExportRequest] = {}
+    for request in requests:
+        owner = owners.setdefault(request.target.resolve(), request)
+        if owner is not request:
+            raise ConfigError(
+                f"{request.target}: {request.sources[0]} would replace the file of "
+                f"{owner.sources[0]}; give --out"
+            )

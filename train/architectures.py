@@ -22,6 +22,7 @@ class Architecture:
         backbone: torchvision's name for the network inside the encoder; None where the encoder is
             trained from scratch.
         weights_license: license of the backbone's ImageNet weights.
+        batch_norm: whether the encoder normalizes over the batch, down to its coarsest feature.
         dynamic_size: whether one exported graph serves inputs of any height and width.
 
     Example:
@@ -37,6 +38,7 @@ class Architecture:
     multiple: int = 32
     backbone: str | None = None
     weights_license: str | None = None
+    batch_norm: bool = True
     dynamic_size: bool = True
 
     @property
@@ -75,6 +77,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 encoder="train.encoders:SwinEncoder",
                 backbone="swin_t",
                 weights_license=TORCHVISION_LICENSE,
+                batch_norm=False,
                 # Where a feature fits into one window, torchvision's code does not shift the
                 # windows. A graph takes that decision once, for the size that it is made at, and
                 # is wrong at a size where the other decision holds.

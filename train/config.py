@@ -41,6 +41,8 @@ class TrainConfig:
         precision: "auto" is bf16 on a CUDA device that has it, else float32.
         channels_last: keep tensors as [N, H, W, C] in memory.
         compile: use `torch.compile`, which rounds differently; on the CPU it needs a C++ compiler.
+        intensity: level of 16-bit gray images that is white; None for what each image states, or
+            65535 (`runtime.data.levels`).
         threads: of PyTorch on the CPU; None means the cores that this process may use.
 
     Raises:
@@ -123,6 +125,13 @@ class TrainConfig:
         False, help="Compile the network with torch.compile first: for long runs on a GPU."
     )
     threads: int | None = threads_setting()
+    intensity: int | None = setting(
+        None,
+        help="Level of 16-bit gray images that is white, such as 4095 for 12 bits.",
+        default_text="what each image states, or 65535",
+        minimum=1,
+        maximum=65535,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -134,6 +143,11 @@ class TrainConfig:
         if not pretrained and (self.encoder_weights != "none" or self.freeze_encoder):
             raise ConfigError(
                 f"arch {self.arch}: this encoder takes no encoder weights and cannot be frozen"
+            )
+        if self.batch_size < self.smallest_batch:
+            raise ConfigError(
+                f"batch_size: at size {self.size} batch normalization needs at least 2 images, "
+                f"found {self.batch_size}; give a larger batch or size"
             )
         self._check_unfreezing()
 
@@ -154,6 +168,16 @@ class TrainConfig:
     def multiple(self) -> int:
         """Pixels; the input's height and width are multiples of it."""
         return ARCHITECTURES[self.arch].multiple
+
+    @property
+    def smallest_batch(self) -> int:
+        """Fewest images of a training step.
+
+        It is 2 where the encoder's coarsest feature is one pixel: batch normalization needs two
+        values per channel.
+        """
+        one_pixel = self.size == self.multiple and ARCHITECTURES[self.arch].batch_norm
+        return 2 if one_pixel and not self.freeze_encoder else 1
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from runtime.data.coco import Split
 from runtime.data.images import SCALE, load_scan
 from runtime.data.samples import MaskKind, Sample
 
-_FORMAT = 1
+_FORMAT = 2  # 1: images were not turned upright, and 16-bit levels always divided by 257
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,18 @@ def decode_split(
     masks: MaskKind,
     cache: str | Path,
     *,
+    intensity: int | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> DecodedSplit:
     """Return a split decoded at `size`, from the cache where it has an entry for it.
 
+    An entry that is incomplete or damaged is made again; cleaners of temporary folders leave such.
     An entry's key depends on the COCO file's content, on the images' names, sizes and times of
-    change, on `size` and on the kind of masks.
+    change, on `size`, on the kind of masks and on `intensity`.
 
     Args:
         cache: a folder; an entry is renamed when it is complete, so that no half one is read.
+        intensity: as for `runtime.data.images.load_scan`.
         on_progress: called with the number of images decoded and of all; not called where the
             cache has the split.
 
@@ -62,28 +66,56 @@ def decode_split(
         ImageError, AnnotationError: a file of the split cannot be read.
         OutputError: the cache cannot be written.
     """
-    entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks)}"
-    if not entry.is_dir():
+    entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks, intensity)}"
+    found = _read(split, size, entry)
+    if found is not None:
+        return found
+    try:
+        shutil.rmtree(entry, ignore_errors=True)
+        _build(split, size, masks, entry, intensity, on_progress)
+    except OutputError:
+        if _read(split, size, entry) is None:  # else another run has written it meanwhile
+            raise
+    built = _read(split, size, entry)
+    if built is None:
+        raise OutputError(f"{entry}: removed or changed while it was being used")
+    return built
+
+
+def _shapes(split: Split, size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of an entry, by the name of its file."""
+    count = len(split.samples)
+    return {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
+
+
+def _read(split: Split, size: int, entry: Path) -> DecodedSplit | None:
+    """Map the arrays of an entry; None where it is missing, incomplete or damaged."""
+    arrays = []
+    for name, shape in _shapes(split, size).items():
         try:
-            _build(split, size, masks, entry, on_progress)
-        except OutputError:
-            if not entry.is_dir():  # else another run has written the same entry meanwhile
-                raise
-    names = tuple(sample.file_name for sample in split.samples)
-    # Mode "c" maps the file privately: PyTorch wants writable memory, and the file must not change.
-    return DecodedSplit(
-        names,
-        np.load(entry / "images.npy", mmap_mode="c"),
-        np.load(entry / "masks.npy", mmap_mode="c"),
-    )
+            # Mode "c" maps the file privately: PyTorch wants writable memory, and the file must not
+            # change.
+            array = np.load(entry / f"{name}.npy", mmap_mode="c")
+        except (OSError, ValueError, EOFError):
+            return None
+        if array.shape != shape or array.dtype != np.uint8:
+            return None
+        arrays.append(array)
+    return DecodedSplit(tuple(sample.file_name for sample in split.samples), *arrays)
 
 
-def _key(split: Split, size: int, masks: MaskKind) -> str:
+def _key(split: Split, size: int, masks: MaskKind, intensity: int | None) -> str:
     try:
         files = [(s.file_name, s.path.stat()) for s in split.samples]
     except OSError as error:
         raise ImageError(f"{error.filename}: image not found") from error
-    facts = [_FORMAT, size, masks, [(name, s.st_size, s.st_mtime_ns) for name, s in files]]
+    facts = [
+        _FORMAT,
+        size,
+        masks,
+        intensity,
+        [(name, s.st_size, s.st_mtime_ns) for name, s in files],
+    ]
     digest = hashlib.sha256(split.annotation_file.read_bytes())
     digest.update(json.dumps(facts).encode())
     return digest.hexdigest()[:16]
@@ -94,14 +126,16 @@ def _build(
     size: int,
     masks: MaskKind,
     entry: Path,
+    intensity: int | None,
     on_progress: ProgressCallback | None,
 ) -> None:
     def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        scan = load_scan(sample.path, (size, size))
+        stated = (sample.height, sample.width)
+        scan = load_scan(sample.path, (size, size), intensity=intensity, stated_size=stated)
         return scan.pixels, np.packbits(sample.mask((size, size), masks), axis=1)
 
     count, cores = len(split.samples), available_cores()
-    shapes = {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
+    shapes = _shapes(split, size)
     with replacing_folder(entry) as beside, ExitStack() as files:
         # Written and not mapped: writing to a mapped file on a full disk ends the process (SIGBUS).
         images, packed = (
@@ -126,9 +160,15 @@ class Batches:
 
     A CUDA device holds a copy of all uint8 arrays; on the CPU they stay memory-mapped. An image
     takes size * size * 3.125 bytes.
+
+    Args:
+        smallest: fewest images of a batch (`TrainConfig.smallest_batch`); a last batch of fewer
+            joins the one before.
     """
 
-    def __init__(self, split: DecodedSplit, batch_size: int, device: torch.device) -> None:
+    def __init__(
+        self, split: DecodedSplit, batch_size: int, device: torch.device, *, smallest: int = 1
+    ) -> None:
         self.names = split.names
         self.batch_size = batch_size
         self.device = device
@@ -136,9 +176,10 @@ class Batches:
         self._masks = torch.from_numpy(split.masks).to(device)
         self._bits = torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
         self._scale = float(SCALE)
+        self._smallest = smallest
 
     def __len__(self) -> int:
-        return -(-len(self.names) // self.batch_size)
+        return len(self._starts())
 
     def indices(self, shuffled_by: tuple[int, int] | None = None) -> list[NDArray[np.int64]]:
         """Return the images' indices by batch, int64: in order, or shuffled by (seed, epoch)."""
@@ -146,7 +187,15 @@ class Batches:
         order = np.arange(count)
         if shuffled_by is not None:
             order = np.random.default_rng(shuffled_by).permutation(count)
-        return [order[i : i + self.batch_size] for i in range(0, count, self.batch_size)]
+        return np.split(order, self._starts()[1:])
+
+    def _starts(self) -> list[int]:
+        """Return where in the order each batch starts."""
+        count = len(self.names)
+        starts = list(range(0, count, self.batch_size))
+        if len(starts) > 1 and count - starts[-1] < self._smallest:
+            starts.pop()
+        return starts
 
     def load(self, batches: list[NDArray[np.int64]]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images float32 [n, 3, H, W] in [0, 1] and masks float32 [n, 1, H, W] of 0 and 1.
@@ -156,7 +205,7 @@ class Batches:
         if not batches:
             return
         order = torch.from_numpy(np.concatenate(batches)).to(self.device, non_blocking=True)
-        for index in torch.split(order, self.batch_size):
+        for index in torch.split(order, [len(batch) for batch in batches]):
             images = self._images[index].permute(0, 3, 1, 2) * self._scale
             packed = self._masks[index]
             bits = (packed.unsqueeze(-1) >> self._bits) & 1

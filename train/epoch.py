@@ -189,9 +189,9 @@ def summarize(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
         (0.3333, 0.6667, 0.5556)
     """
     images = [scores(PixelSums(config.size**2, *row)) for row in sums.tolist()]
-    # Every batch but the last is full.
-    starts = range(0, len(images), config.batch_size)
-    counts = [min(config.batch_size, len(images) - start) for start in starts]
+    # Every batch but the last is full, and the last may have joined the one before.
+    starts = range(0, len(images), config.batch_size)[: len(losses)]
+    counts = np.diff([*starts, len(images)]).tolist()
     weighted = sum(loss * count for loss, count in zip(losses.tolist(), counts, strict=True))
     return EpochMeans(
         loss=weighted / len(images),

@@ -193,12 +193,24 @@ class Run:
             if stop():
                 raise StoppedError(f"{self.folder}: stopped before the first step")
 
-        batches = []
-        for split in splits:
+        config, batches = self.config, []
+        for split, smallest in zip(splits, (config.smallest_batch, 1), strict=True):
+            if len(split.samples) < smallest:
+                raise ConfigError(
+                    f"size: at {config.size} batch normalization needs at least {smallest} "
+                    f"training images, found {len(split.samples)}"
+                )
             decoded = decode_split(
-                split, self.config.size, self.config.masks, cache, on_progress=report
+                split,
+                config.size,
+                config.masks,
+                cache,
+                intensity=config.intensity,
+                on_progress=report,
             )
-            batches.append(Batches(decoded, self.config.batch_size, self.state.device))
+            batches.append(
+                Batches(decoded, config.batch_size, self.state.device, smallest=smallest)
+            )
             done += len(split.samples)
         return batches[0], batches[1]
 

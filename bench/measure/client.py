@@ -43,11 +43,13 @@ class LoadedNetwork:
         size: (height, width) of the input.
         threads: number of threads.
         providers: execution providers of ONNX Runtime.
+        fixed_batch: images of every run where the graph takes no other number; else None.
     """
 
     size: tuple[int, ...]
     threads: int
     providers: tuple[str, ...]
+    fixed_batch: int | None = None
 
 
 class NetworkWorker(Worker):

@@ -29,6 +29,7 @@ class PartialResult:
         timed: by batch size, the timing that takes the samples and the index of the file in it.
         stages: seconds by stage, for each prediction.
         accuracy: the accuracy; None until it is scored.
+        fixed_batch: the only number of images that the graph takes at once; None for any.
         failures: reasons of what failed.
         is_broken: whether no further measurement is tried.
     """
@@ -41,6 +42,7 @@ class PartialResult:
     timed: dict[int, tuple[InterleavedTiming, int]] = field(default_factory=dict)
     stages: list[dict[str, float]] = field(default_factory=list)
     accuracy: Accuracy | None = None
+    fixed_batch: int | None = None
     failures: list[str] = field(default_factory=list)
     is_broken: bool = False
 

@@ -48,7 +48,7 @@ class SpeedMeasurement:
             for file in self._files:
                 with file.recording_failure():
                     worker = self._stack.enter_context(NetworkWorker(self._settings))
-                    worker.load(file.path)
+                    file.fixed_batch = worker.load(file.path).fixed_batch
                     worker.pause()
                     self._workers.append((file, worker))
             self._stack = self._stack.pop_all()
@@ -79,7 +79,10 @@ class SpeedMeasurement:
         self._run(1, timing, "latency")
 
     def time_throughput(self, batch: int) -> None:
-        """Time batches, for half as long as single images."""
+        """Time batches, for half as long as single images.
+
+        Files whose graph takes another number of images only have no throughput at this one.
+        """
         rule = self._settings.rule
         timing = self._prepare(batch, replace(rule, max_seconds=rule.max_seconds / 2))
         self._run(batch, timing, f"throughput at batch {batch}")
@@ -100,7 +103,11 @@ class SpeedMeasurement:
         self, batch: int, rule: StoppingRule, others: Sequence[TimedRun] = ()
     ) -> InterleavedTiming:
         """Return a timing of a batch, whose samples the files' results read while it runs."""
-        workers = [(file, worker) for file, worker in self._workers if file.can_be_timed]
+        workers = [
+            (file, worker)
+            for file, worker in self._workers
+            if file.can_be_timed and file.fixed_batch in (None, batch)
+        ]
         runs = [partial(worker.time_batch, batch) for _, worker in workers]
         timing = InterleavedTiming([*runs, *others], rule)
         for index, (file, _) in enumerate(workers):

@@ -50,6 +50,7 @@ class _Network:
             "size": list(self._predictor.size),
             "threads": self._predictor.threads,
             "providers": list(self._predictor.providers),
+            "fixed_batch": self._predictor.fixed_batch,
         }
 
     def _loaded(self) -> "Predictor":

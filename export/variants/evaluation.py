@@ -12,9 +12,8 @@ from runtime.core.errors import ParityError
 from runtime.core.machine import describe_machine
 from runtime.core.progress import Progress, ProgressCallback, report_progress
 from runtime.data.coco import Dataset
-from runtime.data.images import Size
 from runtime.data.samples import MaskKind
-from runtime.model.metadata import Timing
+from runtime.model.metadata import InputSpec, Timing
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.model.timing import measure_latency
@@ -52,14 +51,14 @@ class VariantEvaluator:
 
     Args:
         dataset: its valid split is scored.
-        size: (height, width) of the networks' input.
+        spec: of the networks' input.
     """
 
     def __init__(
         self,
         plain: onnx.ModelProto,
         dataset: Dataset,
-        size: Size,
+        spec: InputSpec,
         masks: MaskKind,
         threads: int,
         on_progress: ProgressCallback | None = None,
@@ -67,7 +66,7 @@ class VariantEvaluator:
         self._plain = plain
         self._split = dataset.split("valid")
         self.split_name = f"{dataset.name}, valid"
-        self._size = size
+        self._spec = spec
         self._masks: MaskKind = masks
         self._threads = threads
         self._on_progress = on_progress
@@ -104,8 +103,13 @@ class VariantEvaluator:
         )
 
     def _predictor(self, path: Path, concurrency: int = 1) -> Predictor:
-        threads = self._threads
-        return Predictor(path, size=self._size, threads=threads, concurrency=concurrency)
+        return Predictor(
+            path,
+            size=(self._spec.height, self._spec.width),
+            threads=self._threads,
+            concurrency=concurrency,
+            intensity=self._spec.intensity,
+        )
 
     def _soft_iou(self, path: Path) -> float:
         predictor = self._predictor(path, concurrency_for(self._threads))

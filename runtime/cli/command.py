@@ -3,13 +3,13 @@
 import importlib.util
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
 from runtime.cli.signals import Terminated, terminable
+from runtime.cli.streams import data_warnings, escape_unencodable
 from runtime.core.errors import MissingExtraError, SegmentationError, printable
 
 FAILED = 1
@@ -31,13 +31,16 @@ class Command(click.Command):
         debug = click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
         self.params.append(debug)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command as a program."""
+        escape_unencodable()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn exceptions into a message and an exit code."""
         debug = ctx.params.pop("debug")
         try:
-            with terminable(), warnings.catch_warnings():
-                # Pillow warns of a huge image; the error that follows says it in our words.
-                warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+            with terminable(), data_warnings():
                 return super().invoke(ctx)
         except Exception as error:
             # A broken pipe is not a failure: the reader has seen enough, and click ends quietly.
@@ -58,14 +61,27 @@ class Group(click.Group):
 
     command_class = Command
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the group as a program."""
+        escape_unencodable()
+        return super().main(*args, **kwargs)
+
 
 def require(extra: str, *modules: str) -> None:
     """Raise MissingExtraError if a module is missing; the message names the extra to install."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtraError(
-            f"{missing[0]} is not installed: run pip install '.[{extra}]' in the toolkit's folder"
-        )
+        raise MissingExtraError(f"{missing[0]} is not installed: run {_installation(extra)}")
+
+
+def _installation(extra: str) -> str:
+    """Return how to install an extra: from the folder of the sources, or from the wheel again.
+
+    The wheel is not on PyPI, where its name alone would ask for whatever has that name.
+    """
+    if (Path(__file__).parents[2] / "pyproject.toml").is_file():
+        return f"pip install '.[{extra}]' in the toolkit's folder"
+    return f"pip install 'FILE.whl[{extra}]' with the wheel that the toolkit was installed from"
 
 
 def share_cores() -> None:

@@ -11,6 +11,7 @@ from runtime.cli.options import (
     PHANTOM,
     File,
     data_option,
+    intensity_option,
     json_option,
     masks_option,
     models_argument,
@@ -19,6 +20,7 @@ from runtime.cli.options import (
     size_option,
     split_option,
     threads_option,
+    verify_option,
 )
 from runtime.cli.outputs import Outputs
 
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Score predictions that need no network, from the train split.",
 )
+@intensity_option
+@verify_option
 @on_error_option(", in --json and --csv too")
 @threads_option
 @json_option("the results")
@@ -53,6 +57,8 @@ def main(
     size: int | None,
     batch_size: int,
     baselines: bool,
+    intensity: int | None,
+    verify: bool,
     on_error: str,
     threads: int | None,
     json_file: Path | None,
@@ -76,6 +82,8 @@ def main(
             size=(size, size) if size else None,
             batch_size=batch_size,
             baselines=baselines,
+            intensity=intensity,
+            verify=verify,
             skip_unreadable=on_error == "skip",
             threads=threads,
             on_progress=bar,

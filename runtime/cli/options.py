@@ -15,6 +15,9 @@ ARTIFACTS = Path("artifacts")
 PHANTOM = ARTIFACTS / "phantom"
 CACHE = ARTIFACTS / "cache"
 
+MAX_SIDE = 8192
+"""As `runtime.data.images.MAX_SIDE`, which would need numpy here."""
+
 Folder = File = click.Path(path_type=Path)
 
 
@@ -78,9 +81,30 @@ def size_option(function: Function) -> Function:
     """`--size N`: height and width of a network's input."""
     return click.option(
         "--size",
-        type=int,
+        type=click.IntRange(1, MAX_SIDE),
         metavar="N",
         help="Height and width of the network's input.  [default: as stated in each file]",
+    )(function)
+
+
+def intensity_option(function: Function) -> Function:
+    """`--intensity LEVEL`: the white level of 16-bit images."""
+    return click.option(
+        "--intensity",
+        type=click.IntRange(1, 65535),
+        metavar="LEVEL",
+        help="Level of 16-bit gray images that is white, such as 4095 for 12 bits.  [default: as "
+        "in training, or what each image states, or 65535]",
+    )(function)
+
+
+def verify_option(function: Function) -> Function:
+    """`--verify/--no-verify`."""
+    return click.option(
+        "--verify/--no-verify",
+        default=True,
+        show_default=True,
+        help="Refuse a file whose graph or weights changed since its export.",
     )(function)
 
 

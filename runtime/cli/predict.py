@@ -10,10 +10,12 @@ from runtime.cli.display import counted, progress, skipped_text
 from runtime.cli.options import (
     ARTIFACTS,
     Folder,
+    intensity_option,
     model_argument,
     on_error_option,
     size_option,
     threads_option,
+    verify_option,
 )
 from runtime.core.errors import printable
 
@@ -41,7 +43,15 @@ if TYPE_CHECKING:
     help="Format of the probability map: PNG with 16 bits per pixel, or NumPy float32.",
 )
 @size_option
+@click.option(
+    "--frame",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The image to use of files with several: TIFF pages, frames of PNG and WebP.",
+)
+@intensity_option
 @on_error_option("")
+@verify_option
 @threads_option
 def main(
     model: Path,
@@ -49,7 +59,10 @@ def main(
     out: Path,
     map_format: "MapFormat",
     size: int | None,
+    frame: int | None,
+    intensity: int | None,
     on_error: str,
+    verify: bool,
     threads: int | None,
 ) -> None:
     """Write a probability map and an overlay of each IMAGE: a file, a folder or a glob.
@@ -63,12 +76,24 @@ def main(
     from runtime.model.predictor import Predictor
 
     files = find_images(images)
-    predictor = Predictor(model, size=(size, size) if size else None, threads=threads)
+    predictor = Predictor(
+        model,
+        size=(size, size) if size else None,
+        threads=threads,
+        intensity=intensity,
+        verify=verify,
+    )
     skipped: list[str] = []
     skip = (lambda error: skipped.append(str(error))) if on_error == "skip" else None
     with progress("Predict") as bar:
         written = predict_files(
-            predictor, files, out, map_format=map_format, on_progress=bar, on_error=skip
+            predictor,
+            files,
+            out,
+            map_format=map_format,
+            frame=frame,
+            on_progress=bar,
+            on_error=skip,
         )
     if not written:
         raise ImageError(f"none of the images can be read; the first: {skipped[0]}")

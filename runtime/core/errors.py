@@ -96,6 +96,10 @@ class NonFiniteLossError(TrainingError):
     """The loss became infinite or not a number."""
 
 
+class DataWarning(UserWarning):
+    """An image or annotation is used, but is probably not what its author meant."""
+
+
 def printable(value: object, limit: int | None = None) -> str:
     r"""Return `str(value)` as one line, with control characters written as escapes.
 

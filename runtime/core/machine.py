@@ -10,6 +10,7 @@ MAX_THREADS = 256
 """Most threads of a computation; thousands would only use up the machine's memory."""
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "sve")
 
 
@@ -36,7 +37,7 @@ class Machine:
 def available_cores() -> int:
     """Return the number of cores that this process may use, at least 1.
 
-    It is the smaller of the CPU affinity and the cgroup's CPU quota
+    It is the smaller of the CPU affinity and the CPU quota of the cgroup or of one around it
     (https://docs.kernel.org/admin-guide/cgroup-v2.html, `cpu.max`). ONNX Runtime and PyTorch count
     all cores of the host, and lose time in a container with fewer.
 
@@ -53,15 +54,42 @@ def available_cores() -> int:
 
 
 def _cgroup_quota() -> float | None:
+    """Return the smallest CPU quota, in cores, of the process's cgroup and those around it."""
+    quotas: list[float] = []
+    for folder in (_CGROUP_V2.parent, *_nested(_CGROUP_V2.parent, "")):
+        quotas += _quota(folder / _CGROUP_V2.name)
+    if not _CGROUP_V2.is_file():
+        for folder in (_CGROUP_V1, *_nested(_CGROUP_V1, "cpu")):
+            quotas += _quota(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
+    return min(quotas, default=None)
+
+
+def _nested(root: Path, controller: str) -> list[Path]:
+    """Return the folders of the process's cgroup and those around it, up to `root` exclusively.
+
+    Args:
+        controller: of version 1, or empty for version 2
+            (https://man7.org/linux/man-pages/man7/cgroups.7.html, /proc/pid/cgroup).
+    """
     try:
-        if _CGROUP_V2.is_file():
-            limit, period = _CGROUP_V2.read_text().split()
-        else:
-            limit = (_CGROUP_V1 / "cpu.cfs_quota_us").read_text().strip()
-            period = (_CGROUP_V1 / "cpu.cfs_period_us").read_text().strip()
-        return float(limit) / float(period) if limit not in ("max", "-1") else None
+        lines = [line.split(":", 2) for line in _OWN_CGROUP.read_text().splitlines()]
+    except (OSError, ValueError):
+        return []
+    folders = []
+    for line in lines:
+        if len(line) == 3 and controller in line[1].split(","):
+            parts = [part for part in line[2].strip("/").split("/") if part not in ("", "..")]
+            folders += [root.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return folders
+
+
+def _quota(*files: Path) -> list[float]:
+    """Return the quota that the files state as limit and period, if there is one."""
+    try:
+        limit, period = " ".join(file.read_text() for file in files).split()
+        return [float(limit) / float(period)] if limit not in ("max", "-1") else []
     except (OSError, ValueError, ZeroDivisionError):
-        return None
+        return []
 
 
 def installed_versions(*distributions: str) -> dict[str, str]:

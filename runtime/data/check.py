@@ -1,10 +1,11 @@
 """Checking a data set: every defect of its COCO files, images and masks."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.core.errors import AnnotationError, ImageError
+from runtime.core.errors import AnnotationError, DataWarning, ImageError
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.coco import Dataset, Split
 from runtime.data.images import load_scan
@@ -84,9 +85,16 @@ def _image_defects(split: Split, sample: Sample, outlined: bool) -> list[Defect]
         return []  # the reader of the COCO file has reported it
     defects: list[Defect] = []
     try:
-        height, width = load_scan(sample.path, _DECODED).original_size
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataWarning)
+            stated_size = (sample.height, sample.width)
+            scan = load_scan(sample.path, _DECODED, stated_size=stated_size)
     except ImageError as error:
         return [Defect(split.name, sample.file_name, None, str(error), Action.REFUSED)]
+    height, width = scan.original_size
+    for warning in caught:
+        problem = str(warning.message).removeprefix(f"{sample.path}: ")
+        defects.append(Defect(split.name, sample.file_name, None, problem, Action.USED))
     if (height, width) != (sample.height, sample.width):
         stated = f"{width}x{height} pixels where the COCO file says {sample.width}x{sample.height}"
         defects.append(

@@ -16,11 +16,26 @@ from PIL import Image, UnidentifiedImageError
 
 from runtime.core.errors import ConfigError, ImageError
 from runtime.core.files import read_bytes
+from runtime.data.frames import bits_per_channel, choose_frame
 from runtime.data.image_structure import check_rows, check_structure, describe_unreadable
+from runtime.data.levels import (
+    MAX_LEVEL,
+    LevelRange,
+    check_color_range,
+    check_intensity,
+    stated_range,
+    to_8_bits,
+)
+from runtime.data.orientation import (
+    Size as Size,
+    applied_orientation,
+    orientation_of,
+    turn,
+    turn_back,
+    upright_size,
+)
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
-Size = tuple[int, int]
-"""(height, width) in pixels."""
 
 RESIZE_FILTER = "bilinear"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -52,21 +67,38 @@ class Scan:
     original_size: Size
 
 
-def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
+def load_scan(
+    source: ImageSource,
+    size: Size | None = None,
+    *,
+    frame: int | None = None,
+    intensity: int | None = None,
+    stated_size: Size | None = None,
+) -> Scan:
     """Decode an image and resize it.
 
-    Gray, palette and 16-bit images become 8-bit RGB; 16-bit levels are divided by 257. Transparent
-    images are composed over black. EXIF rotation is ignored.
+    Gray, palette and 16-bit images become 8-bit RGB (`runtime.data.levels`). Transparent images are
+    composed over black. An image is turned upright as its EXIF tag says, in every format
+    (`runtime.data.orientation`).
 
     Args:
         source: a path, the bytes of an encoded file, a PIL image, or an array. An array is [H, W],
             [H, W, 3] or [H, W, 4] of uint8, uint16, or floats in [0, 1] (rounded to 8 bits).
         size: (height, width) of the result; None for the image's own size.
+        frame: of a file with several (pages of a TIFF, frames of an animation), from 1.
+        intensity: the level of a 16-bit gray image that becomes white, such as 4095 for 12 bits; by
+            default what the file states, or 65535.
+        stated_size: (height, width) as a COCO file states it. An image that has it as stored, and
+            not when it is upright, is not turned.
 
     Raises:
         ImageError: the image cannot be read, is damaged, has more than 2**26 pixels, or would take
-            more time or memory than its size justifies (`runtime.data.image_structure`).
-        ConfigError: a side of `size` is not in 1 to 8192.
+            more time or memory than its size justifies (`runtime.data.image_structure`); or a file
+            has several frames and none is chosen.
+        ConfigError: a side of `size` is not in 1 to 8192, or `intensity` not in 1 to 65535.
+
+    Warns:
+        DataWarning: a 16-bit image uses less than an eighth of its range.
 
     Example:
         >>> scan = load_scan(np.array([[0.0, 1.0]], np.float32), size=(2, 2))
@@ -76,15 +108,24 @@ def load_scan(source: ImageSource, size: Size | None = None) -> Scan:
         Traceback (most recent call last):
         runtime.core.errors.ImageError: <bytes>: not a JPEG, PNG, BMP, TIFF or WebP image
     """
-    image, original_size = decode_image(source, size)
+    image, original_size = decode_image(
+        source, size, frame=frame, intensity=intensity, stated_size=stated_size
+    )
     return Scan(resize_image(image, size or original_size), original_size)
 
 
-def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.Image, Size]:
+def decode_image(
+    source: ImageSource,
+    size: Size | None = None,
+    *,
+    frame: int | None = None,
+    intensity: int | None = None,
+    stated_size: Size | None = None,
+) -> tuple[Image.Image, Size]:
     """Decode an image, which is the first half of `load_scan`.
 
     Args:
-        source: as for `load_scan`.
+        source, frame, intensity, stated_size: as for `load_scan`.
         size: the size that `resize_image` will be asked for; a JPEG is decoded at a suitable scale.
 
     Returns:
@@ -94,26 +135,54 @@ def decode_image(source: ImageSource, size: Size | None = None) -> tuple[Image.I
         ImageError, ConfigError: as `load_scan`.
     """
     name = describe(source)
+    check_intensity(intensity)
     if size is not None:
         check_size(size)
-    content = None
     if isinstance(source, np.ndarray):
-        image = Image.fromarray(_to_uint8(source, name))
-    elif isinstance(source, Image.Image):
-        image = source
-    elif isinstance(source, str | os.PathLike | bytes):
+        image = Image.fromarray(_to_uint8(source, name, intensity))
+        return _to_rgb_or_gray(image), (image.height, image.width)
+    if isinstance(source, Image.Image):
+        return _decode(source, None, name, None, intensity, stated_size)
+    if isinstance(source, str | os.PathLike | bytes):
         content = source if isinstance(source, bytes) else _read(source)
         image = _open(content, name)
-    else:
-        raise ImageError(f"{name}: not a path, the bytes of a file, a PIL image or an array")
+        choose_frame(image, content, name, frame)
+        return _decode(image, content, name, size, intensity, stated_size)
+    raise ImageError(f"{name}: not a path, the bytes of a file, a PIL image or an array")
+
+
+def _decode(
+    image: Image.Image,
+    content: bytes | None,
+    name: str,
+    size: Size | None,
+    intensity: int | None,
+    stated_size: Size | None,
+) -> tuple[Image.Image, Size]:
+    """Decode an opened image; `content` is None where it is not from a file."""
     width, height = image.size
     if not 0 < width * height <= MAX_PIXELS:
         raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found {width}x{height}")
-    scale = size if image.format == "JPEG" and image is not source else None
-    _load(image, scale, name)
-    if content is not None and image.format == "PNG":
+    levels = stated_range(image, content)
+    is_tiff, is_png = image.format == "TIFF", image.format == "PNG"
+    # A PNG may state its orientation after the pixels. A TIFF is turned by Pillow as it is decoded.
+    tag = 1 if is_png else orientation_of(image)
+    stored = upright_size(tag, (height, width)) if is_tiff else (height, width)
+    if content is not None and image.format == "JPEG":
+        scale = None if size is None else upright_size(tag, size)
+        _load(image, scale, name)
+    else:
+        _load(image, None, name)
+    if content is not None and is_png:
         _check_last_row(image, content, name)
-    return _to_8_bits(image, name), (height, width)
+    tag = orientation_of(image) if is_png else tag
+    applied = applied_orientation(tag, stored, stated_size)
+    decoded = _to_8_bits(image, content, name, levels, intensity)
+    if is_tiff:
+        decoded = decoded if applied == tag else turn_back(decoded, tag)
+    else:
+        decoded = turn(decoded, applied)
+    return decoded, upright_size(applied, stored)
 
 
 def check_size(size: Size) -> None:
@@ -236,12 +305,25 @@ def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:
         check_rows(content, name)
 
 
-def _to_8_bits(image: Image.Image, name: str) -> Image.Image:
+def _to_8_bits(
+    image: Image.Image,
+    content: bytes | None,
+    name: str,
+    stated: LevelRange,
+    intensity: int | None,
+) -> Image.Image:
     """Return a loaded image in mode RGB or L."""
     if image.mode == "F":
         raise ImageError(f"{name}: expected 8 or 16 bits per channel, found floating point")
     if image.mode.startswith("I"):
-        return Image.fromarray(_to_uint8(_levels(image, name), name))
+        levels = _levels(image, name)
+        return Image.fromarray(to_8_bits(levels, name, intensity=intensity, stated=stated))
+    if content is not None and bits_per_channel(image, content, name) == 16:
+        check_color_range(image, name, intensity)
+    return _to_rgb_or_gray(image)
+
+
+def _to_rgb_or_gray(image: Image.Image) -> Image.Image:
     if image.mode == "La":  # premultiplied alpha, which Pillow converts to nothing but LA
         image = image.convert("LA")
     if image.mode in _TRANSPARENT or "transparency" in image.info:
@@ -253,13 +335,15 @@ def _to_8_bits(image: Image.Image, name: str) -> Image.Image:
 def _levels(image: Image.Image, name: str) -> NDArray[np.uint16]:
     """Return the levels of a 16-bit image, with its transparent level as black."""
     levels = np.asarray(image)
-    if levels.min() < 0 or levels.max() > 0xFFFF:
+    if levels.min() < 0 or levels.max() > MAX_LEVEL:
         raise ImageError(f"{name}: levels outside the range of 16 bits, 0 to 65535")
     transparent = image.info.get("transparency")
     return np.where(levels == transparent, 0, levels).astype(np.uint16)
 
 
-def _to_uint8(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
+def _to_uint8(
+    array: NDArray[np.generic], name: str, intensity: int | None = None
+) -> NDArray[np.uint8]:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ImageError(
             f"{name}: expected an array [H, W], [H, W, 3] or [H, W, 4], found {list(array.shape)}"
@@ -269,7 +353,7 @@ def _to_uint8(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array, dtype=np.uint8)
     if array.dtype == np.uint16:
-        return np.asarray((array.astype(np.uint32) + 128) // 257, np.uint8)
+        return to_8_bits(array.astype(np.uint16), name, intensity=intensity)
     if np.issubdtype(array.dtype, np.floating):
         values = array.astype(np.float32)
         if not (values.min() >= 0.0 and values.max() <= 1.0):

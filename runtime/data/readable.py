@@ -31,6 +31,7 @@ def readable_part(
     size: Size,
     *,
     masks: MaskKind = "boxes",
+    intensity: int | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> tuple[Split, tuple[Skipped, ...]]:
     """Return a split without the samples that cannot be read, and a list of those.
@@ -41,6 +42,7 @@ def readable_part(
         split: may name missing images, as `Dataset.split` returns it with `allow_missing=True`.
         size: (height, width) at which images and masks are used.
         masks: the kind of masks that is used.
+        intensity: as for `runtime.data.images.load_scan`.
         on_progress: called after each image, with numbers of images.
 
     Raises:
@@ -49,7 +51,8 @@ def readable_part(
 
     def fault(sample: Sample) -> str | None:
         try:
-            load_scan(sample.path, size)
+            stated = (sample.height, sample.width)
+            load_scan(sample.path, size, intensity=intensity, stated_size=stated)
             sample.mask(size, masks)
         except DataError as error:
             return str(error)

@@ -15,7 +15,7 @@ from runtime.core.json_files import parse_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.model.golden import GOLDEN_KEY
 from runtime.model.metadata import KEY
-from runtime.model.onnx_file import Parts, read_parts
+from runtime.model.onnx_file import OnnxFile, Parts, read_parts
 
 CHECKSUMS_KEY = "segmentation.checksums"
 MAX_NAMED = 3
@@ -85,6 +85,28 @@ def stated_checksums(parts: Parts, where: str) -> Checksums:
 def dump_checksums(path: Path) -> str:
     """Return the checksums of a file as JSON, to be stored in it. Raises ModelError."""
     return json.dumps(to_dict(checksums_of(read_parts(path, each_weight=True))), sort_keys=True)
+
+
+def check_unchanged(file: OnnxFile) -> None:
+    """Raise ModelError if a file's graph or weights changed since its export.
+
+    The digest that its certificate states is compared with the one that was taken as the file was
+    read, so that this takes no time. Only a file that has changed is read again, for the names of
+    its weights. A file without a certificate passes.
+    """
+    certificate = None if file.metadata is None else file.metadata.parity
+    if certificate is None or certificate.digest in ("", file.digest):
+        return
+    parts = read_parts(file.path, each_weight=True)
+    changes = ""
+    if CHECKSUMS_KEY in parts.properties:
+        stated = stated_checksums(parts, str(file.path))
+        changes = weight_changes(stated.weights, parts.weights)
+    raise ModelError(
+        f"{file.path}: changed since its export ({changes or 'its graph'}), so that its results "
+        "would be wrong; get the file again, or run it with --no-verify of seg-predict or seg-eval "
+        "(in Python verify=False)"
+    )
 
 
 def weight_changes(stated: Mapping[str, str], found: Mapping[str, str]) -> str:

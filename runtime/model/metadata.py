@@ -7,9 +7,10 @@ from runtime.core.errors import ConfigError, ModelError
 from runtime.core.json_files import parse_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.images import MAX_SIDE, RESIZE_FILTER, Size
+from runtime.data.levels import MAX_LEVEL
 
 KEY = "segmentation"
-SCHEMA = "2.0"
+SCHEMA = "2.1"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
 
 
@@ -24,6 +25,8 @@ class InputSpec:
         resize_filter, antialias: of the resize, as in Pillow's `Image.resize`.
         jpeg_scaled_decoding: whether a JPEG of at least twice the size is decoded at a fraction of
             its size first (Pillow's `Image.draft`).
+        intensity: level of a 16-bit gray image that was white in training; None for what each image
+            states, or else 65535 (`runtime.data.levels`).
 
     Example:
         >>> InputSpec(256, 256, multiple=16).check_size((128, 192), "network.onnx")
@@ -42,6 +45,7 @@ class InputSpec:
     resize_filter: str = RESIZE_FILTER
     antialias: bool = True
     jpeg_scaled_decoding: bool = True
+    intensity: int | None = None
 
     def check_size(self, size: Size, where: str) -> None:
         """Check that the network accepts an input of this size.
@@ -325,7 +329,11 @@ def parse_metadata(text: str, where: str) -> Metadata:
             f"{where}: expected an input of 1 to {MAX_SIDE} pixels a side, found "
             f"{spec.height}x{spec.width}"
         )
-    expected = InputSpec(spec.height, spec.width, spec.multiple)
+    if spec.intensity is not None and not 1 <= spec.intensity <= MAX_LEVEL:
+        raise ModelError(
+            f"{where}: expected an intensity from 1 to {MAX_LEVEL}, found {spec.intensity}"
+        )
+    expected = InputSpec(spec.height, spec.width, spec.multiple, intensity=spec.intensity)
     if spec != expected:
         raise ModelError(
             f"{where}: expected an input of RGB in [0, 1], resized with the antialiased "

@@ -30,6 +30,8 @@ _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TYPE_TENSOR = 1
 _TENSOR_TYPE_ELEMENT, _TENSOR_TYPE_SHAPE = 1, 2
 _DIMENSION_VALUE = 1
+_MAX_SIDE = (1 << 63) - 1
+"""Greater values of 64 bits are negative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class TensorInfo:
 
     Attributes:
         element_type: number of its `TensorProto.DataType`; `FLOAT32` is 1.
-        shape: its sides; None for a dynamic one.
+        shape: its sides; None for a dynamic one, which some exporters write as -1. Empty where the
+            file states none.
 
     Example:
         >>> str(TensorInfo("image", FLOAT32, (None, 3, 64, 64)))
@@ -223,5 +226,6 @@ class _Reader(Wire):
         for _, dimension, _ in self.fields(view):
             parts = self.fields(self.message(dimension))
             side = next((v for n, v, _ in parts if n == _DIMENSION_VALUE), None)
-            sides.append(None if side is None else self.integer(side))
+            value = None if side is None else self.integer(side)
+            sides.append(None if value is None or value > _MAX_SIDE else value)
         return sides

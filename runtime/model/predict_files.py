@@ -15,7 +15,7 @@ from runtime.core.files import ensure_apart
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.images import SUFFIXES, load_scan
 from runtime.metrics import THRESHOLD
-from runtime.model.overlay import draw_overlay, write_picture, write_probability
+from runtime.model.overlay import draw_overlay, is_result, write_picture, write_probability
 from runtime.model.predictor import Predictor
 
 MapFormat = Literal["png", "npy"]
@@ -56,8 +56,8 @@ class FilePrediction:
 def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
     """Find the images that the patterns name, each once.
 
-    Results of images in a folder keep their place below it. In a folder, an overlay or a map is
-    ignored if the image that it belongs to is beside it.
+    Results of images in a folder keep their place below it. Pictures that this toolkit has written
+    are passed over, wherever they lie, and so are companion files of macOS (`._scan.png`).
 
     Args:
         patterns: files, folders (searched recursively) and globs.
@@ -67,14 +67,20 @@ def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
         OutputError: two images would write the same results.
     """
     found: dict[Path, FoundImage] = {}
+    result: Path | None = None
     for pattern in patterns:
         try:
             matches = _matches(pattern)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise ImageError(f"{error.filename or pattern}: cannot be read, {reason}") from error
-        for image in matches:
-            found.setdefault(image.path.resolve(), image)
+        for image in matches:  # a shell may have expanded a glob to files
+            if _is_passed_over(image.path):
+                result = image.path
+            else:
+                found.setdefault(image.path.resolve(), image)
+    if not found and result is not None:
+        raise ImageError(f"{result}: a result of this command or a file of macOS, not an image")
     owners: dict[Path, Path] = {}
     for image in found.values():
         other = owners.setdefault(image.name, image.path)
@@ -92,11 +98,11 @@ def _matches(pattern: str) -> list[FoundImage]:
         with os.scandir(path):  # raises, where rglob would find nothing
             pass
         files = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
-        bases = {p.with_suffix("") for p in files}
-        files = sorted(p for p in files if _result_of(p) not in bases)
-        if not files:
-            raise ImageError(f"{path}: no images in this folder")
-        return [FoundImage(p, p.relative_to(path).with_suffix("")) for p in files]
+        chosen = sorted(p for p in files if not _is_passed_over(p))
+        if not chosen:
+            but = " except results of this command" if files else ""
+            raise ImageError(f"{path}: no images in this folder{but}")
+        return [FoundImage(p, p.relative_to(path).with_suffix("")) for p in chosen]
     if path.exists():
         return [FoundImage(path, Path(path.stem))]
     files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
@@ -106,10 +112,12 @@ def _matches(pattern: str) -> list[FoundImage]:
     return [FoundImage(p, Path(p.stem)) for p in files]
 
 
-def _result_of(path: Path) -> Path | None:
-    """Return the image, without its ending, that a map or an overlay belongs to by its name."""
-    base = path.with_suffix("")
-    return base.with_suffix("") if base.suffix in (_MAP, _OVERLAY) else None
+def _is_passed_over(path: Path) -> bool:
+    """Return whether a file is no image to predict: a result, or a companion file of macOS.
+
+    The latter (AppleDouble, `._scan.png`) hold what other file systems cannot store of `scan.png`.
+    """
+    return path.name.startswith("._") or is_result(path)
 
 
 def predict_files(
@@ -118,6 +126,7 @@ def predict_files(
     out: str | Path,
     *,
     map_format: MapFormat = "png",
+    frame: int | None = None,
     on_progress: ProgressCallback | None = None,
     on_error: Callable[[ImageError], None] | None = None,
 ) -> tuple[FilePrediction, ...]:
@@ -126,6 +135,7 @@ def predict_files(
     Args:
         out: the output folder, which is created where needed.
         map_format: of the probability map: "png" (16 bits) or "npy" (float32).
+        frame: of files with several images, from 1.
         on_progress: called after each image, with the images done and their total number.
         on_error: called for an image that cannot be read, which is then skipped; by default the
             error is raised.
@@ -144,7 +154,7 @@ def predict_files(
     for index, image in enumerate(images):
         try:
             # Both before anything is written: an image has all of its results, or none.
-            pixels, probability = _predicted(predictor, image.path)
+            pixels, probability = _predicted(predictor, image.path, frame)
         except ImageError as error:
             if on_error is None:
                 raise
@@ -156,9 +166,12 @@ def predict_files(
     return tuple(written)
 
 
-def _predicted(predictor: Predictor, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _predicted(
+    predictor: Predictor, path: Path, frame: int | None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     try:
-        return load_scan(path).pixels, predictor(path)
+        scan = load_scan(path, frame=frame, intensity=predictor.intensity)
+        return scan.pixels, predictor(path, frame=frame)
     except MemoryError as error:
         raise ImageError(f"{path}: image too large for the available memory") from error
 

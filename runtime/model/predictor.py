@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from runtime.core.errors import ConfigError, ModelError
 from runtime.core.machine import MAX_THREADS, available_cores
 from runtime.core.workers import batched, map_ahead
-from runtime.data.images import ImageSource, Size, load_scan, resize_map, to_input
+from runtime.data.images import ImageSource, Scan, Size, check_size, load_scan, resize_map, to_input
+from runtime.data.levels import check_intensity
+from runtime.model.checksums import check_unchanged
 from runtime.model.metadata import InputSpec, Metadata
 from runtime.model.onnx_file import FLOAT32, OnnxFile, TensorInfo, read_onnx
 from runtime.model.sessions import PROVIDERS, open_session, reason_of
@@ -18,6 +20,8 @@ from runtime.model.sessions import PROVIDERS, open_session, reason_of
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
+_ROUNDING = 1e-5
+"""A probability may be outside [0, 1] by as much, and is clipped: a sum of a softmax rounds so."""
 MAX_CONCURRENCY = 4
 """Most batches computed at once; each takes the memory of the network's feature maps."""
 
@@ -37,11 +41,15 @@ class Predictor:
         concurrency: batches that `stream`, `predict_batch` and `evaluate` compute at once, with
             shared threads. More give a higher throughput (`concurrency_for`), because threads wait
             less for one another. 1 gives the lowest latency of a single image.
+        intensity: level of 16-bit gray images that is white; by default what the network was
+            trained with, or else what each image states.
+        verify: refuse a file of `export-onnx` whose graph or weights have changed since.
 
     Attributes:
         file: what the file states.
         size: (height, width) of the network's input.
-        threads, providers, batch_size, concurrency: the settings in use.
+        fixed_batch: images of every run, where the graph takes no other number; else None.
+        threads, providers, batch_size, concurrency, intensity: the settings in use.
 
     Raises:
         ModelError: the file cannot be run, or is not a segmentation network.
@@ -58,6 +66,8 @@ class Predictor:
         providers: Sequence[str] = PROVIDERS,
         batch_size: int = 1,
         concurrency: int = 1,
+        intensity: int | None = None,
+        verify: bool = True,
     ) -> None:
         if batch_size < 1 or (threads is not None and not 1 <= threads <= MAX_THREADS):
             raise ConfigError(
@@ -71,9 +81,16 @@ class Predictor:
                 f"{concurrency}"
             )
         self.file: OnnxFile = read_onnx(path)
+        if verify:
+            check_unchanged(self.file)
         self.batch_size = batch_size
         self.concurrency = concurrency
         self._spec, self.size = _input_of(self.file, size)
+        check_intensity(intensity)
+        self.intensity = self._spec.intensity if intensity is None else intensity
+        self.fixed_batch: int | None = next(iter(self.file.inputs[0].shape), None)
+        if self.fixed_batch == 1:  # the results do not depend on it
+            self.batch_size = 1
         self._input_name = self.file.inputs[0].name
         self._output_name = self.file.outputs[0].name
         # The thread that calls the session computes too, beside the session's own threads.
@@ -86,17 +103,30 @@ class Predictor:
         """The toolkit's metadata in the file; None for a third-party file."""
         return self.file.metadata
 
-    def __call__(self, image: ImageSource) -> NDArray[np.float32]:
+    def load(
+        self, image: ImageSource, *, frame: int | None = None, stated_size: Size | None = None
+    ) -> Scan:
+        """Decode an image at the size of the network's input, as `load_scan` does.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        return load_scan(
+            image, self.size, frame=frame, intensity=self.intensity, stated_size=stated_size
+        )
+
+    def __call__(self, image: ImageSource, *, frame: int | None = None) -> NDArray[np.float32]:
         """Return an image's probability map, float32 [H, W] in [0, 1], at the image's own size.
 
         Args:
             image: a path, an encoded file's bytes, a PIL image or an array, as for `load_scan`.
+            frame: of a file with several, from 1.
 
         Raises:
             ImageError: the image cannot be read.
             ModelError: the network's output is not a probability map.
         """
-        scan = load_scan(image, self.size)
+        scan = self.load(image, frame=frame)
         ((probability, original_size),) = self._run_loaded([(scan.pixels, scan.original_size)])
         return resize_map(probability, original_size)
 
@@ -119,7 +149,7 @@ class Predictor:
         """
 
         def load(image: ImageSource) -> tuple[NDArray[np.uint8], Size]:
-            scan = load_scan(image, self.size)
+            scan = self.load(image)
             return scan.pixels, scan.original_size
 
         for probability, original_size in self.run_ahead(images, load):
@@ -193,12 +223,16 @@ class Predictor:
             raise ModelError(
                 f"{self.file.path}: expected an output of {list(expected)}, found {found}"
             )
-        if not (output.min(initial=0.0) >= 0.0 and output.max(initial=0.0) <= 1.0):
+        lowest, highest = float(output.min(initial=0.0)), float(output.max(initial=0.0))
+        if not (lowest >= -_ROUNDING and highest <= 1.0 + _ROUNDING):
             raise ModelError(
                 f"{self.file.path}: expected probabilities in [0, 1], found values outside "
                 "(an output without a sigmoid?)"
             )
-        return output[:, 0]
+        if lowest < 0.0 or highest > 1.0:
+            output = output.clip(0.0, 1.0)
+        probabilities: NDArray[np.float32] = output[:, 0]
+        return probabilities
 
 
 def concurrency_for(threads: int | None = None) -> int:
@@ -215,6 +249,8 @@ def concurrency_for(threads: int | None = None) -> int:
 
 
 def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
+    if size is not None:
+        check_size(size)
     for kind, infos, channels in (("input", file.inputs, 3), ("output", file.outputs, 1)):
         if len(infos) != 1 or not _is_image(infos[0], channels):
             found = ", ".join(str(info) for info in infos) or "none"
@@ -222,7 +258,13 @@ def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
                 f"{file.path}: expected one {kind} float32 [batch, {channels}, height, width], "
                 f"found {found}"
             )
-    fixed = file.inputs[0].shape[2:]
+        if _is_channels_last(infos[0], channels):
+            raise ModelError(
+                f"{file.path}: the {kind} {infos[0]} has its channels last (NHWC); export the "
+                f"network with channels first, [batch, {channels}, height, width]"
+            )
+    # An input without a stated shape is taken as one with dynamic sides.
+    fixed = file.inputs[0].shape[2:] or (None, None)
     if file.metadata is not None:
         spec = file.metadata.input
     else:
@@ -236,13 +278,19 @@ def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
     chosen = size or (spec.height, spec.width)
     spec.check_size(chosen, str(file.path))
     if any(side not in (None, wanted) for side, wanted in zip(fixed, chosen, strict=True)):
+        stated = "x".join("?" if side is None else str(side) for side in fixed)
         raise ConfigError(
-            f"{file.path}: expected an input of {fixed[0]}x{fixed[1]}, "
-            f"found {chosen[0]}x{chosen[1]}"
+            f"{file.path}: expected an input of {stated}, found {chosen[0]}x{chosen[1]}"
         )
     return spec, chosen
 
 
 def _is_image(info: TensorInfo, channels: int) -> bool:
-    is_float = info.element_type == FLOAT32
-    return is_float and len(info.shape) == 4 and info.shape[1] in (channels, None)
+    """Return whether a tensor can be an image; one without a stated shape is seen when it runs."""
+    if info.element_type != FLOAT32 or len(info.shape) not in (0, 4):
+        return False
+    return not info.shape or info.shape[1] in (channels, None) or _is_channels_last(info, channels)
+
+
+def _is_channels_last(info: TensorInfo, channels: int) -> bool:
+    return len(info.shape) == 4 and info.shape[3] == channels != info.shape[1]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.coco import Split
-from runtime.data.images import Size, check_size, load_scan, resize_map
+from runtime.data.images import Size, check_size, resize_map
 from runtime.data.samples import MaskKind, Sample
 from runtime.metrics import (
     METRICS,
@@ -111,7 +111,8 @@ def evaluate(
     check_size(compared_at)
 
     def load(sample: Sample) -> tuple[NDArray[np.uint8], Mask]:
-        return load_scan(sample.path, predictor.size).pixels, sample.mask(compared_at, masks)
+        scan = predictor.load(sample.path, stated_size=(sample.height, sample.width))
+        return scan.pixels, sample.mask(compared_at, masks)
 
     outcomes = (
         (resize_map(probability, compared_at), mask)

@@ -29,6 +29,8 @@ def evaluate_files(
     size: Size | None = None,
     batch_size: int = 1,
     baselines: bool = True,
+    intensity: int | None = None,
+    verify: bool = True,
     skip_unreadable: bool = False,
     threads: int | None = None,
     on_progress: ProgressCallback | None = None,
@@ -47,6 +49,7 @@ def evaluate_files(
         size: (height, width) of the networks' input; by default as stated in each file.
         batch_size: images computed at once; the scores do not depend on it.
         baselines: score the baselines too, at each input size, if there is a split "train".
+        intensity, verify: as for `Predictor`.
         skip_unreadable: skip images that cannot be read, instead of raising an error.
         threads: number of threads; by default the cores this process may use.
         on_progress: called after each image, with the phase "read test" (the split), "read train"
@@ -67,6 +70,8 @@ def evaluate_files(
             threads=threads,
             batch_size=batch_size,
             concurrency=concurrency_for(threads),
+            intensity=intensity,
+            verify=verify,
         )
         for model in models
     ]

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,66 @@ def test_the_cache_follows_size_masks_and_changed_files(phantom: Path, tmp_path:
     shutil.copyfile(split.samples[1].path, split.samples[0].path)
     changed = decode_split(split, 32, "boxes", cache)
     np.testing.assert_array_equal(changed.images[0], changed.images[1])
+
+
+def purge(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def shrink(file: Path) -> None:
+    np.save(file, np.load(file)[1:])
+
+
+@pytest.mark.parametrize("damage", [purge, cut, empty, shrink])
+@pytest.mark.parametrize("name", ["images", "masks"])
+def test_a_damaged_entry_is_made_again(
+    phantom_data: Dataset, tmp_path: Path, damage: Callable[[Path], None], name: str
+) -> None:
+    split, cache = phantom_data.split("valid"), tmp_path / "cache"
+    whole = decode_split(split, 32, "boxes", cache)
+    images, masks = whole.images.copy(), whole.masks.copy()
+    del whole
+    (entry,) = cache.iterdir()
+    damage(entry / f"{name}.npy")
+    again = decode_split(split, 32, "boxes", cache)
+    np.testing.assert_array_equal(again.images, images)
+    np.testing.assert_array_equal(again.masks, masks)
+
+
+@pytest.mark.parametrize(("count", "lengths"), [(7, [3, 4]), (8, [3, 3, 2]), (6, [3, 3]), (1, [1])])
+def test_a_last_batch_of_one_joins_the_one_before_where_two_are_needed(
+    count: int, lengths: list[int]
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
+    split = DecodedSplit(tuple("abcdefgh"[:count]), images, np.zeros((count, 16, 2), np.uint8))
+    batches = Batches(split, 3, torch.device("cpu"), smallest=2)
+    order = batches.indices((0, 1))
+    assert [len(batch) for batch in order] == lengths
+    assert len(batches) == len(lengths)
+    assert sorted(np.concatenate(order)) == list(range(count))
+    for index, (loaded, _) in zip(order, batches.load(order), strict=True):
+        expected = images[index].transpose(0, 3, 1, 2) / np.float32(255)
+        np.testing.assert_allclose(loaded.numpy(), expected, rtol=1e-6)
+    plain = Batches(split, 3, torch.device("cpu"))
+    assert [len(batch) for batch in plain.indices()] == [
+        min(3, count - start) for start in range(0, count, 3)
+    ]
+
+
+def test_the_intensity_is_part_of_an_entrys_key(phantom_data: Dataset, tmp_path: Path) -> None:
+    split = phantom_data.split("valid")
+    decode_split(split, 32, "boxes", tmp_path)
+    decode_split(split, 32, "boxes", tmp_path, intensity=4095)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_failure_leaves_nothing_in_the_cache(phantom: Path, tmp_path: Path) -> None:

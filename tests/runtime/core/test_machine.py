@@ -53,6 +53,32 @@ def test_the_quota_of_cgroup_v1_cuts_the_cores(eight_cores: Path, quota: str, co
     assert available_cores() == cores
 
 
+@pytest.mark.parametrize(("outer", "inner", "cores"), [("max", "200000", 2), ("300000", "max", 3)])
+def test_the_smallest_quota_of_nested_cgroups_counts(
+    eight_cores: Path, monkeypatch: pytest.MonkeyPatch, outer: str, inner: str, cores: int
+) -> None:
+    """As a service or a job has it: the root of the tree states no quota."""
+    nested = eight_cores / "batch.slice" / "job.scope"
+    nested.mkdir(parents=True)
+    (eight_cores / "cgroup").write_text("0::/batch.slice/job.scope\n")
+    monkeypatch.setattr(machine, "_OWN_CGROUP", eight_cores / "cgroup")
+    (nested.parent / "cpu.max").write_text(f"{outer} 100000\n")
+    (nested / "cpu.max").write_text(f"{inner} 100000\n")
+    assert available_cores() == cores
+
+
+def test_the_quota_of_a_nested_cgroup_of_v1_counts(
+    eight_cores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested = eight_cores / "docker" / "abc"
+    nested.mkdir(parents=True)
+    (eight_cores / "cgroup").write_text("5:memory:/other\n4:cpu,cpuacct:/docker/abc\n0::/\n")
+    monkeypatch.setattr(machine, "_OWN_CGROUP", eight_cores / "cgroup")
+    (nested / "cpu.cfs_quota_us").write_text("200000\n")
+    (nested / "cpu.cfs_period_us").write_text("100000\n")
+    assert available_cores() == 2
+
+
 def test_without_a_cgroup_the_affinity_counts(eight_cores: Path) -> None:
     assert list(eight_cores.iterdir()) == []
     assert available_cores() == 8

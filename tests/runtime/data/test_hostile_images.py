@@ -123,6 +123,7 @@ ROWS = [(1, 0, 1), (4, 0, 1), (8, 0, 1), (16, 0, 1), (2, 3, 1), (8, 3, 1), (8, 4
         (8, 2, 3), (16, 2, 3), (8, 6, 4), (16, 6, 4)]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::runtime.core.errors.DataWarning")  # the pixels are dark
 @pytest.mark.parametrize(("bits", "color", "channels"), ROWS)
 def test_a_png_whose_data_end_properly_before_its_last_row(
     bits: int, color: int, channels: int

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from runtime.core.errors import ConfigError, ImageError
+from runtime.core.errors import ConfigError, DataWarning, ImageError
 from runtime.data import images
 from runtime.data.coco import Dataset
 from runtime.data.images import ImageSource, load_scan, resize_map, to_input
@@ -155,11 +155,205 @@ def test_an_image_of_one_pixel_is_read_and_grown() -> None:
     np.testing.assert_array_equal(scan.pixels, np.full((4, 5, 3), [1, 2, 3]))
 
 
-def test_exif_rotation_is_left_alone() -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_an_image_is_turned_upright_as_its_tag_says_in_every_format(kind: str, tag: int) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # "rotate by 90 degrees"
-    content = encoded(smooth(16, 32), "JPEG", exif=exif)
+    exif[0x0112] = tag
+    options = {"lossless": True} if kind == "WEBP" else {}
+    picture = Image.fromarray(noise(16, 32, 3)) if kind != "JPEG" else smooth(16, 32)
+    content = encoded(picture, kind, exif=exif, **options)
+    opened = Image.open(io.BytesIO(content))
+    opened.load()
+    upright = opened if kind == "TIFF" else ImageOps.exif_transpose(opened)
+    scan = load_scan(content)
+    np.testing.assert_array_equal(scan.pixels, np.asarray(upright.convert("RGB")))
+    assert scan.original_size == ((32, 16) if tag >= 5 else (16, 32))
+    small = load_scan(content, (8, 4)).pixels
+    assert small.shape == (8, 4, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_an_image_of_the_stated_size_as_stored_is_not_turned(kind: str, tag: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    picture = smooth(16, 32)
+    plain = encoded(picture, kind)
+    turned = encoded(picture, kind, exif=exif)
+    if tag >= 5:  # only then do the sizes tell
+        scan = load_scan(turned, stated_size=(16, 32))
+        np.testing.assert_array_equal(scan.pixels, load_scan(plain).pixels)
+        assert scan.original_size == (16, 32)
+    for stated in ((32, 16), (17, 40), None):
+        upright = load_scan(turned, stated_size=stated)
+        np.testing.assert_array_equal(upright.pixels, load_scan(turned).pixels)
+
+
+def test_a_large_upright_jpeg_is_decoded_at_a_fraction_of_its_stored_size() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(smooth(128, 512), "JPEG", exif=exif)
+    stored = Image.open(io.BytesIO(content))
+    stored.draft("RGB", (128, 32))
+    turned = stored.transpose(Image.Transpose.ROTATE_270)
+    assert turned.size == (32, 128)
+    np.testing.assert_array_equal(load_scan(content, (128, 32)).pixels, np.asarray(turned))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_damaged_exif_data_turn_nothing(kind: str) -> None:
+    content = encoded(smooth(16, 32), kind, exif=b"Exif\0\0II*\0" + b"\xff" * 40)
     assert load_scan(content).original_size == (16, 32)
+
+
+# 16 bits
+
+
+def tiff(levels: NDArray[np.uint16], **tags: int) -> bytes:
+    """A TIFF of one strip with further fields, by hand: Pillow writes none of these."""
+    names = {"photometric": 262, "s_max_sample_value": 341, "subfile_type": 254}
+    height, width = levels.shape
+    fields = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 273: 8, 277: 1, 278: height}
+    fields |= {279: levels.nbytes} | {names[name]: value for name, value in tags.items()}
+    entries = b"".join(
+        struct.pack("<HHII", tag, 3 if tag in (258, 259, 262, 277, 341) else 4, 1, value)
+        for tag, value in sorted(fields.items())
+    )
+    directory = struct.pack("<H", len(fields)) + entries + bytes(4)
+    return (
+        struct.pack("<2sHI", b"II", 42, 8 + levels.nbytes)
+        + levels.astype("<u2").tobytes()
+        + directory
+    )
+
+
+TWELVE_BITS = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+"""Every level of 12 bits."""
+TWELVE_BITS_SEEN = np.rint(TWELVE_BITS * (255.0 / 4095.0))
+
+
+def gray_of(source: ImageSource, **options: Any) -> Pixels:
+    return load_scan(source, **options).pixels[..., 0]
+
+
+def test_the_white_level_that_a_tiff_states_is_white() -> None:
+    np.testing.assert_array_equal(
+        gray_of(tiff(TWELVE_BITS, s_max_sample_value=4095)), TWELVE_BITS_SEEN
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "array", "image"])
+def test_an_intensity_is_the_level_that_is_white(kind: str) -> None:
+    image = Image.fromarray(TWELVE_BITS)
+    sources: dict[str, ImageSource] = {"array": TWELVE_BITS, "image": image}
+    source = sources[kind] if kind in sources else encoded(image, kind)
+    np.testing.assert_array_equal(gray_of(source, intensity=4095), TWELVE_BITS_SEEN)
+    assert gray_of(source, intensity=2047).max() == 255  # what is above is white too
+
+
+@pytest.mark.parametrize("intensity", [0, -1, 65536])
+def test_an_intensity_out_of_range_is_refused(intensity: int) -> None:
+    with pytest.raises(ConfigError, match=f"from 1 to 65535, found {intensity}"):
+        load_scan(TWELVE_BITS, intensity=intensity)
+
+
+@pytest.mark.parametrize("source", ["PNG", "TIFF", "array"])
+def test_levels_in_less_than_an_eighth_of_the_range_are_warned_about(source: str) -> None:
+    image = TWELVE_BITS if source == "array" else encoded(Image.fromarray(TWELVE_BITS), source)
+    with pytest.warns(DataWarning, match=r"levels up to 4095 of 65535 .* give --intensity 4095"):
+        dark = gray_of(image)
+    np.testing.assert_array_equal(dark, np.rint(TWELVE_BITS / 257.0))
+
+
+@pytest.mark.parametrize("highest", [0, 8192, 65535])
+def test_black_images_and_those_with_an_eighth_are_not_warned_about(highest: int) -> None:
+    gray_of(np.full((2, 2), highest, np.uint16))  # a warning is an error in these tests
+
+
+def test_16_bit_levels_with_white_as_zero_are_inverted_as_8_bit_ones_are() -> None:
+    levels = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    normal = gray_of(tiff(levels))
+    np.testing.assert_array_equal(gray_of(tiff(levels, photometric=0)), 255 - normal)
+    np.testing.assert_array_equal(
+        gray_of(tiff(TWELVE_BITS, photometric=0, s_max_sample_value=4095)), 255 - TWELVE_BITS_SEEN
+    )
+
+
+def with_significant_bits(content: bytes, bits: int) -> bytes:
+    chunk = b"sBIT" + bytes([bits])
+    checksum = struct.pack(">I", zlib.crc32(chunk))
+    return content[:33] + struct.pack(">I", 1) + chunk + checksum + content[33:]
+
+
+def test_significant_bits_of_a_png_count_where_the_levels_are_not_scaled() -> None:
+    stored = with_significant_bits(encoded(Image.fromarray(TWELVE_BITS)), 12)
+    np.testing.assert_array_equal(gray_of(stored), TWELVE_BITS_SEEN)
+    scaled = TWELVE_BITS << 4 | TWELVE_BITS >> 8  # as the specification of PNG recommends
+    content = with_significant_bits(encoded(Image.fromarray(scaled)), 12)
+    np.testing.assert_array_equal(gray_of(content), np.rint(scaled / 257.0))
+
+
+def test_a_dark_16_bit_color_image_is_warned_about_and_cannot_be_scaled() -> None:
+    rows = np.full((4, 5 * 3), 4000, ">u2")
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    start = png_header(5, 4)[:8]
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)), (b"IDAT", packed)]
+    content = start + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in [*parts, (b"IEND", b"")]
+    )
+    with pytest.warns(DataWarning, match="16-bit colors up to 3840 of 65535 .* 8 bits"):
+        assert load_scan(content).pixels.max() == 15
+    with pytest.raises(ImageError, match="color images of 16 bits are read at 8 bits"):
+        load_scan(content, intensity=4095)
+
+
+# Files of several images
+
+
+def frames(kind: str) -> tuple[bytes, list[Pixels]]:
+    pictures = [noise(12, 10, 3, seed=seed) for seed in range(3)]
+    first, *others = (Image.fromarray(picture) for picture in pictures)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    return encoded(first, kind, save_all=True, append_images=others, **options), pictures
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "WEBP"])
+def test_a_file_of_several_images_needs_a_choice(kind: str) -> None:
+    content, pictures = frames(kind)
+    with pytest.raises(ImageError, match=r"a file of 3 images, .* choose it with --frame"):
+        load_scan(content)
+    for number, picture in enumerate(pictures, 1):
+        np.testing.assert_array_equal(load_scan(content, frame=number).pixels, picture)
+    for number in (0, 4):
+        with pytest.raises(ImageError, match=f"no frame {number}, the frames are 1 to 3"):
+            load_scan(content, frame=number)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "WEBP", "JPEG", "BMP"])
+def test_the_only_image_of_a_file_is_its_first_frame(kind: str) -> None:
+    content = encoded(smooth(12, 10), kind)
+    np.testing.assert_array_equal(load_scan(content, frame=1).pixels, load_scan(content).pixels)
+
+
+@pytest.mark.parametrize(("kind", "frames"), [(0, 2), (1, 1), (4, 1)])
+def test_smaller_versions_and_masks_of_a_tiffs_page_are_no_frames(kind: int, frames: int) -> None:
+    first = tiff(np.full((12, 10), 65535, np.uint16))
+    second = tiff(np.full((12, 10), 65535, np.uint16), subfile_type=kind)
+    directory = second[struct.unpack_from("<I", second, 4)[0] :]  # its pixels are the first page's
+    content = first[:-4] + struct.pack("<I", len(first)) + directory
+    assert Image.open(io.BytesIO(content)).n_frames == 2  # type: ignore[attr-defined]
+    assert load_scan(content, frame=frames).original_size == (12, 10)
+    with pytest.raises(ImageError, match=f"the frames are 1 to {frames}"):
+        load_scan(content, frame=frames + 1)
+
+
+def test_a_tiff_whose_pages_form_a_ring_ends() -> None:
+    content = bytearray(tiff(np.full((2, 2), 65535, np.uint16)))
+    content[-4:] = content[4:8]
+    assert load_scan(bytes(content)).original_size == (2, 2)
 
 
 def test_floating_point_images_are_refused() -> None:

@@ -1,6 +1,7 @@
 """Predicting files: which images are found, and what is written for them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,45 @@ def test_results_beside_their_images_are_no_images(model: Path, folder: Path) ->
     assert len(find_images([str(folder)])) == len(found) == 4
 
 
+def test_results_are_known_by_what_wrote_them_wherever_they_lie(
+    model: Path, folder: Path, tmp_path: Path
+) -> None:
+    predict_files(Predictor(model, threads=1), find_images([str(folder)]), folder / "out")
+    (folder / "out" / "a.overlay.png").rename(folder / "deep" / "renamed.png")
+    expected = ["a", "b", "deep/a"]
+    assert [str(image.name) for image in find_images([str(folder)])] == expected
+    a_shells_glob = [str(path) for path in sorted(folder.glob("*/*.png"))]
+    assert [image.path.name for image in find_images(a_shells_glob)] == ["a.png"]
+    with pytest.raises(ImageError, match=r"renamed\.png: a result of this command"):
+        find_images([str(folder / "deep" / "renamed.png")])
+    with pytest.raises(ImageError, match="no images in this folder except results"):
+        find_images([str(folder / "out")])
+
+
+def test_companion_files_of_macos_are_passed_over(folder: Path) -> None:
+    (folder / "._a.png").write_bytes(b"\0\5\x16\7 resource fork")
+    assert len(find_images([str(folder)])) == 3
+    assert len(find_images([str(folder / "*.png")])) == 1
+
+
+def test_a_frame_and_an_intensity_hold_for_the_map_and_the_overlay(
+    model: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    pages = [Image.fromarray(rng.integers(0, 4096, (40, 30), np.uint16)) for _ in range(2)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    pages[1].save(tmp_path / "page.png")
+    predictor = Predictor(model, threads=1, intensity=4095)
+    (of_stack,) = predict_files(
+        predictor, find_images([str(tmp_path / "stack.tif")]), tmp_path / "out", frame=2
+    )
+    (of_page,) = predict_files(
+        predictor, find_images([str(tmp_path / "page.png")]), tmp_path / "out"
+    )
+    assert of_stack.probability.read_bytes() == of_page.probability.read_bytes()
+    assert of_stack.overlay.read_bytes() == of_page.overlay.read_bytes()
+
+
 def test_a_result_does_not_replace_an_image(model: Path, folder: Path) -> None:
     other = folder / "a.overlay.png"
     other.write_bytes((folder / "a.png").read_bytes())
@@ -68,10 +108,10 @@ def test_a_result_does_not_replace_an_image(model: Path, folder: Path) -> None:
 def test_an_image_for_which_there_is_no_memory_is_named_and_can_be_skipped(
     model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(path: Path) -> object:
+    def short(path: Path, **options: Any) -> object:
         if path.name == "b.JPG":
             raise MemoryError
-        return load_scan(path)
+        return load_scan(path, **options)
 
     monkeypatch.setattr("runtime.model.predict_files.load_scan", short)
     found, told = find_images([str(folder)]), list[str]()
