@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -336,6 +337,17 @@ def test_checkpoints_are_found_and_named_after_their_folders(run_folder: Path) -
     assert default_output(found) == run_folder.parent / "tiny.onnx"
     with pytest.raises(CheckpointError, match=r"no finished run of train-unet \(best\.pt\)"):
         find_checkpoints(run_folder.parent / "cache")
+
+
+def test_checkpoints_of_one_folder_are_refused_before_anything_is_written(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    result = CliRunner().invoke(main, [str(folder / "best.pt"), str(folder / "last.pt")])
+    assert result.exit_code == 2
+    assert "last.pt would replace the file of" in result.output
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_data_set_that_is_gone_is_named(run_folder: Path, tmp_path: Path) -> None:

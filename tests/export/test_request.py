@@ -1,10 +1,11 @@
 """A request refuses what cannot be exported before any work is done."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from export.request import ExportRequest, variant_name
+from export.request import ExportRequest, default_output, ensure_separate, variant_name
 from runtime.core.errors import ConfigError
 
 
@@ -38,3 +39,24 @@ def test_a_variant_is_named_after_what_departs_from_the_plain_file() -> None:
     assert variant_name("fp32") == "fp32"
     assert variant_name("int8") == "int8"
     assert variant_name("fp32", "winograd") == "winograd"
+
+
+@pytest.mark.parametrize("place", ["runs/unet", "runs", "."])
+def test_relative_and_absolute_paths_give_one_place(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs" / "unet"
+    run.mkdir(parents=True)
+    start = {"runs/unet": tmp_path, "runs": tmp_path / "runs", ".": run}[place]
+    monkeypatch.chdir(start)
+    relative = default_output((run / "best.pt").relative_to(start))
+    assert not relative.is_absolute()
+    assert relative.resolve() == default_output(run / "best.pt") == tmp_path / "runs" / "unet.onnx"
+
+
+def test_two_requests_of_one_file_are_refused(tmp_path: Path) -> None:
+    first = ExportRequest(["a.pt"], tmp_path / "net.onnx")
+    second = ExportRequest(["b.pt"], tmp_path / "." / "x" / ".." / "net.onnx")
+    ensure_separate([first, ExportRequest(["b.pt"], tmp_path / "other.onnx")])
+    with pytest.raises(ConfigError, match=r"net\.onnx: b\.pt would replace the file of a\.pt"):
+        ensure_separate([first, second])

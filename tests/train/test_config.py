@@ -98,3 +98,23 @@ def test_a_config_from_before_the_later_settings_means_the_studys_protocol() -> 
     for name in ("loss", "augment", "unfreeze_epoch", "unfreeze_learning_rate"):
         del content[name]
     assert from_dict(TrainConfig, content, where="config", error=ConfigError) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "smallest"),
+    [
+        ({"size": 16}, 2),
+        ({"size": 32}, 1),
+        ({"size": 32, "arch": "resnet34"}, 2),
+        ({"size": 64, "arch": "resnet34"}, 1),
+        ({"size": 32, "arch": "resnet34", "freeze_encoder": True}, 1),
+        ({"size": 32, "arch": "swin"}, 1),
+    ],
+)
+def test_batch_normalization_of_one_pixel_needs_two_images(
+    settings: dict[str, Any], smallest: int
+) -> None:
+    assert TrainConfig(data="none", batch_size=2, **settings).smallest_batch == smallest
+    if smallest == 2:
+        with pytest.raises(ConfigError, match=r"batch_size: at size .* needs at least 2 images"):
+            TrainConfig(data="none", batch_size=1, **settings)

@@ -127,6 +127,13 @@ def test_a_loss_that_is_not_finite_is_found_in_the_step_where_it_appears() -> No
             train_epoch(state, batches(config, 8), 1)
 
 
+def test_a_last_batch_that_joined_the_one_before_weighs_more() -> None:
+    config = TrainConfig(data="none", size=16, batch_size=2)
+    sums = torch.tensor([[4.0, 4.0, 2.0]] * 5, dtype=torch.float64)
+    means = summarize(torch.tensor([1.0, 4.0]), sums, config)
+    assert means.loss == pytest.approx((2 * 1.0 + 3 * 4.0) / 5)
+
+
 def test_a_smaller_last_batch_weighs_less() -> None:
     config = TrainConfig(data="none", size=16, batch_size=2)
     sums = torch.tensor([[4.0, 4.0, 2.0]] * 3, dtype=torch.float64)

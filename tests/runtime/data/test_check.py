@@ -270,3 +270,16 @@ def test_either_side_that_differs_from_the_stated_one_is_reported(
     found, action, _ = only_defect(copy, "train")
     assert found == f"{size[0]}x{size[1]} pixels where the COCO file says 64x64"
     assert action == "used, with scaled boxes"
+
+
+def test_a_dark_16_bit_image_is_reported_and_used(copy: Path) -> None:
+    path = first_image(copy / "train")
+    with Image.open(path) as opened:
+        levels = np.asarray(opened.convert("L")).astype(np.uint16) << 4
+    Image.fromarray(levels).save(path, "PNG")
+    (defect,) = check_dataset(read_dataset(copy)).defects
+    assert (defect.where, defect.action) == (path.name, "used")
+    assert defect.problem.startswith(
+        f"levels up to {levels.max()} of 65535 use less than an eighth"
+    )
+    assert not defect.fatal

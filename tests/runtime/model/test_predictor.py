@@ -1,10 +1,12 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.numpy_helper
 import pytest
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
@@ -286,3 +288,120 @@ def test_few_images_are_in_memory_at_once(
         next(stream)
     # Batches ahead and one being read, and as many images loaded ahead of them.
     assert taken - 5 <= 2 * (concurrency + 2) * batch_size + batch_size
+
+
+def edited(path: Path, edit: Callable[[onnx.ModelProto], object]) -> Path:
+    model = onnx.load(path)
+    edit(model)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [("batch", "height", "width", 3), (1, 16, 24, 3), (1, 1, 3, 3)])
+def test_channels_last_are_named(
+    build_onnx: ModelBuilder, tmp_path: Path, shape: tuple[int | str, ...]
+) -> None:
+    path = build_onnx(tmp_path / "nhwc.onnx", shape=shape)
+    with pytest.raises(
+        ModelError, match=r"nhwc\.onnx: the input .* has its channels last \(NHWC\)"
+    ):
+        Predictor(path, size=(16, 24))
+
+
+def test_sides_of_minus_one_are_dynamic(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    """As Paddle2ONNX writes them."""
+    path = build_onnx(tmp_path / "m.onnx", shape=(-1, 3, -1, -1))
+    with pytest.raises(ModelError, match="does not state its input's size"):
+        Predictor(path)
+    predictor = Predictor(path, size=(8, 12), threads=1)
+    assert predictor.fixed_batch is None
+    assert predictor(np.zeros((5, 6, 3), np.uint8)).shape == (5, 6)
+
+
+@pytest.mark.parametrize("part", ["input", "output"])
+def test_a_tensor_without_a_stated_shape_runs(
+    build_onnx: ModelBuilder, tmp_path: Path, part: str
+) -> None:
+    def forget(model: onnx.ModelProto) -> None:
+        getattr(model.graph, part)[0].type.tensor_type.ClearField("shape")
+
+    path = edited(build_onnx(tmp_path / "m.onnx"), forget)
+    with pytest.raises(ModelError, match="does not state its input's size"):
+        Predictor(path)
+    expected = Predictor(build_onnx(tmp_path / "stated.onnx"), size=(8, 12), threads=1)
+    image = np.full((5, 6, 3), 100, np.uint8)
+    np.testing.assert_array_equal(Predictor(path, size=(8, 12), threads=1)(image), expected(image))
+
+
+def test_an_output_without_a_stated_shape_is_checked_when_it_runs(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    def forget(model: onnx.ModelProto) -> None:
+        model.graph.output[0].type.tensor_type.ClearField("shape")
+
+    path = edited(build_onnx(tmp_path / "m.onnx", channels=2), forget)
+    predictor = Predictor(path, size=(8, 12), threads=1)
+    with pytest.raises(ModelError, match=r"expected an output of \[1, 1, 8, 12\], found \[1, 2"):
+        predictor(np.zeros((8, 12, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("value", "clipped"), [(np.nextafter(np.float32(1), np.float32(2)), 1.0), (-1e-6, 0.0)]
+)
+def test_rounding_beyond_the_range_is_clipped(
+    build_onnx: ModelBuilder, tmp_path: Path, value: float, clipped: float
+) -> None:
+    path = build_onnx(tmp_path / "m.onnx", activation="Identity")
+
+    def give(model: onnx.ModelProto) -> None:
+        (weight,) = model.graph.initializer
+        values = np.array([[[[value]], [[0.0]], [[0.0]]]], np.float32)
+        weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+
+    predictor = Predictor(edited(path, give), size=(4, 4), threads=1)
+    found = predictor.run(np.ones((1, 3, 4, 4), np.float32))
+    np.testing.assert_array_equal(found, np.full((1, 4, 4), clipped, np.float32))
+
+
+def test_a_fixed_batch_of_one_predicts_many_images(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    path = build_onnx(tmp_path / "m.onnx", shape=(1, 3, 8, 8))
+    predictor = Predictor(path, threads=1, batch_size=4)
+    assert (predictor.fixed_batch, predictor.batch_size) == (1, 1)
+    assert len(predictor.predict_batch([np.zeros((8, 8, 3), np.uint8)] * 3)) == 3
+
+
+@pytest.mark.parametrize("size", [(0, 0), (8, 0), (8193, 8)])
+def test_a_size_out_of_range_is_refused(
+    build_onnx: ModelBuilder, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    with pytest.raises(ConfigError, match="size: expected 1 to 8192 pixels a side"):
+        Predictor(build_onnx(tmp_path / "m.onnx"), size=size)
+
+
+def damage_weight(model: onnx.ModelProto) -> str:
+    weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    content = bytearray(weight.raw_data)
+    content[7] ^= 0x40  # as a bit that flips on a disk
+    weight.raw_data = bytes(content)
+    return weight.name
+
+
+def test_a_file_whose_weights_changed_is_refused(model: Path, tmp_path: Path) -> None:
+    names = []
+    path = tmp_path / "changed.onnx"
+    path.write_bytes(model.read_bytes())
+    edited(path, lambda content: names.append(damage_weight(content)))
+    message = rf"changed\.onnx: changed since its export \({names[0]} changed\).*--no-verify"
+    with pytest.raises(ModelError, match=message):
+        Predictor(path)
+    assert Predictor(path, threads=1, verify=False).size == Predictor(model, threads=1).size
+
+
+def test_a_file_whose_graph_changed_is_refused(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "changed.onnx"
+    path.write_bytes(model.read_bytes())
+    edited(path, lambda content: setattr(content.graph.node[0], "name", "another"))
+    with pytest.raises(ModelError, match=r"changed since its export \(its graph\)"):
+        Predictor(path)
