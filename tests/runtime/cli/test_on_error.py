@@ -160,12 +160,12 @@ def test_an_error_in_a_thread_ends_an_evaluation_at_its_image(
 ) -> None:
     split = read_dataset(data).split("test")
 
-    def failing(path: Path, size: tuple[int, int]) -> object:
+    def failing(path: Path, size: tuple[int, int], **options: Any) -> object:
         if path == split.samples[2].path:
             raise MemoryError
-        return load_scan(path, size)
+        return load_scan(path, size, **options)
 
-    monkeypatch.setattr("runtime.scoring.evaluation.load_scan", failing)
+    monkeypatch.setattr("runtime.model.predictor.load_scan", failing)
     done: list[float] = []
     with pytest.raises(MemoryError):
         evaluate(

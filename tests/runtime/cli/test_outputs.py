@@ -26,15 +26,15 @@ def test_inputs_are_not_replaced(tmp_path: Path) -> None:
     source = tmp_path / "scan.png"
     source.touch()
     (tmp_path / "link.json").hardlink_to(source)
-    with pytest.raises(OutputError, match="than the input"):
+    with pytest.raises(OutputError, match="would replace the input"):
         Outputs([source], json=tmp_path / "link.json")
     outputs = Outputs([], json=tmp_path / "link.json")
-    with pytest.raises(OutputError, match="than the input"):
+    with pytest.raises(OutputError, match="would replace the input"):
         outputs.protect([source])
 
 
 def test_two_options_need_two_files(tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match="--json and --csv need different files"):
         Outputs([], json=tmp_path / "a", csv=tmp_path / "a")
-    with pytest.raises(OutputError, match="found a folder"):
+    with pytest.raises(OutputError, match="it is a folder or a device"):
         Outputs([], json=tmp_path)

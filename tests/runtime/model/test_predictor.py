@@ -385,7 +385,7 @@ def damage_weight(model: onnx.ModelProto) -> str:
     content = bytearray(weight.raw_data)
     content[7] ^= 0x40  # as a bit that flips on a disk
     weight.raw_data = bytes(content)
-    return weight.name
+    return str(weight.name)
 
 
 def test_a_file_whose_weights_changed_is_refused(model: Path, tmp_path: Path) -> None:
