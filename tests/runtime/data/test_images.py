@@ -674,6 +674,7 @@ def test_a_jpeg_is_decoded_at_the_fraction_that_both_sides_allow(
     np.testing.assert_array_equal(load_scan(content, size).pixels, expected)
 
 
+@pytest.mark.filterwarnings("ignore::runtime.core.errors.DataWarning")  # the levels are dark
 def test_the_transparent_level_of_a_16_bit_png_is_black() -> None:
     levels = np.array([[257 * 10, 257 * 20], [257 * 30, 257 * 20]], np.uint16)
     chunk = struct.pack(">I4sH", 2, b"tRNS", 257 * 20)
