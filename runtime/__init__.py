@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     )
     from runtime.data.grouped_split import (
         GroupedSplit as GroupedSplit,
+        read_shares as read_shares,
         split_by_group as split_by_group,
-        write_split as write_split,
     )
     from runtime.data.images import Scan as Scan, load_scan as load_scan, to_input as to_input
     from runtime.data.phantom import (
@@ -59,6 +59,10 @@ if TYPE_CHECKING:
     from runtime.data.readable import Skipped as Skipped, readable_part as readable_part
     from runtime.data.samples import Annotation as Annotation, Defect as Defect, Sample as Sample
     from runtime.data.similarity import LinkRule as LinkRule
+    from runtime.data.split_files import (
+        locate_images as locate_images,
+        write_split as write_split,
+    )
     from runtime.metrics import (
         Calibration as Calibration,
         CalibrationSums as CalibrationSums,

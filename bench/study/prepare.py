@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.schedule import Schedule
@@ -11,9 +12,10 @@ from bench.study.config import StudyConfig
 from bench.study.step_cache import StepCache
 from runtime.core.errors import ConfigError
 from runtime.core.files import write_text
-from runtime.data.audit import AuditSummary, audit_dataset, summarize
+from runtime.data.audit import Audit, AuditSummary, audit_dataset, summarize
 from runtime.data.coco import Dataset, manifest_sha256, read_dataset
-from runtime.data.grouped_split import GroupedSplit, split_by_group, write_split
+from runtime.data.grouped_split import split_by_group
+from runtime.data.split_files import write_split
 from runtime.report.exploration import Exploration, explore
 
 SPLITS = ("train", "valid", "test")
@@ -27,7 +29,7 @@ class Prepared:
         datasets: the data set with each kind of split that is studied.
         sha256: the digest of each one's manifest.
         groups: the group of each image, by its resolved path.
-        audit, grouped_audit: of the original split, and of the grouped one.
+        audit, grouped_audit: of the original split, and of the grouped one if it is studied.
     """
 
     original: Dataset
@@ -36,7 +38,7 @@ class Prepared:
     groups: Mapping[Path, int]
     exploration: Exploration
     audit: AuditSummary
-    grouped_audit: AuditSummary
+    grouped_audit: AuditSummary | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,18 @@ class _Fingerprint:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Audited:
+    """The audit of the original split, and the group of each of its images."""
+
+    summary: AuditSummary
+    groups: tuple[int, ...]
+
+
 def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Schedule) -> Prepared:
-    """Explore and audit the data set, and write the grouped split and `groups.csv` to `folder`.
+    """Explore and audit the data set, and write `groups.csv` and the grouped split to `folder`.
+
+    The grouped split is made only if it is studied.
 
     Raises:
         DataError: the data set cannot be used.
@@ -64,49 +76,65 @@ def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Sch
     schedule.start("explore the data")
     exploration = results.result("exploration", sha256, Exploration, lambda: explore(original))
     schedule.start("look for leaks")
-    target = folder / f"{original.name}-grouped"
-    summary = results.result(
-        "audit", [sha256, config.seed], AuditSummary, lambda: _split(original, target, config.seed)
-    )
-    grouped = read_dataset(target)
-    remaining = results.result(
-        "audit-grouped",
-        [sha256, config.seed],
-        AuditSummary,
-        lambda: summarize(audit_dataset(grouped)),
-    )
-    both = {"original": original, "grouped": grouped}
-    datasets: dict[str, Dataset] = {kind: both[kind] for kind in config.splits}
+    audit = cache(lambda: audit_dataset(original))
+    audited = results.result("groups", sha256, _Audited, lambda: _audited(audit()))
+    datasets, grouped_audit = {"original": original}, None
+    if "grouped" in config.splits:
+        target = folder / f"{original.name}-grouped"
+        grouped_audit = results.result(
+            "audit-grouped",
+            [sha256, config.seed],
+            AuditSummary,
+            lambda: summarize(audit_dataset(_grouped(original, audit(), target, config.seed))),
+        )
+        datasets["grouped"] = read_dataset(target)
+    groups = dict(zip(_paths(original), audited.groups, strict=True))
+    write_text(folder / "groups.csv", _table(datasets, groups))
+    datasets = {kind: datasets[kind] for kind in config.splits}
     manifests = {
         kind: sha256 if kind == "original" else manifest_sha256(dataset.splits.values())
         for kind, dataset in datasets.items()
     }
-    groups = _groups(grouped)
-    return Prepared(original, datasets, manifests, groups, exploration, summary, remaining)
+    return Prepared(
+        original, datasets, manifests, groups, exploration, audited.summary, grouped_audit
+    )
 
 
-def _groups(grouped: Dataset) -> dict[Path, int]:
-    return {
-        sample.path.resolve(): sample.group
-        for split in grouped.splits.values()
-        for sample in split.samples
-        if sample.group is not None
-    }
+def _audited(audit: Audit) -> _Audited:
+    return _Audited(summarize(audit), tuple(image.group for image in audit.images))
 
 
-def _split(original: Dataset, target: Path, seed: int) -> AuditSummary:
-    audit = audit_dataset(original)
+def _grouped(original: Dataset, audit: Audit, target: Path, seed: int) -> Dataset:
     split = split_by_group(original, audit, seed=seed)
-    if not target.is_dir():  # else an interrupted study wrote it before the step was cached
-        write_split(original, split, target)
-    write_text(target.parent / "groups.csv", _table(split))
-    return summarize(audit)
+    if not target.is_dir():
+        return write_split(original, split, target)
+    # An interrupted study wrote it before the step was cached.
+    written = read_dataset(target)
+    wanted = dict(zip(_paths(original), split.assigned, strict=True))
+    if _owners(written) != wanted:
+        raise ConfigError(f"{target}: was split by another rule; give another --out")
+    return written
 
 
-def _table(split: GroupedSplit) -> str:
+def _paths(dataset: Dataset) -> list[Path]:
+    """Return the resolved paths of all images, in the order of an audit's images."""
+    return [s.path.resolve() for split in dataset.splits.values() for s in split.samples]
+
+
+def _owners(dataset: Dataset) -> dict[Path, str]:
+    """Return the split of each image, by its resolved path."""
+    return {s.path.resolve(): name for name, part in dataset.splits.items() for s in part.samples}
+
+
+def _table(datasets: Mapping[str, Dataset], groups: Mapping[Path, int]) -> str:
+    """Return the group of each image, and its place in each kind of split, as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "group", "original split", "grouped split"])
-    for image, assigned in zip(split.audit.images, split.assigned, strict=True):
-        writer.writerow([image.sample.file_name, image.group, image.split, assigned])
+    owners = {kind: _owners(dataset) for kind, dataset in datasets.items()}
+    writer.writerow(["file", "group", *(f"{kind} split" for kind in owners)])
+    for split in datasets["original"].splits.values():
+        for sample in split.samples:
+            path = sample.path.resolve()
+            places = [where[path] for where in owners.values()]
+            writer.writerow([sample.file_name, groups[path], *places])
     return text.getvalue()

@@ -96,7 +96,7 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
         "resamples": RESAMPLES,
         "bins": CALIBRATION_BINS,
         "tables": tables,
-        "remaining": exposure_table(result.grouped_audit),
+        "remaining": result.grouped_audit and exposure_table(result.grouped_audit),
     }
 
 

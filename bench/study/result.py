@@ -126,7 +126,7 @@ class StudyResult:
     Attributes:
         data_name: name of the data set's folder.
         commands: the command line of the study, then the equivalent commands step by step.
-        audit, grouped_audit: of the original split, and of the grouped one.
+        audit, grouped_audit: of the original split, and of the grouped one if it was studied.
     """
 
     data_name: str
@@ -134,7 +134,7 @@ class StudyResult:
     commands: tuple[str, ...]
     machine: Machine
     audit: AuditSummary
-    grouped_audit: AuditSummary
+    grouped_audit: AuditSummary | None
     splits: tuple[SplitResult, ...]
     leaks: tuple[Leak, ...]
 

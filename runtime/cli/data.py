@@ -13,7 +13,9 @@ from runtime.cli.options import ARTIFACTS, File, Folder, Function, json_option
 from runtime.cli.outputs import Outputs
 
 if TYPE_CHECKING:
+    from runtime.data.audit import AuditSummary
     from runtime.data.check import CheckReport
+    from runtime.data.grouped_split import GroupedSplit
 
 _REPORT = ("report", "jinja2", "matplotlib", "scipy")
 
@@ -39,7 +41,8 @@ def link_options(function: Function) -> Function:
         ("--slices", 2, "N", "Largest distance between the numbers of near slices."),
         (
             *("--correlation", 0.97, "X"),
-            "Smallest correlation of 32x32 gray versions that links any two images.",
+            "Smallest correlation of 32x32 gray versions that links any two images, in any of the "
+            "eight orientations.",
         ),
     )
     for name, default, metavar, text in options:
@@ -154,7 +157,9 @@ def phantom(folder: Path, **settings: int) -> None:
 def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     """Find similar images of the data set in DIR, within splits and between them.
 
-    Writes a page that shows pairs from two splits: the strongest, and those nearest to the limits.
+    Images are linked where their names state one source or patient, or where they look alike, also
+    turned or mirrored. Writes a page that shows pairs from two splits: the strongest, and those
+    nearest to the limits.
     """
     require(*_REPORT)
     from runtime.core.files import write_text
@@ -173,7 +178,7 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     click.echo(
         f"{counted(summary.images, 'image')} with {counted(summary.links, 'link')} in "
         f"{counted(summary.groups, 'group')}, the largest of {summary.largest}; "
-        f"{counted(summary.crossing, 'link')} between two splits."
+        f"links between two splits: {_links(summary)}."
     )
     outputs.write(
         out=lambda file: write_text(file, audit_page(dataset, summary)),
@@ -184,29 +189,73 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
 @main.command()
 @folder_argument
 @click.argument("target", metavar="OUT", type=Folder)
+@click.option(
+    "--shares",
+    metavar="A/B/C",
+    help="Percentages of images in train, valid and test, such as 70/15/15.  "
+    "[default: the present splits and their sizes]",
+)
 @link_options
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N")
-def split(folder: Path, target: Path, seed: int, **rule: Any) -> None:
+def split(folder: Path, target: Path, shares: str | None, seed: int, **rule: Any) -> None:
     """Split the data set in DIR again, so that similar images are never in two splits.
 
-    Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. As far as whole
-    groups allow, the splits keep their sizes and the distribution of tumor sizes.
+    Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. Splits get the
+    wanted sizes as far as whole groups allow, then the distribution of object sizes. What was
+    written is read back and audited; exit code 1 if a link between two splits remains.
     """
-    from runtime.data.audit import audit_dataset
+    from runtime.data.audit import audit_dataset, summarize
     from runtime.data.coco import read_dataset
-    from runtime.data.grouped_split import split_by_group, write_split
+    from runtime.data.grouped_split import read_shares, split_by_group
     from runtime.data.similarity import LinkRule
+    from runtime.data.split_files import write_split
 
     dataset = read_dataset(folder)
-    result = audit_dataset(dataset, LinkRule(**rule))
-    chosen = split_by_group(dataset, result, seed=seed)
-    write_split(dataset, chosen, target)
-    rows = [
-        (name, len(dataset.splits[name].samples), images) for name, images in chosen.sizes().items()
-    ]
-    click.echo(table(("split", "images before", "images now"), rows))
-    click.echo(
-        f"\n{counted(result.groups, 'group')} of similar images, "
-        f"{counted(len(result.crossing()), 'link')} between splits before, none now."
-    )
+    wanted = None if shares is None else read_shares(shares)
+    before = audit_dataset(dataset, LinkRule(**rule))
+    chosen = split_by_group(dataset, before, seed=seed, shares=wanted)
+    written = write_split(dataset, chosen, target)
+    after = summarize(audit_dataset(written, before.rule))
+    click.echo(_split_text(chosen, summarize(before), after))
     click.echo(str(target))
+    if after.crossing:
+        raise click.exceptions.Exit(1)
+
+
+def _split_text(chosen: "GroupedSplit", before: "AuditSummary", after: "AuditSummary") -> str:
+    sizes, areas = chosen.sizes(), chosen.areas()
+    header = ("split", "images wanted", "images now", "difference", "annotated share")
+    rows = [
+        (name, wanted, sizes[name], f"{sizes[name] - wanted:+d}", areas[name])
+        for name, wanted in chosen.wanted.items()
+    ]
+    return (
+        f"{table(header, rows)}\n\n"
+        f"{counted(before.groups, 'group')}, the largest of {counted(before.largest, 'image')}; "
+        "no group is divided.\n"
+        f"Links between splits before: {_links(before)}.\n"
+        f"Links between splits in what was written: {_links(after)}."
+    )
+
+
+def _links(summary: "AuditSummary") -> str:
+    by_look = summary.crossing - summary.crossing_by_name
+    return f"{summary.crossing} ({summary.crossing_by_name} by name, {by_look} by look)"
+
+
+@main.command()
+@folder_argument
+@click.option(
+    "--images",
+    type=Folder,
+    required=True,
+    metavar="DIR",
+    help="Folder of the data set that the split was made from.",
+)
+def locate(folder: Path, images: Path) -> None:
+    """Tell the split in DIR, made by `seg-data split`, where its images are now."""
+    from runtime.data.split_files import locate_images
+
+    dataset = locate_images(folder, images)
+    number = sum(len(split.samples) for split in dataset.splits.values())
+    click.echo(f"{counted(number, 'image')} of {folder} found in {images}")

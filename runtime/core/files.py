@@ -236,8 +236,11 @@ def read_bytes(
         raise error(f"{source}: cannot be read: {_reason(fault)}") from fault
 
 
-def confined(folder: Path, name: str) -> Path:
+def confined(folder: Path, name: str, *, links: Iterable[Path] = ()) -> Path:
     """Return `folder / name` for a name from an untrusted file.
+
+    Args:
+        links: folders that a link in `folder` may lead to.
 
     Raises:
         DataError: `name` is absolute, empty, or leads out of `folder` (through `..` or a link).
@@ -252,9 +255,12 @@ def confined(folder: Path, name: str) -> Path:
     root = folder.resolve()
     found = repr(name[:200])
     try:
-        if _is_below(root, (root / name).resolve()):
+        path = (root / name).resolve()
+        inside = _is_below(root, Path(os.path.normpath(root / name)))
+        linked = inside and any(_is_below(link.resolve(), path) for link in links)
+        if linked or _is_below(root, path):
             return folder / name
-        if _is_below(root, Path(os.path.normpath(root / name))):
+        if inside:
             found += ", a link that leads out of it"
     except (OSError, ValueError, RuntimeError):
         pass

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtime.data.coco import Dataset
+from runtime.data.image_names import slice_number
 from runtime.data.samples import Sample
-from runtime.data.similarity import Link, LinkRule, connected_groups, find_links, slice_number
+from runtime.data.similarity import Link, LinkRule, connected_groups, find_links
+from runtime.data.thumbnails import ORIENTATIONS
 
-PairKind = Literal["strongest", "weakest", "slices"]
+PairKind = Literal["strongest", "weakest", "slices", "names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,10 @@ class LinkedPair:
     """A link between two splits, as an example for people to look at.
 
     Attributes:
-        kind: "strongest"; "weakest" of those linked by their looks alone; or "slices", the weakest
-            of the near slices that would not be linked by their looks.
+        kind: "strongest"; "weakest" of those linked by their looks alone; "slices", the weakest
+            of the near slices that would not be linked by their looks; or "names", the weakest of
+            those linked by name, which may look different.
+        orientation: the one of the first image in which the two correlate so.
     """
 
     kind: PairKind
@@ -87,6 +91,7 @@ class LinkedPair:
     other_file: str
     correlation: float
     slices_apart: int | None
+    orientation: str = ORIENTATIONS[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class AuditSummary:
         images, groups, links: how many there are; a single image is a group too.
         crossing: number of links between two splits.
         largest: number of images in the largest group.
+        crossing_by_name: number of those between two splits whose names or COCO entries state the
+            same source or patient.
     """
 
     rule: LinkRule
@@ -107,17 +114,23 @@ class AuditSummary:
     largest: int
     exposures: tuple[Exposure, ...]
     pairs: tuple[LinkedPair, ...]
+    crossing_by_name: int = 0
 
 
 def audit_dataset(dataset: Dataset, rule: LinkRule | None = None) -> Audit:
-    """Find similar images within the splits of a data set and across them.
+    """Find images that belong together, within the splits of a data set and across them.
 
     Raises:
         DataError: an image or a COCO file cannot be read, or there are more than a million links.
     """
     rule = rule or LinkRule()
     members = [(name, sample) for name in dataset.splits for sample in dataset.split(name).samples]
-    links = find_links([sample for _, sample in members], rule, where=str(dataset.root))
+    links = find_links(
+        [sample for _, sample in members],
+        [split for split, _ in members],
+        rule,
+        where=str(dataset.root),
+    )
     groups = connected_groups(len(members), links)
     images = tuple(
         AuditedImage(split, sample, *slice_number(sample.file_name), group)
@@ -129,12 +142,14 @@ def audit_dataset(dataset: Dataset, rule: LinkRule | None = None) -> Audit:
 def summarize(audit: Audit, *, pairs: int = 8) -> AuditSummary:
     """Return the numbers of an audit, with up to `pairs` pairs of each kind."""
     crossing = audit.crossing()
-    alike = [link for link in crossing if link.correlation >= audit.rule.correlation]
-    near = [link for link in crossing if link.correlation < audit.rule.correlation]
+    near = [link for link in crossing if link.reason == "slices"]
+    named = [link for link in crossing if link.by_name]
+    alike = [link for link in crossing if link.reason == "look"]
     chosen: dict[PairKind, list[Link]] = {
         "strongest": alike[:pairs],
         "weakest": alike[pairs:][-pairs:],
         "slices": near[-pairs:],
+        "names": named[-pairs:],
     }
     return AuditSummary(
         rule=audit.rule,
@@ -149,12 +164,13 @@ def summarize(audit: Audit, *, pairs: int = 8) -> AuditSummary:
             for kind, links in chosen.items()
             for link in links
         ),
+        crossing_by_name=len(named),
     )
 
 
 def _pair(kind: PairKind, first: AuditedImage, second: AuditedImage, link: Link) -> LinkedPair:
     names = first.split, first.sample.file_name, second.split, second.sample.file_name
-    return LinkedPair(kind, *names, link.correlation, link.slices_apart)
+    return LinkedPair(kind, *names, link.correlation, link.slices_apart, link.orientation)
 
 
 def _exposures(images: tuple[AuditedImage, ...], links: tuple[Link, ...]) -> Iterator[Exposure]:

@@ -86,6 +86,12 @@ class Dataset:
             DataError: there is no such split, it has no images, or it has a fatal defect.
         """
         if name not in self.splits:
+            if len(self.splits) == 1:
+                raise DataError(
+                    f"{self.root}: no split {name!r}; this set has one split, "
+                    f"{next(iter(self.splits))!r}; `seg-data split --shares 70/15/15` makes three "
+                    "of it"
+                )
             raise DataError(
                 f"{self.root}: no split {name!r}; the splits are {', '.join(self.splits)}"
             )
@@ -129,6 +135,12 @@ def read_dataset(root: str | Path) -> Dataset:
     return Dataset(folder, MappingProxyType(splits))
 
 
+def image_folders(root: Path) -> tuple[Path, ...]:
+    """Return the folders in which a data set's COCO files look for their images."""
+    places = _roboflow_places(root) or _plain_places(root)
+    return tuple(images for _, images in places.values())
+
+
 def _roboflow_places(folder: Path) -> dict[str, tuple[Path, Path]]:
     paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{ROBOFLOW_FILE}"))}
     return {name: (paths[name], paths[name].parent) for name in _usual_first(paths)}
@@ -163,7 +175,9 @@ def _read_split(name: str, path: Path, images: Path) -> Split:
         if not all(isinstance(entry, dict) for entry in content[key]):
             raise AnnotationError(f"{path}: the list {key!r} contains something else than objects")
     elsewhere = _image_root(path, content)
-    reader = SplitReader(name, path, elsewhere or images)
+    # The splits of a data set may be links to other places, here as where it is read itself.
+    links = image_folders(elsewhere) if elsewhere else ()
+    reader = SplitReader(name, path, elsewhere or images, links)
     samples = reader.read(content)
     return Split(name, path, samples, _license(content), tuple(reader.defects), elsewhere)
 
@@ -179,12 +193,13 @@ def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
         return None
     folder = Path(os.path.normpath(path.parent / name)) if isinstance(name, str) else None
     try:
-        known = folder is not None and bool(_roboflow_places(folder) or _plain_places(folder))
+        known = folder is not None and bool(image_folders(folder))
     except (OSError, ValueError):
         known = False
     if folder is None or not known:
         raise AnnotationError(
-            f"{path}: {IMAGE_ROOT} is {str(name)[:200]!r}, which is not the folder of a data set"
+            f"{path}: its images are in the data set {str(name)[:200]!r} ({IMAGE_ROOT}), which is "
+            f"not there; if it moved, run `seg-data locate {path.parent.parent} --images DIR`"
         )
     return folder
 

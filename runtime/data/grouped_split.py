@@ -1,23 +1,24 @@
-"""New splits of a data set in which no group of similar images lies in two splits."""
+"""New splits of a data set in which no group of linked images lies in two splits."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import AnnotationError, DataError
-from runtime.core.files import replacing_folder
-from runtime.core.json_files import read_json, write_json
-from runtime.data.audit import Audit
-from runtime.data.coco import IMAGE_ROOT, ROBOFLOW_FILE, Dataset
-from runtime.data.samples import sound_categories
+from runtime.core.errors import ConfigError, DataError
+from runtime.data.audit import Audit, AuditedImage
+from runtime.data.coco import Dataset
 
 STRATA = 5
-"""Number of classes of tumor size that are balanced, each with equally many images."""
+"""Number of classes of object size that are balanced, each with equally many images."""
+SHARED_SPLITS = ("train", "valid", "test")
+"""The splits that `split_by_group` makes from shares."""
+
+Counts = NDArray[np.intp]
+Amounts = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,157 +27,208 @@ class GroupedSplit:
 
     Attributes:
         assigned: the new split of each image, in the order of the audit's images.
+        wanted: the number of images that each split should have.
     """
 
     audit: Audit
     seed: int
     assigned: tuple[str, ...]
+    wanted: Mapping[str, int]
 
     def sizes(self) -> dict[str, int]:
         """Return the number of images in each split."""
-        splits = dict.fromkeys(image.split for image in self.audit.images)
-        return {name: self.assigned.count(name) for name in splits}
+        return {name: self.assigned.count(name) for name in self.wanted}
+
+    def areas(self) -> dict[str, float]:
+        """Return each split's mean share of an image that is annotated, in [0, 1]."""
+        shares = _annotated_shares(self.audit.images)
+        owners = np.array(self.assigned)
+        return {name: float(shares[owners == name].mean()) for name in self.wanted}
 
 
-def split_by_group(dataset: Dataset, audit: Audit, *, seed: int = 0) -> GroupedSplit:
-    """Assign whole groups of images to the splits that the data set has now.
+def read_shares(text: str) -> dict[str, float]:
+    """Return the shares of train, valid and test, from three percentages such as "70/15/15".
 
-    Groups are assigned from the largest to the smallest; `seed` shuffles groups of equal size. Each
-    group goes to the split that lacks its images most. That need is counted per class of tumor
-    size, relative to the present split. So the splits keep their sizes and their distributions of
-    tumor sizes, as far as whole groups allow.
+    Raises:
+        ConfigError: they are not three positive numbers whose sum is 100.
+
+    Example:
+        >>> read_shares("70/15/15")
+        {'train': 0.7, 'valid': 0.15, 'test': 0.15}
+    """
+    try:
+        percentages = [float(part) for part in text.split("/")]
+    except ValueError:
+        percentages = []
+    if len(percentages) != 3 or not min(percentages) > 0 or abs(sum(percentages) - 100) > 1e-6:
+        raise ConfigError(
+            "shares: expected percentages of train, valid and test whose sum is 100, such as "
+            f"70/15/15, found {text!r}"
+        )
+    return dict(zip(SHARED_SPLITS, (share / 100 for share in percentages), strict=True))
+
+
+def split_by_group(
+    dataset: Dataset, audit: Audit, *, seed: int = 0, shares: Mapping[str, float] | None = None
+) -> GroupedSplit:
+    """Assign whole groups of images to splits, with the wanted sizes as far as groups allow.
+
+    Sizes come first. Groups are assigned from the largest to the smallest; `seed` shuffles groups
+    of equal size. Of the splits with room for a group, the one that lacks its images most gets it.
+    That need is counted per class of object size, so that the splits also keep their distributions
+    of object sizes. At the end, groups are moved or exchanged as long as sizes come closer.
 
     Args:
         audit: the result of `audit_dataset` for this data set.
+        shares: the new splits and their shares of the images, as `read_shares` returns them. By
+            default, the present splits and their sizes.
 
     Raises:
-        DataError: there is only one split, there are fewer groups than splits, or a group is too
-            large to leave images for every split.
+        DataError: there is only one split and no `shares`, or there are fewer groups than splits.
     """
-    names = list(dataset.splits)
-    if len(names) < 2 or audit.groups < len(names):
+    strata = _strata(audit.images)
+    names, wanted = _wanted(dataset, audit, strata, shares)
+    if audit.groups < len(names):
         raise DataError(
-            f"{dataset.root}: expected at least 2 splits, and as many groups of images, found "
-            f"{len(names)} and {audit.groups}"
+            f"{dataset.root}: {len(names)} splits cannot be filled, because the "
+            f"{len(audit.images)} images form only {audit.groups} group"
+            f"{'' if audit.groups == 1 else 's'} of similar images"
         )
-    strata = _strata(audit)
-    owners = np.array([names.index(image.split) for image in audit.images])
-    groups = np.array([image.group for image in audit.images])
-    content = _counts(groups, strata, audit.groups)
-    # A class that a split lacks counts as one image, or the division below would be by zero.
-    wanted = np.maximum(_counts(owners, strata, len(names)), 1).astype(np.float64)
-    missing = wanted.copy()
+    content = _counts(np.array([image.group for image in audit.images]), strata, audit.groups)
+    targets = _whole(wanted.sum(axis=1))
+    # A class that a split lacks counts as one image, or a division would be by zero.
+    assignment = _Assignment(content, np.maximum(wanted, 1).astype(np.float64), targets)
     shuffled = np.random.default_rng(seed).permutation(audit.groups)
-    largest_first = shuffled[np.argsort(-content.sum(axis=1)[shuffled], kind="stable")]
-    chosen = np.empty(audit.groups, np.intp)
-    for group in largest_first:
-        chosen[group] = int(np.argmax((missing / wanted) @ content[group]))
-        missing[chosen[group]] -= content[group]
-    assigned = tuple(names[chosen[image.group]] for image in audit.images)
-    if len(set(assigned)) < len(names):
+    assignment.place(shuffled[np.argsort(-assignment.sizes[shuffled], kind="stable")])
+    assignment.fill_empty()
+    while assignment.improve():
+        pass
+    assigned = tuple(names[assignment.chosen[image.group]] for image in audit.images)
+    return GroupedSplit(audit, seed, assigned, dict(zip(names, targets.tolist(), strict=True)))
+
+
+def _wanted(
+    dataset: Dataset, audit: Audit, strata: Counts, shares: Mapping[str, float] | None
+) -> tuple[list[str], Amounts]:
+    """Return the names of the new splits, and how many images of each class each should have."""
+    if shares is not None:
+        total = np.bincount(strata, minlength=STRATA)
+        return list(shares), np.outer(list(shares.values()), total)
+    names = list(dataset.splits)
+    if len(names) < 2:
         raise DataError(
-            f"{dataset.root}: {len(names)} splits cannot be filled, because one group has "
-            f"{int(content.sum(axis=1).max())} of {len(audit.images)} images"
+            f"{dataset.root}: this set has one split, {names[0]!r}; give --shares 70/15/15"
         )
-    return GroupedSplit(audit, seed, assigned)
+    owners = np.array([names.index(image.split) for image in audit.images])
+    return names, _counts(owners, strata, len(names)).astype(np.float64)
 
 
-def _strata(audit: Audit) -> NDArray[np.intp]:
-    """Return each image's class of annotated area: 0 to STRATA - 1."""
-    shares = np.array(
+def _whole(sizes: Amounts) -> Counts:
+    """Return whole numbers with the same sum: those with the largest remainders are rounded up."""
+    whole: Counts = np.floor(sizes + 1e-9).astype(np.intp)
+    remaining = round(float(sizes.sum())) - int(whole.sum())
+    whole[np.argsort(whole - sizes, kind="stable")[:remaining]] += 1
+    return whole
+
+
+def _annotated_shares(images: tuple[AuditedImage, ...]) -> Amounts:
+    return np.array(
         [
             sum(a.box[2] * a.box[3] for a in image.sample.annotations)
             / (image.sample.width * image.sample.height)
-            for image in audit.images
+            for image in images
         ]
     )
+
+
+def _strata(images: tuple[AuditedImage, ...]) -> Counts:
+    """Return each image's class of annotated area: 0 to STRATA - 1."""
+    shares = _annotated_shares(images)
     edges = np.quantile(shares, np.linspace(0, 1, STRATA + 1)[1:-1])
-    return np.searchsorted(edges, shares, side="right")
+    classes: Counts = np.searchsorted(edges, shares, side="right")
+    return classes
 
 
-def _counts(rows: NDArray[np.intp], strata: NDArray[np.intp], number: int) -> NDArray[np.intp]:
+def _counts(rows: Counts, strata: Counts, number: int) -> Counts:
     joint = np.bincount(rows * STRATA + strata, minlength=number * STRATA)
     return joint.reshape(number, STRATA)
 
 
-def write_split(dataset: Dataset, split: GroupedSplit, folder: str | Path) -> None:
-    """Write new splits as COCO files, SPLIT/_annotations.coco.json; images stay where they are.
+class _Assignment:
+    """The split of each group, while groups are placed and exchanged.
 
-    `file_name` is relative to the data set's folder, which `info.image_root` names relative to the
-    COCO file. Ids are renumbered, and the field `group` of an image is the number of its group. An
-    image that two COCO files of the data set list is written once.
-
-    Raises:
-        AnnotationError: a COCO file of the data set cannot be read, or two disagree on a category.
-        OutputError: `folder` is not empty, or cannot be written.
+    Args:
+        content: number of images of each group and class, [groups, STRATA].
+        wanted: number of images of each split and class, [splits, STRATA], none of them 0.
+        targets: number of images of each split.
     """
-    target = Path(folder)
-    contents = {
-        name: read_json(entry.annotation_file, error=AnnotationError)
-        for name, entry in dataset.splits.items()
-    }
-    categories = _categories(dataset, contents)
-    placed: dict[str, list[tuple[str, str, str, int]]] = {name: [] for name in dataset.splits}
-    listed: set[Path] = set()
-    for image, name in zip(split.audit.images, split.assigned, strict=True):
-        if image.sample.path not in listed:
-            listed.add(image.sample.path)
-            place = image.sample.path.relative_to(dataset.image_root).as_posix()
-            placed[name].append((image.split, image.sample.file_name, place, image.group))
-    entries = {name: _entries(content) for name, content in contents.items()}
-    first = next(iter(contents.values()))
-    with replacing_folder(target) as beside:
-        for name, images in placed.items():
-            root = os.path.relpath(dataset.image_root.resolve(), target.resolve() / name)
-            content = {
-                "info": {
-                    "description": f"{dataset.name}, split by groups of similar images, "
-                    f"seed {split.seed}",
-                    IMAGE_ROOT: Path(root).as_posix(),
-                },
-                "licenses": first.get("licenses", []),
-                "categories": categories,
-                **_numbered(images, entries),
-            }
-            write_json(beside / name / ROBOFLOW_FILE, content)
 
+    def __init__(self, content: Counts, wanted: Amounts, targets: Counts) -> None:
+        self.content = content
+        self.wanted = wanted
+        self.sizes = content.sum(axis=1)
+        self.room = targets.copy()
+        self.missing = wanted.copy()
+        self.chosen = np.full(len(content), -1, np.intp)
 
-Entry = dict[str, Any]
+    def put(self, group: int, split: int) -> None:
+        """Assign a group to a split, instead of its former one."""
+        former = self.chosen[group]
+        if former >= 0:
+            self.room[former] += self.sizes[group]
+            self.missing[former] += self.content[group]
+        self.room[split] -= self.sizes[group]
+        self.missing[split] -= self.content[group]
+        self.chosen[group] = split
 
+    def place(self, order: Counts) -> None:
+        """Assign the groups in an order, each to the split that lacks its images most."""
+        for group in order:
+            fits = self.room >= self.sizes[group]
+            need = (self.missing / self.wanted) @ self.content[group]
+            self.put(
+                group, int(np.argmax(np.where(fits, need, -np.inf) if any(fits) else self.room))
+            )
 
-def _entries(content: Any) -> dict[str, tuple[Entry, list[Entry]]]:
-    """Return each image's entry and annotations by its file name."""
-    annotations: dict[object, list[Entry]] = {}
-    for annotation in content["annotations"]:
-        if type(annotation.get("image_id")) in (int, str):
-            annotations.setdefault(annotation["image_id"], []).append(annotation)
-    return {
-        image["file_name"]: (image, annotations.get(image["id"], [])) for image in content["images"]
-    }
+    def fill_empty(self) -> None:
+        """Give each split that has no group a small group of the split that has the most."""
+        numbers = np.bincount(self.chosen, minlength=len(self.room))
+        for split in np.flatnonzero(numbers == 0):
+            owners = np.flatnonzero(self.chosen == np.argmax(numbers))
+            self.put(int(owners[np.argmin(self.sizes[owners])]), int(split))
+            numbers = np.bincount(self.chosen, minlength=len(self.room))
 
+    def improve(self) -> bool:
+        """Make the move or exchange that brings sizes closest to their targets, if one does."""
+        room = self.room.tolist()
+        best = (0, 0, 0, 0, 0, 0)
+        for source, target in product(range(len(room)), repeat=2):
+            if room[source] >= 0 or room[target] <= 0:
+                continue
+            here, there = self._sizes_in(source), self._sizes_in(target)
+            alone = np.count_nonzero(self.chosen == source) == 1
+            for leaves, comes in product(here, there if alone else [0, *there]):
+                net = leaves - comes
+                after = abs(room[source] + net) + abs(room[target] - net)
+                gain = room[target] - room[source] - after
+                if gain > 0 and (gain, -leaves - comes) > best[:2]:
+                    best = (gain, -leaves - comes, source, target, leaves, comes)
+        gain, _, source, target, leaves, comes = best
+        if gain > 0:
+            moved = self._suited(source, target, leaves)
+            if comes > 0:
+                self.put(self._suited(target, source, comes), source)
+            self.put(moved, target)
+        return gain > 0
 
-def _numbered(
-    images: list[tuple[str, str, str, int]],
-    entries: Mapping[str, Mapping[str, tuple[Entry, list[Entry]]]],
-) -> dict[str, list[Entry]]:
-    written: dict[str, list[Entry]] = {"images": [], "annotations": []}
-    for number, (split, file_name, place, group) in enumerate(images):
-        image, annotations = entries[split][file_name]
-        written["images"].append({**image, "id": number, "file_name": place, "group": group})
-        for annotation in annotations:
-            identity = len(written["annotations"])
-            written["annotations"].append({**annotation, "id": identity, "image_id": number})
-    return written
+    def _sizes_in(self, split: int) -> list[int]:
+        sizes: list[int] = np.unique(self.sizes[self.chosen == split]).tolist()
+        return sizes
 
-
-def _categories(dataset: Dataset, contents: Mapping[str, Any]) -> list[Entry]:
-    known: dict[object, Entry] = {}
-    for name, content in contents.items():
-        for category in sound_categories(content):
-            earlier = known.setdefault(category["id"], category)
-            if earlier.get("name") != category.get("name"):
-                raise AnnotationError(
-                    f"{dataset.splits[name].annotation_file}: category {category['id']} is "
-                    f"{category.get('name')!r} here, but {earlier.get('name')!r} in another split"
-                )
-    return list(known.values())
+    def _suited(self, source: int, target: int, size: int) -> int:
+        """Return the group of a size whose move keeps the classes of object size best."""
+        groups = np.flatnonzero((self.chosen == source) & (self.sizes == size))
+        content = self.content[groups]
+        left = np.abs(self.missing[source] + content).sum(axis=1)
+        left += np.abs(self.missing[target] - content).sum(axis=1)
+        return int(groups[np.argmin(left)])

@@ -14,6 +14,7 @@ import runtime.data.images
 from runtime.core.errors import AnnotationError, DataError, printable
 from runtime.core.files import confined
 from runtime.core.settings import MaskKind as MaskKind
+from runtime.data.image_names import stated_patient
 from runtime.data.images import Size
 from runtime.data.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
 
@@ -45,6 +46,7 @@ class Sample:
     Attributes:
         width, height: in pixels, as the COCO file states them.
         group: number of the group of similar images; None where the COCO file has no groups.
+        patient: the patient that the COCO file states; None where it states none.
 
     Example:
         >>> annotation = Annotation(id=1, box=(2.0, 0.0, 4.0, 4.0), segmentation=None)
@@ -61,6 +63,7 @@ class Sample:
     height: int
     annotations: tuple[Annotation, ...]
     group: int | None = None
+    patient: str | None = None
 
     def mask(self, size: Size, kind: MaskKind = "boxes") -> NDArray[np.uint8]:
         """Return the foreground, uint8 [height, width] of 0 and 1, rasterized at `size`.
@@ -156,12 +159,14 @@ class SplitReader:
         split: name of the split.
         path: the COCO file.
         images: folder of the images.
+        links: folders that a link in `images` may lead to.
     """
 
-    def __init__(self, split: str, path: Path, images: Path) -> None:
+    def __init__(self, split: str, path: Path, images: Path, links: tuple[Path, ...] = ()) -> None:
         self.split = split
         self.path = path
         self.images = images
+        self.links = links
         self.defects: list[Defect] = []
 
     def note(
@@ -227,14 +232,22 @@ class SplitReader:
             self.note(name, f"a stated size of {stated} pixels{remark}", Action.REFUSED)
             return None
         try:
-            path = confined(self.images, name)
+            path = confined(self.images, name, links=self.links)
         except DataError as error:
             self.note(name, str(error), Action.REFUSED)
             return None
         if not os.path.isfile(path):  # noqa: PTH113, is_file() raises on a name that is too long
             self.note(name, f"no such image in {self.images}", Action.REFUSED, missing=True)
         group = entry.get("group")
-        return Sample(path, name, width, height, (), group if type(group) is int else None)
+        return Sample(
+            path,
+            name,
+            width,
+            height,
+            annotations=(),
+            group=group if type(group) is int else None,
+            patient=stated_patient(entry),
+        )
 
     def _annotations(
         self, content: dict[str, Any], images: dict[object, Sample]

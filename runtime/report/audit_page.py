@@ -5,6 +5,7 @@ import numpy as np
 from runtime.data.audit import AuditSummary, LinkedPair
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
+from runtime.data.thumbnails import ORIENTATIONS
 from runtime.report.cells import Table, decimals, percent, short_name
 from runtime.report.page import picture_uri, render
 
@@ -19,6 +20,10 @@ _KINDS = {
     "slices": (
         "The least similar near slices",
         "those at the limit for near slices; a wrong link only makes a group larger",
+    ),
+    "names": (
+        "The least similar that are linked by name",
+        "their names or COCO entries state the same source or patient, however they look",
     ),
 }
 
@@ -82,6 +87,8 @@ def _card(dataset: Dataset, pair: LinkedPair) -> dict[str, object]:
     numbers: list[tuple[str, object]] = [("correlation", decimals(pair.correlation, 3))]
     if pair.slices_apart is not None:
         numbers.append(("slices apart", pair.slices_apart))
+    if pair.orientation != ORIENTATIONS[0]:
+        numbers.append(("the first one", pair.orientation))
     return {
         "title": " | ".join(split for split, _ in places),
         "note": " | ".join(short_name(file) for _, file in places),

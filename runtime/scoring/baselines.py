@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from runtime.data.coco import Split
 from runtime.data.images import Size
 from runtime.data.samples import MaskKind
-from runtime.data.similarity import iter_thumbnails, thumbnails
+from runtime.data.thumbnails import iter_thumbnails, thumbnails
 from runtime.scoring.evaluation import Evaluation, Mask, score
 
 Outcome = tuple[NDArray[np.float32], Mask]

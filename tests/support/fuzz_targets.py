@@ -62,8 +62,9 @@ def _coco(path: Path) -> None:
     from runtime.data.audit import audit_dataset
     from runtime.data.check import check_dataset
     from runtime.data.coco import manifest_sha256, read_dataset
-    from runtime.data.grouped_split import split_by_group, write_split
+    from runtime.data.grouped_split import split_by_group
     from runtime.data.similarity import LinkRule
+    from runtime.data.split_files import write_split
 
     root = path.parents[1]
     dataset = read_dataset(root)

@@ -15,8 +15,9 @@ from runtime.cli.data import main
 from runtime.core.errors import ConfigError, DataError
 from runtime.data.audit import audit_dataset, summarize
 from runtime.data.coco import Dataset, read_dataset
+from runtime.data.image_names import slice_number
 from runtime.data.images import load_scan
-from runtime.data.similarity import LinkRule, slice_number
+from runtime.data.similarity import LinkRule
 
 
 def make_data(folder: Path, splits: dict[str, dict[str, np.ndarray]]) -> Dataset:

@@ -14,8 +14,9 @@ from scipy.stats import ks_2samp
 from runtime.core.errors import AnnotationError, DataError, OutputError
 from runtime.data.audit import AuditedImage, audit_dataset
 from runtime.data.coco import Dataset, manifest_sha256, read_dataset
-from runtime.data.grouped_split import split_by_group, write_split
+from runtime.data.grouped_split import split_by_group
 from runtime.data.similarity import LinkRule
+from runtime.data.split_files import write_split
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation
 
@@ -137,7 +138,7 @@ def test_one_split_alone_cannot_be_split_again(phantom: Path, tmp_path: Path) ->
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "train").symlink_to(phantom / "train")
     data = read_dataset(tmp_path / "one")
-    with pytest.raises(DataError, match="at least 2 splits"):
+    with pytest.raises(DataError, match="one split, 'train'; give --shares 70/15/15"):
         split_by_group(data, audit_dataset(data))
 
 
@@ -213,15 +214,16 @@ def test_each_split_keeps_its_share_of_each_fifth_of_tumor_sizes(tmp_path: Path)
         assert before == {n: fifths([share(i) for i, at in placed if at == n]) for n in before}
 
 
-def test_a_split_that_no_group_would_reach_is_refused(tmp_path: Path) -> None:
-    """Two groups of different tumor sizes, of which the first split lacks both alike."""
+def test_a_split_that_no_group_fits_gets_one_all_the_same(tmp_path: Path) -> None:
+    """Two groups of four images each, for splits of six and two."""
     data = of_tumor_sizes(
         tmp_path / "data", {"train": [(0, 0.1)] * 3 + [(1, 0.8)] * 3, "test": [(0, 0.1), (1, 0.8)]}
     )
     audit = audit_dataset(data)
     assert audit.groups == 2
-    with pytest.raises(DataError, match="2 splits cannot be filled"):
-        split_by_group(data, audit)
+    split = split_by_group(data, audit)
+    assert split.wanted == {"train": 6, "test": 2}
+    assert split.sizes() == {"train": 4, "test": 4}
 
 
 def test_large_groups_are_placed_first(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from runtime.data import images, masks, samples
 from runtime.data.audit import audit_dataset
 from runtime.data.check import check_dataset
 from runtime.data.coco import read_dataset
-from runtime.data.grouped_split import split_by_group, write_split
+from runtime.data.grouped_split import split_by_group
 from runtime.data.masks import mask_from_segmentations
 from runtime.data.similarity import LinkRule
+from runtime.data.split_files import write_split
 from tests.support.memory_bound import bounded
 
 SIDE = 64

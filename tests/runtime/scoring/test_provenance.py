@@ -7,7 +7,8 @@ import pytest
 
 from runtime.data.audit import audit_dataset
 from runtime.data.coco import Dataset, read_dataset
-from runtime.data.grouped_split import split_by_group, write_split
+from runtime.data.grouped_split import split_by_group
+from runtime.data.split_files import write_split
 from runtime.model.metadata import MemberInfo
 from runtime.model.onnx_file import read_onnx
 from runtime.scoring.provenance import foreign_training
