@@ -86,14 +86,10 @@ class Dataset:
             DataError: there is no such split, it has no images, or it has a fatal defect.
         """
         if name not in self.splits:
-            if len(self.splits) == 1:
-                raise DataError(
-                    f"{self.root}: no split {name!r}; this set has one split, "
-                    f"{next(iter(self.splits))!r}; `seg-data split --shares 70/15/15` makes three "
-                    "of it"
-                )
+            alone = len(self.splits) == 1
             raise DataError(
                 f"{self.root}: no split {name!r}; the splits are {', '.join(self.splits)}"
+                + ("; `seg-data split --shares 70/15/15` makes three of it" if alone else "")
             )
         split = self.splits[name]
         for defect in split.defects:
