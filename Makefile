@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs page-tools bench faults load fuzz wheel audit readme clean
+.PHONY: demo test lint docs page-tools bench faults load fuzz mutants wheel audit readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
@@ -57,6 +57,12 @@ load: $(VENV)/installed
 FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/installed
 	PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.support.fuzz_run --seconds $(FUZZ_SECONDS) $(READERS)
+
+# Change one place of a module at a time and see whether its tests notice. MODULES="runtime/metrics.py" selects some.
+MUTANT_MINUTES ?= 60
+mutants: $(VENV)/installed
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[mutants]'
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.support.mutation_run --minutes $(MUTANT_MINUTES) $(MODULES)
 
 # A reproducible wheel: one commit gives the same bytes on any machine at any time.
 wheel: $(VENV)/installed

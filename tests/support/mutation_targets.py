@@ -1,0 +1,77 @@
+"""The modules that carry numbers, and the tests that should notice a change in each."""
+
+from pathlib import Path
+
+TARGETS: dict[str, tuple[str, ...]] = {
+    "runtime/metrics.py": (),
+    "runtime/scoring/evaluation.py": (),
+    "runtime/scoring/baselines.py": ("runtime/scoring/test_evaluation.py",),
+    "runtime/scoring/bootstrap.py": ("runtime/scoring/test_comparison.py",),
+    "runtime/scoring/comparison.py": (),
+    "runtime/data/coco.py": (),
+    "runtime/data/grouped_split.py": (),
+    "runtime/data/images.py": (),
+    "runtime/data/masks.py": (),
+    "runtime/data/samples.py": ("runtime/data/test_coco.py",),
+    "runtime/model/checksums.py": (),
+    "runtime/model/external_data.py": ("runtime/model/test_hostile_onnx.py",),
+    "runtime/model/golden.py": ("runtime/model/test_verification.py",),
+    "runtime/model/metadata.py": (),
+    "runtime/model/onnx_file.py": ("runtime/model/test_hostile_onnx.py",),
+    "runtime/model/predictor.py": (),
+    "runtime/model/protobuf.py": ("runtime/model/test_hostile_onnx.py",),
+    "runtime/model/timing.py": (),
+    "runtime/model/verification.py": (),
+    "runtime/report/two_sample.py": (),
+    "train/augment.py": (),
+    "train/checkpoint.py": (),
+    "train/config.py": (),
+    "train/data.py": (),
+    "train/epoch.py": (),
+    "train/losses.py": (),
+    "train/network.py": (),
+    "train/objective.py": (),
+    "train/run.py": (),
+    "train/weights.py": (),
+    "export/conversion.py": ("export/test_export.py", "export/test_ensemble.py"),
+    "export/golden_pair.py": ("export/test_export.py",),
+    "export/inspection/counting.py": ("export/test_inspection_counting.py",),
+    "export/localization.py": (),
+    "export/parity.py": ("export/test_export.py", "export/test_localization.py"),
+    "export/variants/layer_choice.py": ("export/test_variants.py",),
+    "export/variants/pixel_shuffle.py": ("export/test_variants.py",),
+    "export/variants/quantization.py": ("export/test_variants.py",),
+    "export/winograd/cost.py": ("export/test_winograd_export.py", "export/test_winograd_layers.py"),
+    "export/winograd/fixed_size.py": ("export/test_winograd_rewriting.py",),
+    "export/winograd/layers.py": ("export/test_winograd_layers.py",),
+    "export/winograd/rows.py": ("export/test_winograd_layers.py",),
+    "export/winograd/transforms.py": ("export/test_winograd_transforms.py",),
+    "bench/frontier/budget.py": (),
+    "bench/frontier/differences.py": (),
+    "bench/frontier/dominance.py": (),
+    "bench/frontier/recommendation.py": (),
+    "bench/measure/accuracy.py": (),
+    "bench/measure/latency.py": (),
+    "bench/measure/memory.py": (),
+    "bench/measure/stages.py": (),
+    "bench/medians.py": (),
+    "bench/study/evidence.py": (),
+    "bench/sweep/gains.py": ("bench/sweep/test_sweep.py",),
+}
+"""Test files (under `tests/`) besides the one that mirrors the module, where there is one."""
+
+
+def find_tests(module: str, root: Path) -> list[str]:
+    """Return the test files that should notice a change in a module, relative to the root.
+
+    Raises:
+        FileNotFoundError: a listed file, or the module itself, is missing; or no test is known.
+    """
+    path = Path(module)
+    mirror = "tests" / path.parent / f"test_{path.name}"
+    listed = [Path("tests", name) for name in TARGETS.get(module, ())]
+    files = [mirror] * (root / mirror).is_file() + listed
+    missing = [path for path in (path, *files) if not (root / path).is_file()]
+    if missing or not files:
+        raise FileNotFoundError(missing[0] if missing else mirror)
+    return [path.as_posix() for path in dict.fromkeys(files)]
