@@ -28,6 +28,7 @@ MODULES = (
     "draw.js",
     "main.js",
     "network.js",
+    "orientation.js",
     "png.js",
     "resize.js",
     "scan.js",

@@ -55,6 +55,11 @@ def read_page_model(path: str | Path) -> PageModel:
             f"{path}: has no metadata or golden pair; a page needs a file that export-onnx wrote"
         )
     spec = file.metadata.input
+    if spec.intensity is not None:
+        raise ModelError(
+            f"{path}: trained with --intensity {spec.intensity}, which a page does not apply to "
+            "16-bit images"
+        )
     return PageModel(
         name=Path(path).stem,
         content=Path(path).read_bytes(),

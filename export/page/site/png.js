@@ -44,6 +44,25 @@ export function readHeader(bytes) {
 }
 
 /**
+ * Return the number of images in a PNG file: more than 1 in an animated one.
+ * @param {Uint8Array} bytes
+ * @returns {number}
+ */
+export function countPngImages(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 8; at + 16 <= bytes.length; at += 12 + view.getUint32(at)) {
+    const name = view.getUint32(at + 4);
+    if (name === 0x6163544c) {
+      return view.getUint32(at + 8);
+    }
+    if (name === 0x49444154) {
+      break;
+    }
+  }
+  return 1;
+}
+
+/**
  * Decode gray or RGB levels of 8 or 16 bits, as the toolkit's runtime does.
  *
  * A browser would turn 16-bit gray into 8 bits in its own way, and apply color profiles.
@@ -67,17 +86,20 @@ export async function decodePng(bytes) {
     throw new Error("the PNG file is damaged");
   }
   unfilter(data, height, row, size);
-  return toRgb(data, header, row, size);
+  const white = depth === 16 && kind === GRAY ? whiteLevel(data, row, parts.significant) : 65535;
+  return toRgb(data, header, row, size, white);
 }
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @returns {{data: Uint8Array<ArrayBuffer>, hasTransparency: boolean}}
+ * @returns {{data: Uint8Array<ArrayBuffer>, hasTransparency: boolean, significant: number}}
+ *   significant: bits that the chunk sBIT states for the first channel; 0 without one
  */
 function chunksOf(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const parts = [];
   let hasTransparency = false;
+  let significant = 0;
   for (let at = 8; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     const name = view.getUint32(at + 4);
@@ -92,6 +114,9 @@ function chunksOf(bytes) {
       parts.push(bytes.subarray(at + 8, end - 4));
     }
     hasTransparency ||= name === 0x74524e53;
+    if (name === 0x73424954 && length > 0) {
+      significant = /** @type {number} */ (bytes[at + 8]);
+    }
     at = end;
   }
   const data = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -100,7 +125,7 @@ function chunksOf(bytes) {
     data.set(part, at);
     at += part.length;
   }
-  return { data, hasTransparency };
+  return { data, hasTransparency, significant };
 }
 
 /**
@@ -147,13 +172,40 @@ function paeth(left, above, corner) {
 }
 
 /**
+ * Return the level of 16-bit gray that is white, as the runtime does: fewer significant bits count
+ * where the levels are not scaled to 16 bits.
+ * @param {Uint8Array} data rows, each behind the number of its filter
+ * @param {number} row bytes of a row
+ * @param {number} significant bits
+ * @returns {number}
+ */
+function whiteLevel(data, row, significant) {
+  if (significant <= 0 || significant >= 16) {
+    return 65535;
+  }
+  const white = 2 ** significant - 1;
+  let lowBits = 0;
+  for (let start = 1; start < data.length; start += row + 1) {
+    for (let at = start; at < start + row; at += 2) {
+      const level = /** @type {number} */ (data[at]) * 256 + /** @type {number} */ (data[at + 1]);
+      if (level > white) {
+        return 65535;
+      }
+      lowBits |= level;
+    }
+  }
+  return (lowBits & (2 ** (16 - significant) - 1)) === 0 ? 65535 : white;
+}
+
+/**
  * @param {Uint8Array} data
  * @param {Header} header
  * @param {number} row
  * @param {number} size
+ * @param {number} white the level of 16-bit gray that becomes 255
  * @returns {Uint8Array} [height, width, 3]
  */
-function toRgb(data, header, row, size) {
+function toRgb(data, header, row, size, white) {
   const { width, height, depth, kind } = header;
   const pixels = new Uint8Array(width * height * 3);
   const bytes = depth / 8;
@@ -167,7 +219,8 @@ function toRgb(data, header, row, size) {
         const low = data[from + 1] ?? 0;
         // As the runtime: 16-bit gray is rounded, of 16-bit color the low byte is dropped.
         const isRounded = depth === 16 && kind === GRAY;
-        pixels[to + channel] = isRounded ? Math.trunc((high * 256 + low + 128) / 257) : high;
+        const level = (high * 256 + low) * 255 + Math.trunc(white / 2);
+        pixels[to + channel] = isRounded ? Math.trunc(level / white) : high;
       }
     }
   }

@@ -1,6 +1,7 @@
 /** Scans: files that a person drops, as RGB pixels. */
 
-import { decodePng, isPng, readHeader } from "page/png.js";
+import { takeOrientation, turned } from "page/orientation.js";
+import { countPngImages, decodePng, isPng, readHeader } from "page/png.js";
 
 const MAX_PIXELS = 2 ** 26;
 const MAX_FILE_BYTES = 2 ** 28;
@@ -14,11 +15,12 @@ const MAX_FILE_BYTES = 2 ** 28;
 /**
  * Decode a file.
  *
- * Pixels are taken as stored, without color profiles and EXIF rotation; transparency is laid over
- * black. Memory is only taken once the stated size is known to be reasonable.
+ * As in the runtime, the scan is turned upright as its EXIF orientation says, color profiles are not
+ * applied, and transparency is laid over black. Memory is only taken once the stated size is known
+ * to be reasonable.
  * @param {Blob & {name?: string}} file
  * @returns {Promise<Scan>}
- * @throws {Error} with one sentence, where the file is no image or too large
+ * @throws {Error} with one sentence, where the file is no image, too large, or several images
  */
 export async function readScan(file) {
   if (file.size > MAX_FILE_BYTES) {
@@ -30,6 +32,20 @@ export async function readScan(file) {
   if (stated !== null && stated[0] * stated[1] > MAX_PIXELS) {
     throw new Error(`an image of ${stated[1]}x${stated[0]} pixels is too large`);
   }
+  if (isAnimated(bytes, kind)) {
+    throw new Error("this file holds several images; save one of them in a file of its own");
+  }
+  const orientation = takeOrientation(bytes, kind);
+  return turned(await decode(bytes, kind), orientation);
+}
+
+/**
+ * Decode a file as it is stored, without a turn.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {Kind} kind
+ * @returns {Promise<Scan>}
+ */
+async function decode(bytes, kind) {
   if (kind === "png") {
     const pixels = await decodePng(bytes);
     if (pixels !== null) {
@@ -38,6 +54,20 @@ export async function readScan(file) {
     }
   }
   return decodeByBrowser(new Blob([bytes]));
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {Kind} kind
+ * @returns {boolean}
+ */
+function isAnimated(bytes, kind) {
+  if (kind === "png") {
+    return countPngImages(bytes) > 1;
+  }
+  // Extended WebP files begin with a chunk VP8X, whose flags tell of an animation.
+  const isExtended = String.fromCharCode(...bytes.subarray(12, 16)) === "VP8X";
+  return kind === "webp" && isExtended && (/** @type {number} */ (bytes[20]) & 2) !== 0;
 }
 
 /** @typedef {"png" | "jpeg" | "bmp" | "webp"} Kind */

@@ -152,8 +152,38 @@ def as_png(path: Path, pixels: NDArray[Any]) -> Path:
     return path
 
 
+def turned_files(folder: Path, gray: NDArray[Any]) -> Iterator[Path]:
+    """Yield files that state that they are to be turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for ending, image in (
+        ("png", Image.fromarray(gray)),
+        ("jpg", Image.fromarray(gray)),
+        ("webp", Image.fromarray(gray).convert("RGB")),
+    ):
+        path = folder / f"turned-{ending}.{ending}"
+        image.save(path, exif=exif, **({"lossless": True} if ending == "webp" else {}))
+        yield path
+
+
+def twelve_bits(path: Path, gray: NDArray[Any]) -> Path:
+    """Write a PNG that states 12 significant bits, and does not scale them to 16."""
+    content = as_png(path, gray.astype(np.uint16) << 4 | 5).read_bytes()
+    chunk = b"sBIT" + bytes([12])
+    packed = struct.pack(">I", 1) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(content[:33] + packed + content[33:])
+    return path
+
+
+def animated_png() -> bytes:
+    buffer = io.BytesIO()
+    frames = [Image.new("L", (8, 8), level) for level in (0, 255)]
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
 def test_the_probabilities_are_those_of_the_runtime(opened: Opened, tmp_path: Path) -> None:
-    """PNG files: 8-bit gray, RGB, palette, transparency, 16-bit gray; smaller and larger."""
+    """PNG files of every kind, smaller and larger, and files that are to be turned."""
     gray = np.array(Image.open(SCAN).convert("L"))
     rng = np.random.default_rng(0)
     deep = (gray.astype(np.uint16) * 257 + rng.integers(0, 257, gray.shape)).clip(0, 65535)
@@ -165,6 +195,8 @@ def test_the_probabilities_are_those_of_the_runtime(opened: Opened, tmp_path: Pa
         as_png(tmp_path / "alpha.png", alpha),
         as_png(tmp_path / "small.png", gray[100:180, 200:330]),
         as_png(tmp_path / "wide.png", gray[100:300]),
+        *turned_files(tmp_path, gray[100:180, 200:330]),
+        twelve_bits(tmp_path / "bits.png", gray[100:180, 200:330]),
     ]
     assert opened.add(*files) == f"{len(files)} images predicted."
     maps = opened.maps(tmp_path)
@@ -232,6 +264,7 @@ BAD = {
     "scan.tif": (b"II*\0" + bytes(200), "TIFF files are not read by browsers"),
     "scan.dcm": (bytes(128) + b"DICM" + bytes(64), "DICOM files are not read"),
     "cut.png": (b"\x89PNG\r\n\x1a\n", "damaged"),
+    "animated.png": (animated_png(), "this file holds several images"),
     "cut.jpg": (SCAN.read_bytes()[:300], "damaged"),
 }
 
