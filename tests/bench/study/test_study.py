@@ -8,14 +8,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 import bench.study.network_steps
+from bench.schedule import Schedule
 from bench.study.commands import step_by_step
 from bench.study.config import StudyConfig
+from bench.study.prepare import prepare
 from bench.study.result import read_study
 from bench.study.run import run_study
+from bench.study.step_cache import StepCache
 from runtime.core.errors import ConfigError, DataError, OutputError, StoppedError
 from runtime.core.lock import locked
 from runtime.core.progress import Progress
@@ -24,6 +28,7 @@ from runtime.data.coco import manifest_sha256, read_dataset
 from runtime.metrics import STUDY_METRICS
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import evaluate
+from tests.runtime.data.test_audit import make_data
 from tests.support.study_fixture import Finished
 
 
@@ -94,6 +99,24 @@ def test_the_groups_file_tells_where_every_image_went(finished: Finished) -> Non
     grouped = read_dataset(finished.folder / "phantom-grouped")
     where = {Path(s.file_name).name: n for n, p in grouped.splits.items() for s in p.samples}
     assert {row["file"]: row["grouped split"] for row in rows} == where
+
+
+def test_a_study_of_the_original_split_needs_no_groups(tmp_path: Path) -> None:
+    """Images of a fixed camera are all alike: they are one group, which nothing can split."""
+    same = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    parts = {"train": "abc", "valid": "d", "test": "e"}
+    make_data(tmp_path / "data", {n: {f"{x}.png": same for x in xs} for n, xs in parts.items()})
+    config = StudyConfig(str(tmp_path / "data"), preset="demo", splits=("original",))
+    prepared = prepare(config, tmp_path, StepCache(tmp_path / "steps"), Schedule(None, bool))
+    assert list(prepared.datasets) == ["original"]
+    assert set(prepared.groups.values()) == {0}
+    assert prepared.grouped_audit is None
+    with (tmp_path / "groups.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [row["original split"] for row in rows] == ["train"] * 3 + ["valid", "test"]
+    both = replace(config, splits=("original", "grouped"))
+    with pytest.raises(DataError, match="only 1 group of similar images"):
+        prepare(both, tmp_path, StepCache(tmp_path / "steps"), Schedule(None, bool))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from PIL import Image
 from pycocotools.coco import COCO
 from scipy.stats import ks_2samp
 
-from runtime.core.errors import AnnotationError, DataError, OutputError
-from runtime.data.audit import AuditedImage, audit_dataset
-from runtime.data.coco import Dataset, manifest_sha256, read_dataset
-from runtime.data.grouped_split import split_by_group
+from runtime.core.errors import AnnotationError, ConfigError, DataError, OutputError
+from runtime.data.audit import Audit, AuditedImage, audit_dataset
+from runtime.data.coco import Dataset, Split, manifest_sha256, read_dataset
+from runtime.data.grouped_split import read_shares, split_by_group
+from runtime.data.samples import Annotation, Sample
 from runtime.data.similarity import LinkRule
 from runtime.data.split_files import write_split
 from runtime.scoring.baselines import evaluate_baselines
@@ -233,3 +235,68 @@ def test_large_groups_are_placed_first(tmp_path: Path) -> None:
     for seed in range(5):
         sizes = split_by_group(data, audit_dataset(data), seed=seed).sizes()
         assert sizes == {"train": 10, "test": 10}
+
+
+def audited(groups: list[tuple[str, int]], seed: int) -> tuple[Dataset, Audit]:
+    """A data set of groups, each with its split and its number of images, without any file."""
+    rng = np.random.default_rng(seed)
+    images: list[AuditedImage] = []
+    parts: dict[str, list[Sample]] = {}
+    for number, (split, size) in enumerate(groups):
+        for index in range(size):
+            box = (0.0, 0.0, float(rng.uniform(1, 9)), 9.0)
+            name = f"{number}_{index}.png"
+            sample = Sample(Path(name), name, 10, 10, (Annotation(1, box, None),))
+            images.append(AuditedImage(split, sample, "", None, number))
+            parts.setdefault(split, []).append(sample)
+    splits = {n: Split(n, Path(n), tuple(found), None, ()) for n, found in parts.items()}
+    return Dataset(Path("data"), splits), Audit(LinkRule(), tuple(images), (), ())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("sizes", "largest"),
+    [((154, 4, 20), 2), ((180, 21, 10), 1), ((180, 21, 10), 60), ((40, 3, 2), 3)],
+)
+def test_sizes_are_exact_where_groups_allow(
+    sizes: tuple[int, ...], largest: int, seed: int
+) -> None:
+    groups = []
+    for name, size in zip(("train", "valid", "test"), sizes, strict=True):
+        big = largest if size > largest else 1
+        groups += [(name, big)] * (size // big // 2) + [(name, 1)] * (size - size // big // 2 * big)
+    dataset, audit = audited(groups, seed)
+    split = split_by_group(dataset, audit, seed=seed)
+    assert tuple(split.sizes().values()) == sizes == tuple(split.wanted.values())
+    owners: dict[int, set[str]] = {}
+    for image, name in zip(audit.images, split.assigned, strict=True):
+        owners.setdefault(image.group, set()).add(name)
+    assert all(len(names) == 1 for names in owners.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sizes_are_the_best_that_small_sets_of_groups_allow(seed: int) -> None:
+    """Against all assignments: at most two images more off than the best of them."""
+    rng = np.random.default_rng(seed)
+    sizes = [int(size) for size in rng.integers(1, 6, 7)]
+    names = ("train", "valid", "test")
+    dataset, audit = audited([(names[i % 3], size) for i, size in enumerate(sizes)], seed)
+    split = split_by_group(dataset, audit, shares=read_shares("60/25/15"))
+    wanted = list(split.wanted.values())
+
+    def off(owners: tuple[int, ...]) -> int:
+        placed = np.bincount(owners, sizes, minlength=3)
+        return int(np.abs(placed - wanted).sum())
+
+    assert sum(wanted) == sum(sizes)
+    best = min(off(owners) for owners in product(range(3), repeat=7) if len(set(owners)) == 3)
+    found = sum(abs(split.sizes()[name] - split.wanted[name]) for name in names)
+    assert found <= best + 2
+
+
+@pytest.mark.parametrize(
+    "text", ["70/30", "70/15/5", "a/b/c", "", "100/0/0", "70/-15/45", "nan/50/50", "1/1/1/97"]
+)
+def test_impossible_shares_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="shares: expected percentages"):
+        read_shares(text)
