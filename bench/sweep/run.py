@@ -23,7 +23,7 @@ from runtime.model.predictor import Predictor
 from runtime.scoring.provenance import foreign_training
 from train.checkpoint import LAST, load_checkpoint
 from train.config import TrainConfig
-from train.run import ensure_same_run
+from train.resumable_run import ensure_same_run
 
 SPLITS = ("train", "valid", "test")
 MEASURE = "measure the networks"

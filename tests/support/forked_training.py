@@ -139,11 +139,11 @@ def _end(process: int, within: float, unless: Callable[[], bool] = lambda: False
 
 def _train(request: dict[str, Any]) -> None:
     import train.cli
-    import train.run
+    import train.resumable_run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not request["curves"]:
-        vars(train.run)["draw_curves"] = lambda *_: None
+        vars(train.resumable_run)["draw_curves"] = lambda *_: None
     if request["kill_at"] is not None:
         _kill_at(*request["kill_at"])
     code = 1

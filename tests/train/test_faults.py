@@ -47,7 +47,7 @@ def trainings() -> Iterator[Trainings]:
 @pytest.fixture(autouse=True)
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """The picture takes longer than all the rest of a run; some runs of other processes draw it."""
-    monkeypatch.setattr("train.run.draw_curves", lambda *_: None)
+    monkeypatch.setattr("train.resumable_run.draw_curves", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
