@@ -92,6 +92,15 @@ def test_scans_turn_and_move_a_little_and_flip() -> None:
     assert len(corners) == 4
 
 
+def test_scans_are_flipped_along_both_sides() -> None:
+    rows, columns = grid()
+    corner = (rows + SIZE / 4).abs() + (columns - SIZE / 4).abs() < 6  # upper right, off the middle
+    _, masks = augment(*batch_of(corner, 80))
+    places = [(float(rows[m].mean()) > 0, float(columns[m].mean()) > 0) for m in masks[:, 0] == 1.0]
+    counts = [places.count((lower, right)) for lower in (True, False) for right in (True, False)]
+    assert min(counts) >= 8  # of 20 each; fewer than 8 have a probability below 0.001
+
+
 def test_the_light_changes_by_a_fifth() -> None:
     # Of one gray, so that contrast alone changes it only as far as black came in at the sides.
     images, masks = torch.full((60, 3, SIZE, SIZE), 0.5), torch.ones(60, 1, SIZE, SIZE)

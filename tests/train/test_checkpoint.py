@@ -8,6 +8,7 @@ import torch
 
 from runtime.core.errors import CheckpointError
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
+from train.network import UNet
 from train.weights import EncoderWeights
 
 
@@ -100,3 +101,31 @@ def test_strides_that_an_encoder_cannot_have_are_refused(run_folder: Path) -> No
         CheckpointError, match=r"best\.pt: stride_in_1x1 is possible for resnet50 only"
     ):
         build_network(replace(checkpoint, encoder_weights=claim), "best.pt")
+
+
+def test_a_checkpoint_of_the_first_format_is_read_and_one_of_a_later_refused(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    content = torch.load(run_folder / "last.pt", weights_only=True)
+    del content["steps"]  # which the first format did not have
+    content["config"]["threads"] = 0  # its default
+    torch.save({**content, "format": 1}, tmp_path / "first.pt")
+    first, today = load_checkpoint(tmp_path / "first.pt"), load_checkpoint(run_folder / "last.pt")
+    assert (first.history, first.data, first.steps) == (today.history, today.data, None)
+    assert first.config.threads is None
+    torch.save({**content, "format": 3}, tmp_path / "later.pt")
+    with pytest.raises(CheckpointError, match=r"later\.pt: .*format 2"):
+        load_checkpoint(tmp_path / "later.pt")
+
+
+def test_a_network_from_a_checkpoint_computes_as_the_one_that_was_saved(
+    run_folder: Path,
+) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    network = UNet(checkpoint.config.arch, checkpoint.config.width)
+    network.load_state_dict(checkpoint.weights)
+    images = torch.rand(2, 3, 32, 32)
+    loaded = build_network(checkpoint, "best.pt")
+    assert not loaded.training
+    with torch.no_grad():
+        assert torch.equal(loaded(images), network.eval()(images))

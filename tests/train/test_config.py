@@ -16,6 +16,9 @@ def test_the_defaults_are_the_studys_protocol() -> None:
         assert (config.epochs, config.batch_size, config.learning_rate) == (25, 32, 0.001)
         assert (config.patience, config.decay) == (3, 0.1)
         assert (config.loss, config.augment, config.unfreeze_epoch) == ("bce", False, 0)
+        assert config.unfreeze_learning_rate == pytest.approx(config.learning_rate / 100)
+        assert (config.seed, config.threads, config.device) == (0, None, "auto")
+        assert (config.precision, config.channels_last, config.compile) == ("auto", True, False)
     assert study_config("data", "resnet50").freeze_encoder
     assert study_config("data", "resnet50").encoder_weights == "imagenet"
 
@@ -48,7 +51,7 @@ def test_a_config_survives_json() -> None:
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"decay": 1.0}, "decay"),
         ({"size": 250}, "size: expected a multiple of 16 for scratch, found 250"),
-        ({"size": 8192}, "size: expected 1 to 4096, found 8192"),
+        ({"size": 4112}, "size: expected 1 to 4096, found 4112"),
         ({"arch": "resnet50", "size": 48}, "size: expected a multiple of 32"),
         ({"arch": "swin", "size": 48}, "size: expected a multiple of 32"),
         ({"threads": 0}, "threads: expected 1 to 256, found 0"),
@@ -71,12 +74,27 @@ def test_a_setting_out_of_range_is_refused(changes: dict[str, Any], message: str
         TrainConfig(data="data", **changes)
 
 
-def test_only_more_epochs_and_moved_data_make_the_same_run() -> None:
-    config = study_config("data", "scratch")
-    assert differing_setting(config, replace(config, epochs=30, data="elsewhere")) is None
-    assert differing_setting(config, replace(config, seed=1)) == "seed"
-    for changes in ({"loss": "dice"}, {"augment": True}):
-        assert differing_setting(config, replace(config, **changes)) == next(iter(changes))
+OTHER_VALUES: dict[str, Any] = {
+    "arch": "resnet34", "width": 5, "size": 64, "masks": "segmentation", "batch_size": 3,
+    "loss": "dice", "augment": True, "learning_rate": 0.5, "patience": 2, "decay": 0.2,
+    "freeze_encoder": False, "unfreeze_epoch": 3, "unfreeze_learning_rate": 0.5, "seed": 1,
+    "device": "cpu", "precision": "bf16", "channels_last": False, "compile": True, "threads": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER_VALUES)
+def test_a_run_is_not_resumed_with_another_setting(name: str) -> None:
+    unfrozen = 0 if name == "freeze_encoder" else 2
+    config = study_config("data", "resnet50", unfreeze_epoch=unfrozen)
+    assert differing_setting(config, replace(config, **{name: OTHER_VALUES[name]})) == name
+
+
+def test_only_more_epochs_and_files_that_moved_make_the_same_run() -> None:
+    config = study_config("data", "resnet50")
+    moved = replace(config, epochs=30, data="elsewhere", encoder_weights="moved.pth")
+    assert differing_setting(config, moved) is None
+    changed = {name for name in to_dict(config) if getattr(config, name) != getattr(moved, name)}
+    assert {*OTHER_VALUES, *changed} == set(to_dict(config))
 
 
 def test_names_tell_variants_apart() -> None:

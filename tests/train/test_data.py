@@ -1,6 +1,9 @@
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from runtime.core.errors import ImageError, OutputError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.images import load_scan, to_input
+from runtime.data.samples import MaskKind
 from train.data import Batches, DecodedSplit, decode_split
 
 
@@ -150,3 +154,52 @@ def test_the_file_stays_as_it_is_when_a_batch_is_written_to(decoded: DecodedSpli
     images, _ = next(Batches(decoded, 2, torch.device("cpu")).load([np.array([0, 1])]))
     images.zero_()
     np.testing.assert_array_equal(decoded.images, before)
+
+
+@pytest.mark.parametrize("kind", ["boxes", "segmentation"])
+def test_masks_are_of_the_kind_that_is_asked_for(
+    phantom_data: Dataset, tmp_path: Path, kind: MaskKind
+) -> None:
+    split = phantom_data.split("valid")
+    batches = Batches(decode_split(split, 32, kind, tmp_path), 4, torch.device("cpu"))
+    ((_, masks),) = batches.load(batches.indices())
+    expected = np.stack([sample.mask((32, 32), kind) for sample in split.samples])
+    np.testing.assert_array_equal(masks[:, 0].numpy(), expected)
+    other = np.stack([sample.mask((32, 32)) for sample in split.samples])
+    assert (kind == "boxes") is bool((expected == other).all())
+
+
+def test_the_cache_follows_the_annotations(phantom: Path, tmp_path: Path) -> None:
+    root, cache = tmp_path / "data", tmp_path / "cache"
+    shutil.copytree(phantom, root)
+    split = read_dataset(root).split("valid")
+    before = decode_split(split, 32, "boxes", cache).masks.copy()
+    content = json.loads(split.annotation_file.read_text())
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [0, 0, 32, 32]
+    split.annotation_file.write_text(json.dumps(content))
+    changed = decode_split(read_dataset(root).split("valid"), 32, "boxes", cache).masks
+    assert not np.array_equal(before, changed)
+    assert (np.unpackbits(changed, axis=2)[:, :16, :16] == 1).any(axis=(1, 2)).any()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of open files are Linux's")
+def test_a_cache_entry_is_on_the_disk_before_it_has_its_name(
+    phantom_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def recorded_fsync(descriptor: int) -> None:
+        events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def recorded_rename(*arguments: Any, **settings: Any) -> None:
+        events.append("renamed")
+        rename(*arguments, **settings)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "rename", recorded_rename)
+    decode_split(phantom_data.split("valid"), 32, "boxes", tmp_path / "cache")
+    written = events[: events.index("renamed")] if "renamed" in events else events
+    assert {"images.npy", "masks.npy"} <= set(written)

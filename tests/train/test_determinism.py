@@ -6,7 +6,7 @@ import torch
 from train.config import TrainConfig
 from train.determinism import repeatable, seed_epoch
 
-CONFIG = TrainConfig(data="none", width=2, size=16, threads=1)
+CONFIG = TrainConfig(data="none", width=2, size=16, seed=7, threads=1)
 CPU = torch.device("cpu")
 
 
@@ -44,3 +44,9 @@ def test_an_epoch_has_draws_of_its_own() -> None:
     with torch.random.fork_rng():
         assert draws(0, 1) == draws(0, 1)
         assert len({tuple(draws(seed, epoch)) for seed in (0, 1) for epoch in (1, 2)}) == 4
+
+
+def test_without_a_number_of_threads_all_cores_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.determinism.available_cores", lambda: 5)
+    with repeatable(replace(CONFIG, threads=None), CPU):
+        assert torch.get_num_threads() == 5

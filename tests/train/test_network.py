@@ -187,3 +187,28 @@ def test_an_encoder_that_is_not_frozen_is_trained() -> None:
     network = UNet("scratch", 2).train()
     network(torch.rand(2, 3, 32, 32)).square().mean().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_gradients_are_recorded_in_an_encoder_that_is_trained_alone(
+    small_backbones: None, frozen: bool, recorded: bool
+) -> None:
+    network = UNet("resnet34", 2).train()
+    if frozen:
+        network.freeze_encoder()
+    found: list[bool] = []
+    network.encoder.register_forward_hook(
+        lambda _module, _inputs, features: found.extend(f.requires_grad for f in features)
+    )
+    images = torch.rand(2, 3, 32, 32, requires_grad=True)
+    with torch.set_grad_enabled(recorded):
+        logits = network(images)
+    assert set(found) == {recorded and not frozen}
+    assert logits.requires_grad is recorded
+
+
+def test_the_normalization_is_imagenets() -> None:
+    means, deviations = IMAGENET_MEAN, IMAGENET_STD  # red, green, blue: torchvision's recipe
+    preset = get_model_weights("resnet50")["IMAGENET1K_V1"].transforms()
+    assert (list(means), list(deviations)) == (preset.mean, preset.std)

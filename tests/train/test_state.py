@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 from runtime.core.errors import ConfigError
 from tests.support.small_backbones import use_small_backbones
 from train.config import TrainConfig, demo_config
-from train.state import choose_device, initialize_state, make_scheduler
+from train.state import TrainState, choose_device, initialize_state, make_scheduler
 
 
 @pytest.fixture
@@ -57,3 +58,75 @@ def test_a_missing_cuda_device_is_named(config: TrainConfig) -> None:
         pytest.skip("there is a CUDA device")
     with pytest.raises(ConfigError, match="device cuda: this machine has no CUDA device"):
         choose_device(replace(config, device="cuda"))
+
+
+def trained(state: TrainState, losses: list[float]) -> list[float]:
+    """Step the optimizer and the scheduler with these validation losses; return the rates."""
+    rates = []
+    for loss in losses:
+        state.optimizer.zero_grad()
+        state.network(torch.ones(2, 3, 16, 16)).square().mean().backward()
+        state.optimizer.step()
+        state.scheduler.step(loss)
+        rates.append(state.learning_rate)
+    return rates
+
+
+def test_a_restored_state_continues_with_the_optimizers_moments_and_the_schedulers_count(
+    config: TrainConfig,
+) -> None:
+    config = replace(config, patience=3, learning_rate=0.1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first, second = (initialize_state(config, torch.device("cpu")) for _ in range(2))
+    first.network.train()
+    second.network.train()
+    trained(first, [1.0, 2.0, 2.0])  # two bad epochs of three
+    saved = copy.deepcopy(
+        (first.network.state_dict(), first.optimizer.state_dict(), first.scheduler.state_dict())
+    )
+    second.restore(*saved, "last.pt")
+    rates = [trained(state, [2.0, 2.0, 0.5]) for state in (first, second)]
+    assert rates[0] == rates[1] == pytest.approx([0.01, 0.01, 0.01])
+    for name, value in first.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+
+
+def test_the_optimizer_is_adam_without_decay_of_weights(config: TrainConfig) -> None:
+    optimizer = initialize_state(config, torch.device("cpu")).optimizer
+    assert type(optimizer) is torch.optim.Adam
+    (group,) = optimizer.param_groups
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (
+        config.learning_rate, (0.9, 0.999), 0.0
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_weights_have_the_layout_that_is_asked_for(
+    config: TrainConfig, channels_last: bool
+) -> None:
+    config = replace(config, channels_last=channels_last)
+    weight = initialize_state(config, torch.device("cpu")).network.decoder[0].convs[0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) is channels_last
+
+
+def test_bf16_is_used_where_it_is_asked_for(config: TrainConfig) -> None:
+    losses = {}
+    for precision in ("auto", "float32", "bf16"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            state = initialize_state(replace(config, precision=precision), torch.device("cpu"))
+        loss, _ = state.objective(torch.ones(2, 3, 16, 16), torch.ones(2, 1, 16, 16))
+        losses[precision] = loss.item()
+    assert losses["auto"] == losses["float32"] != losses["bf16"]
+    assert losses["bf16"] == pytest.approx(losses["float32"], rel=0.05)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_encoders_parameters_are_not_the_optimizers(
+    config: TrainConfig, small_backbones: None, frozen: bool
+) -> None:
+    config = replace(config, arch="resnet34", size=32, freeze_encoder=frozen)
+    state = initialize_state(config, torch.device("cpu"))
+    encoder = sum(parameter.numel() for parameter in state.network.encoder.parameters())
+    assert state.parameters - state.trained_parameters == (encoder if frozen else 0)

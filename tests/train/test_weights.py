@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 from urllib.error import URLError
 
@@ -148,3 +149,63 @@ def test_a_file_that_holds_no_weights_is_refused(
     (tmp_path / name).write_bytes((1 << 60).to_bytes(8, "little") + b"{}")
     with pytest.raises(CheckpointError, match=rf"{name}: expected"):
         load_encoder_weights(encoder, str(tmp_path / name))
+
+
+@pytest.fixture
+def small(small_backbones: None) -> TorchvisionEncoder:
+    return encoder_of("resnet34")
+
+
+def state_of(encoder: TorchvisionEncoder) -> dict[str, torch.Tensor]:
+    """Other weights for an encoder than those that it has."""
+    return {
+        name: value + 1 if value.is_floating_point() else value.clone()
+        for name, value in encoder.backbone.state_dict().items()
+    }
+
+
+def test_a_download_is_checked_against_its_hash(
+    small: TorchvisionEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def download(*_: object, **settings: object) -> dict[str, torch.Tensor]:
+        asked.append(settings)
+        return state_of(small)
+
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", download)
+    load_encoder_weights(small, "imagenet")
+    assert [settings["check_hash"] for settings in asked] == [True]
+
+
+@pytest.mark.parametrize("key", ["license", "licence"])
+def test_a_license_is_read_in_both_spellings(
+    small: TorchvisionEncoder, tmp_path: Path, key: str
+) -> None:
+    save_file(state_of(small), tmp_path / "w.safetensors", {key: "CC0-1.0"})
+    record = load_encoder_weights(small, str(tmp_path / "w.safetensors"))
+    assert record.license == "CC0-1.0"
+    assert record.sha256 == hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
+
+
+def test_weights_from_before_batches_were_counted_are_whole(
+    small: TorchvisionEncoder, tmp_path: Path
+) -> None:
+    old = {
+        name: v for name, v in state_of(small).items() if not name.endswith("num_batches_tracked")
+    }
+    assert len(old) < len(small.backbone.state_dict())
+    torch.save(old, tmp_path / "old.pth")
+    load_encoder_weights(small, str(tmp_path / "old.pth"))
+    loaded = small.backbone.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in old.items())
+
+
+def test_weights_in_float16_become_float32(small: TorchvisionEncoder, tmp_path: Path) -> None:
+    half = {name: v.half() if v.is_floating_point() else v for name, v in state_of(small).items()}
+    torch.save(half, tmp_path / "half.pth")
+    load_encoder_weights(small, str(tmp_path / "half.pth"))
+    loaded = small.backbone.state_dict()
+    assert all(
+        torch.equal(loaded[name], value.to(loaded[name].dtype)) for name, value in half.items()
+    )
