@@ -6,8 +6,11 @@ from train.history import EpochRow, best_epoch, write_history
 
 
 def rows(*losses: float) -> list[EpochRow]:
-    return [EpochRow(number + 1, *[loss + 1.0] * 7, loss, *[0.5] * 3)
-            for number, loss in enumerate(losses)]  # fmt: skip
+    """Rows with these validation losses, whose training losses are in the opposite order."""
+    return [
+        EpochRow(number, 0.1, 1.0, 1.0, -loss, 0.5, 0.5, 0.5, loss, 0.5, 0.5, 0.5)
+        for number, loss in enumerate(losses, start=1)
+    ]
 
 
 @pytest.mark.parametrize(("losses", "best"), [((0.5, 0.25, 0.25), 2), ((0.1, 0.2), 1), ((3.0,), 1)])

@@ -53,7 +53,7 @@ def load(dataset: Dataset, split: str) -> tuple[Tensor, Tensor]:
     samples = dataset.split(split).samples
     scans = np.stack([load_scan(sample.path, (16, 16)).pixels for sample in samples])
     masks = np.stack([sample.mask((16, 16)) for sample in samples])
-    images = torch.from_numpy(scans).permute(0, 3, 1, 2) * np.float32(1 / 255)
+    images = torch.from_numpy(scans).permute(0, 3, 1, 2) * float(np.float32(1 / 255))
     return images, torch.from_numpy(masks)[:, None].float()
 
 
@@ -141,5 +141,5 @@ def test_a_run_is_the_plain_loop(
         for name, value in expected.items():
             assert getattr(row, name) == pytest.approx(value, rel=1e-4, abs=1e-5), (row, name)
     found = load_checkpoint(tmp_path / "run" / "last.pt").weights
-    for name, value in weights.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4, msg=name)
+    for name, weight in weights.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-4, msg=name)

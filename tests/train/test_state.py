@@ -106,7 +106,8 @@ def test_weights_have_the_layout_that_is_asked_for(
     config: TrainConfig, channels_last: bool
 ) -> None:
     config = replace(config, channels_last=channels_last)
-    weight = initialize_state(config, torch.device("cpu")).network.decoder[0].convs[0].weight
+    network = initialize_state(config, torch.device("cpu")).network
+    weight = network.get_parameter("decoder.0.convs.0.weight")
     assert weight.is_contiguous(memory_format=torch.channels_last) is channels_last
 
 
