@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bench.medians import median
+from bench.medians import LEVEL, RANKING_LEVEL, median, verdict_of
+from runtime.scoring.bootstrap import Interval
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -42,3 +43,20 @@ def test_a_few_samples_have_no_interval(level: float, fewest: int) -> None:
     enough = median(np.arange(float(fewest)), level)
     assert (enough.low, enough.high) == (0.0, fewest - 1.0)
     assert math.isnan(median(np.array([]), level).value)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.8, 0.9, "faster"), (1.1, 1.2, "slower"), (0.9, 1.1, "not ranked"),
+     (0.9, 1.0, "not ranked"), (1.0, 1.1, "not ranked")],
+)  # fmt: skip
+def test_a_ratio_is_ranked_where_its_whole_interval_is_on_one_side_of_one(
+    low: float, high: float, verdict: str
+) -> None:
+    assert verdict_of(Interval((low + high) / 2, low, high)) == verdict
+
+
+def test_latencies_are_ranked_at_99_per_cent() -> None:
+    assert (LEVEL, RANKING_LEVEL) == (0.95, 0.99)
+    samples = np.arange(40.0)
+    assert median(samples, RANKING_LEVEL).low < median(samples).low

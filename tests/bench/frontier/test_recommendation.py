@@ -84,3 +84,25 @@ def test_of_files_without_a_significant_difference_the_fastest_is_recommended(
     found = recommend(replace(result, models=rows), Budget(max_latency_ms=9))
     assert found.path == path
     assert ("not significantly different from the highest" in found.reason) == (path == "0")
+
+
+@pytest.mark.parametrize(("p50", "p90", "fits"), [(9.0, 11.0, False), (9.0, 10.0, True)])
+def test_a_latency_limit_is_one_of_the_ninetieth_percentile(
+    p50: float, p90: float, fits: bool
+) -> None:
+    result = bench_result([(5, 9, 3)])
+    (model,) = result.models
+    assert model.latency_ms is not None
+    latency = replace(model.latency_ms, p50=p50, p90=p90)
+    found = recommend(
+        replace(result, models=(replace(model, latency_ms=latency),)), Budget(max_latency_ms=10.0)
+    )
+    assert (found.path == "0") is fits
+
+
+@pytest.mark.parametrize(("peak", "fits"), [(100_000_000, True), (100_000_001, False)])
+def test_a_memory_limit_counts_in_millions_of_bytes(peak: int, fits: bool) -> None:
+    result = bench_result([(5, 9, 3)])
+    model = replace(result.models[0], memory_bytes={"peak": peak, "steady": 1})
+    found = recommend(replace(result, models=(model,)), Budget(max_memory_mb=100.0))
+    assert (found.path == "0") is fits

@@ -1,0 +1,57 @@
+"""Training as a step of a schedule."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from bench.schedule import Schedule
+from bench.training import epochs_done, seconds_per_image, train_step
+from runtime.core.progress import Progress
+from train.config import TrainConfig, demo_config
+
+
+@pytest.fixture
+def config(phantom: Path) -> TrainConfig:
+    return demo_config(str(phantom), "scratch", width=2, size=16, epochs=4, threads=1)
+
+
+def test_a_resumed_run_counts_what_is_left_of_it(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def train_network(config: TrainConfig, folder: Path, **settings: Any) -> None:
+        asked.append({"config": config, "folder": folder, **settings})
+        settings["on_progress"](Progress(3, 20, "decode"))
+        for done in (5, 6, 8):  # of 8 steps in 4 epochs, 2 of which were trained before
+            settings["on_progress"](Progress(done, 8, "train", f"step {done}"))
+
+    monkeypatch.setattr("bench.training.train_network", train_network)
+    (tmp_path / "history.csv").write_text("epoch\n1\n2\n")
+    assert epochs_done(tmp_path) == 2
+    assert epochs_done(tmp_path / "none") == 0
+    seen: list[Progress] = []
+    schedule = Schedule(seen.append)
+    schedule.add("train", 100.0)
+    schedule.start("train")
+    train_step(config, tmp_path, tmp_path / "cache", schedule)
+    assert [(p.done, p.note) for p in seen[1:]] == [
+        (25.0, "step 5"), (50.0, "step 6"), (100.0, "step 8")
+    ]  # fmt: skip
+    (call,) = asked
+    assert (call["config"], call["folder"], call["cache"]) == (
+        config, tmp_path, tmp_path / "cache"
+    )  # fmt: skip
+    assert call["resume"] is True
+    assert call["stop"] == schedule.stop
+
+
+def test_the_estimate_is_the_time_of_an_image_in_the_shorter_step(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 6.0, 10.0, 12.0])
+    monkeypatch.setattr("bench.training.time.perf_counter", lambda: next(times))
+    assert seconds_per_image(config) == 2.0 / 4  # of four images
