@@ -135,6 +135,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _check(choice: str, model: str, state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    # PyTorch fills in these counts, which files from before version 0.4.1 do not have.
     optional = {name for name in expected if name.endswith("num_batches_tracked")}
     missing = sorted(expected.keys() - state.keys() - optional)
     unknown = sorted(state.keys() - expected.keys())
@@ -151,8 +152,6 @@ def _check(choice: str, model: str, state: dict[str, Tensor], expected: dict[str
                 f"{choice}: expected torchvision's {model} weights, found a file that {what} "
                 f"{names[0]}"
             )
-    for name in optional - state.keys():
-        state[name] = expected[name]
 
 
 def load_weights(network: UNet, weights: dict[str, Tensor], where: str | Path) -> None:

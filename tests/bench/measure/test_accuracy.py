@@ -41,7 +41,7 @@ def test_each_figure_is_that_of_its_definition() -> None:
     overlap, hard = y * p, (p >= 0.5).astype(np.float64)
 
     def total(values: np.ndarray) -> np.ndarray:
-        return values.sum(axis=(1, 2))
+        return np.asarray(values.sum(axis=(1, 2)))
 
     expected = {
         "accuracy": total(overlap + (1 - y) * (1 - p)) / 64,

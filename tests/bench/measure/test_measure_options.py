@@ -17,7 +17,9 @@ from runtime.core.errors import ConfigError
 from runtime.model.stopping import StoppingRule
 
 Asked = list[tuple[tuple[Path, ...], MeasurementSettings]]
-KNOWN = {"digest": Accuracy("d", "test", "boxes", (8, 8), 1, 1, *[0.5] * 8)}
+KNOWN = {
+    "digest": Accuracy("d", "test", "boxes", (8, 8), 1, 1, 0.9, 0.5, 0.5, 0.4, 0.3, 0.5, 0.4, 0.4)
+}
 
 
 @pytest.fixture

@@ -1,0 +1,42 @@
+"""Each setting of a study, and each part of a network's name, reaches the training."""
+
+from typing import Any
+
+import pytest
+
+from bench.study.config import StudyConfig
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting", "value"),
+    [
+        ({"seed": 5}, "seed", 5),
+        ({"device": "cpu"}, "device", "cpu"),
+        ({"threads": 3}, "threads", 3),
+        ({"compile": True}, "compile", True),
+        ({"preset": "small"}, "width", 16),
+        ({"changes": {"epochs": 7}}, "epochs", 7),
+        ({"encoder_weights": {"resnet50": "w.pth"}}, "encoder_weights", "w.pth"),
+    ],
+)
+def test_a_setting_reaches_the_training(changes: dict[str, Any], setting: str, value: Any) -> None:
+    plain = StudyConfig("scans").training("resnet50", "split")
+    training = StudyConfig("scans", **changes).training("resnet50", "split")
+    assert getattr(training, setting) == value != getattr(plain, setting)
+    assert (training.data, training.arch) == ("split", "resnet50")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("resnet34-augment", {"augment": True}),
+        ("swin-unfreeze5", {"unfreeze_epoch": 5}),
+        ("scratch-bce-dice", {"loss": "bce+dice"}),
+        ("resnet50-augment-unfreeze12-dice",
+         {"augment": True, "unfreeze_epoch": 12, "loss": "dice"}),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_name_is_a_setting(name: str, settings: dict[str, Any]) -> None:
+    training = StudyConfig("scans").training(name, "scans")
+    assert {key: getattr(training, key) for key in settings} == settings
+    assert training.arch == name.split("-")[0]

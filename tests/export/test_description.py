@@ -1,0 +1,93 @@
+"""Each field of an exported file's metadata against the checkpoint that it comes from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from export.description import describe_ensemble, describe_network
+from export.onnx_export import is_exported
+from train.checkpoint import Checkpoint, DataFacts, build_network, load_checkpoint
+from train.history import EpochRow
+from train.network import UNet
+from train.weights import EncoderWeights
+
+
+@pytest.fixture(scope="module")
+def network(run_folder: Path) -> UNet:
+    return build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(run_folder: Path) -> Checkpoint:
+    """A checkpoint in which no two numbers are equal."""
+    made = load_checkpoint(run_folder / "best.pt")
+    config = replace(
+        made.config, masks="segmentation", epochs=9, batch_size=5, learning_rate=0.125, seed=77,
+        loss="dice", augment=True,
+    )  # fmt: skip
+    row = EpochRow(4, 0.1, 2.0, 3.0, 0.11, 0.12, 0.13, 0.14, 0.21, 0.22, 0.23, 0.24)
+    data = DataFacts("scans", "abc", "CC0", {"train": 12, "valid": 6})
+    return replace(made, config=config, history=(row,), data=data, versions={"torch": "2.x"})
+
+
+def test_training_is_described_as_it_was(checkpoint: Checkpoint, network: UNet) -> None:
+    about = describe_network(checkpoint, network, "net")
+    assert (about.name, about.output.labels) == ("net", ("foreground",))
+    assert (about.input.height, about.input.width, about.input.multiple) == (32, 32, 16)
+    assert (about.network.arch, about.network.width) == ("scratch", 4)
+    training = about.training
+    assert training is not None
+    assert (training.data_name, training.data_sha256, training.data_license) == (
+        "scans", "abc", "CC0"
+    )  # fmt: skip
+    assert (training.images, training.versions) == ({"train": 12, "valid": 6}, {"torch": "2.x"})
+    assert (training.masks, training.epochs, training.best_epoch) == ("segmentation", 9, 4)
+    assert (training.batch_size, training.learning_rate, training.seed) == (5, 0.125, 77)
+    assert (training.optimizer, training.loss, training.augmented) == ("Adam", "soft Dice", True)
+    assert training.validation == {"loss": 0.21, "precision": 0.22, "recall": 0.23, "iou": 0.24}
+    assert (about.encoder, about.parity, about.license) == (None, None, None)
+
+
+def test_the_origin_of_an_encoder_is_stated(checkpoint: Checkpoint, network: UNet) -> None:
+    weights = EncoderWeights("a file", "digest", stride_in_1x1=False, license="MIT")
+    encoder = describe_network(replace(checkpoint, encoder_weights=weights), network, "net").encoder
+    assert encoder is not None
+    assert (encoder.source, encoder.sha256, encoder.license) == ("a file", "digest", "MIT")
+    assert not encoder.frozen
+
+
+def test_an_ensemble_is_the_sum_of_its_members(checkpoint: Checkpoint, network: UNet) -> None:
+    first = describe_network(checkpoint, network, "first")
+    second = replace(
+        describe_network(checkpoint, network, "second"),
+        input=replace(first.input, multiple=24),
+        network=replace(first.network, parameters=1000, macs=500),
+    )
+    both = describe_ensemble([first, second], "both")
+    assert (both.name, both.network.arch, both.network.width) == ("both", "ensemble", 0)
+    assert both.network.parameters == first.network.parameters + 1000
+    assert both.network.macs == first.network.macs + 500
+    assert both.input.multiple == 48
+    assert [member.name for member in both.members] == ["first", "second"]
+    assert [member.training for member in both.members] == [first.training, second.training]
+    fixed = replace(second, input=replace(second.input, multiple=0))
+    assert describe_ensemble([first, fixed], "both").input.multiple == 0
+
+
+def test_a_file_is_a_checkpoints_only_with_the_graph_of_its_certificate(
+    run_folder: Path, model: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    checkpoint = run_folder / "best.pt"
+    assert is_exported(checkpoint, model)
+    proto = onnx.load(model)
+    changed = tmp_path / model.name
+    for tensor in proto.graph.initializer:
+        if tensor.name.endswith("head.bias"):
+            values = onnx.numpy_helper.to_array(tensor) + 1
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(proto, changed)
+    assert not is_exported(checkpoint, changed)
+    assert not is_exported(checkpoint, tmp_path / "none.onnx")
