@@ -47,6 +47,7 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "channels_last": ("--channels-first", False),
     "compile": ("--compile", True),
     "threads": ("--threads 3", 3),
+    "intensity": ("--intensity 4095", 4095),
 }
 
 

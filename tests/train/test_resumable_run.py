@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from runtime.core.progress import Progress
 from runtime.data.coco import Dataset
+from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import DataFacts, load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.determinism import random_states
@@ -93,9 +95,37 @@ def test_both_splits_are_decoded_as_the_settings_say(
 ) -> None:
     run = run_in(tmp_path / "run", replace(config, size=32, masks="segmentation"), phantom_data)
     splits = phantom_data.split("train"), phantom_data.split("valid")
-    both = run.decode(splits, tmp_path / "cache", None, lambda: False)
+    seen: list[Progress] = []
+    both = run.decode(splits, tmp_path / "cache", seen.append, lambda: False)
+    assert [(step.done, step.total, step.phase) for step in seen] == [
+        (done, 20, "decode") for done in range(1, 21)
+    ]
     for batches, split in zip(both, splits, strict=True):
         assert batches.batch_size == 3
         masks = torch.cat([masks for _, masks in batches.load(batches.indices())])
         expected = [sample.mask((32, 32), "segmentation") for sample in split.samples]
         np.testing.assert_array_equal(masks[:, 0].numpy(), np.stack(expected))
+
+
+@pytest.mark.parametrize(("epochs", "trained"), [(1, False), (2, True), (3, True)])
+def test_a_resumed_run_trains_the_encoder_if_its_epoch_was_started(
+    config: TrainConfig,
+    phantom_data: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epochs: int,
+    trained: bool,
+) -> None:
+    use_small_backbones(monkeypatch)
+    config = replace(config, arch="resnet34", size=32, freeze_encoder=True, unfreeze_epoch=2)
+    run = run_in(tmp_path, config, phantom_data)
+    with torch.random.fork_rng():
+        for epoch in range(1, epochs + 1):
+            rate = run.start_epoch(epoch)
+            run.end_epoch(epoch, rate, steps_of(3, [1.0], 1.0), VALID, validation_seconds=1.0)
+            run.save()
+    resumed = run_in(tmp_path, config, phantom_data)
+    resumed.resume()
+    for state in (run.state, resumed.state):
+        assert (state.trained_parameters == state.parameters) is trained
+        assert state.network.encoder_frozen is not trained
