@@ -162,7 +162,8 @@ def turned_files(folder: Path, gray: NDArray[Any]) -> Iterator[Path]:
         ("webp", Image.fromarray(gray).convert("RGB")),
     ):
         path = folder / f"turned-{ending}.{ending}"
-        image.save(path, exif=exif, **({"lossless": True} if ending == "webp" else {}))
+        options: dict[str, Any] = {"lossless": True} if ending == "webp" else {}
+        image.save(path, exif=exif, **options)
         yield path
 
 
