@@ -254,3 +254,21 @@ def test_the_process_ends_where_only_the_first_signal_was_handled(
     watch.join()
     os.close(reading)
     assert ended == ([] if second_was_handled else [signal.SIGTERM])
+
+
+def test_signals_within_a_tenth_of_a_second_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+    monkeypatch.setattr(signals, "_end", numbers.append)
+    monkeypatch.setattr(signals, "_GRACE_S", 0.0)
+    reading, writing = os.pipe()
+    os.write(writing, bytes([signal.SIGTERM, signal.SIGTERM]))
+    watch = threading.Thread(target=signals._watch, args=(reading, {signal.SIGTERM}, []))
+    watch.start()
+    time.sleep(0.3)
+    assert numbers == []
+    os.write(writing, bytes([signal.SIGTERM]))
+    time.sleep(0.3)
+    os.close(writing)
+    watch.join()
+    os.close(reading)
+    assert numbers == [signal.SIGTERM]

@@ -434,3 +434,8 @@ def test_several_files_appear_in_their_order_after_others_are_removed(
 def test_text_that_utf_8_cannot_hold_is_escaped(tmp_path: Path) -> None:
     write_text(tmp_path / "names.txt", "scan\udcff.png")
     assert (tmp_path / "names.txt").read_text() == "scan\\udcff.png"
+
+
+def test_json_ends_with_the_end_of_a_line(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": 1})
+    assert (tmp_path / "a.json").read_text().endswith("}\n")

@@ -169,3 +169,17 @@ def test_what_came_before_an_exception_is_a_batch(size: int) -> None:
     with pytest.raises(ValueError, match="item 4"):
         found.extend(chain.from_iterable(batched(items(), size)))
     assert found == [0, 1, 2, 3]
+
+
+def test_what_was_not_begun_when_the_reader_left_is_never_computed() -> None:
+    computed: list[int] = []
+
+    def slow(item: int) -> int:
+        computed.append(item)
+        time.sleep(0.05)
+        return item
+
+    results = map_ahead(slow, range(1000), workers=1, ahead=500)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(computed) < 100

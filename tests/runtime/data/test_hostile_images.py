@@ -287,3 +287,12 @@ def test_a_marker_without_a_length_hides_no_scans() -> None:
         content = b"\xff\xd8" + hidden + scan * 101
         with pytest.raises(ImageError, match="JPEG with more than 100 scans"):
             image_structure.check_structure(content, "a.jpg")
+
+
+def test_an_interlaced_png_that_lacks_its_last_pass() -> None:
+    """Of seven rows, the last is complete after the sixth pass, while every second one is not."""
+    passes = ((1, 1), (1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (3, 8))
+    rows = [(b"\0" + b"\xff" * columns) * number for number, columns in passes]
+    whole = png(b"".join(rows), (7, 8), interlaced=1)
+    assert (load_scan(whole).pixels == 255).all()
+    refuse_image(png(b"".join(rows[:-1]), (7, 8), interlaced=1), "incomplete image")

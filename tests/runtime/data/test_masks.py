@@ -424,3 +424,11 @@ def test_a_box_edge_on_a_pixel_center_is_on_the_same_side_at_every_size() -> Non
                 continue
             mask = mask_from_boxes([(float(center), 0, original, 1)], (1, original), (1, size))
             assert mask[0].tolist() == [0] * pixel + [1] * (size - pixel)
+
+
+def test_a_polygon_may_reach_eight_times_beyond_the_image_without_a_bend() -> None:
+    for far in (2.0, 7.9):
+        triangle = [0.0, 0.0, 8 * far, 0.0, 0.0, 8 * far]
+        assert segmented([triangle], (8, 8)).all()
+        mirrored = [8.0, 8.0, 8 - 8 * far, 8.0, 8.0, 8 - 8 * far]
+        assert segmented([mirrored], (8, 8)).all()

@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from runtime.model.checksums import CHECKSUMS_KEY, Checksums, digest_of, weight_changes
+from runtime.core.errors import ModelError
+from runtime.model.checksums import (
+    CHECKSUMS_KEY,
+    Checksums,
+    digest_of,
+    stated_checksums,
+    weight_changes,
+)
 from runtime.model.golden import GOLDEN_KEY
 from runtime.model.metadata import KEY
+from runtime.model.onnx_file import Parts
 
 onnx = pytest.importorskip("onnx")
 
@@ -45,3 +53,14 @@ def test_three_changed_weights_are_named_and_the_rest_is_counted() -> None:
     stated = dict.fromkeys("abcdef", "01")
     assert weight_changes(stated, dict.fromkeys("abcdef", "02")) == "a, b, c and 3 more changed"
     assert weight_changes(stated, dict.fromkeys("abc", "01")) == "d, e, f missing"
+
+
+@pytest.mark.parametrize(("schema", "accepted"), [("1.0", True), ("1.7", True), ("2.0", False)])
+def test_one_major_version_of_checksums_is_read(schema: str, accepted: bool) -> None:
+    content = {"metadata": "", "golden": "", "structure": "", "weights": {}, "schema": schema}
+    parts = Parts((), (), 20, "", 0, {CHECKSUMS_KEY: json.dumps(content)})
+    if accepted:
+        assert stated_checksums(parts, "m.onnx").schema == schema
+    else:
+        with pytest.raises(ModelError, match=r"m\.onnx: expected checksums of version 1, found '2"):
+            stated_checksums(parts, "m.onnx")

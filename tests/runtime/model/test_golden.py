@@ -1,12 +1,14 @@
 """The golden pair survives the file, stays small, and nothing in it is trusted."""
 
 import base64
+import io
 import json
 import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from PIL import Image
 
 from runtime.core.errors import ConfigError, ModelError
 from runtime.model.golden import (
@@ -111,3 +113,15 @@ def test_a_bomb_is_not_unpacked() -> None:
     assert len(text) < MAX_CHARACTERS
     with bounded(50), pytest.raises(ModelError, match="contradictory fields"):
         parse_golden(text, "m.onnx")
+
+
+@pytest.mark.parametrize(("size", "side"), [((16, 16), 32), ((64, 96), 96), ((512, 128), 256)])
+def test_a_scan_is_as_large_as_the_input_within_32_to_256(size: tuple[int, int], side: int) -> None:
+    with Image.open(io.BytesIO(golden_scan(size, 0))) as scan:
+        assert (scan.format, scan.size) == ("PNG", (side, side))
+
+
+@pytest.mark.parametrize(("side", "stride"), [(128, 1), (129, 2), (256, 2), (257, 3), (500, 4)])
+def test_no_more_pixels_are_left_out_than_necessary(side: int, stride: int) -> None:
+    output = np.zeros((side, side), np.float32)
+    assert make_golden(b"", output, tolerance=TOLERANCE, reference="").stride == stride

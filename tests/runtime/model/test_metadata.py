@@ -38,7 +38,7 @@ def test_fields_with_a_default_may_be_absent(metadata: Metadata) -> None:
     assert parse_metadata(json.dumps(content), "m") == metadata
 
 
-@pytest.mark.parametrize("version", ["1.9", "3.0", "", None, 2.0])
+@pytest.mark.parametrize("version", ["1.9", "3.0", "20.0", "2x", "", None, 2.0])
 def test_another_major_version_is_refused(metadata: Metadata, version: object) -> None:
     content = json.loads(dump_metadata(metadata)) | {"schema": version}
     with pytest.raises(ModelError, match=r"^m: expected metadata of version 2, found "):
