@@ -190,3 +190,15 @@ def test_a_printed_difference_has_its_sign_and_the_ends_of_its_interval(
         one, two = (m.evaluation.soft.per_image[row["metric"]].mean for m in report.models)
         assert float(row["difference"]) == pytest.approx(two - one, abs=1e-4)
         assert float(row["from"]) < float(row["difference"]) < float(row["to"])
+
+
+def test_baselines_state_their_size_where_there_are_several(
+    model: Path, phantom_data: Dataset, build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    small = build_onnx(tmp_path / "small.onnx", shape=("n", 3, 16, 24))
+    for files, names in (
+        ([model], ["all background"]),
+        ([model, small], ["all background, 32x32", "all background, 16x24"]),
+    ):
+        rows = rows_of(evaluation_text(evaluate_files(files, phantom_data)), "Soft metrics per")
+        assert [r["network"] for r in rows if r["network"].startswith("all background")] == names

@@ -240,3 +240,16 @@ def test_a_group_of_more_images_has_a_lower_number(tmp_path: Path) -> None:
     images |= {f"c{c}.png": noise(2) for c in "xyz"}
     audit = audit_dataset(make_data(tmp_path / "data", {"train": images}))
     assert [image.group for image in audit.images] == [2, 1, 1, 0, 0, 0]
+
+
+def test_the_near_slices_that_are_shown_are_those_at_the_limit(tmp_path: Path) -> None:
+    base = noise(0)
+    train = {f"s{i}_10.png": base for i in "abcd"}
+    shares = (0.65, 0.7, 0.75, 0.8)
+    test = {f"s{i}_11.png": mixed(base, noise(9 + n), shares[n]) for n, i in enumerate("abcd")}
+    data = make_data(tmp_path / "data", {"train": train, "test": test})
+    audit = audit_dataset(data, LinkRule(correlation=0.999, slice_correlation=0.5))
+    near = sorted(link.correlation for link in audit.crossing())
+    assert len(near) == 4
+    shown = [p.correlation for p in summarize(audit, pairs=2).pairs if p.kind == "slices"]
+    assert sorted(shown) == near[:2]

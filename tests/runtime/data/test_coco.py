@@ -431,3 +431,16 @@ def test_the_folder_of_the_split_is_searched_before_the_folder_of_all(tmp_path: 
     assert train_of(tmp_path).samples[0].path.parent == tmp_path / "images" / "train"
     write(tmp_path, content(), "annotations/instances_train.json", "train")
     assert train_of(tmp_path).samples[0].path.parent == tmp_path / "train"
+
+
+def test_missing_images_are_allowed_and_other_fatal_defects_are_not(tmp_path: Path) -> None:
+    document = content()
+    document["images"].append({"id": 12, "file_name": "gone.png", "width": 8, "height": 8})
+    data = read_dataset(write(tmp_path, document))
+    with pytest.raises(AnnotationError, match="no such image"):
+        data.split("train")
+    assert len(data.split("train", allow_missing=True).samples) == 3
+    document["images"].append({"id": 13, "file_name": "../a.png", "width": 8, "height": 8})
+    data = read_dataset(write(tmp_path, document))
+    with pytest.raises(AnnotationError, match="inside this folder"):
+        data.split("train", allow_missing=True)

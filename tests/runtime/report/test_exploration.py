@@ -257,3 +257,18 @@ def test_tables_have_a_row_for_each_thing(phantoms: Exploration) -> None:
     ks_header, tests = exploration_tables.tests_table(phantoms)
     assert len(tests) == len(phantoms.tests)
     assert {len(row) for row in tests} == {len(ks_header)}
+
+
+def test_a_narrow_box_is_as_unusual_as_a_wide_one(tmp_path: Path) -> None:
+    """On a logarithmic scale, half and twice an aspect are equally far; gray levels are linear."""
+    boxes = [[(0.0, 0.0, 8.0 + n % 3, 8.0)] for n in range(20)]
+    write_split(tmp_path / "train", [*boxes, [(0.0, 0.0, 2.0, 18.0)], [(0.0, 0.0, 18.0, 2.0)]])
+    found = explore(read_dataset(tmp_path))
+    assert {f.quantity: f.logarithmic for f in found.fences} == {
+        "area": True,
+        "aspect": True,
+        "gray": False,
+    }
+    aspects = [o.beyond for o in found.outliers if o.quantity == "aspect"]
+    assert len(aspects) == 2
+    assert aspects[0] / aspects[1] == pytest.approx(1.0, rel=0.15)

@@ -240,3 +240,22 @@ def test_another_seed_draws_other_images() -> None:
     assert first == again
     assert first != other
     assert first.value == other.value
+
+
+def test_undefined_images_are_left_out_of_a_deviation_and_counted(phantom_data: Dataset) -> None:
+    samples = phantom_data.split("train").samples[:4]
+    masks = [sample.mask((32, 32)) for sample in samples]
+    levels = (0.0, 0.2, 0.5, 0.9)
+    one = score(
+        "one",
+        (32, 32),
+        samples,
+        [
+            (np.where(m, v, 0.1 * v).astype(np.float32), m)
+            for m, v in zip(masks, levels, strict=True)
+        ],
+    )
+    other = score("other", (32, 32), samples, [(m.astype(np.float32), m) for m in masks])
+    found = compare(one, other).find("precision", "standard deviation")
+    assert found.left_out == 1
+    assert found.one == pytest.approx(np.nanstd(soft_values(one, "precision")), abs=1e-6)

@@ -3,8 +3,10 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runtime.core.errors import DataError
@@ -12,7 +14,7 @@ from runtime.core.schema import to_dict
 from runtime.data.coco import Dataset
 from runtime.metrics import METRICS, scores
 from runtime.model.predictor import Predictor
-from runtime.scoring.evaluation import evaluate
+from runtime.scoring.evaluation import evaluate, score
 from runtime.scoring.files import evaluate_files
 from runtime.scoring.results import (
     EvaluationReport,
@@ -99,3 +101,17 @@ def test_the_csv_has_a_row_for_each_image(report: EvaluationReport, tmp_path: Pa
                 expected = getattr(scores(sums), name)
                 found = float(row[column]) if row[column] else math.nan
                 assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_an_undefined_metric_is_an_empty_field(
+    model: Path, phantom_data: Dataset, tmp_path: Path
+) -> None:
+    """The recall of an image without foreground, and the precision where nothing is predicted."""
+    report = evaluate_files([model], phantom_data, baselines=False)
+    nothing = np.zeros((4, 4), np.float32)
+    samples = phantom_data.split("test").samples[:1]
+    empty = score("m", (4, 4), samples, [(nothing, nothing.astype(np.uint8))])
+    scored = replace(report.models[0], evaluation=empty)
+    write_samples(tmp_path / "samples.csv", replace(report, models=(scored,)))
+    (row,) = csv.DictReader((tmp_path / "samples.csv").read_text().splitlines())
+    assert (row["accuracy"], row["recall"], row["precision"], row["iou"]) == ("1.0", "", "", "")
