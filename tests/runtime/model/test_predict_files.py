@@ -154,3 +154,9 @@ def test_a_pixel_of_exactly_one_half_is_foreground(
     found = find_images([str(tmp_path / "black.png")])
     (prediction,) = predict_files(predictor, found, tmp_path / "out")
     assert (prediction.highest, prediction.foreground_share) == (0.5, 1.0)
+
+
+def test_two_stars_search_to_the_bottom(folder: Path) -> None:
+    (folder / "deep" / "deeper").mkdir()
+    (folder / "deep" / "deeper" / "c.png").write_bytes((folder / "a.png").read_bytes())
+    assert [i.path.name for i in find_images([str(folder / "**" / "c.png")])] == ["c.png"]
