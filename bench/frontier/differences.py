@@ -18,8 +18,8 @@ def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Inte
 
     Returns:
         Soft IoU of the first path minus that of the second, by (first, second) in the order of
-        `models`. A pair is missing if its files were not scored on the same images, or if the
-        scores of the single images are unknown.
+        `models`; withheld if too few images or groups are behind it. A pair is missing if its
+        files were not scored on the same images, or if the scores of the single images are unknown.
     """
     bootstraps: dict[tuple[object, ...], Bootstrap] = {}
     scored = [(model.path, model.accuracy) for model in models if model.accuracy is not None]
@@ -32,7 +32,7 @@ def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Inte
             groups = first.image_groups or None
             bootstraps[images] = Bootstrap(len(first.per_image_iou), groups)
         values = np.array(first.per_image_iou) - np.array(second.per_image_iou)
-        differences[first_path, second_path] = bootstraps[images].mean(values)
+        differences[first_path, second_path] = bootstraps[images].mean(values).without_value()
     return differences
 
 

@@ -62,7 +62,7 @@ def details_context(result: BenchResult) -> dict[str, object]:
         "bench": {
             "result": result,
             "conditions": tables.conditions(result),
-            "scored_on": _scored_on(result),
+            "scored_on": tables.scored_on(result),
             "latency": tables.latency_table(result),
             "memory": tables.memory_table(result),
             "stages": tables.stages_table(result),
@@ -70,16 +70,3 @@ def details_context(result: BenchResult) -> dict[str, object]:
             "failures": tables.failures(result),
         }
     }
-
-
-def _scored_on(result: BenchResult) -> str | None:
-    """Return the images that accuracy was measured on, in words; None without an accuracy."""
-    scored = [model.accuracy for model in result.models if model.accuracy is not None]
-    if not scored:
-        return None
-    first, sizes = scored[0], {accuracy.size for accuracy in scored}
-    size = "x".join(map(str, first.size)) if len(sizes) == 1 else "the input size of each network"
-    return (
-        f"{first.data}, split {first.split}: {first.images} images in {first.groups} groups, "
-        f"masks from {first.masks}, compared at {size}"
-    )

@@ -1,7 +1,8 @@
 """The file that is recommended for a budget."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from bench.frontier.budget import Budget
 from bench.frontier.differences import iou_differences
@@ -25,8 +26,10 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
     """Return the most accurate file within the budget, or a faster one that is as good.
 
     A file is as good if its soft IoU does not differ significantly from the highest, by the paired
-    bootstrap (`iou_differences`). Two cases differ: if only an IoU is asked for, the fastest file
-    that reaches it is recommended. If no accuracy is known, it is the fastest within the budget.
+    bootstrap (`iou_differences`), or if too few images are behind the difference. Two cases differ:
+    if only an IoU is asked for, the fastest file that reaches it is recommended. If no accuracy is
+    known, it is the fastest within the budget. Where the accuracy of some files only is known, none
+    is recommended as long as one of the others could be the right one.
 
     Example:
         >>> from runtime.core.machine import Machine
@@ -40,12 +43,34 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
         'fast.onnx'
     """
     candidates = [model for model in result.models if _is_within(model, budget)]
+    unscored = _unscored(result, budget)
+    if unscored:
+        names = ", ".join(model.path for model in unscored)
+        return Recommendation(
+            None, f"the soft IoU of {names} is unknown, so that the files cannot be compared"
+        )
     if not candidates:
         return Recommendation(None, _why_none(result, budget))
     scored = [model for model in candidates if model.accuracy is not None]
     if scored and budget.limits_cost:
         return _most_accurate(scored, _among(candidates, budget))
     return _fastest(result, candidates, budget)
+
+
+def _unscored(result: BenchResult, budget: Budget) -> list[ModelResult]:
+    """Return the files without an accuracy that are within the budget otherwise.
+
+    Empty if none has an accuracy and none is asked for, since then latency decides.
+    """
+    known = any(model.accuracy is not None for model in result.models)
+    if not known and budget.min_iou is None:
+        return []
+    costs = replace(budget, min_iou=None)
+    return [
+        model
+        for model in result.models
+        if model.accuracy is None and model.latency_ms is not None and _is_within(model, costs)
+    ]
 
 
 def _most_accurate(scored: list[ModelResult], among: str) -> Recommendation:
@@ -56,7 +81,7 @@ def _most_accurate(scored: list[ModelResult], among: str) -> Recommendation:
     def is_as_good(model: ModelResult) -> bool:
         for pair in ((model.path, highest.path), (highest.path, model.path)):
             if pair in differences:
-                return differences[pair].low <= 0.0 <= differences[pair].high
+                return not differences[pair].excludes_zero
         return _iou(model) == _iou(highest)
 
     best = min(filter(is_as_good, scored), key=_latency)
@@ -104,34 +129,69 @@ def _peak_mb(model: ModelResult) -> float:
     return (model.memory_bytes or {}).get("peak", math.nan) / 1e6
 
 
-def _is_within(model: ModelResult, budget: Budget) -> bool:
-    """Return whether a file keeps every limit; a figure that was not measured keeps none."""
-    return (
-        (budget.max_latency_ms is None or _p90(model) <= budget.max_latency_ms)
-        and (budget.max_memory_mb is None or _peak_mb(model) <= budget.max_memory_mb)
-        and (budget.min_iou is None or _iou(model) >= budget.min_iou)
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A limit of a budget.
+
+    Attributes:
+        figure: what is limited, with the direction of its best value ("the lowest p90").
+        unit: of the figure, with a space before it.
+        limit: the limit.
+        read: returns the figure of a file; not finite if it was not measured.
+        sign: 1 if the figure should be low, -1 if high.
+    """
+
+    figure: str
+    unit: str
+    limit: float
+    read: Callable[[ModelResult], float]
+    sign: int
+
+    def keeps(self, model: ModelResult) -> bool:
+        """Return whether a file is within the limit; a figure that was not measured never is."""
+        return self.sign * self.read(model) <= self.sign * self.limit
+
+    def gap(self, models: list[ModelResult]) -> str:
+        """Return the best figure of the files, and the limit."""
+        known = [value for value in map(self.read, models) if math.isfinite(value)]
+        best = min(known, key=lambda value: self.sign * value, default=None)
+        found = "unknown" if best is None else f"{best:.3g}{self.unit}"
+        return f"{self.figure} is {found}, the limit is {self.limit:g}{self.unit}"
+
+
+def _limits(budget: Budget) -> list[_Limit]:
+    limits = (
+        ("the lowest p90", " ms", budget.max_latency_ms, _p90, 1),
+        ("the lowest peak", " MB", budget.max_memory_mb, _peak_mb, 1),
+        ("the highest soft IoU", "", budget.min_iou, _iou, -1),
     )
+    return [
+        _Limit(figure, unit, limit, read, sign)
+        for figure, unit, limit, read, sign in limits
+        if limit is not None
+    ]
+
+
+def _is_within(model: ModelResult, budget: Budget) -> bool:
+    return all(limit.keeps(model) for limit in _limits(budget))
 
 
 def _why_none(result: BenchResult, budget: Budget) -> str:
-    """Return which limits there are and how near the best file comes to each."""
-    if not result.models:
+    """Return the limits that no file keeps, or those that exclude each other's files."""
+    models, limits = list(result.models), _limits(budget)
+    if not models:
         return "nothing was measured"
-    models, parts = result.models, []
-    if budget.max_latency_ms is not None:
-        lowest = _known([_p90(model) for model in models])
-        best = f"{min(lowest):.3g} ms" if lowest else "unknown"
-        parts.append(f"the lowest p90 is {best}, the limit is {budget.max_latency_ms:g} ms")
-    if budget.max_memory_mb is not None:
-        lowest = _known([_peak_mb(model) for model in models])
-        best = f"{min(lowest):.3g} MB" if lowest else "unknown"
-        parts.append(f"the lowest peak is {best}, the limit is {budget.max_memory_mb:g} MB")
-    if budget.min_iou is not None:
-        highest = _known([_iou(model) for model in models])
-        best = f"{max(highest):.3g}" if highest else "unknown"
-        parts.append(f"the highest soft IoU is {best}, the limit is {budget.min_iou:g}")
-    return "no file is within the budget: " + ", ".join(parts)
-
-
-def _known(values: list[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]
+    unmet = [limit for limit in limits if not any(map(limit.keeps, models))]
+    if unmet:
+        gaps = ", ".join(limit.gap(models) for limit in unmet)
+        return f"no file is within the budget: {gaps}"
+    parts = []
+    for limit in limits:
+        others = [other for other in limits if other is not limit]
+        near = [model for model in models if all(other.keeps(model) for other in others)]
+        if near:
+            parts.append(limit.gap(near))
+    reason = "each limit is kept by some file, but no file keeps all"
+    if not parts:
+        return f"{reason} ({budget})"
+    return f"{reason}: among the files within the other limits, {'; '.join(parts)}"

@@ -67,7 +67,7 @@ def latency_table(result: BenchResult) -> Table:
     batches = sorted({int(b) for model in result.models for b in model.throughput_per_s or {}})
     header = ["network", "p50, ms", "p90, ms", "p99, ms", "mean, ms", "runs"]
     header += [f"images/s, batch {batch}" for batch in batches]
-    header += ["GMAC/s", "relative to matrix product", "start-up, s"]
+    header += ["GMAC/s", "relative to float32 matrix product", "start-up, s"]
     rows: list[list[object]] = []
     for model, name in _named(result):
         latency, rates = model.latency_ms, model.throughput_per_s or {}
@@ -148,8 +148,31 @@ def iou_cell(model: ModelResult) -> Cell:
     accuracy = model.accuracy
     if accuracy is None:
         return Cell(DASH)
+    if accuracy.withheld is not None:
+        return Cell(f"{accuracy.iou:.3f} (no interval)", accuracy.iou)
     text = f"{accuracy.iou:.3f} [{accuracy.iou_low:.3f}, {accuracy.iou_high:.3f}]"
     return Cell(text, accuracy.iou)
+
+
+def scored_on(result: BenchResult) -> str | None:
+    """Return the images that accuracy was measured on, in words; None without an accuracy."""
+    scored = [model.accuracy for model in result.models if model.accuracy is not None]
+    if not scored:
+        return None
+    first, sizes = scored[0], {accuracy.size for accuracy in scored}
+    size = "x".join(map(str, first.size)) if len(sizes) == 1 else "the input size of each network"
+    foreground = first.foreground_images
+    images = f"{first.images} images"
+    if foreground is not None and foreground < first.images:
+        images += f", soft IoU over the {foreground} with foreground"
+    groups = "the data set states no groups of similar images"
+    if first.image_groups:
+        groups = f"{first.groups} groups of similar images"
+    withheld = f"; no interval, as {first.withheld}" if first.withheld else ""
+    return (
+        f"{first.data}, split {first.split}: {images}, {groups}, "
+        f"masks from {first.masks}, compared at {size}{withheld}"
+    )
 
 
 def scaled(value: float | None, unit: float, digits: int) -> Cell:

@@ -13,7 +13,8 @@ from runtime.scoring.results import read_report
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Soft metrics of a network on a split, as means over images.
+    """Soft metrics of a network on a split: accuracy over all images, the others over the images
+    with foreground, as means over images.
 
     Attributes:
         data: folder of the data set.
@@ -21,14 +22,15 @@ class Accuracy:
         masks: "boxes" or "segmentation", from which the target masks were drawn.
         size: (height, width) at which masks and probabilities were compared.
         images: number of images.
-        groups: number of groups of similar images that the bootstrap drew. It equals `images` if
-            groups are unknown, and in accuracies from an evaluation file.
+        groups: number of groups of similar images that the bootstrap drew; `images` if unknown.
         accuracy, recall, precision, iou: soft metrics in [0, 1], means over images.
         iou_low, iou_high: ends of the 95 % interval of `iou`.
         pooled_iou: soft IoU over the pixels of all images together.
         iou_at_half: IoU at threshold 0.5, mean over images.
         per_image_iou: soft IoU of each image, NaN if undefined; empty in old results.
         image_groups: group of each image; empty if unknown.
+        foreground_images: number of images with foreground; None in old results.
+        withheld: why `iou` has no interval; None if it has one.
     """
 
     data: str
@@ -47,6 +49,8 @@ class Accuracy:
     iou_at_half: float
     per_image_iou: tuple[float, ...] = ()
     image_groups: tuple[int, ...] = ()
+    foreground_images: int | None = None
+    withheld: str | None = None
 
 
 def accuracy_of(
@@ -84,6 +88,8 @@ def accuracy_of(
         iou_at_half=evaluation.thresholded.per_image["iou"].mean,
         per_image_iou=tuple(float(value) for value in each),
         image_groups=known,
+        foreground_images=images - evaluation.false_positives.images,
+        withheld=interval.withheld,
     )
 
 
@@ -95,6 +101,8 @@ def read_accuracy(path: Path) -> dict[str, Accuracy]:
     """
     report = read_report(path)
     return {
-        model.digest: accuracy_of(model.evaluation, (), report.data, report.split, report.masks)
+        model.digest: accuracy_of(
+            model.evaluation, report.groups, report.data, report.split, report.masks
+        )
         for model in report.models
     }

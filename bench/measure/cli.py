@@ -202,9 +202,11 @@ def _render(result: "BenchResult", budget: Budget) -> str:
     from bench.frontier import tables
     from bench.frontier.recommendation import recommend
 
+    scored = tables.scored_on(result)
     parts = [
         tables.conditions(result),
         table(*tables.frontier_table(result)),
+        f"Scored on {scored}." if scored else "No accuracy was measured.",
         "Latency, throughput and start-up:\n" + table(*tables.latency_table(result)),
         "Resident memory by phase:\n" + table(*tables.memory_table(result)),
         "Stages of one prediction:\n" + table(*tables.stages_table(result)),

@@ -26,6 +26,7 @@ class FileFacts:
         parameters: number of parameters; None if unknown.
         macs: multiply-accumulates for one image; None if unknown.
         weights: bytes of the weights and constants in the file.
+        float32: whether all multiply-accumulates are computed in float32.
     """
 
     digest: str
@@ -33,6 +34,7 @@ class FileFacts:
     parameters: int | None
     macs: int | None
     weights: int
+    float32: bool
 
 
 @dataclass(frozen=True, slots=True)

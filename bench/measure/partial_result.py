@@ -99,10 +99,15 @@ class PartialResult:
             else None,
             startup_s=float(np.median(self.startups)) if self.startups else None,
             gmacs_per_s=rate,
-            matmul_share=rate / matmul_gmacs_per_s if rate and matmul_gmacs_per_s else None,
+            matmul_share=self._matmul_share(rate, matmul_gmacs_per_s),
             accuracy=self.accuracy,
             failure="; ".join(self.failures) or None,
         )
+
+    def _matmul_share(self, rate: float | None, product: float | None) -> float | None:
+        """Return the rate relative to the float32 product's: of a file that computes in float32."""
+        is_float32 = self.facts is not None and self.facts.float32
+        return rate / product if rate and product and is_float32 else None
 
     def _throughput(self) -> dict[str, float]:
         return {

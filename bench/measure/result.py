@@ -37,7 +37,8 @@ class ModelResult:
         startup_s: median time from the start of a process to its first prediction, with the files
             in the cache of the system.
         gmacs_per_s: billions of multiply-accumulates per second at the median latency.
-        matmul_share: `gmacs_per_s` relative to the float32 matrix product in the same run.
+        matmul_share: `gmacs_per_s` relative to the float32 matrix product in the same run; None for
+            a file that computes in another type, such as INT8.
         accuracy: scores on a split.
         failure: why figures are missing; None if nothing failed.
     """

@@ -137,6 +137,9 @@ def _inspect(path: str, size: list[int] | None) -> Answer:
         "parameters": trained or counted,
         "macs": None if "macs" in total.lower_bounds else total.macs,
         "weights": total.weight_bytes + total.constant_bytes,
+        "float32": all(
+            layer.arithmetic == "float32" for layer in inspection.counts.layers if layer.macs
+        ),
     }
 
 

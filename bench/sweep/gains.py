@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 from bench.frontier.differences import iou_differences
@@ -73,7 +74,7 @@ def _extent(model: ModelResult) -> tuple[int, int]:
 
 
 def _negated(interval: Interval) -> Interval:
-    return Interval(-interval.value, -interval.high, -interval.low)
+    return replace(interval, value=-interval.value, low=-interval.high, high=-interval.low)
 
 
 def _latency_ratio(measured: BenchResult, path: str, other: str) -> Interval:

@@ -65,6 +65,8 @@ def size_text(size: Sequence[int] | None) -> str:
 def _step(gain: Gain) -> str:
     iou, latency = gain.iou, gain.latency
     text = f"width {gain.width} to {gain.next_width} "
+    if iou.withheld is not None:
+        return f"{text}has no stated difference, as {iou.withheld}"
     if math.isnan(iou.value):
         return text + "was not measured"
     text += f"changes soft IoU by {iou.value:+.3f} [{iou.low:+.3f}, {iou.high:+.3f}]"

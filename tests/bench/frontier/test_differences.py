@@ -39,7 +39,7 @@ def scored(path: str, each: list[float], groups: tuple[int, ...] = ()) -> ModelR
     return ModelResult(path=path, accuracy=accuracy)
 
 
-IMAGES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=2, max_size=12)
+IMAGES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=8, max_size=24)
 
 
 @settings(deadline=None)
@@ -67,16 +67,17 @@ def test_the_difference_of_two_files_is_that_of_their_evaluations(
     ((pair, found),) = iou_differences(rows).items()
     assert pair == ("one", "other")
     for end in ("value", "low", "high"):
-        assert getattr(found, end) == pytest.approx(getattr(expected, end), abs=1e-12)
+        assert getattr(found, end) == pytest.approx(getattr(expected, end), abs=1e-12, nan_ok=True)
 
 
 def test_only_files_scored_on_the_same_images_are_paired() -> None:
-    one, other = scored("one", [0.5, 0.25, np.nan]), scored("other", [0.25, 0.25, 0.5])
+    one = scored("one", [0.5, 0.25, np.nan] * 6)
+    other = scored("other", [0.25, 0.25, 0.5] * 6)
     found = iou_differences([one, other])["one", "other"]
     assert found.value == pytest.approx(0.125)
     unscored = replace(other, path="unscored", accuracy=None)
-    fewer = scored("fewer", [0.5, 0.25])
-    grouped = scored("grouped", [0.5, 0.25, 0.5], (0, 0, 1))
+    fewer = scored("fewer", [0.5, 0.25] * 6)
+    grouped = scored("grouped", [0.5, 0.25, 0.5] * 6, tuple(i // 2 for i in range(18)))
     assert other.accuracy is not None
     others = [
         replace(other, path=str(number), accuracy=accuracy)

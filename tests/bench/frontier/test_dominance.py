@@ -55,7 +55,8 @@ def test_no_two_points_dominate_each_other_whatever_the_verdicts(
     verdicts = {pair: data.draw(any_verdict) for pair in pairs}
     end = st.floats(-1.0, 1.0)
     known = data.draw(st.sets(st.sampled_from(pairs))) if pairs else set()
-    differences = {pair: Interval(0.0, *sorted((data.draw(end), data.draw(end)))) for pair in known}
+    ends = {pair: sorted((data.draw(end), data.draw(end))) for pair in known}
+    differences = {pair: Interval(0.0, low, high) for pair, (low, high) in ends.items()}
     for one in points:
         assert not dominates(one, one, verdicts, differences)
         for other in points:
@@ -81,6 +82,9 @@ def test_a_higher_iou_counts_only_if_the_paired_difference_is_significant() -> N
         assert dominates(one, other, {}, difference) is dominated
         mirrored = {("other", "one"): Interval(-0.01, -high, -low)}
         assert dominates(one, other, {}, mirrored) is dominated
+    # Of too few images to tell, a difference is no reason to prefer one.
+    withheld = {("one", "other"): Interval(np.nan, np.nan, np.nan, "too few")}
+    assert not dominates(one, other, {}, withheld)
     # Cheaper, with an IoU that does not differ significantly from a higher one.
     cheap = replace(other, name="cheap", macs=4.0)
     assert dominates(cheap, one, {}, {("one", "cheap"): Interval(0.01, -0.01, 0.03)})

@@ -38,6 +38,21 @@ def test_what_is_recommended_fits_and_nothing_that_fits_is_better(
         and (memory is None or (model[2] is not None and model[2] <= memory))
     }
     assert found.reason
+    unscored = [
+        str(i)
+        for i, model in enumerate(models)
+        if model[0] is None
+        and model[1] is not None
+        and (latency is None or model[1] <= latency)
+        and (memory is None or (model[2] is not None and model[2] <= memory))
+    ]
+    if unscored and (iou is not None or any(model[0] for model in models)):
+        assert found.path is None
+        names = ", ".join(unscored)
+        assert found.reason == (
+            f"the soft IoU of {names} is unknown, so that the files cannot be compared"
+        )
+        return
     if found.path is None:
         assert not any(model[1] for model in fitting.values()) or not fitting
         return
@@ -61,10 +76,40 @@ def test_a_reason_says_what_was_decided_by_and_what_is_unsure() -> None:
         "the fastest of the 2 files within the budget (soft IoU of at least 0.6); the difference "
         "in latency to 2 is not significant"
     )
-    none = recommend(result, Budget(max_latency_ms=3, min_iou=0.9))
-    assert none.path is None
-    assert "the lowest p90 is 4 ms, the limit is 3 ms" in none.reason
-    assert "the highest soft IoU is 0.7, the limit is 0.9" in none.reason
+
+
+def test_without_a_recommendation_the_reason_is_the_limit_that_no_file_keeps() -> None:
+    result = bench_result([(5, 4, 3), (6, 5, 3), (7, 9, 3)])
+    assert recommend(result, Budget(max_latency_ms=3, min_iou=0.9)).reason == (
+        "no file is within the budget: the lowest p90 is 4 ms, the limit is 3 ms, the highest soft "
+        "IoU is 0.7, the limit is 0.9"
+    )
+    latency_alone = recommend(result, Budget(max_latency_ms=3, min_iou=0.1))
+    assert latency_alone.path is None
+    assert latency_alone.reason == (
+        "no file is within the budget: the lowest p90 is 4 ms, the limit is 3 ms"
+    )
+
+
+def test_limits_that_exclude_each_others_files_are_stated_among_these() -> None:
+    result = bench_result([(5, 4, 3), (6, 5, 3), (7, 9, 3)])
+    found = recommend(result, Budget(max_latency_ms=4, min_iou=0.6))
+    assert found.path is None
+    assert found.reason == (
+        "each limit is kept by some file, but no file keeps all: among the files within the other "
+        "limits, the lowest p90 is 5 ms, the limit is 4 ms; the highest soft IoU is 0.5, the limit "
+        "is 0.6"
+    )
+
+
+def test_too_few_images_to_tell_count_as_no_significant_difference() -> None:
+    result = bench_result([(5, 4, 3), (9, 5, 3)])
+    rows = tuple(
+        replace(row, accuracy=replace(row.accuracy, per_image_iou=(iou,) * 4))
+        for row, iou in zip(result.models, (0.5, 0.9), strict=True)
+        if row.accuracy is not None
+    )
+    assert recommend(replace(result, models=rows), Budget(max_latency_ms=9)).path == "0"
 
 
 @pytest.mark.parametrize(("shift", "path"), [(0.0, "0"), (0.5, "1")])

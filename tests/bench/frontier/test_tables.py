@@ -37,3 +37,24 @@ def test_rankings_name_both_files_and_the_verdict() -> None:
     header, (row,) = tables.rankings_table(bench_result([(5, 4, 3), (5, 9, 3)], "faster"))
     assert header[-1] == "verdict"
     assert [str(cell) for cell in row] == ["0", "1", "1.000 [0.900, 1.100]", "9", "faster"]
+
+
+def test_the_images_behind_the_scores_are_stated_with_their_groups() -> None:
+    result = bench_result([(5, 4, 3)])
+    (row,) = result.models
+    assert row.accuracy is not None
+    accuracy = replace(row.accuracy, images=40, groups=40, foreground_images=31)
+    found = tables.scored_on(replace(result, models=(replace(row, accuracy=accuracy),)))
+    assert found == (
+        "d, split test: 40 images, soft IoU over the 31 with foreground, the data set states no "
+        "groups of similar images, masks from boxes, compared at 8x8"
+    )
+    few = "the reason"
+    grouped = replace(
+        accuracy, foreground_images=40, groups=8, image_groups=tuple(range(8)) * 5, withheld=few
+    )
+    found = tables.scored_on(replace(result, models=(replace(row, accuracy=grouped),)))
+    assert found is not None
+    assert "40 images, 8 groups of similar images, masks" in found
+    assert found.endswith("; no interval, as the reason")
+    assert str(tables.iou_cell(replace(row, accuracy=grouped))) == "0.500 (no interval)"

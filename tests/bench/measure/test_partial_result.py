@@ -1,5 +1,6 @@
 """The figures of a file from its raw samples."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -36,7 +37,14 @@ def timed(*seconds: float) -> tuple[InterleavedTiming, int]:
 def file() -> PartialResult:
     return PartialResult(
         Path("net.onnx"),
-        facts=FileFacts("digest", file_bytes=900, parameters=20, macs=3_000_000_000, weights=80),
+        facts=FileFacts(
+            "digest",
+            file_bytes=900,
+            parameters=20,
+            macs=3_000_000_000,
+            weights=80,
+            float32=True,
+        ),
         loaded=LoadedNetwork((64, 32), 2, ("CPUExecutionProvider",)),
         startups=[0.5, 0.9, 0.6],
         memory={"peak": 1000, "arena": 30},
@@ -59,6 +67,14 @@ def test_each_figure_follows_from_its_samples(file: PartialResult) -> None:
     assert result.startup_s == 0.6
     assert result.gmacs_per_s == pytest.approx(15.0)  # 3 GMAC in 0.2 s
     assert result.matmul_share == pytest.approx(0.25)
+
+
+def test_only_a_float32_file_is_related_to_the_float32_product(file: PartialResult) -> None:
+    assert file.facts is not None
+    file.facts = replace(file.facts, float32=False)
+    result = file.to_result(matmul_gmacs_per_s=60.0)
+    assert result.gmacs_per_s == pytest.approx(15.0)
+    assert result.matmul_share is None
 
 
 def test_what_was_not_measured_is_none() -> None:
