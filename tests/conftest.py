@@ -107,12 +107,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def finished(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> "Finished":
-    """A whole study of the phantom set, as small as one can be, and its report."""
+def finished(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
+    """A whole study, as small as one can be that has enough test images for intervals."""
     pytest.importorskip("onnxscript")
     from tests.support.study_fixture import make_study
 
-    return make_study(phantom, tmp_path_factory.mktemp("study"))
+    folder = tmp_path_factory.mktemp("study")
+    config = PhantomConfig(train=8, valid=2, test=24, slices=1, size=64)
+    return make_study(make_phantom(folder / "phantom", config), folder)
 
 
 @pytest.fixture(scope="session")

@@ -87,11 +87,17 @@ def _config(data: Path | None, weights: tuple[str, ...], given: dict[str, Any]) 
 
 
 def _report(result: "StudyResult") -> str:
-    from bench.study.tables import leak_table, scores_table
+    from bench.study.ranking import rank, ranking_sentence
+    from bench.study.tables import images_text, leak_table, ranking_table, scores_table, withheld
 
     parts = []
     for split in result.splits:
-        parts.append(f"Test images of the {split.kind} split:\n" + table(*scores_table(split)))
+        parts += [
+            f"On the {split.kind} split, {ranking_sentence(rank(split))}",
+            table(*ranking_table(split)),
+            f"Means over {images_text(split)}:\n" + table(*scores_table(split)),
+            *withheld(split),
+        ]
         parts += [f"{h.claim}: {h.verdict}. {h.reason}" for h in split.hypotheses]
     if result.leaks:
         parts.append("Soft IoU on both splits:\n" + table(*leak_table(result)))

@@ -1,7 +1,8 @@
 """Paired comparisons of networks, and what they say about the hypotheses of the study."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ Verdict = Literal["supported", "not supported", "undecided"]
 
 DECISIVE_METRIC = "iou"
 """The metric that decides a hypothesis; the others are reported as well."""
+ALPHA = 0.05
+"""The level of significance."""
 _READINGS: dict[Summary, str] = {"per image": "soft {}", "per image at 0.5": "{} at 0.5"}
 _OPPOSITE: dict[Verdict, Verdict] = {
     "supported": "not supported",
@@ -29,9 +32,11 @@ class SignedRank:
     """Wilcoxon's signed-rank test of one soft metric (Wilcoxon 1945), two-sided.
 
     Attributes:
-        units: the number of groups of images whose mean differences were ranked.
-        p_value: NaN where no group differs.
+        units: the number of groups of images with a mean difference; the test ranks those that
+            differ.
+        statistic, p_value: NaN if the test was withheld.
         p_holm: adjusted for the metrics that were tested together (Holm 1979).
+        withheld: why there is no test: with so few groups none could be significant.
     """
 
     metric: str
@@ -39,6 +44,7 @@ class SignedRank:
     statistic: float
     p_value: float
     p_holm: float
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,41 +74,59 @@ class Evidence:
 
 
 def compare_networks(
-    one: Evaluation, other: Evaluation, groups: Sequence[int], bootstrap: Bootstrap
+    reference: Evaluation, candidate: Evaluation, groups: Sequence[int], bootstrap: Bootstrap
 ) -> Evidence:
     """Return the differences of two networks with their intervals, and the rank tests.
 
     Args:
+        reference: its scores are subtracted.
+        candidate: from its scores.
         groups: the group of each image. Wilcoxon's test needs independent differences, so each
             group counts once, with its mean difference.
+        bootstrap: of these images.
 
     Raises:
         ConfigError: the evaluations are of different images.
     """
-    tests = [_signed_rank(one, other, metric, groups) for metric in STUDY_METRICS]
-    adjusted = holm([p_value for _, _, _, p_value in tests])
+    tests = [_signed_rank(reference, candidate, metric, groups) for metric in STUDY_METRICS]
+    adjusted = holm([test.p_value for test in tests])
     return Evidence(
-        compare(one, other, bootstrap),
-        tuple(SignedRank(*test, p) for test, p in zip(tests, adjusted, strict=True)),
+        compare(reference, candidate, bootstrap),
+        tuple(replace(test, p_holm=p) for test, p in zip(tests, adjusted, strict=True)),
     )
 
 
 def _signed_rank(
-    one: Evaluation, other: Evaluation, metric: str, groups: Sequence[int]
-) -> tuple[str, int, float, float]:
-    """Return the metric, the number of groups, the statistic and the p-value."""
+    reference: Evaluation, candidate: Evaluation, metric: str, groups: Sequence[int]
+) -> SignedRank:
+    """Return the test of one metric, without its correction."""
     from scipy.stats import wilcoxon
 
     owner = np.unique(np.asarray(groups), return_inverse=True)[1]
-    difference = soft_values(other, metric) - soft_values(one, metric)
+    difference = soft_values(candidate, metric) - soft_values(reference, metric)
     defined = ~np.isnan(difference)
     counts = np.bincount(owner, defined)
     sums = np.bincount(owner, np.where(defined, difference, 0.0))
     means = sums[counts > 0] / counts[counts > 0]
-    if not np.any(means):
-        return metric, means.size, float("nan"), float("nan")
+    withheld = _why_untested(int(np.count_nonzero(means)))
+    if withheld is not None:
+        return SignedRank(metric, means.size, math.nan, math.nan, math.nan, withheld)
     result = wilcoxon(means)
-    return metric, means.size, float(result.statistic), float(result.pvalue)
+    return SignedRank(metric, means.size, float(result.statistic), float(result.pvalue), math.nan)
+
+
+def _why_untested(differing: int) -> str | None:
+    """Return why a signed-rank test of so many differing groups says nothing; None if it does.
+
+    With n groups the smallest two-sided p-value is 2^(1 - n): all differences of one sign.
+    """
+    if differing == 0:
+        return "no group differs"
+    smallest = 2.0 ** (1 - differing)
+    if smallest <= ALPHA:
+        return None
+    groups = "1 group differs" if differing == 1 else f"{differing} groups differ"
+    return f"{groups}, and the smallest possible p-value is {smallest:g}"
 
 
 def judge(*differences: MetricDifference) -> Verdict:
@@ -113,8 +137,9 @@ def judge(*differences: MetricDifference) -> Verdict:
     Example:
         >>> from runtime.scoring.bootstrap import Interval
         >>> from runtime.scoring.comparison import MetricDifference
-        >>> gain = MetricDifference("iou", "per image", 0.4, 0.5, Interval(0.1, 0.05, 0.15), 0)
-        >>> unclear = MetricDifference("iou", "per image", 0.4, 0.4, Interval(0.0, -0.1, 0.1), 0)
+        >>> interval = Interval(0.1, 0.05, 0.15)
+        >>> gain = MetricDifference("iou", "per image", 0.4, 0.5, interval, 40, 40)
+        >>> unclear = replace(gain, difference=Interval(0.0, -0.1, 0.1))
         >>> judge(gain), judge(gain, unclear)
         ('supported', 'undecided')
     """
@@ -186,8 +211,8 @@ def judge_transfer(evidence: Evidence) -> Hypothesis:
         else "no other metric differs significantly."
     )
     reason = (
-        f"IoU of {comparison.other} minus that of {comparison.one}: soft {soft}, at 0.5 {at_half}; "
-        f"{others}"
+        f"IoU of {comparison.candidate} minus that of {comparison.reference}: soft {soft}, "
+        f"at 0.5 {at_half}; {others}"
     )
     claim = "The pretrained network beats the network trained from scratch"
     return Hypothesis(claim, judge(*readings), reason)
@@ -198,8 +223,8 @@ def judge_spread(evidence: Evidence) -> Hypothesis:
     comparison = evidence.comparison
     difference = comparison.find(DECISIVE_METRIC, "standard deviation")
     reason = (
-        f"Standard deviation of soft IoU over images, {comparison.other} minus {comparison.one}: "
-        f"{_signed(difference)}."
+        f"Standard deviation of soft IoU over images, {comparison.candidate} minus "
+        f"{comparison.reference}: {_signed(difference)}."
     )
     claim = "The scores of the pretrained network vary less from image to image"
     return Hypothesis(claim, _OPPOSITE[judge(difference)], reason)
@@ -207,4 +232,6 @@ def judge_spread(evidence: Evidence) -> Hypothesis:
 
 def _signed(difference: MetricDifference) -> str:
     interval = difference.difference
+    if interval.withheld is not None:
+        return f"withheld ({interval.withheld})"
     return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from runtime.data.coco import Split
 from runtime.data.images import load_scan, to_input
-from runtime.metrics import STUDY_METRICS, Scores, scores
+from runtime.metrics import STUDY_METRICS, Scores, image_scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import Evaluation
 
@@ -71,7 +71,7 @@ def choose_examples(evaluations: Sequence[Evaluation]) -> tuple[ExampleScan, ...
 
 
 def _of_quartile(evaluation: Evaluation, metric: str, quartile: Quartile) -> list[str]:
-    values = [(getattr(scores(s.soft), metric), s.file) for s in evaluation.samples]
+    values = [(getattr(image_scores(s.soft), metric), s.file) for s in evaluation.samples]
     ranked = sorted((value, file) for value, file in values if value == value)
     quarter = max(1, len(ranked) // 4)
     part = ranked[:quarter] if quartile == "lower" else ranked[-quarter:]
@@ -95,7 +95,7 @@ def predict_examples(
         ModelError: a network's output is not a probability map.
     """
     samples = {sample.file_name: sample for sample in split.samples}
-    known = {e.name: {s.file: scores(s.soft) for s in e.samples} for e in evaluations}
+    known = {e.name: {s.file: image_scores(s.soft) for s in e.samples} for e in evaluations}
     size = next(iter(predictors.values())).size
     pictures = {}
     for file in dict.fromkeys(files):

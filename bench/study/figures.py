@@ -88,11 +88,12 @@ def differences_figure(split: SplitResult) -> Figure:
     axes = figure.subplots()
     axes.axvline(0.0, color=INK, linewidth=1.0)
     for place, (_, _, interval) in enumerate(rows):
-        significant = interval.low > 0.0 or interval.high < 0.0
-        shade = COLORS[0] if significant else COLORS[1]
+        shade = COLORS[0] if interval.excludes_zero else COLORS[1]
         axes.plot([interval.low, interval.high], [place, place], color=shade, linewidth=2.2)
         axes.plot([interval.value], [place], "o", color=shade, markersize=5)
-    names = [f"{label}: {pair.other} \N{MINUS SIGN} {pair.one}" for label, pair, _ in rows]
+    names = [
+        f"{label}: {pair.candidate} \N{MINUS SIGN} {pair.reference}" for label, pair, _ in rows
+    ]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("difference of the mean per image, 95 % interval")

@@ -19,6 +19,7 @@ from runtime.model.predictor import Predictor, concurrency_for
 from runtime.model.timing import PredictionLatency, measure_latency
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate
+from runtime.scoring.results import VERSION
 from train.checkpoint import BEST
 from train.config import TrainConfig
 
@@ -132,7 +133,7 @@ class NetworkSteps:
             evaluation = evaluate(self._predictor(file, at_once), split, on_progress=on_progress)
             return replace(evaluation, name=network)
 
-        inputs = [file.digest, self._data.sha256[kind]]
+        inputs = [file.digest, self._data.sha256[kind], VERSION]
         return self._results.result(f"evaluate-{kind}-{network}", inputs, Evaluation, make)
 
     def baselines(self, kind: str, size: tuple[int, int]) -> tuple[Evaluation, ...]:
@@ -145,7 +146,7 @@ class NetworkSteps:
                 evaluate_baselines(dataset.split("train"), dataset.split("test"), size)
             )
 
-        inputs = [self._data.sha256[kind], size]
+        inputs = [self._data.sha256[kind], size, VERSION]
         return self._results.result(f"baselines-{kind}", inputs, _Baselines, make).baselines
 
     def latencies(self, files: Sequence[Exported]) -> tuple[PredictionLatency, ...]:

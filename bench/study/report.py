@@ -18,15 +18,20 @@ from bench.study.figures import (
     reliability_figure,
 )
 from bench.study.prepare import Prepared
+from bench.study.ranking import rank, ranking_sentence
 from bench.study.result import SplitResult, StudyResult
 from bench.study.tables import (
     LABELS,
     calibration_table,
     comparison_table,
     cost_table,
+    false_positives_table,
+    images_text,
     leak_table,
+    ranking_table,
     scores_table,
     three,
+    withheld,
 )
 from runtime.core.files import write_bytes, write_text
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS
@@ -84,6 +89,8 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
         "scores": {s.kind: scores_table(s) for s in result.splits},
         "calibration": {s.kind: calibration_table(s) for s in result.splits},
         "comparison": {s.kind: comparison_table(s) for s in result.splits},
+        "ranking": {s.kind: ranking_table(s) for s in result.splits},
+        "false_positives": {s.kind: false_positives_table(s) for s in result.splits},
     }
     return {
         "result": result,
@@ -96,6 +103,9 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
         "resamples": RESAMPLES,
         "bins": CALIBRATION_BINS,
         "tables": tables,
+        "first": {s.kind: ranking_sentence(rank(s)) for s in result.splits},
+        "images": {s.kind: images_text(s) for s in result.splits},
+        "withheld": {s.kind: withheld(s) for s in result.splits},
         "remaining": result.grouped_audit and exposure_table(result.grouped_audit),
     }
 

@@ -3,10 +3,11 @@
 import math
 
 from bench.study.evidence import best_baseline
+from bench.study.ranking import rank
 from bench.study.result import NetworkResult, SplitResult, StudyResult
 from runtime.metrics import STUDY_METRICS
 from runtime.report.cells import DASH, Cell, Table, decimals, p_value
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.bootstrap import Interval, withheld_notes
 from runtime.scoring.comparison import Summary
 from runtime.scoring.evaluation import Evaluation
 
@@ -36,21 +37,87 @@ def calibration_table(split: SplitResult) -> Table:
     return header, [[name, e.calibration.ece, e.calibration.brier] for name, e in named]
 
 
+def ranking_table(split: SplitResult) -> Table:
+    """Return every network and baseline, ranked by mean soft IoU, and its distance to the first."""
+    header = ("rank", "network", "soft IoU", "minus the first", "images", "IoU at 0.5")
+    rows: list[list[object]] = []
+    for row in rank(split):
+        behind = Cell(DASH) if row.behind is None else interval_cell(row.behind, signed=True)
+        rows.append(
+            [row.rank, row.name, interval_cell(row.iou), behind, row.images, three(row.iou_at_half)]
+        )
+    return header, rows
+
+
 def comparison_table(split: SplitResult) -> Table:
     """Return the paired differences of every pair of networks."""
-    header = ("networks", "metric", "mean", "standard deviation", "mean at 0.5", "p", "p, Holm")
+    header = (
+        *("networks", "metric", "images", "mean", "standard deviation"),
+        *("images at 0.5", "mean at 0.5", "groups", "p", "p, Holm"),
+    )
     rows: list[list[object]] = []
     for evidence in split.evidence:
         pair = evidence.comparison
-        name = f"{pair.other} \N{MINUS SIGN} {pair.one}"
+        name = f"{pair.candidate} \N{MINUS SIGN} {pair.reference}"
         for test in evidence.tests:
-            differences = [
-                interval_cell(pair.find(test.metric, kind).difference, signed=True)
-                for kind in _DIFFERENCES
-            ]
-            p_values = p_value(test.p_value), p_value(test.p_holm)
-            rows.append([name, LABELS[test.metric], *differences, *p_values])
+            mean, deviation, at_half = (pair.find(test.metric, kind) for kind in _DIFFERENCES)
+            rows.append(
+                [
+                    name,
+                    LABELS[test.metric],
+                    mean.images,
+                    interval_cell(mean.difference, signed=True),
+                    interval_cell(deviation.difference, signed=True),
+                    at_half.images,
+                    interval_cell(at_half.difference, signed=True),
+                    test.units,
+                    p_value(test.p_value),
+                    p_value(test.p_holm),
+                ]
+            )
     return header, rows
+
+
+def withheld(split: SplitResult) -> list[str]:
+    """Return a sentence for each reason why intervals or tests of a split were withheld."""
+    named: list[tuple[str, Interval]] = []
+    untested: dict[str, list[str]] = {}
+    for network in split.networks:
+        named += [(f"interval of {network.network}", mean) for mean in network.means.values()]
+    for evidence in split.evidence:
+        pair = evidence.comparison
+        name = f"{pair.candidate} \N{MINUS SIGN} {pair.reference}"
+        for metric in STUDY_METRICS:
+            for kind in _DIFFERENCES:
+                found = pair.find(metric, kind).difference
+                named.append((f"{LABELS[metric]} {kind} of {name}", found))
+        for test in evidence.tests:
+            if test.withheld is not None:
+                untested.setdefault(test.withheld, []).append(f"{LABELS[test.metric]} of {name}")
+    tests = [f"No p-value, as {why}: {', '.join(names)}." for why, names in untested.items()]
+    return [*withheld_notes(named), *tests]
+
+
+def images_text(split: SplitResult) -> str:
+    """Return the test images that the scores of a split are over, in words."""
+    images, empty = len(split.groups), split.networks[0].evaluation.false_positives.images
+    if not empty:
+        return f"{images} test images, all with foreground"
+    return (
+        f"{images - empty} test images with foreground; accuracy, pooled IoU and calibration are "
+        f"over all {images}"
+    )
+
+
+def false_positives_table(split: SplitResult) -> Table | None:
+    """Return what is predicted on images without foreground; None if there are none."""
+    if not split.networks[0].evaluation.false_positives.images:
+        return None
+    header = ("network", "images", "false-positive rate", "area at 0.5", "mean probability")
+    named = [(n.network, n.evaluation) for n in split.networks]
+    named += [(f"baseline: {baseline.name}", baseline) for baseline in split.baselines]
+    found = [(name, evaluation.false_positives) for name, evaluation in named]
+    return header, [[name, f.images, f.rate, f.area, f.soft_area] for name, f in found]
 
 
 def leak_table(result: StudyResult) -> Table:
@@ -58,7 +125,9 @@ def leak_table(result: StudyResult) -> Table:
     header = ("network or baseline", "original split", "grouped split", "lost", "lost, share")
     rows: list[list[object]] = []
     for leak in result.leaks:
-        share = leak.lost.value / leak.original if leak.original else None
+        lost_value = leak.lost.value
+        known = leak.original and not math.isnan(lost_value)
+        share = lost_value / leak.original if known else None
         percent = Cell(DASH) if share is None else Cell(f"{100 * share:.0f} %", share)
         lost = interval_cell(leak.lost, signed=True)
         rows.append([leak.network, three(leak.original), three(leak.grouped), lost, percent])
@@ -144,9 +213,13 @@ def interval_cell(interval: Interval, *, signed: bool = False) -> Cell:
         '0.414 [0.390, 0.439]'
         >>> str(interval_cell(Interval(0.012, -0.006, 0.031), signed=True))
         '+0.012 [-0.006, +0.031]'
+        >>> str(interval_cell(Interval(0.4, math.nan, math.nan, "4 images are too few")))
+        '0.400'
     """
     if math.isnan(interval.value):
         return Cell(DASH)
     sign = "+" if signed else ""
+    if math.isnan(interval.low):
+        return Cell(f"{interval.value:{sign}.3f}", interval.value)
     ends = f"{interval.low:{sign}.3f}, {interval.high:{sign}.3f}"
     return Cell(f"{interval.value:{sign}.3f} [{ends}]", interval.value)

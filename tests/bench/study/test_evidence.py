@@ -36,7 +36,8 @@ def evaluation(name: str, seed: int, good: float, spread: float = 0.05) -> Evalu
 
 
 def difference(low: float, high: float) -> MetricDifference:
-    return MetricDifference("iou", "per image", 0.0, 0.0, Interval((low + high) / 2, low, high), 0)
+    interval = Interval((low + high) / 2, low, high)
+    return MetricDifference("iou", "per image", 0.0, 0.0, interval, COUNT, COUNT)
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
@@ -86,7 +87,42 @@ def test_networks_that_never_differ_have_no_rank() -> None:
     one = evaluation("a", 0, 0.6)
     evidence = compare_networks(one, one, range(COUNT), Bootstrap(COUNT, resamples=50))
     assert all(np.isnan(test.p_value) and np.isnan(test.p_holm) for test in evidence.tests)
+    assert {test.withheld for test in evidence.tests} == {"no group differs"}
     assert judge_transfer(evidence).verdict == "undecided"
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_a_rank_test_that_can_never_be_significant_is_withheld(count: int) -> None:
+    """With five groups of one sign, scipy's p-value is 0.0625: the smallest there is."""
+    groups = [min(i, count - 1) for i in range(COUNT)]
+    one, other = evaluation("a", 0, 0.3, 0.01), evaluation("b", 1, 0.9, 0.01)
+    evidence = compare_networks(one, other, groups, Bootstrap(COUNT, groups, resamples=50))
+    smallest = wilcoxon(np.arange(1.0, count + 1.0)).pvalue
+    for test in evidence.tests:
+        assert test.units == count
+        if smallest > 0.05:
+            assert (
+                test.withheld == f"5 groups differ, and the smallest possible p-value is {smallest}"
+            )
+            assert np.isnan([test.statistic, test.p_value, test.p_holm]).all()
+        else:
+            assert test.withheld is None
+            assert test.p_value == pytest.approx(smallest)
+
+
+def test_a_hypothesis_on_too_few_groups_is_undecided_and_says_why() -> None:
+    groups = [i // 8 for i in range(COUNT)]
+    bootstrap = Bootstrap(COUNT, groups, resamples=50)
+    one, other = evaluation("scratch", 0, 0.3), evaluation("resnet50", 1, 0.9)
+    evidence = compare_networks(one, other, groups, bootstrap)
+    hypotheses = [
+        judge_transfer(evidence),
+        judge_spread(evidence),
+        judge_baselines([one, other], [evaluation("baseline", 2, 0.1)], bootstrap),
+    ]
+    for hypothesis in hypotheses:
+        assert hypothesis.verdict == "undecided"
+        assert "40 images in 5 groups are too few for an interval" in hypothesis.reason
 
 
 @pytest.mark.parametrize(
