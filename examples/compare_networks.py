@@ -12,10 +12,13 @@ def main(first: str, second: str, data: str) -> None:
     report = evaluate_files([first, second], data, baselines=False)
     for metric in ("recall", "precision", "iou"):
         interval = report.comparisons[0].find(metric).difference
-        significant = interval.low > 0.0 or interval.high < 0.0
+        if interval.withheld is not None:
+            print(f"{metric}: {interval.withheld}")
+            continue
+        significant = "" if interval.excludes_zero else ", not significant"
         print(
             f"{metric}: {interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-            f"{'' if significant else ', not significant'}"
+            f"{significant}"
         )
 
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         PixelSums as PixelSums,
         Scores as Scores,
         Spread as Spread,
+        image_scores as image_scores,
         pixel_sums as pixel_sums,
         pooled as pooled,
         scores as scores,

@@ -11,10 +11,13 @@ With y in {0, 1} the mask and p in [0, 1] the network's output, over the N pixel
 There is no threshold, sums are in float64, and a metric is undefined (NaN) where its denominator is
 zero. All metrics follow from four sums per image (`PixelSums`). So each image is read once, and
 averages of any kind are computed afterwards.
+
+Means over images have one rule for images without foreground (`image_scores`): they count for
+accuracy only. What is predicted on them is reported apart, as false positives.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +71,8 @@ class Scores:
 
 METRICS = tuple(field.name for field in fields(Scores))
 STUDY_METRICS = METRICS[:4]
+OVERLAP_METRICS = METRICS[1:]
+"""The metrics of how a prediction overlaps the foreground."""
 
 
 def pixel_sums(probability: NDArray[Any], mask: NDArray[Any]) -> PixelSums:
@@ -127,6 +132,22 @@ def scores(sums: PixelSums) -> Scores:
     return Scores(**{name: _ratio(*fraction) for name, fraction in fractions(sums).items()})
 
 
+def image_scores(sums: PixelSums) -> Scores:
+    """Return the metrics of one image as means over images count them.
+
+    Without foreground, the overlap with it says nothing: recall, precision, IoU and Dice are NaN,
+    whatever was predicted. MONAI's metrics have the same default (`ignore_empty=True`).
+
+    Example:
+        >>> image_scores(PixelSums(pixels=4, target=0.0, predicted=1.0, overlap=0.0))
+        Scores(accuracy=0.75, recall=nan, precision=nan, iou=nan, dice=nan)
+    """
+    found = scores(sums)
+    if sums.target > 0.0:
+        return found
+    return replace(found, **dict.fromkeys(OVERLAP_METRICS, float("nan")))
+
+
 def fractions(sums: PixelSums) -> dict[str, tuple[float, float]]:
     """Return the numerator and the denominator of each metric, by its name.
 
@@ -164,13 +185,14 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The distribution of one metric over images, without those where it is undefined.
+    """The distribution of one metric over the images where it is defined.
 
     Attributes:
         mean: the metric per image (macro average).
         std: standard deviation with the divisor n - 1; NaN for fewer than two values.
         q25, median, q75: quartiles, interpolated linearly.
-        left_out: number of images where the metric is undefined.
+        images: number of images where the metric is defined; the mean is over these.
+        undefined: number of the other images.
     """
 
     mean: float
@@ -178,24 +200,27 @@ class Spread:
     q25: float
     median: float
     q75: float
-    left_out: int
+    images: int
+    undefined: int
 
 
 def spread(values: Sequence[float]) -> Spread:
     """Return the distribution of one metric over images; NaN marks undefined values.
 
     Example:
-        >>> spread([0.5, 1.0, float("nan")])
-        Spread(mean=0.75, std=0.3535533905932738, q25=0.625, median=0.75, q75=0.875, left_out=1)
+        >>> found = spread([0.5, 1.0, float("nan")])
+        >>> found.mean, found.q25, found.images, found.undefined
+        (0.75, 0.625, 2, 1)
     """
     array = np.asarray(values, np.float64)
     valid = array[~np.isnan(array)]
+    counts = valid.size, array.size - valid.size
     if valid.size == 0:
         nan = float("nan")
-        return Spread(nan, nan, nan, nan, nan, array.size)
+        return Spread(nan, nan, nan, nan, nan, *counts)
     q25, median, q75 = (float(q) for q in np.quantile(valid, (0.25, 0.5, 0.75)))
     std = float(valid.std(ddof=1)) if valid.size > 1 else float("nan")
-    return Spread(float(valid.mean()), std, q25, median, q75, array.size - valid.size)
+    return Spread(float(valid.mean()), std, q25, median, q75, *counts)
 
 
 @dataclass(frozen=True, slots=True)

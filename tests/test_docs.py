@@ -207,3 +207,15 @@ def test_the_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> N
     for page in pages:
         assert not loading.search(page.read_text()), page.name
         assert 'class="mermaid"' not in page.read_text(), "the theme would load Mermaid from a CDN"
+
+
+def test_every_benchmark_that_a_page_selects_exists() -> None:
+    names = [
+        f"{path.stem}::{name}"
+        for path in (ROOT / "tests" / "benchmarks").glob("*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), flags=re.MULTILINE)
+    ]
+    words = {word for page in PAGES for word in re.findall(r"`[^`]*-k (\w+)`", page.read_text())}
+    assert {"decode", "train"} <= words
+    for word in words:
+        assert any(word in name for name in names), word

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.data.phantom import PhantomConfig, make_phantom
 from runtime.model.predictor import Predictor
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -48,10 +49,16 @@ def test_evaluate_network(model: Path, phantom: Path, capsys: pytest.CaptureFixt
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
-def test_compare_networks(model: Path, phantom: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main_of("compare_networks")(str(model), str(model), str(phantom))
+def test_compare_networks(
+    model: Path, phantom: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = PhantomConfig(train=1, valid=1, test=12, slices=1, size=64)
+    data = make_phantom(tmp_path / "data", config)
+    main_of("compare_networks")(str(model), str(model), str(data))
     printed = capsys.readouterr().out
     assert printed.count("+0.000 [+0.000, +0.000], not significant") == 3
+    main_of("compare_networks")(str(model), str(model), str(phantom))
+    assert capsys.readouterr().out.count("4 images are too few for an interval") == 3
 
 
 def test_every_example_is_short_and_has_a_test() -> None:

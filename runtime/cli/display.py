@@ -102,10 +102,6 @@ class ProgressBar:
         self._bar.length = max(1, round(progress.total))
         self._bar.update(round(progress.done) - self._bar.pos, progress.note or None)
 
-    def count(self, done: int, total: int, note: str = "") -> None:
-        """Draw `done` of `total`: for jobs that do not report a `Progress` yet."""
-        self(Progress(done, total, note=note))
-
     def close(self) -> None:
         """End the bar's line."""
         if self._bar is not None:

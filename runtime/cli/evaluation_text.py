@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.cli.display import skipped_text, table
+from runtime.cli.display import counted, skipped_text, table
 from runtime.metrics import STUDY_METRICS
+from runtime.scoring.bootstrap import withheld_notes
 from runtime.scoring.comparison import Comparison
 from runtime.scoring.evaluation import Evaluation
 from runtime.scoring.results import EvaluationReport, ScoredFile
@@ -15,12 +16,13 @@ NamedEvaluations = Sequence[tuple[str, Evaluation]]
 def evaluation_text(report: EvaluationReport) -> str:
     """Return the tables, notes and skipped images of an evaluation."""
     rows = [(Path(model.path).name, model.evaluation) for model in report.models]
+    all_rows = [*rows, *_baselines(report)]
     parts = [
         _heading(report),
-        "Soft metrics per image (the study's), pooled IoU, and metrics at threshold 0.5:\n"
-        + _scores([*rows, *_baselines(report)]),
-        "Distribution of the soft metrics over images, and means at threshold 0.5:\n"
-        + _distributions(rows),
+        f"{_scores_title(rows[0][1])}\n{_scores(all_rows)}",
+        *_false_positives(all_rows),
+        "Distribution of the soft metrics over images, and means at threshold 0.5, each with the "
+        f"number of images that it is over:\n{_distributions(rows)}",
         *_differences(report.comparisons),
         *(f"Note: {warning}" for warning in report.warnings),
         *([skipped_text([image.reason for image in report.skipped])] if report.skipped else []),
@@ -32,10 +34,40 @@ def evaluation_text(report: EvaluationReport) -> str:
 def _heading(report: EvaluationReport) -> str:
     scored = len(report.models[0].evaluation.samples)
     skipped = sum(image.split == report.split for image in report.skipped)
-    images = f"{scored} images"
+    images = counted(scored, "image")
     if skipped:
-        images += f" of {scored + skipped}, {skipped} skipped"
+        images = f"{scored} images of {scored + skipped}, {skipped} skipped"
     return f"{report.data}, split {report.split}: {images}, masks from {report.masks}"
+
+
+def _scores_title(evaluation: Evaluation) -> str:
+    images = len(evaluation.samples)
+    foreground = images - evaluation.false_positives.images
+    if foreground == images:
+        return (
+            f"Soft metrics per image (the study's), pooled IoU, and metrics at threshold 0.5, over "
+            f"{counted(images, 'image')}, all with foreground:"
+        )
+    return (
+        "Soft metrics per image (the study's), pooled IoU, and metrics at threshold 0.5. Recall, "
+        f"precision, IoU and Dice\nare means over the {counted(foreground, 'image')} with "
+        f"foreground; accuracy, pooled IoU, Brier and ECE are over all {images} images:"
+    )
+
+
+def _false_positives(rows: NamedEvaluations) -> list[str]:
+    """Return the table on images without foreground, if there are any."""
+    images = rows[0][1].false_positives.images
+    if not images:
+        return []
+    header = ("network", "false-positive rate", "area at 0.5", "mean probability")
+    found = [(name, evaluation.false_positives) for name, evaluation in rows]
+    lines = [[name, each.rate, each.area, each.soft_area] for name, each in found]
+    title = (
+        f"Over the {counted(images, 'image')} without foreground: the share of images with any "
+        "pixel of p >= 0.5, the mean share of\nsuch pixels, and the mean probability:\n"
+    )
+    return [title + table(header, lines)]
 
 
 def _baselines(report: EvaluationReport) -> NamedEvaluations:
@@ -63,17 +95,19 @@ def _scores(rows: NamedEvaluations) -> str:
 
 def _distributions(rows: NamedEvaluations) -> str:
     header = (
-        *("network", "metric", "mean", "std", "25 %", "median", "75 %", "pooled"),
-        *("mean at 0.5", "pooled at 0.5", "undefined"),
+        *("network", "metric", "images", "mean", "std", "25 %", "median", "75 %", "pooled"),
+        *("mean at 0.5", "images at 0.5", "pooled at 0.5"),
     )
     lines = []
     for name, evaluation in rows:
         soft, hard = evaluation.soft, evaluation.thresholded
         for metric, spread in soft.per_image.items():
             quantiles = [spread.q25, spread.median, spread.q75, getattr(soft.pooled, metric)]
-            decided = [hard.per_image[metric].mean, getattr(hard.pooled, metric)]
-            row = [name, metric, spread.mean, spread.std, *quantiles, *decided, spread.left_out]
-            lines.append(row)
+            at_half = hard.per_image[metric]
+            decided = [at_half.mean, at_half.images, getattr(hard.pooled, metric)]
+            lines.append(
+                [name, metric, spread.images, spread.mean, spread.std, *quantiles, *decided]
+            )
     return table(header, lines)
 
 
@@ -82,17 +116,21 @@ def _differences(comparisons: Sequence[Comparison]) -> list[str]:
         return []
     first = comparisons[0]
     unit = "images" if first.groups == first.images else "groups of similar images"
-    lines = []
+    lines, named = [], []
     for pair in comparisons:
-        names = f"{Path(pair.other).name} - {Path(pair.one).name}"
+        names = f"{Path(pair.candidate).name} - {Path(pair.reference).name}"
         for metric in STUDY_METRICS:
-            difference = pair.find(metric).difference
-            lines.append([names, metric, difference.value, difference.low, difference.high])
+            found = pair.find(metric)
+            interval = found.difference
+            ends = [interval.value, interval.low, interval.high]
+            lines.append([names, metric, *ends, found.images])
+            named.append((f"{metric} of {names}", interval))
     title = (
         f"Paired differences of the mean soft metrics, with {first.level:.0%} confidence intervals "
         f"(bootstrap of {first.groups} {unit}):\n"
     )
-    return [title + table(("networks", "metric", "difference", "from", "to"), lines)]
+    header = ("networks", "metric", "difference", "from", "to", "images")
+    return ["\n".join([title + table(header, lines), *withheld_notes(named)])]
 
 
 def _cost(models: Sequence[ScoredFile]) -> str:

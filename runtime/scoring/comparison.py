@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from runtime.core.errors import ConfigError
-from runtime.metrics import METRICS, PixelSums, fractions, scores
+from runtime.metrics import METRICS, PixelSums, fractions, image_scores
 from runtime.scoring.bootstrap import Bootstrap, Doubles, Interval, stack_terms
 from runtime.scoring.evaluation import Evaluation
 
@@ -16,23 +16,26 @@ Summary = Literal["per image", "pooled", "standard deviation", "per image at 0.5
 
 @dataclass(frozen=True, slots=True)
 class MetricDifference:
-    """The difference of one metric between two networks: `other` minus `one`.
+    """The difference of one metric between two networks: the candidate's minus the reference's.
 
     Attributes:
         metric: "accuracy", "recall", "precision", "iou" or "dice".
         kind: how the metric is summarized over images; "standard deviation" is that of the soft
             metric over images.
-        one, other: the summary of each network.
-        difference: `other` minus `one`, with its interval.
-        left_out: number of images where the metric is undefined for one of the two.
+        reference, candidate: the summary of each network, over the same images.
+        difference: candidate minus reference, with its interval. All are NaN, and the reason is
+            given, if too few images are behind it.
+        images: number of images behind it: those where the metric is defined for both networks.
+        groups: number of groups of these images.
     """
 
     metric: str
     kind: Summary
-    one: float
-    other: float
+    reference: float
+    candidate: float
     difference: Interval
-    left_out: int
+    images: int
+    groups: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,15 @@ class Comparison:
     """Two networks on the same images.
 
     Attributes:
-        one, other: the names of the networks.
+        reference, candidate: the names of the networks.
         images: number of images.
         groups: number of groups that the bootstrap draws; equal to `images` if none are known.
         level: confidence level of the intervals.
-        differences: of every metric and summary, `other` minus `one`.
+        differences: of every metric and summary, candidate minus reference.
     """
 
-    one: str
-    other: str
+    reference: str
+    candidate: str
     images: int
     groups: int
     level: float
@@ -62,11 +65,14 @@ class Comparison:
         raise KeyError(f"{metric}, {kind}")
 
 
-def compare(one: Evaluation, other: Evaluation, bootstrap: Bootstrap | None = None) -> Comparison:
+def compare(
+    reference: Evaluation, candidate: Evaluation, bootstrap: Bootstrap | None = None
+) -> Comparison:
     """Compare two evaluations of the same images, in every metric.
 
     Args:
-        one, other: the differences are those of `other` minus `one`.
+        reference: its scores are subtracted.
+        candidate: from its scores.
         bootstrap: of these images; by default, each image is its own group.
 
     Raises:
@@ -77,19 +83,21 @@ def compare(one: Evaluation, other: Evaluation, bootstrap: Bootstrap | None = No
         >>> from runtime.data.samples import Sample
         >>> from runtime.scoring.evaluation import score
         >>> mask = np.eye(4, dtype=np.uint8)
-        >>> samples = [Sample(Path(n), n, 4, 4, ()) for n in ("1.png", "2.png", "3.png")]
-        >>> half = score("half", (4, 4), samples, [(mask * np.float32(0.5), mask)] * 3)
-        >>> exact = score("exact", (4, 4), samples, [(mask.astype(np.float32), mask)] * 3)
+        >>> samples = [Sample(Path(f"{n}.png"), f"{n}.png", 4, 4, ()) for n in range(10)]
+        >>> half = score("half", (4, 4), samples, [(mask * np.float32(0.5), mask)] * 10)
+        >>> exact = score("exact", (4, 4), samples, [(mask.astype(np.float32), mask)] * 10)
         >>> recall = compare(half, exact).find("recall")
-        >>> recall.one, recall.other, recall.difference.excludes_zero
-        (0.5, 1.0, True)
+        >>> recall.reference, recall.candidate, recall.images, recall.difference.excludes_zero
+        (0.5, 1.0, 10, True)
     """
-    if [s.file for s in one.samples] != [s.file for s in other.samples]:
-        raise ConfigError(f"{one.name} and {other.name} were not evaluated on the same images")
-    draws = bootstrap or Bootstrap(len(one.samples))
+    if [s.file for s in reference.samples] != [s.file for s in candidate.samples]:
+        raise ConfigError(
+            f"{reference.name} and {candidate.name} were not evaluated on the same images"
+        )
+    draws = bootstrap or Bootstrap(len(reference.samples))
     differences: list[MetricDifference] = []
-    soft = _soft(one), _soft(other)
-    hard = _thresholded(one), _thresholded(other)
+    soft = _soft(reference), _soft(candidate)
+    hard = _thresholded(reference), _thresholded(candidate)
     for metric in METRICS:
         differences += [
             _of_means(draws, metric, "per image", *soft),
@@ -99,12 +107,20 @@ def compare(one: Evaluation, other: Evaluation, bootstrap: Bootstrap | None = No
             _of_pooled(draws, metric, "pooled at 0.5", *hard),
         ]
     return Comparison(
-        one.name, other.name, len(one.samples), draws.groups, draws.level, tuple(differences)
+        reference=reference.name,
+        candidate=candidate.name,
+        images=len(reference.samples),
+        groups=draws.groups,
+        level=draws.level,
+        differences=tuple(differences),
     )
 
 
 def soft_values(evaluation: Evaluation, metric: str) -> Doubles:
-    """Return a soft metric of each image, float64 [images], NaN where undefined."""
+    """Return a soft metric of each image, float64 [images].
+
+    NaN where undefined: without foreground, for every metric but the accuracy.
+    """
     return _values(_soft(evaluation), metric)
 
 
@@ -117,36 +133,44 @@ def _thresholded(evaluation: Evaluation) -> list[PixelSums]:
 
 
 def _values(images: list[PixelSums], metric: str) -> Doubles:
-    return np.array([getattr(scores(sums), metric) for sums in images])
+    return np.array([getattr(image_scores(sums), metric) for sums in images])
 
 
 def _of_means(
-    draws: Bootstrap, metric: str, kind: Summary, one: list[PixelSums], other: list[PixelSums]
+    draws: Bootstrap,
+    metric: str,
+    kind: Summary,
+    reference: list[PixelSums],
+    candidate: list[PixelSums],
 ) -> MetricDifference:
-    terms = stack_terms(_values(one, metric), _values(other, metric))
+    terms = stack_terms(_values(reference, metric), _values(candidate, metric))
     interval = draws.interval(terms, lambda s: (s[..., 1] - s[..., 0]) / s[..., 2])
     counted = terms[:, 2].sum()
     means = terms[:, :2].sum(axis=0) / counted if counted else np.full(2, np.nan)
-    left_out = len(terms) - int(counted)
-    return MetricDifference(metric, kind, float(means[0]), float(means[1]), interval, left_out)
+    return _difference(draws, metric, kind, means, interval, terms)
 
 
 def _of_pooled(
-    draws: Bootstrap, metric: str, kind: Summary, one: list[PixelSums], other: list[PixelSums]
+    draws: Bootstrap,
+    metric: str,
+    kind: Summary,
+    reference: list[PixelSums],
+    candidate: list[PixelSums],
 ) -> MetricDifference:
-    pairs = zip(one, other, strict=True)
-    terms = np.array([(*fractions(a)[metric], *fractions(b)[metric]) for a, b in pairs])
+    pairs = zip(reference, candidate, strict=True)
+    # With a count of images, since an image without any term belongs to the pool as well.
+    terms = np.array([(*fractions(a)[metric], *fractions(b)[metric], 1.0) for a, b in pairs])
     interval = draws.interval(terms, lambda s: s[..., 2] / s[..., 3] - s[..., 0] / s[..., 1])
     sums = terms.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        first, second = sums[0] / sums[1], sums[2] / sums[3]
-    return MetricDifference(metric, kind, float(first), float(second), interval, 0)
+        pooled = sums[[0, 2]] / sums[[1, 3]]
+    return _difference(draws, metric, kind, pooled, interval, terms)
 
 
 def _of_deviations(
-    draws: Bootstrap, metric: str, one: list[PixelSums], other: list[PixelSums]
+    draws: Bootstrap, metric: str, reference: list[PixelSums], candidate: list[PixelSums]
 ) -> MetricDifference:
-    first, second = _values(one, metric), _values(other, metric)
+    first, second = _values(reference, metric), _values(candidate, metric)
     terms = stack_terms(first, first**2, second, second**2)
 
     def deviation(s: Doubles, column: int) -> Doubles:
@@ -159,6 +183,20 @@ def _of_deviations(
     interval = draws.interval(terms, lambda s: deviation(s, 2) - deviation(s, 0))
     sums = terms.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        values = float(deviation(sums, 0)), float(deviation(sums, 2))
-    left_out = len(terms) - int(sums[4])
-    return MetricDifference(metric, "standard deviation", *values, interval, left_out)
+        values = np.array([deviation(sums, 0), deviation(sums, 2)])
+    return _difference(draws, metric, "standard deviation", values, interval, terms)
+
+
+def _difference(
+    draws: Bootstrap,
+    metric: str,
+    kind: Summary,
+    values: Doubles,
+    interval: Interval,
+    terms: Doubles,
+) -> MetricDifference:
+    reference, candidate = (float(value) for value in values)
+    images, groups = draws.units(terms)
+    return MetricDifference(
+        metric, kind, reference, candidate, interval.without_value(), images, groups
+    )

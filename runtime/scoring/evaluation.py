@@ -18,9 +18,9 @@ from runtime.metrics import (
     PixelSums,
     Scores,
     Spread,
+    image_scores,
     pixel_sums,
     pooled,
-    scores,
     spread,
     thresholded_sums,
 )
@@ -31,7 +31,7 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class SampleSums:
-    """The sums of one image, from which its metrics follow (`runtime.scores`).
+    """The sums of one image, from which its metrics follow (`runtime.image_scores`).
 
     Attributes:
         file: the image's name in the COCO file.
@@ -49,12 +49,30 @@ class Averages:
     """The metrics of a split, averaged in two ways.
 
     Attributes:
-        per_image: the distribution of each metric over the images, by name (macro average).
-        pooled: the metrics of all pixels together (micro average).
+        per_image: the distribution of each metric over the images, by name (macro average):
+            accuracy over all images, the others over the images with foreground.
+        pooled: the metrics of all pixels of all images together (micro average).
     """
 
     per_image: dict[str, Spread]
     pooled: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class FalsePositives:
+    """What is predicted on images without foreground, where every prediction is wrong.
+
+    Attributes:
+        images: number of images without foreground; the rest is NaN if there are none.
+        rate: share of these images with a pixel of p >= 0.5.
+        area: share of their pixels with p >= 0.5, mean over images.
+        soft_area: mean probability of their pixels, mean over images.
+    """
+
+    images: int
+    rate: float
+    area: float
+    soft_area: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +85,8 @@ class Evaluation:
         samples: the sums of each image, in the split's order.
         soft: metrics of the probabilities.
         thresholded: metrics of the predicted masks, p >= 0.5.
-        calibration: of all pixels.
+        calibration: of all pixels of all images.
+        false_positives: on the images without foreground.
     """
 
     name: str
@@ -76,6 +95,7 @@ class Evaluation:
     soft: Averages
     thresholded: Averages
     calibration: Calibration
+    false_positives: FalsePositives
 
 
 def evaluate(
@@ -163,10 +183,22 @@ def score(
         soft=_averages([sums.soft for sums in images]),
         thresholded=_averages([sums.thresholded for sums in images]),
         calibration=calibration.result(),
+        false_positives=_false_positives(images),
     )
 
 
 def _averages(images: list[PixelSums]) -> Averages:
-    each = [scores(sums) for sums in images]
+    each = [image_scores(sums) for sums in images]
     spreads = {name: spread([getattr(image, name) for image in each]) for name in METRICS}
     return Averages(spreads, pooled(images))
+
+
+def _false_positives(images: Sequence[SampleSums]) -> FalsePositives:
+    empty = [image for image in images if image.soft.target == 0.0]
+    decided = [image.thresholded.predicted / image.thresholded.pixels for image in empty]
+    return FalsePositives(
+        images=len(empty),
+        rate=spread([float(area > 0.0) for area in decided]).mean,
+        area=spread(decided).mean,
+        soft_area=spread([image.soft.predicted / image.soft.pixels for image in empty]).mean,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from runtime.core.errors import DataError
+from runtime.core.errors import SegmentationError
 from runtime.core.progress import ProgressCallback
 from runtime.data.coco import Dataset, Split, read_dataset
 from runtime.data.images import Size
@@ -81,23 +81,27 @@ def evaluate_files(
     skipped: tuple[Skipped, ...] = ()
     if skip_unreadable:
         chosen, train, skipped = _readable(chosen, train, predictors[0].size, masks, on_progress)
+    sizes = dict.fromkeys(predictor.size for predictor in predictors) if train else ()
+    # The baselines first: an image of train that cannot be read stops them before long work.
+    scored_baselines = [
+        baseline
+        for each in sizes
+        if train is not None
+        for baseline in evaluate_baselines(train, chosen, each, masks=masks)
+    ]
     evaluations = [evaluate(p, chosen, masks=masks, on_progress=on_progress) for p in predictors]
     pairs = zip(predictors, evaluations, strict=True)
-    sizes = dict.fromkeys(predictor.size for predictor in predictors) if train else ()
+    groups = _groups(chosen)
     files = [predictor.file for predictor in predictors]
     return EvaluationReport(
         str(dataset.root),
         split,
         masks,
         models=tuple(scored_file(p.file, evaluation, p.size) for p, evaluation in pairs),
-        baselines=tuple(
-            baseline
-            for each in sizes
-            if train is not None
-            for baseline in evaluate_baselines(train, chosen, each, masks=masks)
-        ),
-        comparisons=_comparisons(evaluations, chosen),
-        warnings=(*_defects(chosen), *_provenance(files, dataset, skip_unreadable)),
+        baselines=tuple(scored_baselines),
+        groups=groups,
+        comparisons=_comparisons(evaluations, groups),
+        warnings=(*_defects(chosen), *_provenance(files, dataset)),
         skipped=skipped,
     )
 
@@ -117,19 +121,24 @@ def _readable(
     return readable, known, (skipped + others if train.name != split.name else skipped)
 
 
-def _comparisons(evaluations: Sequence[Evaluation], split: Split) -> tuple[Comparison, ...]:
-    groups = [sample.group for sample in split.samples if sample.group is not None]
-    every_image_has_one = len(groups) == len(split.samples)
-    bootstrap = Bootstrap(len(split.samples), groups if every_image_has_one else None)
-    return tuple(compare(one, other, bootstrap) for one, other in combinations(evaluations, 2))
+def _groups(split: Split) -> tuple[int, ...]:
+    """Return the group of each image; empty unless every image has one."""
+    groups = tuple(sample.group for sample in split.samples if sample.group is not None)
+    return groups if len(groups) == len(split.samples) else ()
 
 
-def _provenance(files: Sequence[OnnxFile], dataset: Dataset, skip: bool) -> tuple[str, ...]:
+def _comparisons(
+    evaluations: Sequence[Evaluation], groups: tuple[int, ...]
+) -> tuple[Comparison, ...]:
+    bootstrap = Bootstrap(len(evaluations[0].samples), groups or None)
+    return tuple(compare(*pair, bootstrap) for pair in combinations(evaluations, 2))
+
+
+def _provenance(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, ...]:
+    """Return notes on the networks' training data: a note never ends an evaluation."""
     try:
         return foreign_training(files, dataset)
-    except DataError as error:
-        if not skip:
-            raise
+    except SegmentationError as error:
         return (f"It is unknown if the networks were trained on this data set: {error}",)
 
 

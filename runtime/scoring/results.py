@@ -13,13 +13,14 @@ from runtime.core.files import write_text
 from runtime.core.json_files import read_json, without_nan, write_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.readable import Skipped
-from runtime.metrics import METRICS, THRESHOLD, scores
+from runtime.metrics import METRICS, THRESHOLD, image_scores
 from runtime.model.onnx_file import OnnxFile
 from runtime.scoring.comparison import Comparison
 from runtime.scoring.evaluation import Evaluation
 
-VERSION = 2
-"""Of the JSON format. Version 1 held metrics of each image instead of its sums."""
+VERSION = 3
+"""Of the JSON format. Version 1 held metrics of each image instead of its sums. Version 2 counted
+images without foreground in the means of overlap metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class EvaluationReport:
         masks: the source of the target masks, "boxes" or "segmentation".
         models: the files, in the order given.
         baselines: the baselines, at each input size of the files.
+        groups: the group of similar images of each image, as the data set states it; empty if it
+            states none.
         comparisons: of each pair of files.
         warnings: what a reader of the scores should know, a sentence each.
         skipped: unreadable images; the scores do not include them.
@@ -63,6 +66,7 @@ class EvaluationReport:
     masks: str
     models: tuple[ScoredFile, ...]
     baselines: tuple[Evaluation, ...]
+    groups: tuple[int, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
@@ -99,20 +103,24 @@ def read_report(path: Path) -> EvaluationReport:
         )
     report = from_dict(EvaluationReport, content, where=str(path), error=DataError)
     evaluations = [*(model.evaluation for model in report.models), *report.baselines]
-    if not all(_is_complete(evaluation) for evaluation in evaluations):
-        raise DataError(f"{path}: an evaluation lacks images or metrics")
+    if not all(_is_complete(evaluation, report.groups) for evaluation in evaluations):
+        raise DataError(f"{path}: an evaluation lacks images, groups or metrics")
     return report
 
 
-def _is_complete(evaluation: Evaluation) -> bool:
+def _is_complete(evaluation: Evaluation, groups: tuple[int, ...]) -> bool:
     averages = evaluation.soft, evaluation.thresholded
-    return bool(evaluation.samples) and all(set(METRICS) <= a.per_image.keys() for a in averages)
+    images = len(evaluation.samples)
+    has_metrics = all(set(METRICS) <= a.per_image.keys() for a in averages)
+    return images > 0 and len(groups) in (0, images) and has_metrics
 
 
 def write_samples(path: Path, report: EvaluationReport) -> None:
     """Write a row for each file and image as CSV, NaN as an empty field.
 
-    The last field is the reason why an image of the split was skipped; its metrics are empty.
+    An image without foreground has an accuracy, and no other metric. `predicted_at_0.5` is the
+    share of pixels with p >= 0.5. The last field is the reason why an image of the split was
+    skipped; its metrics are empty.
 
     Raises:
         OutputError: the file cannot be written.
@@ -120,14 +128,17 @@ def write_samples(path: Path, report: EvaluationReport) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     at = f"_at_{THRESHOLD}"
-    writer.writerow(["model", "file", *METRICS, *(name + at for name in METRICS), "skipped"])
+    writer.writerow(
+        ["model", "file", *METRICS, *(name + at for name in METRICS), "predicted" + at, "skipped"]
+    )
     skipped = [image for image in report.skipped if image.split == report.split]
     for model in report.models:
         for sample in model.evaluation.samples:
-            soft, hard = scores(sample.soft), scores(sample.thresholded)
+            soft, hard = image_scores(sample.soft), image_scores(sample.thresholded)
             values = [getattr(s, name) for s in (soft, hard) for name in METRICS]
+            values.append(sample.thresholded.predicted / sample.thresholded.pixels)
             writer.writerow([model.path, sample.file, *without_nan(values), ""])
         for image in skipped:
-            empty = [""] * (2 * len(METRICS))
+            empty = [""] * (2 * len(METRICS) + 1)
             writer.writerow([model.path, image.file, *empty, image.reason])
     write_text(path, text.getvalue())

@@ -23,7 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.mark.benchmark(group="scoring JPEGs of 640x640 at 256x256")
 @pytest.mark.parametrize("what", ["evaluate", "network alone", "network alone, one at a time"])
-def test_evaluation(
+def test_evaluate(
     benchmark: BenchmarkFixture, random_network: Path, data: Dataset, what: str
 ) -> None:
     """Scoring as seg-eval does; and inference alone, as many at once, and one after the other."""

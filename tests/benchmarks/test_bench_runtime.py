@@ -36,7 +36,7 @@ def note_percentiles(benchmark: BenchmarkFixture) -> None:
 
 @pytest.mark.benchmark(group="prediction")
 @pytest.mark.parametrize("what", ["predictor", "session"])
-def test_prediction(benchmark: BenchmarkFixture, exported: Path, what: str) -> None:
+def test_predict(benchmark: BenchmarkFixture, exported: Path, what: str) -> None:
     """A decoded image through the Predictor, and a prepared tensor through the session alone."""
     predictor = Predictor(exported)
     file = predictor.file
@@ -65,7 +65,7 @@ def test_prediction(benchmark: BenchmarkFixture, exported: Path, what: str) -> N
 
 @pytest.mark.benchmark(group="prediction, 256x256")
 @pytest.mark.parametrize("what", ["predictor", "session"])
-def test_prediction_by_width(benchmark: BenchmarkFixture, random_network: Path, what: str) -> None:
+def test_predict_by_width(benchmark: BenchmarkFixture, random_network: Path, what: str) -> None:
     """The Predictor's own work beside a wide network and a narrow one."""
     predictor = Predictor(random_network, size=SIZE)
     pixels = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
@@ -81,7 +81,7 @@ def test_prediction_by_width(benchmark: BenchmarkFixture, random_network: Path, 
 @pytest.mark.parametrize(
     "what", ["toolkit", "plain Pillow", "plain Pillow, its own choice of filter"]
 )
-def test_decoding(benchmark: BenchmarkFixture, jpeg: Path, what: str) -> None:
+def test_decode(benchmark: BenchmarkFixture, jpeg: Path, what: str) -> None:
     def toolkit() -> NDArray[np.float32]:
         return to_input(load_scan(jpeg, SIZE).pixels)
 

@@ -16,6 +16,7 @@ from runtime.metrics import (
     CalibrationSums,
     PixelSums,
     Scores,
+    image_scores,
     pixel_sums,
     pooled,
     scores,
@@ -224,6 +225,23 @@ def test_pooled_scores_are_not_the_mean_over_images() -> None:
     assert spread([scores(image).recall for image in images]).mean == pytest.approx(1 / 2)
 
 
+@given(st.integers(1, 50), st.floats(0.0, 1.0))
+def test_without_foreground_only_the_accuracy_of_an_image_is_defined(
+    pixels: int, share: float
+) -> None:
+    found = image_scores(PixelSums(pixels, 0.0, share * pixels, 0.0))
+    assert found.accuracy == pytest.approx(1.0 - share)
+    assert all(math.isnan(getattr(found, name)) for name in METRICS if name != "accuracy")
+
+
+def test_with_foreground_an_images_metrics_are_the_equations_own() -> None:
+    sums = PixelSums(9, 3.0, 4.5, 2.0)
+    assert image_scores(sums) == scores(sums)
+    missed = image_scores(PixelSums(9, 3.0, 0.0, 0.0))
+    assert (missed.recall, missed.iou, missed.dice) == (0.0, 0.0, 0.0)
+    assert math.isnan(missed.precision)
+
+
 def test_nothing_pooled_is_undefined() -> None:
     assert all(math.isnan(getattr(pooled([]), name)) for name in METRICS)
 
@@ -233,13 +251,13 @@ VALUES = st.floats(-1e6, 1e6)
 
 @given(st.lists(VALUES, min_size=2, max_size=20), st.integers(0, 5), st.randoms())
 @settings(max_examples=80, deadline=None)
-def test_spread_is_that_of_the_statistics_module_with_nan_left_out_and_counted(
+def test_spread_is_that_of_the_statistics_module_without_nan_which_is_counted(
     values: list[float], undefined: int, random: Any
 ) -> None:
     mixed = [*values, *[math.nan] * undefined]
     random.shuffle(mixed)
     found = spread(mixed)
-    assert found.left_out == undefined
+    assert (found.images, found.undefined) == (len(values), undefined)
     q25, median, q75 = statistics.quantiles(values, n=4, method="inclusive")
     expected = (statistics.fmean(values), statistics.stdev(values), q25, median, q75)
     near = pytest.approx(expected, rel=TOLERANCE, abs=TOLERANCE)
@@ -250,13 +268,13 @@ def test_one_value_has_no_standard_deviation() -> None:
     found = spread([0.25, math.nan])
     assert (found.mean, found.q25, found.median, found.q75) == (0.25, 0.25, 0.25, 0.25)
     assert math.isnan(found.std)
-    assert found.left_out == 1
+    assert (found.images, found.undefined) == (1, 1)
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_without_a_value_everything_is_undefined(count: int) -> None:
     found = spread([math.nan] * count)
-    assert found.left_out == count
+    assert (found.images, found.undefined) == (0, count)
     numbers = (found.mean, found.std, found.q25, found.median, found.q75)
     assert all(math.isnan(number) for number in numbers)
 

@@ -13,12 +13,12 @@ from runtime.data.samples import Sample
 from runtime.metrics import STUDY_METRICS
 from runtime.scoring.evaluation import score
 
-SIZE, COUNT = (8, 8), 12
+SIZE, COUNT = (8, 8), 48
 SAMPLES = tuple(Sample(Path(f"{i}.png"), f"{i}.png", 8, 8, ()) for i in range(COUNT))
-GROUPS = (0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2)
+GROUPS = tuple(i // 4 for i in range(COUNT))
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"version": 1}', '{"version": 2, "data": "d"}'])
+@pytest.mark.parametrize("content", ["[]", "{}", '{"version": 1}', '{"version": 3, "data": "d"}'])
 def test_a_file_that_is_not_an_evaluation_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(content)
@@ -29,9 +29,9 @@ def test_a_file_that_is_not_an_evaluation_is_refused(tmp_path: Path, content: st
 def test_each_figure_is_that_of_its_definition() -> None:
     """Images of one group score alike, so that an interval over groups is wider."""
     rng = np.random.default_rng(0)
-    masks = [(rng.random(SIZE) < 0.1 + 0.06 * i).astype(np.uint8) for i in range(COUNT)]
+    masks = [(rng.random(SIZE) < 0.1 + 0.015 * i).astype(np.uint8) for i in range(COUNT)]
     maps = [
-        np.clip(mask * (0.9 - 0.25 * group) + 0.6 * rng.random(SIZE), 0, 1).astype(np.float32)
+        np.clip(mask * (0.9 - 0.25 * (group % 3)) + 0.6 * rng.random(SIZE), 0, 1).astype(np.float32)
         for mask, group in zip(masks, GROUPS, strict=True)
     ]
     scored = score("network", SIZE, SAMPLES, list(zip(maps, masks, strict=True)))
@@ -56,7 +56,7 @@ def test_each_figure_is_that_of_its_definition() -> None:
     assert found.pooled_iou == pytest.approx(overlap.sum() / (y + p - overlap).sum(), abs=1e-6)
     at_half = total(y * hard) / total(y + hard - y * hard)
     assert found.iou_at_half == pytest.approx(at_half.mean(), abs=1e-6)
-    assert (found.images, found.groups, found.image_groups) == (COUNT, 3, GROUPS)
+    assert (found.images, found.groups, found.image_groups) == (COUNT, 12, GROUPS)
     assert (found.data, found.split, found.masks) == ("scans", "test", "segmentation")
 
     partly = accuracy_of(scored, (*GROUPS[:-1], None), "scans", "test", "boxes")

@@ -184,7 +184,7 @@ def test_a_printed_difference_has_its_sign_and_the_ends_of_its_interval(
     model: Path, phantom_data: Dataset, build_onnx: ModelBuilder, tmp_path: Path
 ) -> None:
     other = build_onnx(tmp_path / "other.onnx", shape=("n", 3, 32, 32))
-    report = evaluate_files([model, other], phantom_data, baselines=False)
+    report = evaluate_files([model, other], phantom_data, split="train", baselines=False)
     for row in rows_of(evaluation_text(report), "Paired differences"):
         assert row["networks"] == "other.onnx - tiny.onnx"
         one, two = (m.evaluation.soft.per_image[row["metric"]].mean for m in report.models)

@@ -1,24 +1,21 @@
-"""Paired differences, against scipy's bootstrap and scikit-learn, and by simulated coverage."""
+"""Paired differences: their values, their images, and their intervals against scipy."""
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
-from numpy.typing import NDArray
-from scipy.stats import bootstrap as scipy_bootstrap, norm, t as student
-from sklearn.metrics import jaccard_score
+from scipy.stats import bootstrap as scipy_bootstrap
 
 from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset
+from runtime.data.samples import Sample
 from runtime.metrics import METRICS
-from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import Comparison, Summary, compare, soft_values
 from runtime.scoring.evaluation import Evaluation, score
-
-Doubles = NDArray[np.float64]
+from tests.support.intervals import expanded
 
 
 def evaluation(name: str, data: Dataset, seed: int, level: float) -> Evaluation:
@@ -47,33 +44,20 @@ def compared(pair: tuple[Evaluation, Evaluation]) -> Comparison:
 def test_values_are_the_evaluations_own(
     pair: tuple[Evaluation, Evaluation], compared: Comparison
 ) -> None:
-    one, other = pair
+    reference, candidate = pair
     for metric in METRICS:
         mean = compared.find(metric)
-        assert mean.one == pytest.approx(one.soft.per_image[metric].mean)
-        assert mean.other == pytest.approx(other.soft.per_image[metric].mean)
-        assert mean.difference.value == pytest.approx(mean.other - mean.one)
+        assert mean.reference == pytest.approx(reference.soft.per_image[metric].mean)
+        assert mean.candidate == pytest.approx(candidate.soft.per_image[metric].mean)
+        assert mean.difference.value == pytest.approx(mean.candidate - mean.reference)
         pooled = compared.find(metric, "pooled")
-        assert pooled.one == pytest.approx(getattr(one.soft.pooled, metric))
-        assert pooled.other == pytest.approx(getattr(other.soft.pooled, metric))
+        assert pooled.reference == pytest.approx(getattr(reference.soft.pooled, metric))
+        assert pooled.candidate == pytest.approx(getattr(candidate.soft.pooled, metric))
         hard = compared.find(metric, "per image at 0.5")
-        assert hard.other == pytest.approx(other.thresholded.per_image[metric].mean)
+        assert hard.candidate == pytest.approx(candidate.thresholded.per_image[metric].mean)
         deviation = compared.find(metric, "standard deviation")
-        values = soft_values(one, metric)
-        assert deviation.one == pytest.approx(np.nanstd(values), abs=1e-7)
-
-
-def expanded(level: float, groups: int) -> float:
-    """Hesterberg's level, from scipy's distributions."""
-    t = student.ppf(0.5 + level / 2.0, groups - 1)
-    return float(1.0 - 2.0 * norm.cdf(-math.sqrt(groups / (groups - 1)) * t))
-
-
-@pytest.mark.parametrize("groups", [6, 10, 30, 215])
-def test_the_level_is_expanded_as_with_scipy_s_distributions(groups: int) -> None:
-    assert 1.0 - 2.0 * Bootstrap(groups, resamples=1)._tail == pytest.approx(
-        expanded(0.95, groups), abs=1e-3
-    )
+        values = soft_values(reference, metric)
+        assert deviation.reference == pytest.approx(np.nanstd(values), abs=1e-7)
 
 
 def test_the_interval_is_that_of_scipy(
@@ -94,102 +78,65 @@ def test_the_interval_is_that_of_scipy(
     assert found.high == pytest.approx(expected.confidence_interval.high, abs=0.05 * width)
 
 
-def test_the_interval_of_a_pooled_metric_is_that_of_scipy() -> None:
-    rng = np.random.default_rng(2)
-    truth, guess = rng.integers(0, 2, (2, 60, 25))
-    overlap = (truth & guess).sum(axis=1)
-    union = (truth | guess).sum(axis=1)
-
-    def pooled(index: NDArray[np.int64]) -> float:
-        return float(jaccard_score(truth[index].ravel(), guess[index].ravel()))
-
-    terms = np.stack([overlap, union], axis=1).astype(np.float64)
-    found = Bootstrap(60, resamples=4000).interval(terms, lambda s: s[..., 0] / s[..., 1])
-    assert found.value == pytest.approx(pooled(np.arange(60)))
-    draws = [pooled(rng.integers(0, 60, 60)) for _ in range(400)]
-    tail = (1.0 - expanded(0.95, 60)) / 2.0
-    low, high = np.quantile(draws, (tail, 1.0 - tail))
-    assert found.low == pytest.approx(low, abs=0.2 * (high - low))
-    assert found.high == pytest.approx(high, abs=0.2 * (high - low))
-
-
-@pytest.mark.parametrize("groups", [None, 60])
-def test_the_interval_holds_a_known_difference_in_93_to_97_of_100_trials(
-    groups: int | None,
-) -> None:
-    images, truth, trials = 150, 0.03, 1000
-    rng = np.random.default_rng(9)
-    hits = ungrouped = 0
-    for trial in range(trials):
-        owner = np.arange(images)
-        if groups is not None:
-            owner = np.concatenate([np.arange(groups), rng.integers(0, groups, images - groups)])
-        # What a group's images share: one would believe too much if each counted as its own.
-        shared = rng.normal(truth, 0.06, images)[owner]
-        difference = shared + rng.normal(0.0, 0.08, images)
-        found = Bootstrap(images, owner.tolist(), resamples=600, seed=trial).mean(difference)
-        hits += found.low <= truth <= found.high
-        if groups is not None and trial < 300:
-            naive = Bootstrap(images, resamples=600, seed=trial).mean(difference)
-            ungrouped += naive.low <= truth <= naive.high
-    assert 0.93 <= hits / trials <= 0.97
-    if groups is not None:
-        assert ungrouped / 300 < 0.92
-
-
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(0, 1000))
-def test_a_constant_has_an_interval_of_no_width(owners: list[int], seed: int) -> None:
-    values = np.full(len(owners), 0.25)
-    found = Bootstrap(len(owners), owners, resamples=50, seed=seed).mean(values)
-    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
-
-
-@given(st.integers(2, 40), st.integers(0, 1000))
-def test_swapping_the_networks_turns_the_interval_round(images: int, seed: int) -> None:
-    values = np.random.default_rng(seed).normal(size=images)
-    draws = Bootstrap(images, resamples=200, seed=seed)
-    found, turned = draws.mean(values), draws.mean(-values)
-    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
-
-
 def test_a_network_does_not_differ_from_itself(pair: tuple[Evaluation, Evaluation]) -> None:
     for difference in compare(pair[0], pair[0]).differences:
         interval = difference.difference
         assert (interval.value, interval.low, interval.high) == pytest.approx((0.0, 0.0, 0.0))
 
 
-def test_undefined_images_are_left_out_of_a_difference_and_counted(phantom_data: Dataset) -> None:
-    samples = phantom_data.split("train").samples[:4]
+def test_a_difference_states_how_many_images_are_behind_it(phantom_data: Dataset) -> None:
+    samples = phantom_data.split("train").samples
     masks = [sample.mask((32, 32)) for sample in samples]
     nothing = [(np.zeros((32, 32), np.float32), mask) for mask in masks]
     half = [(np.full((32, 32), 0.5, np.float32), mask) for mask in masks]
-    one = score("one", (32, 32), samples, [*nothing[:1], *half[1:]])
-    other = score("other", (32, 32), samples, half)
-    found = compare(one, other).find("precision")
-    assert found.left_out == 1
+    reference = score("reference", (32, 32), samples, [*nothing[:1], *half[1:]])
+    candidate = score("candidate", (32, 32), samples, half)
+    found = compare(reference, candidate).find("precision")
+    assert (found.images, found.groups) == (len(samples) - 1, len(samples) - 1)
     assert found.difference.value == pytest.approx(0.0)
-    empty = compare(score("none", (32, 32), samples, nothing), other).find("precision")
-    assert empty.left_out == 4
+    empty = compare(score("none", (32, 32), samples, nothing), candidate).find("precision")
+    assert empty.images == 0
     assert math.isnan(empty.difference.value)
     assert math.isnan(empty.difference.low)
 
 
-def test_independent_draws_widen_the_interval() -> None:
-    rng = np.random.default_rng(0)
-    first, second = rng.normal(0.5, 0.1, 150), rng.normal(0.3, 0.2, 120)
-    found = Bootstrap(150).mean_difference(first, Bootstrap(120, seed=1), second)
-    error = math.sqrt(first.var(ddof=1) / 150 + second.var(ddof=1) / 120)
-    assert found.value == pytest.approx(first.mean() - second.mean())
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+@pytest.mark.parametrize(("defined", "withheld"), [(9, True), (10, False)])
+def test_a_difference_of_too_few_images_is_withheld(
+    phantom_data: Dataset, defined: int, withheld: bool
+) -> None:
+    samples = phantom_data.split("train").samples
+    masks = [sample.mask((32, 32)) for sample in samples]
+    sharp = [(mask.astype(np.float32), mask) for mask in masks]
+    nothing = [(np.zeros((32, 32), np.float32), mask) for mask in masks]
+    reference = score("a", (32, 32), samples, [*sharp[:defined], *nothing[defined:]])
+    comparison = compare(reference, score("b", (32, 32), samples, sharp))
+    found = comparison.find("precision", "per image at 0.5")
+    assert found.images == defined
+    assert (found.difference.withheld is not None) == withheld
+    assert math.isnan(found.difference.value) == withheld
+    assert comparison.find("recall", "per image at 0.5").difference.withheld is None
+
+
+def test_images_without_foreground_are_behind_accuracies_and_pools_alone() -> None:
+    mask = np.eye(4, dtype=np.uint8)
+    samples = [Sample(Path(f"{n}.png"), f"{n}.png", 4, 4, ()) for n in range(20)]
+    masks = [mask] * 12 + [0 * mask] * 8
+    first = score("a", (4, 4), samples, [(np.full((4, 4), np.float32(0.2)), m) for m in masks])
+    second = score("b", (4, 4), samples, [(np.full((4, 4), np.float32(0.6)), m) for m in masks])
+    comparison = compare(first, second)
+    kinds: tuple[Summary, ...] = ("per image", "per image at 0.5", "standard deviation")
+    for kind in kinds:
+        assert comparison.find("accuracy", kind).images == 20
+        assert comparison.find("iou", kind).images == 12
+        assert comparison.find("recall", kind).images == 12
+    assert comparison.find("iou", "pooled").images == 20
+    # Nothing is predicted at 0.5 by the first, so no image has two precisions to compare.
+    assert comparison.find("precision", "per image at 0.5").images == 0
 
 
 def test_other_images_are_refused(pair: tuple[Evaluation, Evaluation]) -> None:
     with pytest.raises(ConfigError, match="the same images"):
         compare(pair[0], replace(pair[1], samples=pair[1].samples[1:]))
-    with pytest.raises(ConfigError, match="groups"):
-        Bootstrap(3, [0, 1])
-    with pytest.raises(ConfigError, match="groups"):
-        Bootstrap(0)
 
 
 def test_the_same_seed_gives_the_same_interval(pair: tuple[Evaluation, Evaluation]) -> None:
@@ -203,7 +150,9 @@ def test_every_difference_is_the_second_minus_the_first_and_within_its_interval(
     assert len(compared.differences) == len(METRICS) * len(get_args(Summary))
     for difference in compared.differences:
         interval = difference.difference
-        assert interval.value == pytest.approx(difference.other - difference.one, abs=1e-9)
+        assert interval.value == pytest.approx(
+            difference.candidate - difference.reference, abs=1e-9
+        )
         assert interval.low <= interval.value <= interval.high, difference
     for metric in METRICS:
         soft, hard = compared.find(metric, "pooled"), compared.find(metric, "pooled at 0.5")
@@ -212,37 +161,10 @@ def test_every_difference_is_the_second_minus_the_first_and_within_its_interval(
             (hard, [one.thresholded for one in pair]),
         ):
             expected = tuple(getattr(average.pooled, metric) for average in averages)
-            assert (found.one, found.other) == pytest.approx(expected)
+            assert (found.reference, found.candidate) == pytest.approx(expected)
 
 
-def test_the_mean_of_another_set_is_subtracted_within_the_interval() -> None:
-    rng = np.random.default_rng(0)
-    first, second = rng.normal(0.5, 0.1, 40), rng.normal(0.2, 0.1, 40)
-    found = Bootstrap(40).mean_difference(first, Bootstrap(40, seed=1), second)
-    assert 0.2 < found.low < found.value < found.high < 0.4
-
-
-def test_the_smaller_set_decides_how_far_an_interval_is_expanded() -> None:
-    """Fewer groups have a longer tail, whichever set has them."""
-    rng = np.random.default_rng(0)
-    few, many = rng.normal(0.5, 0.1, 6), rng.normal(0.5, 0.001, 600)
-    alone = Bootstrap(6).mean(few)
-    for found in (
-        Bootstrap(6).mean_difference(few, Bootstrap(600, seed=1), many),
-        Bootstrap(600, seed=1).mean_difference(many, Bootstrap(6), few),
-    ):
-        assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.01)
-
-
-def test_another_seed_draws_other_images() -> None:
-    values = np.random.default_rng(0).normal(size=50)
-    first, again, other = (Bootstrap(50, resamples=500, seed=s).mean(values) for s in (3, 3, 4))
-    assert first == again
-    assert first != other
-    assert first.value == other.value
-
-
-def test_undefined_images_are_left_out_of_a_deviation_and_counted(phantom_data: Dataset) -> None:
+def test_a_deviation_is_over_the_images_where_both_are_defined(phantom_data: Dataset) -> None:
     samples = phantom_data.split("train").samples[:4]
     masks = [sample.mask((32, 32)) for sample in samples]
     levels = (0.0, 0.2, 0.5, 0.9)
@@ -257,5 +179,5 @@ def test_undefined_images_are_left_out_of_a_deviation_and_counted(phantom_data: 
     )
     other = score("other", (32, 32), samples, [(m.astype(np.float32), m) for m in masks])
     found = compare(one, other).find("precision", "standard deviation")
-    assert found.left_out == 1
-    assert found.one == pytest.approx(np.nanstd(soft_values(one, "precision")), abs=1e-6)
+    assert found.images == 3
+    assert found.reference == pytest.approx(np.nanstd(soft_values(one, "precision")), abs=1e-6)

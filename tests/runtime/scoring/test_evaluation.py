@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,9 @@ from sklearn.metrics import jaccard_score
 from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset, Split
 from runtime.data.images import load_scan, resize_map, to_input
-from runtime.data.samples import MaskKind
-from runtime.metrics import scores
+from runtime.data.samples import Sample
+from runtime.metrics import METRICS, scores
 from runtime.model.predictor import Predictor
-from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate, score
 
 
@@ -112,36 +110,47 @@ def test_it_reports_progress(model: Path, split: Split) -> None:
     assert seen == [(n + 1, len(split.samples)) for n in range(len(split.samples))]
 
 
-def test_the_all_background_baseline_has_the_accuracy_of_the_background(
-    phantom_data: Dataset,
-) -> None:
-    train, test = phantom_data.split("train"), phantom_data.split("test")
-    background, mean, _ = evaluate_baselines(train, test, (32, 32))
-    share = np.mean([sample.mask((32, 32)).mean() for sample in test.samples])
-    assert background.soft.pooled.accuracy == pytest.approx(1.0 - share, abs=1e-12)
-    assert background.soft.pooled.recall == 0.0
-    assert math.isnan(background.soft.pooled.precision)
-    assert background.soft.per_image["precision"].left_out == len(test.samples)
-    masks = np.mean([sample.mask((32, 32)) for sample in train.samples], axis=0)
-    truth = np.stack([sample.mask((32, 32)) for sample in test.samples])
-    overlap, union = (truth * masks).sum(), (truth + masks - truth * masks).sum()
-    assert mean.soft.pooled.iou == pytest.approx(overlap / union, abs=1e-6)
+def on_halves(*levels: tuple[float, float], empty: int) -> Evaluation:
+    """Score maps with one probability in each half; the first `empty` images lack foreground."""
+    mask = np.zeros((2, 4), np.uint8)
+    mask[:, :2] = 1
+    samples = [Sample(Path(f"{i}.png"), f"{i}.png", 4, 2, ()) for i in range(len(levels))]
+    outcomes = [
+        (np.repeat(np.array([[inside, outside]], np.float32), 2, axis=1).repeat(2, axis=0), target)
+        for (inside, outside), target in zip(
+            levels, [0 * mask] * empty + [mask] * (len(levels) - empty), strict=True
+        )
+    ]
+    return score("maps", (2, 4), samples, outcomes)
 
 
-def test_the_nearest_image_of_the_split_itself_is_the_image(phantom_data: Dataset) -> None:
-    train = phantom_data.split("train")
-    nearest = evaluate_baselines(train, train, (32, 32))[2]
-    assert nearest.soft.pooled.iou == 1.0
+def test_overlap_metrics_are_means_over_the_images_with_foreground_soft_and_at_half() -> None:
+    levels = [(0.0, 0.0), (0.25, 0.25), (0.75, 0.25), (0.75, 0.25), (0.25, 0.25)]
+    found, without = on_halves(*levels, empty=3), on_halves(*levels[3:], empty=0)
+    for averages, alone in ((found.soft, without.soft), (found.thresholded, without.thresholded)):
+        for metric in METRICS[1:]:
+            spread, expected = averages.per_image[metric], alone.per_image[metric]
+            assert spread.mean == expected.mean
+            assert spread.images == expected.images
+            assert spread.undefined == expected.undefined + 3
+        assert averages.per_image["accuracy"].images == 5
+    # Nothing is predicted at 0.5 on the last image, so its precision alone is undefined.
+    assert found.thresholded.per_image["precision"].images == 1
+    assert found.thresholded.per_image["iou"].mean == pytest.approx(0.5)
+    assert found.soft.per_image["iou"].mean == pytest.approx((0.75 / 1.25 + 0.25 / 1.25) / 2)
+    assert found.soft.per_image["accuracy"].mean == pytest.approx((1 + 0.75 + 0.5 + 0.75 + 0.5) / 5)
 
 
-def test_baselines_of_the_real_set_are_those_that_were_measured(real_data: Dataset) -> None:
-    baselines = evaluate_baselines(real_data.split("train"), real_data.split("test"), (256, 256))
-    background, _, nearest = (baseline.soft.pooled for baseline in baselines)
-    assert background.accuracy == pytest.approx(0.963, abs=1e-3)
-    assert nearest.iou == pytest.approx(0.535, abs=5e-3)
-    assert nearest.accuracy == pytest.approx(0.978, abs=1e-3)
-    assert nearest.recall == pytest.approx(0.706, abs=5e-3)
-    assert nearest.precision == pytest.approx(0.688, abs=5e-3)
+def test_predictions_without_foreground_are_false_positives() -> None:
+    levels = [(0.0, 0.0), (0.25, 0.25), (0.75, 0.25), (0.75, 0.25)]
+    found = on_halves(*levels, empty=3).false_positives
+    assert found.images == 3
+    assert found.rate == pytest.approx(1 / 3)
+    assert found.area == pytest.approx((0 + 0 + 0.5) / 3)
+    assert found.soft_area == pytest.approx((0 + 0.25 + 0.5) / 3)
+    none = on_halves(*levels, empty=0).false_positives
+    assert none.images == 0
+    assert np.isnan([none.rate, none.area, none.soft_area]).all()
 
 
 @pytest.mark.parametrize("size", [(32, 32), (48, 16)])
@@ -170,29 +179,3 @@ def test_every_sample_has_one_outcome(split: Split) -> None:
     for number in (len(split.samples) - 1, len(split.samples) + 1):
         with pytest.raises(ValueError, match="argument"):
             score("m", (4, 4), split.samples, [outcome] * number)
-
-
-@pytest.mark.parametrize("masks", ["boxes", "segmentation"])
-def test_baselines_and_networks_are_scored_on_the_masks_asked_for(
-    model: Path, phantom_data: Dataset, masks: MaskKind
-) -> None:
-    train, test = phantom_data.split("train"), phantom_data.split("test")
-    truth = np.stack([sample.mask((32, 32), masks) for sample in test.samples]).astype(float)
-    known = np.stack([sample.mask((32, 32), masks) for sample in train.samples]).astype(float)
-    looks = [
-        np.stack([load_scan(s.path, (32, 32)).pixels[..., 0].ravel() / 255.0 for s in part.samples])
-        for part in (test, train)
-    ]
-    closest = np.corrcoef(looks[0], looks[1])[: len(truth), len(truth) :].argmax(axis=1)
-    expected = (np.zeros_like(truth), np.broadcast_to(known.mean(axis=0), truth.shape))
-    for found, p in zip(
-        evaluate_baselines(train, test, (32, 32), masks=masks),
-        (*expected, known[closest]),
-        strict=True,
-    ):
-        assert [s.soft.target for s in found.samples] == truth.sum(axis=(1, 2)).tolist()
-        assert found.soft.pooled.iou == pytest.approx(
-            (truth * p).sum() / (truth + p - truth * p).sum(), abs=1e-6
-        )
-    network = evaluate(Predictor(model, threads=1), test, masks=masks)
-    assert [s.soft.target for s in network.samples] == truth.sum(axis=(1, 2)).tolist()

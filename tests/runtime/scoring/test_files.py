@@ -10,6 +10,7 @@ import runtime
 from runtime.core.errors import DataError, ImageError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
+from runtime.data.phantom import PhantomConfig, make_phantom
 from runtime.model.predictor import Predictor
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.bootstrap import Bootstrap
@@ -51,7 +52,7 @@ def test_groups_are_drawn_where_each_image_has_one(
     report = evaluate_files([model, model], data, baselines=False)
     (comparison,) = report.comparisons
     assert comparison.groups == (len(content["images"]) + 1) // 2
-    assert Bootstrap(4, [0, 0, 1, 1]).groups == 2
+    assert report.groups == tuple(index // 2 for index in range(len(content["images"])))
 
 
 def test_skipped_images_are_named_and_progress_has_phases(
@@ -78,22 +79,49 @@ def test_a_split_without_readable_images_is_an_error(
         evaluate_files([model], data, skip_unreadable=True)
 
 
-def test_intervals_draw_the_groups_that_the_data_set_states(
-    model: Path, phantom: Path, build_onnx: ModelBuilder, tmp_path: Path
+def test_a_note_on_provenance_never_costs_the_scores(
+    model: Path, phantom: Path, tmp_path: Path, phantom_data: Dataset
+) -> None:
+    """Whether or not a train image can be read, the test images can be scored."""
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    lost = phantom_data.split("train").samples[0].file_name
+    (data / "train" / lost).unlink()
+    report = evaluate_files([model], data, baselines=False)
+    assert str(report.models) == str(evaluate_files([model], phantom, baselines=False).models)
+    (note,) = report.warnings
+    assert note.startswith("It is unknown if the networks were trained on this data set: ")
+    assert lost in note
+
+
+def test_a_lost_train_image_stops_baselines_before_the_networks_are_scored(
+    model: Path, phantom: Path, tmp_path: Path, phantom_data: Dataset
 ) -> None:
     data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    (data / "train" / phantom_data.split("train").samples[0].file_name).write_bytes(b"no image")
+    seen: list[Progress] = []
+    with pytest.raises(ImageError):
+        evaluate_files([model], data, on_progress=seen.append)
+    assert seen == []
+
+
+def test_intervals_draw_the_groups_that_the_data_set_states(
+    model: Path, build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    config = PhantomConfig(train=1, valid=1, test=24, slices=1, size=32)
+    data = make_phantom(tmp_path / "data", config)
     path = data / "test" / "_annotations.coco.json"
     other = build_onnx(tmp_path / "other.onnx", shape=("n", 3, 32, 32))
     split = read_dataset(data).split("test")
     first, second = (evaluate(Predictor(p), split) for p in (model, other))
-    for owners in ([0, 0, 1, 1], [0, 0, 1, None]):
+    pairs = [number // 2 for number in range(24)]
+    for owners in (pairs, [*pairs[:-1], None]):
         content = json.loads(path.read_text())
         for image, group in zip(content["images"], owners, strict=True):
             image["group"] = group
         path.write_text(json.dumps(content))
-        groups = None if None in owners else [0, 0, 1, 1]
+        groups = None if None in owners else pairs
         (found,) = evaluate_files([model, other], data, baselines=False).comparisons
-        assert found == compare(first, second, Bootstrap(4, groups))
+        assert found == compare(first, second, Bootstrap(24, groups))
 
 
 def test_masks_reach_networks_and_baselines_at_the_size_of_each_file(

@@ -12,7 +12,7 @@ import pytest
 from runtime.core.errors import DataError
 from runtime.core.schema import to_dict
 from runtime.data.coco import Dataset
-from runtime.metrics import METRICS, scores
+from runtime.metrics import METRICS, image_scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import evaluate, score
 from runtime.scoring.files import evaluate_files
@@ -43,7 +43,7 @@ def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_pat
     content = json.loads(path.read_text(), parse_constant=pytest.fail)
     model, _ = content["models"]
     evaluation = report.models[0].evaluation
-    assert content["version"] == 2
+    assert content["version"] == 3
     assert len(model["evaluation"]["samples"]) == len(evaluation.samples)
     for sample, written in zip(evaluation.samples, model["evaluation"]["samples"], strict=True):
         assert written["file"] == sample.file
@@ -58,8 +58,9 @@ def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda content: content.update(version=1), "expected an evaluation of version 2"),
+        (lambda content: content.update(version=2), "expected an evaluation of version 3"),
         (lambda content: content["models"][0]["evaluation"].update(samples=[]), "lacks images"),
+        (lambda content: content.update(groups=[1]), "lacks images, groups"),
         (lambda content: content["baselines"][1]["soft"]["per_image"].pop("iou"), "or metrics"),
         (lambda content: content.pop("split"), "missing field 'split'"),
     ],
@@ -67,7 +68,7 @@ def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_pat
 def test_another_file_is_refused(
     report: EvaluationReport, tmp_path: Path, change: object, words: str
 ) -> None:
-    content = {"version": 2, **to_dict(report)}
+    content = {"version": 3, **to_dict(report)}
     content = json.loads(json.dumps(content).replace("NaN", "null"))
     assert callable(change)
     change(content)
@@ -98,9 +99,23 @@ def test_the_csv_has_a_row_for_each_image(report: EvaluationReport, tmp_path: Pa
     for row, sample in zip(rows, samples, strict=True):
         for name in METRICS:
             for column, sums in ((name, sample.soft), (f"{name}_at_0.5", sample.thresholded)):
-                expected = getattr(scores(sums), name)
+                expected = getattr(image_scores(sums), name)
                 found = float(row[column]) if row[column] else math.nan
                 assert found == pytest.approx(expected, nan_ok=True)
+        share = sample.thresholded.predicted / sample.thresholded.pixels
+        assert float(row["predicted_at_0.5"]) == pytest.approx(share)
+
+
+def test_a_withheld_interval_is_null_with_its_reason(
+    report: EvaluationReport, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.json"
+    write_report(path, report)
+    (comparison,) = json.loads(path.read_text())["comparisons"]
+    for found in comparison["differences"]:
+        assert found["images"] <= 4
+        assert found["difference"]["value"] is found["difference"]["low"] is None
+        assert "too few for an interval" in found["difference"]["withheld"]
 
 
 def test_an_undefined_metric_is_an_empty_field(
