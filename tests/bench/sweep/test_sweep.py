@@ -27,7 +27,8 @@ from bench.sweep.tables import sentences, sweep_table
 from export.onnx_export import is_exported
 from export.request import ExportRequest
 from runtime.core.errors import ConfigError, ModelError, StoppedError
-from runtime.data.coco import Dataset
+from runtime.data.coco import read_dataset
+from runtime.data.phantom import PhantomConfig, make_phantom
 from runtime.model.predictor import Predictor
 from runtime.model.stopping import StoppingRule
 from runtime.report.cells import as_table
@@ -69,8 +70,11 @@ class Swept:
 
 
 @pytest.fixture(scope="module")
-def swept(phantom: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+def swept(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """A sweep on a phantom set with enough test images for intervals."""
     folder = tmp_path_factory.mktemp("sweep")
+    scans = PhantomConfig(train=16, valid=4, test=12, slices=1, size=64)
+    phantom = make_phantom(folder / "phantom", scans)
     config = SweepConfig(
         str(phantom), ("scratch",), (4, 2), (32,), changes=CHANGES, score_size=64, threads=1
     )
@@ -88,7 +92,7 @@ def swept(phantom: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_the_grid_and_what_was_given_are_measured_and_scored_at_one_size(
-    swept: Swept, model: Path, phantom_data: Dataset
+    swept: Swept, model: Path
 ) -> None:
     result = swept.result
     assert [(n.arch, n.width, n.size, n.epochs, n.given) for n in result.networks] == [
@@ -99,7 +103,7 @@ def test_the_grid_and_what_was_given_are_measured_and_scored_at_one_size(
     assert [Path(n.path) for n in result.networks] == [
         swept.folder / "unet-scratch-w2-s32.onnx", swept.folder / "unet-scratch-w4-s32.onnx", model,
     ]  # fmt: skip
-    split = phantom_data.split("test")
+    split = read_dataset(swept.config.data).split("test")
     for network, row in zip(result.networks, result.measured.models, strict=True):
         assert row == result.measurement(network)
         assert row.failure is None
