@@ -12,6 +12,7 @@ from runtime.cli.display import progress
 from runtime.cli.options import PHANTOM
 from runtime.core.progress import Progress, ProgressCallback
 from train.architectures import PRETRAINED
+from train.config import TrainConfig
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -52,6 +53,14 @@ def ensure_data(data: Path | None) -> None:
         click.echo(f"Demo: the phantom set in {PHANTOM} (synthetic scans); give --data for yours.")
         with progress("Phantom") as bar:
             ensure_phantom(PHANTOM, on_progress=bar)
+
+
+def echo_target_notes(config: TrainConfig) -> None:
+    """Print what masks a run is trained on, and which annotations are dropped. Raises DataError."""
+    from train.targets import read_training_splits
+
+    for note in read_training_splits(config).notes:
+        click.echo(note)
 
 
 @contextmanager

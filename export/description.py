@@ -48,7 +48,7 @@ def _training(checkpoint: Checkpoint) -> TrainingInfo:
         data_sha256=checkpoint.data.sha256,
         data_license=checkpoint.data.license,
         images=checkpoint.data.images,
-        masks=config.masks,
+        masks=config.mask_kind,
         epochs=config.epochs,
         best_epoch=row.epoch,
         batch_size=config.batch_size,
@@ -64,6 +64,8 @@ def _training(checkpoint: Checkpoint) -> TrainingInfo:
         },
         versions=checkpoint.versions,
         augmented=config.augment,
+        categories=config.categories,
+        annotations=checkpoint.data.annotations,
     )
 
 

@@ -76,7 +76,7 @@ def export_checkpoints(
         networks=networks,
         metadata=replace(metadata, license=request.license),
         dataset=comparison_data(sources[0], checkpoints[0], request.data),
-        masks=checkpoints[0].config.masks,
+        masks=checkpoints[0].config.mask_kind,
     )
     return ExportResult(sources, write_networks(trained, request, on_progress=on_progress))
 
@@ -100,7 +100,7 @@ def is_exported(checkpoint: str | Path, output: str | Path) -> bool:
     if stated is None or stated.parity is None or stated.parity.digest != file.digest:
         return False
     described = describe_network(loaded, build_network(loaded, source), target.stem)
-    return replace(stated, parity=None, license=None) == described
+    return replace(stated, parity=None, license=None, schema=described.schema) == described
 
 
 def comparison_data(source: Path, checkpoint: Checkpoint, data: str | Path | None) -> Dataset:
@@ -118,7 +118,8 @@ def comparison_data(source: Path, checkpoint: Checkpoint, data: str | Path | Non
             f"{source}: the data that it was trained on is no longer in "
             f"{checkpoint.config.data}; give a data set with --data"
         )
-    return read_dataset(data or checkpoint.config.data)
+    config = checkpoint.config
+    return read_dataset(data or config.data, categories=config.categories)
 
 
 def _ensemble_metadata(
@@ -144,7 +145,7 @@ def _check_members(
     sources: Sequence[Path], checkpoints: Sequence[Checkpoint], networks: Sequence[UNet]
 ) -> None:
     for source, checkpoint in zip(sources[1:], checkpoints[1:], strict=True):
-        for setting in ("size", "masks", "intensity"):
+        for setting in ("size", "masks", "categories", "intensity"):
             wanted, found = (getattr(c.config, setting) for c in (checkpoints[0], checkpoint))
             if found != wanted:
                 raise ConfigError(

@@ -18,7 +18,7 @@ from export.conversion import logit_name, with_logit_outputs
 from runtime.core.errors import ParityError
 from runtime.core.machine import installed_versions
 from runtime.data.coco import Split
-from runtime.data.images import Size, load_scan, to_input
+from runtime.data.images import Size, to_input
 from runtime.data.samples import MaskKind, Sample
 from runtime.metrics import THRESHOLD, pixel_sums, scores
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Parity
@@ -82,9 +82,7 @@ def make_parity_cases(
 
 
 def _inputs(samples: Sequence[Sample], size: Size, intensity: int | None) -> Floats:
-    return np.stack(
-        [to_input(load_scan(sample.path, size, intensity=intensity).pixels) for sample in samples]
-    )
+    return np.stack([to_input(sample.load(size, intensity).pixels) for sample in samples])
 
 
 def _artificial(size: Size) -> list[ParityCase]:

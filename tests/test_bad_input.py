@@ -333,13 +333,15 @@ def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) 
 
 def test_an_evaluation_tells_of_defects_in_the_annotations(model: Path, data: Path) -> None:
     arguments = (model, "--data", data, "--no-baselines")
-    assert "dropped or clipped" not in run(seg_eval, *arguments).output
-    edit_coco(data, lambda coco: coco["annotations"][0].update(bbox=[1, 2, float("nan"), 4]))
+    assert "not four numbers" not in run(seg_eval, *arguments).output
+    edit_coco(data, lambda coco: coco["annotations"][0].update(bbox=[1, float("nan")]))
+    edit_coco(data, lambda coco: coco["annotations"][0].update(segmentation=None))
     result = data / "result.json"
     ran = run(seg_eval, *arguments, "--json", result)
     assert ran.exit_code == 0, ran.output
-    assert ": 1 annotation was dropped or clipped; the first: " in ran.output
-    assert "seg-data check shows all" in json.loads(result.read_text())["warnings"][0]
+    told = "test: a box that is not four numbers (1): dropped; the first: "
+    assert told in ran.output
+    assert any(told in warning for warning in json.loads(result.read_text())["warnings"])
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o333, 0o444])

@@ -1,8 +1,9 @@
 """Checkpoints: everything that resuming and exporting need, loaded without running code."""
 
 import io
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,25 @@ class DataFacts:
         sha256: of the manifest of train and valid (`runtime.manifest_sha256`).
         license: as the COCO file states it.
         images: number of images by split.
+        annotations: number of annotations by category, which are all foreground.
     """
 
     name: str
     sha256: str
     license: str | None
     images: dict[str, int]
+    annotations: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Dataset, splits: Iterable[Split]) -> "DataFacts":
         """Return the facts on some splits of a data set. Raises DataError."""
         used = tuple(splits)
         images = {split.name: len(split.samples) for split in used}
-        return cls(dataset.name, manifest_sha256(used), dataset.license, images)
+        license_ = next((split.license for split in used if split.license), None)
+        annotations: Counter[str] = Counter()
+        for split in used:
+            annotations.update(split.annotations)
+        return cls(dataset.name, manifest_sha256(used), license_, images, dict(annotations))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> memoryview:
         "scheduler": checkpoint.scheduler,
         "steps": None
         if steps is None
-        else {field.name: getattr(steps, field.name) for field in fields(steps)},
+        else {one.name: getattr(steps, one.name) for one in fields(steps)},
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)

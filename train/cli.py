@@ -55,6 +55,7 @@ def main(
     require("train", "torch", "torchvision", "matplotlib", "safetensors")
     share_cores()
     from train.run import train_network
+    from train.targets import read_training_splits
 
     make = study_config if data else demo_config
     config = make(str(data or PHANTOM), **{"arch": "scratch", **given_settings(settings)})
@@ -62,6 +63,8 @@ def main(
     if data is None:
         _make_phantom(config)
     _announce(config, folder, resume=resume)
+    for note in read_training_splits(config).notes:
+        click.echo(note)
     with stopping() as stop, _progress_bars(config.epochs) as on_progress:
         result = train_network(
             config,

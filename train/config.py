@@ -7,7 +7,15 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from runtime.core.errors import ConfigError
-from runtime.core.settings import MaskKind, check_settings, setting, threads_setting
+from runtime.core.settings import (
+    CATEGORIES_HELP,
+    MASKS_HELP,
+    MaskChoice,
+    MaskKind,
+    check_settings,
+    setting,
+    threads_setting,
+)
 from train.architectures import ARCHITECTURES, architectures_help
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -28,7 +36,9 @@ class TrainConfig:
         arch: a name in `train.architectures.ARCHITECTURES`.
         width: channels of the first level; the study's networks have 64.
         size: height and width of the input in pixels.
-        masks: the target is drawn from the annotations' boxes or from their segmentations.
+        masks: what the target is drawn from; "auto" is settled by the data set
+            (`runtime.data.targets`), and a checkpoint holds the kind that was used.
+        categories: names of the categories that are foreground; empty for all.
         learning_rate: of Adam, in the first epoch.
         patience: epochs without a lower validation loss after which the learning rate is
             multiplied by `decay`.
@@ -63,7 +73,10 @@ class TrainConfig:
     size: int = setting(
         256, help="Height and width of the input, in pixels.", minimum=1, maximum=MAX_SIZE
     )
-    masks: MaskKind = setting("boxes", help="What the target is drawn from.")
+    masks: MaskChoice = setting("auto", help=MASKS_HELP)
+    categories: tuple[str, ...] = setting(
+        (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
+    )
     epochs: int = setting(25, help="Passes over the training images.", minimum=1)
     batch_size: int = setting(32, help="Images of a step.", minimum=1)
     loss: Loss = setting("bce", help="Binary cross-entropy, soft Dice, or their sum.")
@@ -178,6 +191,12 @@ class TrainConfig:
         """
         one_pixel = self.size == self.multiple and ARCHITECTURES[self.arch].batch_norm
         return 2 if one_pixel and not self.freeze_encoder else 1
+
+    @property
+    def mask_kind(self) -> MaskKind:
+        """What masks are drawn from, in a run that has settled "auto"."""
+        assert self.masks != "auto"
+        return self.masks
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
-from runtime.data.images import SCALE, load_scan
+from runtime.data.images import SCALE
 from runtime.data.samples import MaskKind, Sample
 
 _FORMAT = 2  # 1: images were not turned upright, and 16-bit levels always divided by 257
@@ -54,7 +54,7 @@ def decode_split(
 
     An entry that is incomplete or damaged is made again; cleaners of temporary folders leave such.
     An entry's key depends on the COCO file's content, on the images' names, sizes and times of
-    change, on `size`, on the kind of masks and on `intensity`.
+    change, on `size`, on the kind of masks, on the chosen categories and on `intensity`.
 
     Args:
         cache: a folder; an entry is renamed when it is complete, so that no half one is read.
@@ -114,6 +114,7 @@ def _key(split: Split, size: int, masks: MaskKind, intensity: int | None) -> str
         size,
         masks,
         intensity,
+        split.categories,
         [(name, s.st_size, s.st_mtime_ns) for name, s in files],
     ]
     digest = hashlib.sha256(split.annotation_file.read_bytes())
@@ -130,8 +131,7 @@ def _build(
     on_progress: ProgressCallback | None,
 ) -> None:
     def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        stated = (sample.height, sample.width)
-        scan = load_scan(sample.path, (size, size), intensity=intensity, stated_size=stated)
+        scan = sample.load((size, size), intensity)
         return scan.pixels, np.packbits(sample.mask((size, size), masks), axis=1)
 
     count, cores = len(split.samples), available_cores()

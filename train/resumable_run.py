@@ -120,7 +120,7 @@ class ResumableRun:
             decoded = decode_split(
                 split,
                 config.size,
-                config.masks,
+                config.mask_kind,
                 cache,
                 intensity=config.intensity,
                 on_progress=report,

@@ -9,7 +9,6 @@ from runtime.core.errors import ConfigError, OutputError, StoppedError
 from runtime.core.files import ensure_writable
 from runtime.core.lock import locked
 from runtime.core.progress import ProgressCallback
-from runtime.data.coco import read_dataset
 from train.checkpoint import BEST, LAST, DataFacts
 from train.config import TrainConfig
 from train.determinism import repeatable
@@ -18,6 +17,7 @@ from train.history import EpochRow
 from train.memory import retain_memory
 from train.resumable_run import ResumableRun
 from train.state import choose_device
+from train.targets import read_training_splits
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ def train_network(
         StoppedError: `stop` returned True.
     """
     out, device = Path(folder), choose_device(config)
+    data = read_training_splits(config)  # before the folder is made, or refused data would leave it
+    config, splits = data.config, (data.train, data.valid)
     _check_folder(out, resume=resume, overwrite=overwrite)
-    dataset = read_dataset(config.data)
-    splits = dataset.split("train"), dataset.split("valid")
     with locked(out), repeatable(config, device), retain_memory():
         # Before the images are decoded, which takes long, so that a faulty run ends at once.
-        run = ResumableRun(config, out, DataFacts.of(dataset, splits), device)
+        run = ResumableRun(config, out, DataFacts.of(data.dataset, splits), device)
         if resume and (out / LAST).exists():
             run.resume()
         train, valid = run.decode(splits, cache, on_progress, stop)

@@ -13,6 +13,7 @@ from runtime.cli.options import (
     ARTIFACTS,
     File,
     Folder,
+    category_option,
     data_option,
     json_option,
     masks_option,
@@ -26,7 +27,7 @@ from runtime.cli.outputs import Outputs
 if TYPE_CHECKING:
     from bench.measure.result import BenchResult
     from bench.measure.settings import MeasurementSettings
-    from runtime.core.settings import MaskKind
+    from runtime.core.settings import MaskChoice
     from runtime.data.images import Size
 
 _OUT = ARTIFACTS / "bench"
@@ -38,6 +39,7 @@ _SECONDS = click.FloatRange(min=0.0, min_open=True)
 @data_option("none, so that accuracy is only taken from --evaluation")
 @split_option
 @masks_option
+@category_option
 @click.option(
     "--score-size",
     type=click.IntRange(1, 8192),
@@ -132,7 +134,8 @@ def _settings(
     outputs: Outputs,
     *,
     split_name: str,
-    masks: "MaskKind",
+    masks: "MaskChoice",
+    categories: tuple[str, ...],
     score_size: int | None,
     size: int | None,
     batch_sizes: tuple[int, ...],
@@ -145,14 +148,16 @@ def _settings(
     from bench.measure.settings import MeasurementSettings, Scoring
     from runtime.core.machine import available_cores
     from runtime.data.coco import read_dataset
+    from runtime.data.targets import target_notes
     from runtime.model.stopping import StoppingRule
 
     scoring = None
     if data is not None:
-        dataset = read_dataset(data)
-        dataset.split(split_name)
+        dataset = read_dataset(data, categories=categories)
+        for note in target_notes([dataset.split(split_name)]):
+            click.echo(note)
         outputs.protect(dataset.files)
-        scoring = Scoring(str(data), split_name, masks, _square(score_size))
+        scoring = Scoring(str(data), split_name, masks, _square(score_size), categories)
     return MeasurementSettings(
         threads=threads or available_cores(),
         size=_square(size),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.measure.accuracy import Accuracy
+from runtime.core.settings import MaskChoice
 from runtime.data.images import Size
 from runtime.model.stopping import StoppingRule
 
@@ -15,15 +16,19 @@ class Scoring:
     Attributes:
         data: folder of the data set.
         split: name of the split.
-        masks: "boxes" or "segmentation", from which the target masks are drawn.
+        masks: "boxes" or "segmentation", from which the target masks are drawn; "auto" is what
+            each file was trained on (`runtime.scoring.provenance.scored_targets`).
+        categories: names of the categories that are foreground; by default those that each file
+            was trained on.
         size: (height, width) at which masks and probabilities are compared; by default the input
             size of each network.
     """
 
     data: str
     split: str = "test"
-    masks: str = "boxes"
+    masks: MaskChoice = "auto"
     size: Size | None = None
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,15 +98,21 @@ class _Network:
         a, b, product = self._factors
         return {"seconds": timed(partial(np.matmul, a, b, out=product), untimed=1)()}
 
-    def evaluate(self, data: str, split: str, masks: Any, size: list[int] | None) -> Answer:
+    def evaluate(
+        self, data: str, split: str, masks: Any, size: list[int] | None, categories: list[str]
+    ) -> Answer:
         from bench.measure.accuracy import accuracy_of
         from runtime.core.schema import to_dict
         from runtime.data.coco import read_dataset
         from runtime.model.predictor import Predictor, concurrency_for
         from runtime.scoring.evaluation import evaluate
+        from runtime.scoring.provenance import scored_targets
 
-        chosen = read_dataset(data).split(split)
         loaded = self._loaded()
+        dataset, targets = scored_targets(
+            [loaded.file], read_dataset(data), split, masks=masks, categories=categories
+        )
+        chosen = dataset.split(split)
         predictor = Predictor(
             loaded.file.path,
             size=loaded.size,
@@ -116,12 +122,12 @@ class _Network:
         evaluation = evaluate(
             predictor,
             chosen,
-            masks=masks,
+            masks=targets.masks,
             size=None if size is None else (size[0], size[1]),
             on_progress=lambda step: self._service.send({"done": step.done, "total": step.total}),
         )
         groups = [sample.group for sample in chosen.samples]
-        return {"accuracy": to_dict(accuracy_of(evaluation, groups, data, split, masks))}
+        return {"accuracy": to_dict(accuracy_of(evaluation, groups, data, split, targets.masks))}
 
 
 def _inspect(path: str, size: list[int] | None) -> Answer:

@@ -9,6 +9,7 @@ import click
 
 from bench.study.config import PRESETS, SCALE, StudyConfig
 from bench.training_options import (
+    echo_target_notes,
     encoder_weights,
     encoder_weights_option,
     ensure_data,
@@ -62,6 +63,7 @@ def main(
 
     config = _config(data, weights, given_settings(settings))
     ensure_data(data)
+    echo_target_notes(config.training(config.trained[0], config.data))
     folder = out or ARTIFACTS / (f"study-{config.preset}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with stopping() as stop, schedule_progress("Study  ") as on_progress:

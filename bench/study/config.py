@@ -7,7 +7,13 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from runtime.core.errors import ConfigError
-from runtime.core.settings import check_settings, setting
+from runtime.core.settings import (
+    CATEGORIES_HELP,
+    MASKS_HELP,
+    MaskChoice,
+    check_settings,
+    setting,
+)
 from train.architectures import ARCHITECTURES
 from train.config import DEMO, Device, TrainConfig, study_config
 
@@ -44,7 +50,7 @@ class StudyConfig:
         splits: the original one, and the one that keeps groups of similar images together.
         encoder_weights: source of each pretrained encoder's weights, by architecture.
         changes: training settings named in `SCALE` that replace the preset's, for all networks.
-        seed, device, threads, compile: as in `TrainConfig`.
+        masks, categories, seed, device, threads, compile: as in `TrainConfig`.
 
     Raises:
         ConfigError: a name is unknown or repeated, or an ensemble has fewer than two members.
@@ -82,6 +88,10 @@ class StudyConfig:
     device: Device = "auto"
     threads: int | None = None
     compile: bool = False
+    masks: MaskChoice = setting("auto", help=MASKS_HELP)
+    categories: tuple[str, ...] = setting(
+        (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -119,7 +129,7 @@ class StudyConfig:
             changes["loss"] = match["loss"].replace("-", "+")
         if match["arch"] in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[match["arch"]]
-        for name in ("seed", "device", "threads", "compile"):
+        for name in ("masks", "categories", "seed", "device", "threads", "compile"):
             changes[name] = getattr(self, name)
         return study_config(data, match["arch"], **changes)
 

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.core.settings import MaskKind
 from runtime.data.coco import Split
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import to_input
 from runtime.metrics import STUDY_METRICS, Scores, image_scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import Evaluation
@@ -84,11 +85,14 @@ def predict_examples(
     split: Split,
     predictors: Mapping[str, Predictor],
     evaluations: Sequence[Evaluation],
+    *,
+    masks: MaskKind,
 ) -> dict[str, Pictures]:
     """Return the maps and scores of each network on each of the named scans.
 
     Args:
         predictors: by the network's name; at least one, all with the same input size.
+        masks: what the masks are drawn from.
 
     Raises:
         ImageError, AnnotationError: a sample cannot be read.
@@ -100,11 +104,11 @@ def predict_examples(
     pictures = {}
     for file in dict.fromkeys(files):
         sample = samples[file]
-        pixels = load_scan(sample.path, size).pixels
+        pixels = sample.load(size).pixels
         image = to_input(pixels)[None]
         pictures[file] = Pictures(
             scan=pixels,
-            mask=sample.mask(size),
+            mask=sample.mask(size, masks),
             probability={name: predictor.run(image)[0] for name, predictor in predictors.items()},
             scores={name: each[file] for name, each in known.items()},
         )

@@ -15,6 +15,7 @@ from export.onnx_export import ExportResult, export_checkpoints
 from export.request import ExportRequest
 from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
+from runtime.data.targets import choose_targets, training_splits
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.model.timing import PredictionLatency, measure_latency
 from runtime.scoring.baselines import evaluate_baselines
@@ -53,6 +54,7 @@ class NetworkSteps:
         schedule: Schedule,
     ) -> None:
         self._config = config
+        self._masks = choose_targets(config.masks, training_splits(prepared.original)).masks
         self._data = prepared
         self._folder = folder
         self._cache = cache
@@ -143,10 +145,13 @@ class NetworkSteps:
 
         def make() -> _Baselines:
             return _Baselines(
-                evaluate_baselines(dataset.split("train"), dataset.split("test"), size)
+                evaluate_baselines(
+                    dataset.split("train"), dataset.split("test"), size, masks=self._masks
+                )
             )
 
-        inputs = [self._data.sha256[kind], size, VERSION]
+        categories = self._config.categories
+        inputs = [self._data.sha256[kind], size, self._masks, categories, VERSION]
         return self._results.result(f"baselines-{kind}", inputs, _Baselines, make).baselines
 
     def latencies(self, files: Sequence[Exported]) -> tuple[PredictionLatency, ...]:

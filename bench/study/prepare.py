@@ -64,7 +64,7 @@ def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Sch
         ConfigError: `folder` holds a study of other data.
     """
     schedule.start("read the data")
-    original = read_dataset(config.data)
+    original = read_dataset(config.data, categories=config.categories)
     for name in SPLITS:
         original.split(name)
     sha256 = manifest_sha256(original.splits.values())
@@ -87,7 +87,7 @@ def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Sch
             AuditSummary,
             lambda: summarize(audit_dataset(_grouped(original, audit(), target, config.seed))),
         )
-        datasets["grouped"] = read_dataset(target)
+        datasets["grouped"] = read_dataset(target, categories=config.categories)
     groups = dict(zip(_paths(original), audited.groups, strict=True))
     write_text(folder / "groups.csv", _table(datasets, groups))
     datasets = {kind: datasets[kind] for kind in config.splits}

@@ -34,6 +34,7 @@ from bench.study.tables import (
     withheld,
 )
 from runtime.core.files import write_bytes, write_text
+from runtime.data.targets import choose_targets
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS
 from runtime.model.overlay import TARGET
 from runtime.model.predictor import Predictor
@@ -140,7 +141,8 @@ def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path
     }
     test = prepared.datasets[split.kind].split("test")
     names = [example.file for example in examples]
-    pictures = predict_examples(names, test, predictors, evaluations)
+    masks = choose_targets(result.config.masks, [test]).masks
+    pictures = predict_examples(names, test, predictors, evaluations, masks=masks)
     with style():
         figures = {
             "curves": curves_figure(split),

@@ -25,6 +25,7 @@ from runtime.core.lock import locked
 from runtime.core.machine import describe_machine
 from runtime.core.progress import ProgressCallback
 from runtime.core.schema import to_dict
+from runtime.data.targets import choose_targets, training_splits
 from runtime.metrics import STUDY_METRICS
 from runtime.model.timing import PredictionLatency
 from runtime.scoring.bootstrap import Bootstrap
@@ -71,6 +72,8 @@ def _run(
 ) -> tuple[StudyResult, Prepared]:
     results = StepCache(out / "steps")
     prepared = prepare(config, out, results, schedule)
+    targets = choose_targets(config.masks, training_splits(prepared.original))
+    config = replace(config, masks=targets.masks)
     steps = NetworkSteps(config, prepared, out, cache, results, schedule)
     steps.schedule()
     kinds = tuple(prepared.datasets)

@@ -7,6 +7,7 @@ import click
 
 from bench.sweep.config import DEMO_GRID, SCALE, SweepConfig
 from bench.training_options import (
+    echo_target_notes,
     encoder_weights,
     encoder_weights_option,
     ensure_data,
@@ -85,6 +86,7 @@ def sweep(
 
     config = _config(data, weights, given_settings(settings))
     ensure_data(data)
+    echo_target_notes(config.networks[0])
     folder = out or ARTIFACTS / ("demo/sweep" if config.demo else "sweep")
     result_file = json_file or folder / "sweep.json"
     measuring = _measurement(config, max_seconds)

@@ -7,7 +7,13 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.study.config import check_encoders, check_unique
-from runtime.core.settings import check_settings, setting
+from runtime.core.settings import (
+    CATEGORIES_HELP,
+    MASKS_HELP,
+    MaskChoice,
+    check_settings,
+    setting,
+)
 from train.architectures import ARCHITECTURES
 from train.config import DEMO, Device, TrainConfig, study_config
 
@@ -29,7 +35,7 @@ class SweepConfig:
         changes: training settings named in `SCALE` that replace the protocol's or the demo's.
         score_size: height and width at which all networks are scored; None means the largest of
             `sizes`.
-        seed, device, threads: as in `TrainConfig`.
+        masks, categories, seed, device, threads: as in `TrainConfig`.
 
     Raises:
         ConfigError: a side of the grid is empty or has a value twice, or a setting is out of its
@@ -73,6 +79,10 @@ class SweepConfig:
     seed: int = 0
     device: Device = "auto"
     threads: int | None = None
+    masks: MaskChoice = setting("auto", help=MASKS_HELP)
+    categories: tuple[str, ...] = setting(
+        (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -100,7 +110,8 @@ class SweepConfig:
         changes: dict[str, Any] = {**(DEMO if self.demo else {}), **self.changes}
         if arch in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[arch]
-        changes |= {"seed": self.seed, "device": self.device, "threads": self.threads}
+        for name in ("masks", "categories", "seed", "device", "threads"):
+            changes[name] = getattr(self, name)
         return study_config(self.data, arch, **{**changes, "width": width, "size": size})
 
 

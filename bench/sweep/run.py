@@ -17,13 +17,14 @@ from runtime.core.errors import ModelError
 from runtime.core.files import ensure_apart, ensure_replaceable, ensure_writable
 from runtime.core.lock import locked
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.data.coco import Dataset, read_dataset
+from runtime.data.coco import Dataset
 from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.predictor import Predictor
 from runtime.scoring.provenance import foreign_training
 from train.checkpoint import LAST, load_checkpoint
 from train.config import TrainConfig
 from train.resumable_run import ensure_same_run
+from train.targets import read_training_splits
 
 SPLITS = ("train", "valid", "test")
 MEASURE = "measure the networks"
@@ -64,9 +65,9 @@ def run_sweep(
     """
     out, schedule = Path(folder), Schedule(on_progress, stop)
     schedule.start("read the data")
-    dataset = read_dataset(config.data)
-    for name in SPLITS:
-        dataset.split(name)
+    data = read_training_splits(config.networks[0])
+    dataset, config = data.dataset, replace(config, masks=data.config.masks)
+    dataset.split("test")
     given = [_readable(path) for path in models]
     ensure_writable(out)
     ensure_apart([result_file], [*models, *dataset.files])
@@ -79,7 +80,7 @@ def run_sweep(
         given = [file for file in given if file.path.resolve() not in own]
         networks = [*trained, *(_describe(file, given=True) for file in given)]
         warnings = foreign_training(given, dataset)
-        scoring = Scoring(config.data, "test", "boxes", config.scored_at)
+        scoring = Scoring(config.data, "test", config.masks, config.scored_at, config.categories)
         scored = replace(settings, scoring=scoring)
         return _measure(networks, scored, warnings, result_file, schedule)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from export.variants.layer_speed import measure_layers
 from export.variants.quantization import Quantizer
 from runtime.core.progress import ProgressCallback, report_progress
-from runtime.data.images import Size, load_scan, to_input
+from runtime.data.images import Size, to_input
 from runtime.data.samples import Sample
 from runtime.model.metadata import INPUT_NAME, UnconvertedLayer
 from runtime.model.sessions import open_session
@@ -118,8 +118,7 @@ class LayerChoice:
         return np.concatenate([session.run(None, {INPUT_NAME: image})[0] for image in inputs])
 
     def _input(self, sample: Sample) -> Floats:
-        scan = load_scan(sample.path, self._size, intensity=self._intensity)
-        return to_input(scan.pixels)[None]
+        return to_input(sample.load(self._size, self._intensity).pixels)[None]
 
 
 def _with_reasons(quantizer: Quantizer, reasons: dict[str, str]) -> tuple[UnconvertedLayer, ...]:

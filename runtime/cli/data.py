@@ -9,10 +9,19 @@ import click
 
 from runtime.cli.command import Group, require
 from runtime.cli.display import counted, progress, table
-from runtime.cli.options import ARTIFACTS, File, Folder, Function, json_option
+from runtime.cli.options import (
+    ARTIFACTS,
+    File,
+    Folder,
+    Function,
+    category_option,
+    json_option,
+    masks_option,
+)
 from runtime.cli.outputs import Outputs
 
 if TYPE_CHECKING:
+    from runtime.core.settings import MaskChoice
     from runtime.data.audit import AuditSummary
     from runtime.data.check import CheckReport
     from runtime.data.grouped_split import GroupedSplit
@@ -60,8 +69,12 @@ def main() -> None:
 
 @main.command()
 @folder_argument
+@masks_option
+@category_option
 @json_option("the report")
-def check(folder: Path, json_file: Path | None) -> None:
+def check(
+    folder: Path, masks: "MaskChoice", categories: tuple[str, ...], json_file: Path | None
+) -> None:
     """List every defect of the data set in DIR, and the action taken on it.
 
     Reads each COCO file and decodes each image. Exit code 1 if a defect makes the set unusable.
@@ -71,10 +84,10 @@ def check(folder: Path, json_file: Path | None) -> None:
     from runtime.data.check import check_dataset
     from runtime.data.coco import read_dataset
 
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder, categories=categories)
     outputs = Outputs(dataset.files, json=json_file)
     with progress("Check") as bar:
-        report = check_dataset(dataset, on_progress=bar)
+        report = check_dataset(dataset, masks=masks, on_progress=bar)
     click.echo(_check_text(report))
     content = {**to_dict(report), "root": str(report.root)}
     outputs.write(json=lambda file: write_json(file, content))
@@ -90,20 +103,32 @@ def _check_text(report: "CheckReport") -> str:
         for area in [round(s.annotated_area) if s.annotations else None]
     ]
     number = counted(len(report.defects), "defect")
+    ready = "yes" if report.not_ready is None else f"no, because {report.not_ready}"
     return "\n".join(
         [
             table(header, rows),
+            "",
+            *report.notes,
             f"\n{number}:" if report.defects else f"\n{number}",
             *(f"  {defect.split}: {defect}; {defect.action}" for defect in report.defects),
+            f"\nready to train: {ready}",
         ]
     )
 
 
 @main.command()
 @folder_argument
+@masks_option
+@category_option
 @page_option("data-report.html")
 @json_option("the numbers")
-def report(folder: Path, out: Path, json_file: Path | None) -> None:
+def report(
+    folder: Path,
+    masks: "MaskChoice",
+    categories: tuple[str, ...],
+    out: Path,
+    json_file: Path | None,
+) -> None:
     """Compare the splits of the data set in DIR, and show examples and outliers.
 
     Writes one HTML page that opens from disk.
@@ -117,10 +142,10 @@ def report(folder: Path, out: Path, json_file: Path | None) -> None:
     from runtime.report.exploration_page import exploration_html
     from runtime.report.exploration_tables import exploration_text
 
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder, categories=categories)
     outputs = Outputs(dataset.files, out=out, json=json_file)
     with progress("Explore") as bar:
-        exploration = explore(dataset, on_progress=bar)
+        exploration = explore(dataset, masks=masks, on_progress=bar)
     click.echo(exploration_text(exploration, table) + "\n")
     outputs.write(
         out=lambda file: write_text(file, exploration_html(dataset, exploration)),

@@ -10,6 +10,7 @@ from runtime.cli.display import progress
 from runtime.cli.options import (
     PHANTOM,
     File,
+    category_option,
     data_option,
     intensity_option,
     json_option,
@@ -25,7 +26,7 @@ from runtime.cli.options import (
 from runtime.cli.outputs import Outputs
 
 if TYPE_CHECKING:
-    from runtime.data.samples import MaskKind
+    from runtime.core.settings import MaskChoice
 
 
 @click.command(cls=Command)
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @data_option(f"the phantom set in {PHANTOM}")
 @split_option
 @masks_option
+@category_option
 @size_option
 @click.option("--batch-size", default=1, show_default=True, type=click.IntRange(min=1), metavar="N")
 @click.option(
@@ -53,7 +55,8 @@ def main(
     models: tuple[Path, ...],
     data: Path | None,
     split_name: str,
-    masks: "MaskKind",
+    masks: "MaskChoice",
+    categories: tuple[str, ...],
     size: int | None,
     batch_size: int,
     baselines: bool,
@@ -79,6 +82,7 @@ def main(
             dataset,
             split=split_name,
             masks=masks,
+            categories=categories,
             size=(size, size) if size else None,
             batch_size=batch_size,
             baselines=baselines,

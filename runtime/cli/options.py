@@ -8,6 +8,7 @@ import click
 
 from runtime.cli.display import progress
 from runtime.core.machine import MAX_THREADS
+from runtime.core.settings import CATEGORIES_HELP, MASKS_HELP
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -67,13 +68,20 @@ def split_option(function: Function) -> Function:
 
 
 def masks_option(function: Function) -> Function:
-    """`--masks boxes|segmentation`."""
+    """`--masks auto|boxes|segmentation`."""
     return click.option(
         "--masks",
-        type=click.Choice(["boxes", "segmentation"]),
-        default="boxes",
+        type=click.Choice(["auto", "boxes", "segmentation"]),
+        default="auto",
         show_default=True,
-        help="What the target masks are drawn from.",
+        help=MASKS_HELP,
+    )(function)
+
+
+def category_option(function: Function) -> Function:
+    """`--category NAME`, as the parameter `categories`, a tuple."""
+    return click.option(
+        "--category", "categories", multiple=True, metavar="NAME", help=CATEGORIES_HELP
     )(function)
 
 

@@ -15,6 +15,13 @@ from runtime.core.machine import MAX_THREADS
 
 MaskKind = Literal["boxes", "segmentation"]
 """What masks are drawn from: the boxes of a COCO file, or its segmentations."""
+MaskChoice = Literal["auto", "boxes", "segmentation"]
+"""The kind of masks that a user asks for; `runtime.data.targets` decides what "auto" means."""
+MASKS_HELP = (
+    "What the target masks are drawn from. auto: as the network was trained; else segmentations if "
+    "every annotation has one, and boxes otherwise (polygons that are all boxes count as boxes)."
+)
+CATEGORIES_HELP = "Use only the annotations of this category as foreground; can be repeated."
 
 
 @dataclass(frozen=True, slots=True)

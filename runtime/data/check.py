@@ -1,16 +1,18 @@
 """Checking a data set: every defect of its COCO files, images and masks."""
 
-import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.core.errors import AnnotationError, DataWarning, ImageError
+from runtime.core.errors import AnnotationError, DataError, DataWarning, ImageError
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, Split
-from runtime.data.images import load_scan
+from runtime.data.layouts import is_file
 from runtime.data.masks import pixels_outside
 from runtime.data.samples import Action, Defect, Sample
+from runtime.data.targets import choose_targets, target_notes, training_splits
 
 _DECODED = (64, 64)
 _ROUNDING = 0.5
@@ -23,9 +25,10 @@ class SplitSummary:
 
     Attributes:
         images, annotations: how many there are.
-        foreground_share: mean share of an image's area that its boxes cover, in [0, 1]; NaN
+        foreground_share: mean share of an image's area that its mask covers, in [0, 1]; NaN
             without images.
         annotated_area: mean area of an annotation's box, in pixels; NaN without annotations.
+        categories: number of annotations by category.
     """
 
     name: str
@@ -33,15 +36,25 @@ class SplitSummary:
     annotations: int
     foreground_share: float
     annotated_area: float
+    categories: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The result of `check_dataset`."""
+    """The result of `check_dataset`.
+
+    Attributes:
+        masks: what the foreground is drawn from.
+        notes: what every command says about these splits (`runtime.data.targets`).
+        not_ready: why no network can be trained on the data set; None where one can.
+    """
 
     root: Path
     splits: tuple[SplitSummary, ...]
     defects: tuple[Defect, ...]
+    masks: MaskKind
+    notes: tuple[str, ...]
+    not_ready: str | None
 
     @property
     def usable(self) -> bool:
@@ -49,11 +62,20 @@ class CheckReport:
         return not any(defect.fatal for defect in self.defects)
 
 
-def check_dataset(dataset: Dataset, *, on_progress: ProgressCallback | None = None) -> CheckReport:
+def check_dataset(
+    dataset: Dataset,
+    *,
+    masks: MaskChoice = "auto",
+    on_progress: ProgressCallback | None = None,
+) -> CheckReport:
     """Decode every image of a data set, rasterize its masks, and report all defects.
 
     Args:
+        masks: what the foreground is drawn from; "auto" is that of a training.
         on_progress: called after each image, with numbers of images.
+
+    Raises:
+        AnnotationError: a COCO file is not one.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -64,72 +86,110 @@ def check_dataset(dataset: Dataset, *, on_progress: ProgressCallback | None = No
         ...     report = check_dataset(read_dataset(make_phantom(folder, config)))
         >>> report.usable, [(split.name, split.images) for split in report.splits]
         (True, [('train', 2), ('valid', 1), ('test', 1)])
+        >>> report.masks, report.not_ready
+        ('segmentation', None)
     """
-    total = sum(len(split.samples) for split in dataset.splits.values())
+    splits = [split.only(dataset.categories) for split in dataset.splits.values()]
+    trained_on = [split for split in splits if split.name in ("train", "valid")]
+    targets = choose_targets(masks, trained_on if len(trained_on) == 2 else splits)
+    total = sum(len(split.samples) for split in splits)
     defects: list[Defect] = []
+    summaries: list[SplitSummary] = []
     done = 0
-    for split in dataset.splits.values():
+    for split in splits:
         defects.extend(split.defects)
         # A data set without any segmentation has only boxes, which is not a defect.
         outlined = any(a.segmentation for sample in split.samples for a in sample.annotations)
         for sample in split.samples:
-            defects.extend(_image_defects(split, sample, outlined))
+            defects.extend(_image_defects(split, sample, outlined, targets.masks))
             done += 1
             if on_progress is not None:
                 on_progress(Progress(done, total))
-    return CheckReport(dataset.root, _summaries(dataset), tuple(defects))
+        summaries.append(_summary(split, targets.masks))
+    defects.extend(_shared_files(splits))
+    return CheckReport(
+        root=dataset.root,
+        splits=tuple(summaries),
+        defects=tuple(defects),
+        masks=targets.masks,
+        notes=target_notes(splits, targets),
+        not_ready=_not_ready(dataset, defects),
+    )
 
 
-def _image_defects(split: Split, sample: Sample, outlined: bool) -> list[Defect]:
-    if not os.path.isfile(sample.path):  # noqa: PTH113, is_file() raises on a name that is too long
+def _not_ready(dataset: Dataset, defects: Sequence[Defect]) -> str | None:
+    """Return why no network can be trained on a data set; None where one can."""
+    try:
+        training_splits(dataset)
+    except DataError as error:
+        return str(error)
+    fatal = [d for d in defects if d.fatal and d.split in ("train", "valid")]
+    return f"{fatal[0].split}: {fatal[0]}" if fatal else None
+
+
+def _shared_files(splits: Sequence[Split]) -> list[Defect]:
+    """Return a defect for each image that an earlier split has too."""
+    owners: dict[Path, str] = {}
+    defects = []
+    for split in splits:
+        for sample in split.samples:
+            owner = owners.setdefault(sample.path, split.name)
+            if owner != split.name:
+                problem = f"the same file is in the split {owner!r}"
+                defects.append(
+                    Defect(split.name, sample.file_name, None, problem, Action.USED, reason=problem)
+                )
+    return defects
+
+
+def _image_defects(split: Split, sample: Sample, outlined: bool, masks: MaskKind) -> list[Defect]:
+    if not is_file(sample.path):
         return []  # the reader of the COCO file has reported it
     defects: list[Defect] = []
+
+    def note(problem: str, action: Action) -> None:
+        defects.append(Defect(split.name, sample.file_name, None, problem, action))
+
+    original = (sample.height, sample.width)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
-            stated_size = (sample.height, sample.width)
-            scan = load_scan(sample.path, _DECODED, stated_size=stated_size)
+            height, width = sample.load(_DECODED).original_size
     except ImageError as error:
-        return [Defect(split.name, sample.file_name, None, str(error), Action.REFUSED)]
-    height, width = scan.original_size
-    for warning in caught:
-        problem = str(warning.message).removeprefix(f"{sample.path}: ")
-        defects.append(Defect(split.name, sample.file_name, None, problem, Action.USED))
-    if (height, width) != (sample.height, sample.width):
-        stated = f"{width}x{height} pixels where the COCO file says {sample.width}x{sample.height}"
-        defects.append(
-            Defect(split.name, sample.file_name, None, stated, Action.USED_WITH_SCALED_BOXES)
-        )
-    if not outlined:
+        note(str(error), Action.REFUSED)
         return defects
-    original = (sample.height, sample.width)
+    for warning in caught:
+        note(str(warning.message).removeprefix(f"{sample.path}: "), Action.USED)
+    if (height, width) != original:
+        stated = f"{width}x{height} pixels where the COCO file says {sample.width}x{sample.height}"
+        note(stated, Action.USED_WITH_SCALED_BOXES)
+    if not outlined and masks == "boxes":
+        return defects
     try:
         # At full size, where the perimeters of the polygons are largest.
         sample.mask(original, "segmentation")
         outside = pixels_outside((a.segmentation for a in sample.annotations), original)
     except AnnotationError as error:
-        defects.append(
-            Defect(split.name, sample.file_name, None, str(error), Action.USED_FOR_BOXES)
-        )
+        note(str(error), Action.USED_FOR_BOXES if masks == "boxes" else Action.REFUSED)
     else:
         if outside > _ROUNDING:
-            text = f"a polygon up to {outside:g} pixels outside the image"
-            defects.append(Defect(split.name, sample.file_name, None, text, Action.CLIPPED))
+            note(f"a polygon up to {outside:g} pixels outside the image", Action.CLIPPED)
     return defects
 
 
-def _summaries(dataset: Dataset) -> tuple[SplitSummary, ...]:
-    summaries = []
-    for split in dataset.splits.values():
-        shares = [float(s.mask((s.height, s.width)).mean()) for s in split.samples]
-        areas = [a.box[2] * a.box[3] for s in split.samples for a in s.annotations]
-        summaries.append(
-            SplitSummary(
-                split.name,
-                len(split.samples),
-                len(areas),
-                sum(shares) / len(shares) if shares else float("nan"),
-                sum(areas) / len(areas) if areas else float("nan"),
-            )
-        )
-    return tuple(summaries)
+def _summary(split: Split, masks: MaskKind) -> SplitSummary:
+    shares = []
+    for sample in split.samples:
+        try:
+            shares.append(float(sample.mask((sample.height, sample.width), masks).mean()))
+        except AnnotationError:  # reported as a defect
+            continue
+    areas = [a.box[2] * a.box[3] for s in split.samples for a in s.annotations]
+    return SplitSummary(
+        name=split.name,
+        images=len(split.samples),
+        annotations=len(areas),
+        foreground_share=sum(shares) / len(shares) if shares else float("nan"),
+        annotated_area=sum(areas) / len(areas) if areas else float("nan"),
+        categories=split.annotations,
+    )

@@ -1,9 +1,7 @@
 """Reading a COCO data set: its splits, their images and annotations, and their fingerprint.
 
-The format is https://cocodataset.org/#format-data, in two layouts. Roboflow's has
-`train/_annotations.coco.json` next to the images. The plain one has
-`annotations/instances_train.json`, and the images in `train/`, `images/train/` or `images/`.
-Annotations of every category are foreground.
+The format is https://cocodataset.org/#format-data, in the layouts of `runtime.data.layouts`.
+Annotations of every category are foreground, unless categories are chosen.
 
 The images may also lie in the folder of another data set that `info.image_root` names, as in the
 files that `seg-data split` writes.
@@ -12,22 +10,22 @@ files that `seg-data split` writes.
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from runtime.core.errors import AnnotationError, DataError, ImageError
+from runtime.core.errors import AnnotationError, DataError, ImageError, printable
 from runtime.core.files import read_bytes
 from runtime.core.json_files import MAX_JSON_BYTES, read_json
 from runtime.data.images import MAX_FILE_BYTES
-from runtime.data.samples import Defect, Sample, SplitReader
+from runtime.data.layouts import ROBOFLOW_FILE as ROBOFLOW_FILE, SplitPlace, find_splits, names_of
+from runtime.data.samples import Action, Defect, Sample, sound_categories
+from runtime.data.split_reader import SplitReader
 
-ROBOFLOW_FILE = "_annotations.coco.json"
 IMAGE_ROOT = "image_root"
-_SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,8 @@ class Split:
     Attributes:
         image_root: folder of the other data set that holds the images; None where they lie in this
             data set.
+        known_categories: names of the categories that the COCO file lists.
+        categories: names of the categories that are foreground; empty for all.
     """
 
     name: str
@@ -45,21 +45,82 @@ class Split:
     license: str | None
     defects: tuple[Defect, ...]
     image_root: Path | None = None
+    known_categories: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def annotations(self) -> dict[str, int]:
+        """The number of annotations of each category."""
+        names = (a.category or "unknown" for s in self.samples for a in s.annotations)
+        return dict(Counter(names).most_common())
+
+    def only(self, categories: Sequence[str]) -> "Split":
+        """Return the split with the annotations of some categories; all where none is named.
+
+        Raises:
+            DataError: the COCO file does not list one of the categories.
+        """
+        if not categories:
+            return self
+        for name in categories:
+            if name not in self.known_categories:
+                known = ", ".join(printable(known) for known in self.known_categories)
+                raise DataError(
+                    f"{self.annotation_file}: no category {name!r}; the categories are {known}"
+                )
+        chosen = tuple(
+            replace(s, annotations=tuple(a for a in s.annotations if a.category in categories))
+            for s in self.samples
+        )
+        return replace(self, samples=chosen, categories=tuple(categories))
+
+
+class Splits(Mapping[str, Split]):
+    """The splits of a data set by name; each is read when it is first asked for.
+
+    A file that cannot be used then stops only the commands that need its split.
+    """
+
+    def __init__(self, places: Mapping[str, SplitPlace]) -> None:
+        self._places = places
+        self._read: dict[str, Split] = {}
+
+    def __getitem__(self, name: str) -> Split:
+        if name not in self._read:
+            self._read[name] = _read_split(name, self._places[name])
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A data set: its folder, and its splits by name ("train", "valid", "test" or other names)."""
+    """A data set: its folder, and its splits by name ("train", "valid", "test" or other names).
+
+    Attributes:
+        splits: as in the COCO files, with annotations of all categories.
+        categories: names of the categories that are foreground; empty for all.
+    """
 
     root: Path
     splits: Mapping[str, Split]
+    categories: tuple[str, ...] = ()
 
     @property
     def files(self) -> Iterator[Path]:
-        """The COCO files, and the images that they list."""
-        for split in self.splits.values():
-            yield split.annotation_file
-            yield from (sample.path for sample in split.samples)
+        """The COCO files, and the images that they list; without those of unreadable files."""
+        for name in self.splits:
+            with suppress(AnnotationError):
+                split = self.splits[name]
+                yield split.annotation_file
+                yield from (sample.path for sample in split.samples)
 
     @property
     def image_root(self) -> Path:
@@ -77,13 +138,14 @@ class Dataset:
         return next((s.license for s in self.splits.values() if s.license), None)
 
     def split(self, name: str, *, allow_missing: bool = False) -> Split:
-        """Return a split that is free of fatal defects.
+        """Return a split that is free of fatal defects, with the chosen categories.
 
         Args:
             allow_missing: accept a split with missing images, for `runtime.readable_part` to skip.
 
         Raises:
-            DataError: there is no such split, it has no images, or it has a fatal defect.
+            DataError: there is no such split, it has no images or no such category, or it has a
+                fatal defect.
         """
         if name not in self.splits:
             alone = len(self.splits) == 1
@@ -94,18 +156,25 @@ class Dataset:
         split = self.splits[name]
         for defect in split.defects:
             if defect.fatal and not (allow_missing and defect.missing):
-                raise AnnotationError(f"{split.annotation_file}: {defect}")
+                of_file = defect.where == split.annotation_file.name
+                text = defect.problem if of_file else str(defect)
+                raise AnnotationError(f"{split.annotation_file}: {text}")
         if not split.samples:
             raise DataError(f"{split.annotation_file}: no images")
-        return split
+        return split.only(self.categories)
 
 
-def read_dataset(root: str | Path) -> Dataset:
-    """Read the COCO files of a data set; images are not opened.
+def read_dataset(root: str | Path, *, categories: Sequence[str] = ()) -> Dataset:
+    """Find the splits of a data set; each COCO file is read when its split is first asked for.
+
+    Images are not opened. A COCO file that is not JSON, or lacks `images` or `annotations`, raises
+    AnnotationError where its split is asked for.
+
+    Args:
+        categories: names of the categories that are foreground; by default all.
 
     Raises:
         DataError: `root` is not a folder in one of the two layouts.
-        AnnotationError: a COCO file is not JSON, or lacks `images` or `annotations`.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -121,49 +190,27 @@ def read_dataset(root: str | Path) -> Dataset:
     folder = Path(root)
     if not os.path.isdir(folder):  # noqa: PTH112, is_dir() raises on a name that is too long
         raise DataError(f"{folder}: no such folder")
-    places = _roboflow_places(folder) or _plain_places(folder)
+    places = find_splits(folder)
     if not places:
         raise DataError(
             f"{folder}: not a COCO data set, which has train|valid|test/{ROBOFLOW_FILE} or "
             "annotations/*.json"
         )
-    splits = {name: _read_split(name, *place) for name, place in places.items()}
-    return Dataset(folder, MappingProxyType(splits))
+    return Dataset(folder, Splits(places), tuple(categories))
 
 
 def image_folders(root: Path) -> tuple[Path, ...]:
     """Return the folders in which a data set's COCO files look for their images."""
-    places = _roboflow_places(root) or _plain_places(root)
-    return tuple(images for _, images in places.values())
+    return tuple(place.images for place in find_splits(root).values())
 
 
-def _roboflow_places(folder: Path) -> dict[str, tuple[Path, Path]]:
-    paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{ROBOFLOW_FILE}"))}
-    return {name: (paths[name], paths[name].parent) for name in _usual_first(paths)}
-
-
-def _plain_places(folder: Path) -> dict[str, tuple[Path, Path]]:
-    places = {}
-    for path in sorted((folder / "annotations").glob("*.json")):
-        stem = re.sub(r"^(instances|annotations)_", "", path.stem)
-        candidates = (folder / stem, folder / "images" / stem, folder / "images", folder)
-        images = next(candidate for candidate in candidates if candidate.is_dir())
-        places[_split_name(stem)] = (path, images)
-    return {name: places[name] for name in _usual_first(places)}
-
-
-def _usual_first(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: (*_SPLITS, name).index(name))
-
-
-def _split_name(stem: str) -> str:
-    for prefix, name in (("train", "train"), ("val", "valid"), ("test", "test")):
-        if stem.startswith(prefix):
-            return name
-    return stem
-
-
-def _read_split(name: str, path: Path, images: Path) -> Split:
+def _read_split(name: str, place: SplitPlace) -> Split:
+    path = place.file
+    if place.ambiguous:
+        files = names_of([path, *place.others])
+        problem = f"several files for the split {name!r}, {files}; keep one of them"
+        defect = Defect(name, path.name, None, problem, Action.REFUSED)
+        return Split(name, path, (), None, (defect,))
     content = read_json(path, error=AnnotationError)
     for key in ("images", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
@@ -173,9 +220,21 @@ def _read_split(name: str, path: Path, images: Path) -> Split:
     elsewhere = _image_root(path, content)
     # The splits of a data set may be links to other places, here as where it is read itself.
     links = image_folders(elsewhere) if elsewhere else ()
-    reader = SplitReader(name, path, elsewhere or images, links)
+    reader = SplitReader(name, path, elsewhere or place.images, links)
+    for other in place.others:
+        also = f"also {other.name}, a file for the same split"
+        reader.note(path.name, also, Action.NOT_READ, reason="another file for the same split")
     samples = reader.read(content)
-    return Split(name, path, samples, _license(content), tuple(reader.defects), elsewhere)
+    categories = tuple(str(c.get("name", c["id"])) for c in sound_categories(content))
+    return Split(
+        name=name,
+        annotation_file=path,
+        samples=samples,
+        license=_license(content),
+        defects=tuple(reader.defects),
+        image_root=elsewhere,
+        known_categories=categories,
+    )
 
 
 def _image_root(path: Path, content: dict[str, Any]) -> Path | None:

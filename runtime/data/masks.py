@@ -139,6 +139,77 @@ def pixels_outside(segmentations: Iterable[Any], original: Size) -> float:
     return outside
 
 
+def box_of_segmentation(segmentation: object, original: Size) -> Box | None:
+    """Return the smallest box around a COCO segmentation; None where it is not a usable one.
+
+    Args:
+        segmentation: polygons or a run-length encoding, as in a COCO file.
+        original: size of the image.
+
+    Example:
+        >>> box_of_segmentation([[1, 2, 5, 2, 5, 4]], (8, 8))
+        (1.0, 2.0, 4.0, 2.0)
+        >>> box_of_segmentation({"size": [2, 4], "counts": [2, 4, 2]}, (2, 4))
+        (1.0, 0.0, 2.0, 2.0)
+        >>> box_of_segmentation([], (8, 8)) is None
+        True
+    """
+    if isinstance(segmentation, dict):
+        return _box_of_runs(segmentation, original)
+    points = _points(segmentation)
+    if points is None:
+        return None
+    low, high = points.min(axis=0), points.max(axis=0)
+    (x, y), (width, height) = low.tolist(), (high - low).tolist()
+    return x, y, width, height
+
+
+def is_box(segmentation: object) -> bool:
+    """Return whether a segmentation is one polygon that is merely a box.
+
+    Example:
+        >>> is_box([[1, 1, 5, 1, 5, 4, 1, 4, 1, 1]]), is_box([[1, 1, 5, 1, 5, 4]])
+        (True, False)
+    """
+    if not isinstance(segmentation, list) or len(segmentation) != 1:
+        return False
+    points = _points(segmentation)
+    if points is None:
+        return False
+    corners = {(x, y) for x, y in points.tolist()}
+    return len(corners) == 4 and all(len({c[axis] for c in corners}) == 2 for axis in (0, 1))
+
+
+def _points(segmentation: object) -> NDArray[np.float64] | None:
+    """Return the vertices of all polygons of a segmentation, float64 [n, 2]."""
+    polygons = segmentation if isinstance(segmentation, list) else []
+    numbers = [finite_numbers(polygon) for polygon in polygons]
+    if not numbers or any(n is None or len(n) % 2 or len(n) < 6 for n in numbers):
+        return None
+    return np.reshape(np.concatenate([n for n in numbers if n is not None]), (-1, 2))
+
+
+def _box_of_runs(runs: dict[str, Any], original: Size) -> Box | None:
+    height, width = original
+    try:
+        lengths = _run_lengths(runs.get("counts"), "")
+    except AnnotationError:
+        return None
+    fits = runs.get("size") == [height, width] and lengths.sum() == height * width
+    if not fits or lengths.min(initial=0) < 0:
+        return None
+    ends = np.cumsum(lengths)
+    first, last = (ends - lengths)[1::2], ends[1::2] - 1
+    first, last = first[last >= first], last[last >= first]
+    if not first.size:
+        return None
+    left, right = int(first[0]) // height, int(last[-1]) // height
+    whole = bool((first // height != last // height).any())  # a run that enters the next column
+    top = 0 if whole else int((first % height).min())
+    bottom = height - 1 if whole else int((last % height).max())
+    return float(left), float(top), float(right - left + 1), float(bottom - top + 1)
+
+
 def _from_polygons(
     polygons: list[Any], original: Size, size: Size, where: str
 ) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
-from runtime.data.images import Size, load_scan
+from runtime.data.images import Size
 from runtime.data.samples import MaskKind, Sample
 
 
@@ -51,8 +51,7 @@ def readable_part(
 
     def fault(sample: Sample) -> str | None:
         try:
-            stated = (sample.height, sample.width)
-            load_scan(sample.path, size, intensity=intensity, stated_size=stated)
+            sample.load(size, intensity)
             sample.mask(size, masks)
         except DataError as error:
             return str(error)

@@ -1,8 +1,6 @@
-"""The samples of one COCO file, and its defects with the action taken on each."""
+"""The samples of a split, and the defects of its COCO file with the action taken on each."""
 
-import os
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -10,18 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import runtime.data.images
-from runtime.core.errors import AnnotationError, DataError, printable
-from runtime.core.files import confined
+from runtime.core.errors import ImageError
 from runtime.core.settings import MaskKind as MaskKind
-from runtime.data.image_names import stated_patient
-from runtime.data.images import Size
-from runtime.data.masks import Box, finite_numbers, mask_from_boxes, mask_from_segmentations
+from runtime.data.images import Scan, Size, load_scan
+from runtime.data.masks import Box, mask_from_boxes, mask_from_segmentations
 
-SPECK_SHARE = 1e-4
-"""A box with a smaller share of its image is reported as a speck."""
-MAX_DEFECTS = 100_000
-"""Most defects of a COCO file that are listed; a file with more is refused."""
+_ROUNDING = 1.5
+"""Pixels by which the height of a resized image may differ from its stated proportions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +25,13 @@ class Annotation:
         id: as in the COCO file.
         box: x, y, width and height, in pixels of the image size that the COCO file states.
         segmentation: as in the COCO file, not yet checked.
+        category: name of the category; None where the COCO file does not have it.
     """
 
     id: object
     box: Box
     segmentation: Any
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +59,33 @@ class Sample:
     annotations: tuple[Annotation, ...]
     group: int | None = None
     patient: str | None = None
+
+    def load(self, size: Size | None = None, intensity: int | None = None) -> Scan:
+        """Decode the image and resize it (`runtime.data.images.load_scan`).
+
+        The image is turned as its EXIF tag says, unless the stored size is the stated one.
+
+        Raises:
+            ImageError: the image cannot be read, or has other proportions than the COCO file
+                states.
+        """
+        stated = (self.height, self.width)
+        return self.fitting(load_scan(self.path, size, intensity=intensity, stated_size=stated))
+
+    def fitting(self, scan: Scan) -> Scan:
+        """Return the sample's decoded image.
+
+        Raises:
+            ImageError: it has other proportions than the COCO file states, so that the annotations
+                cannot fit.
+        """
+        height, width = scan.original_size
+        if abs(height - self.height * width / self.width) > _ROUNDING:
+            raise ImageError(
+                f"{self.path}: {width}x{height} pixels, where the COCO file states "
+                f"{self.width}x{self.height}: the annotations do not fit this image"
+            )
+        return scan
 
     def mask(self, size: Size, kind: MaskKind = "boxes") -> NDArray[np.uint8]:
         """Return the foreground, uint8 [height, width] of 0 and 1, rasterized at `size`.
@@ -93,6 +115,9 @@ class Action(StrEnum):
     CLIPPED = "clipped"
     """The part outside the image is not used."""
     USED = "used"
+    USED_WITH_DERIVED_BOX = "used, with the box of its segmentation"
+    USED_WITH_OTHER_SPELLING = "used under that name"
+    NOT_READ = "not read"
     USED_WITH_EMPTY_MASK = "used, with an empty mask"
     USED_WITH_SCALED_BOXES = "used, with scaled boxes"
     USED_FOR_BOXES = "refused with --masks segmentation, used with --masks boxes"
@@ -107,6 +132,8 @@ class Defect:
         annotation: id of the annotation with the defect; None where it concerns no annotation.
         problem: a description of the defect.
         missing: true where the image file does not exist.
+        reason: the kind of defect, without the values in `problem`; defects of one reason are
+            counted together in the notes of every command (`runtime.data.targets`).
 
     Example:
         >>> defect = Defect("train", "a.png", "7", "a box outside the image", Action.DROPPED)
@@ -122,19 +149,50 @@ class Defect:
     problem: str
     action: Action
     missing: bool = False
+    reason: str = ""
 
     @property
     def fatal(self) -> bool:
         """True where a command that needs the split stops."""
         return self.action is Action.REFUSED
 
+    @property
+    def place(self) -> str:
+        """The image or file, and the annotation."""
+        return (
+            self.where if self.annotation is None else f"{self.where}, annotation {self.annotation}"
+        )
+
     def __str__(self) -> str:
-        annotation = "" if self.annotation is None else f", annotation {self.annotation}"
-        return f"{self.where}{annotation}: {self.problem}"
+        return f"{self.place}: {self.problem}"
 
 
-def _side(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def identity_of(value: object) -> str | None:
+    """Return an id of a COCO file as text, so that 1, 1.0 and "1" are the same id.
+
+    Returns:
+        None for a value that is no id.
+
+    Example:
+        >>> identity_of(1), identity_of(1.0), identity_of("1"), identity_of(1.5), identity_of(True)
+        ('1', '1', '1', None, None)
+    """
+    number = whole_number(value)
+    if number is not None:
+        return str(number)
+    return value if isinstance(value, str) else None
+
+
+def whole_number(value: object) -> int | None:
+    """Return an integer of JSON, which some programs write as 64.0; None for any other value.
+
+    Example:
+        >>> whole_number(64.0), whole_number(64.5), whole_number("64")
+        (64, None, None)
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def sound_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -148,158 +206,5 @@ def sound_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         category
         for category in (categories if isinstance(categories, list) else [])
-        if isinstance(category, dict) and type(category.get("id")) in (int, str)
+        if isinstance(category, dict) and identity_of(category.get("id")) is not None
     ]
-
-
-class SplitReader:
-    """Reads the samples of one COCO file and collects its defects.
-
-    Args:
-        split: name of the split.
-        path: the COCO file.
-        images: folder of the images.
-        links: folders that a link in `images` may lead to.
-    """
-
-    def __init__(self, split: str, path: Path, images: Path, links: tuple[Path, ...] = ()) -> None:
-        self.split = split
-        self.path = path
-        self.images = images
-        self.links = links
-        self.defects: list[Defect] = []
-
-    def note(
-        self,
-        where: str,
-        problem: str,
-        action: Action,
-        annotation: object = None,
-        *,
-        missing: bool = False,
-    ) -> None:
-        if len(self.defects) >= MAX_DEFECTS:
-            raise AnnotationError(f"{self.path}: more than {MAX_DEFECTS} defects in one COCO file")
-        identity = None if annotation is None else printable(annotation, 40)
-        self.defects.append(
-            Defect(
-                self.split,
-                printable(where, 200),
-                identity,
-                printable(problem, 400),
-                action,
-                missing,
-            )
-        )
-
-    def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
-        images = self._images(content["images"])
-        annotations = self._annotations(content, images)
-        samples = []
-        for identity, image in images.items():
-            regions = annotations.get(identity, [])
-            if not regions:
-                self.note(image.file_name, "no annotation", Action.USED_WITH_EMPTY_MASK)
-            samples.append(replace(image, annotations=tuple(regions)))
-        return tuple(samples)
-
-    def _images(self, entries: list[dict[str, Any]]) -> dict[object, Sample]:
-        images: dict[object, Sample] = {}
-        names: set[str] = set()
-        for entry in entries:
-            identity, name = entry.get("id"), entry.get("file_name")
-            if type(identity) not in (int, str) or not isinstance(name, str):
-                self.note(self.path.name, "an image without id or file_name", Action.REFUSED)
-                continue
-            if identity in images:
-                self.note(name, f"the image id {identity} is used twice", Action.REFUSED)
-                continue
-            if name in names:
-                self.note(name, "the image is listed twice", Action.REFUSED)
-                continue
-            sample = self._image(entry, name)
-            if sample is not None:
-                images[identity] = sample
-                names.add(name)
-        return images
-
-    def _image(self, entry: dict[str, Any], name: str) -> Sample | None:
-        width, height = _side(entry.get("width")), _side(entry.get("height"))
-        if not 0 < width * height <= runtime.data.images.MAX_PIXELS:
-            sides = (entry.get("width"), entry.get("height"))
-            stated = "x".join(repr(side)[:40] for side in sides)
-            remark = "" if all(type(side) is int for side in sides) else ", not two integers"
-            self.note(name, f"a stated size of {stated} pixels{remark}", Action.REFUSED)
-            return None
-        try:
-            path = confined(self.images, name, links=self.links)
-        except DataError as error:
-            self.note(name, str(error), Action.REFUSED)
-            return None
-        if not os.path.isfile(path):  # noqa: PTH113, is_file() raises on a name that is too long
-            self.note(name, f"no such image in {self.images}", Action.REFUSED, missing=True)
-        group = entry.get("group")
-        return Sample(
-            path,
-            name,
-            width,
-            height,
-            annotations=(),
-            group=group if type(group) is int else None,
-            patient=stated_patient(entry),
-        )
-
-    def _annotations(
-        self, content: dict[str, Any], images: dict[object, Sample]
-    ) -> dict[object, list[Annotation]]:
-        known = {category["id"] for category in sound_categories(content)}
-        counts = Counter(str(entry.get("id")) for entry in content["annotations"])
-        usable: dict[object, list[Annotation]] = {}
-        for entry in content["annotations"]:
-            identity, owner = entry.get("id"), entry.get("image_id")
-            image = images.get(owner) if type(owner) in (int, str) else None
-            where = self.path.name if image is None else image.file_name
-            if counts[str(identity)] > 1:
-                self.note(where, "the annotation id is used twice", Action.USED, identity)
-            category = entry.get("category_id")
-            if type(category) not in (int, str) or category not in known:
-                self.note(
-                    where, f"an unknown category {printable(category, 40)}", Action.USED, identity
-                )
-            if image is None:
-                self.note(
-                    where, f"an unknown image id {printable(owner, 40)}", Action.DROPPED, identity
-                )
-                continue
-            box = self._box(entry.get("bbox"), image, identity)
-            if box is not None:
-                annotation = Annotation(identity, box, entry.get("segmentation"))
-                usable.setdefault(owner, []).append(annotation)
-        return usable
-
-    def _box(self, value: object, image: Sample, identity: object) -> Box | None:
-        numbers = finite_numbers(value)
-        if numbers is None or len(numbers) != 4:
-            self.note(image.file_name, f"a box of {printable(value, 80)}", Action.DROPPED, identity)
-            return None
-        x, y, width, height = numbers
-        inside = (
-            max(0.0, min(x + width, image.width) - max(x, 0.0)),
-            max(0.0, min(y + height, image.height) - max(y, 0.0)),
-        )
-        if width <= 0 or height <= 0:
-            self.note(
-                image.file_name, f"an empty box, {width:g}x{height:g}", Action.DROPPED, identity
-            )
-            return None
-        if 0.0 in inside:
-            self.note(image.file_name, "a box outside the image", Action.DROPPED, identity)
-            return None
-        # Roboflow rounds x and y, so a box at the edge may reach half a pixel beyond it.
-        if inside[0] < width - 0.5 or inside[1] < height - 0.5:
-            self.note(image.file_name, "a box partly outside the image", Action.CLIPPED, identity)
-        share = inside[0] * inside[1] / (image.width * image.height)
-        if share < SPECK_SHARE:
-            speck = f"a speck, {width:g}x{height:g} pixels, {share:.4%} of the image"
-            self.note(image.file_name, speck, Action.USED, identity)
-        return (x, y, width, height)

@@ -11,7 +11,7 @@ from runtime.core.files import replacing_folder
 from runtime.core.json_files import read_json, write_json
 from runtime.data.coco import IMAGE_ROOT, ROBOFLOW_FILE, Dataset, image_folders, read_dataset
 from runtime.data.grouped_split import GroupedSplit
-from runtime.data.samples import sound_categories
+from runtime.data.samples import identity_of, sound_categories
 
 Entry = dict[str, Any]
 
@@ -142,12 +142,14 @@ def _ensure_readable(written: Path, target: Path, images: Iterable[Path]) -> Non
 
 def _entries(content: Any) -> dict[str, tuple[Entry, list[Entry]]]:
     """Return each image's entry and annotations by its file name."""
-    annotations: dict[object, list[Entry]] = {}
+    annotations: dict[str | None, list[Entry]] = {}
     for annotation in content["annotations"]:
-        if type(annotation.get("image_id")) in (int, str):
-            annotations.setdefault(annotation["image_id"], []).append(annotation)
+        owner = identity_of(annotation.get("image_id"))
+        if owner is not None:
+            annotations.setdefault(owner, []).append(annotation)
     return {
-        image["file_name"]: (image, annotations.get(image["id"], [])) for image in content["images"]
+        image["file_name"]: (image, annotations.get(identity_of(image["id"]), []))
+        for image in content["images"]
     }
 
 

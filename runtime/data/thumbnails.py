@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from runtime.core.machine import available_cores
 from runtime.core.workers import map_ahead
-from runtime.data.images import Size, load_scan
+from runtime.data.images import Size
 from runtime.data.samples import Sample
 
 THUMBNAIL: Size = (32, 32)
@@ -67,7 +67,7 @@ def iter_thumbnails(samples: Sequence[Sample]) -> Iterator[NDArray[np.float32]]:
     """
 
     def thumbnail(sample: Sample) -> NDArray[np.float32]:
-        gray = load_scan(sample.path, THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
+        gray = sample.load(THUMBNAIL).pixels.mean(axis=2, dtype=np.float32).ravel()
         centered = gray - gray.mean()
         unit: NDArray[np.float32] = centered / max(float(np.linalg.norm(centered)), 1e-12)
         return unit

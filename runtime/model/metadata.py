@@ -1,7 +1,7 @@
 """The metadata of an exported file: one versioned JSON document in its `metadata_props`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runtime.core.errors import ConfigError, ModelError
 from runtime.core.json_files import parse_json
@@ -125,6 +125,8 @@ class TrainingInfo:
         loss: in words.
         validation: loss and soft metrics of the best epoch, means per image.
         augmented: whether training images were changed at random.
+        categories: names of the categories that were chosen as foreground; empty for all.
+        annotations: number of annotations by category, which were all foreground.
     """
 
     data_name: str
@@ -142,6 +144,8 @@ class TrainingInfo:
     validation: dict[str, float]
     versions: dict[str, str]
     augmented: bool = False
+    categories: tuple[str, ...] = ()
+    annotations: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

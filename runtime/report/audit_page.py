@@ -4,7 +4,6 @@ import numpy as np
 
 from runtime.data.audit import AuditSummary, LinkedPair
 from runtime.data.coco import Dataset
-from runtime.data.images import load_scan
 from runtime.data.thumbnails import ORIENTATIONS
 from runtime.report.cells import Table, decimals, percent, short_name
 from runtime.report.page import picture_uri, render
@@ -82,7 +81,7 @@ def _card(dataset: Dataset, pair: LinkedPair) -> dict[str, object]:
     scans = []
     for split, file in places:
         (sample,) = (s for s in dataset.splits[split].samples if s.file_name == file)
-        scans.append(load_scan(sample.path, (_SIDE, _SIDE)).pixels)
+        scans.append(sample.load((_SIDE, _SIDE)).pixels)
     gap = np.full((_SIDE, _GAP, 3), 128, np.uint8)
     numbers: list[tuple[str, object]] = [("correlation", decimals(pair.correlation, 3))]
     if pair.slices_apart is not None:

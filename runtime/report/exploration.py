@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.settings import MaskChoice
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Dataset, Split
-from runtime.data.images import Size, load_scan
+from runtime.data.images import Size
 from runtime.data.samples import Sample
+from runtime.data.targets import choose_targets, target_notes
 from runtime.metrics import Spread, spread
 from runtime.report.outliers import Fences, Outlier, distance_beyond, tukey_fences
 from runtime.report.two_sample import TwoSampleTest, compare_splits
@@ -83,6 +85,7 @@ class Exploration:
         outliers: values outside the fences, and images without annotation; within each kind, the
             farthest first.
         tests: of each compared quantity, for each pair of splits.
+        notes: sentences on the masks that would be used (`runtime.data.targets.target_notes`).
     """
 
     data: str
@@ -91,12 +94,14 @@ class Exploration:
     fences: tuple[Fences, ...]
     outliers: tuple[Outlier, ...]
     tests: tuple[TwoSampleTest, ...]
+    notes: tuple[str, ...] = ()
 
 
 def explore(
     dataset: Dataset,
     *,
     size: Size = DECODED,
+    masks: MaskChoice = "auto",
     on_progress: ProgressCallback | None = None,
 ) -> Exploration:
     """Read every image of a data set and compare its splits.
@@ -106,6 +111,7 @@ def explore(
 
     Args:
         size: (height, width) at which the images are read.
+        masks: what masks would be drawn from, for the notes.
         on_progress: called after each image.
 
     Raises:
@@ -127,7 +133,8 @@ def explore(
         explored.append(_explore_split(split, size, count))
     fences, outliers = _find_outliers(splits, explored)
     tests = compare_splits({q: {s.name: s.values(q) for s in explored} for q in COMPARED})
-    return Exploration(dataset.name, size, tuple(explored), fences, outliers, tests)
+    notes = target_notes(splits, choose_targets(masks, splits))
+    return Exploration(dataset.name, size, tuple(explored), fences, outliers, tests, notes)
 
 
 def _explore_split(split: Split, size: Size, count: Callable[[], None]) -> SplitExploration:
@@ -174,7 +181,7 @@ def _pixel_values(
 
     def read(sample: Sample) -> tuple[NDArray[np.int64], float, float]:
         # The sum of three channels is an integer, so the histogram is exact.
-        red, green, blue = np.moveaxis(load_scan(sample.path, size).pixels.astype(np.uint16), 2, 0)
+        red, green, blue = np.moveaxis(sample.load(size).pixels.astype(np.uint16), 2, 0)
         counts = np.bincount((red + green + blue).ravel(), minlength=3 * 255 + 1)
         value = np.arange(counts.size) / (3 * 255)
         bins = np.minimum(np.arange(counts.size) * PIXEL_BINS // (3 * 255), PIXEL_BINS - 1)

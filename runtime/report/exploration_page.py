@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from runtime.data.coco import Dataset
-from runtime.data.images import load_scan
 from runtime.data.samples import Sample
 from runtime.model.overlay import TARGET
 from runtime.report.cells import p_value
@@ -106,5 +105,5 @@ def _pictures(sample: Sample) -> dict[str, str]:
     original = (sample.height, sample.width)
     height, width = (max(1, round(side * _PICTURE / max(original))) for side in original)
     boxes = boxes_svg((a.box for a in sample.annotations), original)
-    pixels = load_scan(sample.path, (height, width)).pixels
+    pixels = sample.load((height, width)).pixels
     return {"scan": picture_uri(pixels), "mask": svg_uri(boxes)}

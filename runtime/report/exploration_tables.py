@@ -78,6 +78,7 @@ def exploration_text(exploration: Exploration, layout: Callable[..., str]) -> st
     """Return the tables of an exploration as text, each laid out by `layout(header, rows)`."""
     parts = [
         layout(*summary_table(exploration)),
+        *(["\n".join(exploration.notes)] if exploration.notes else []),
         "Outliers, by Tukey's fences over all splits:\n" + layout(*fences_table(exploration)),
     ]
     if exploration.tests:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.settings import MaskChoice
 from runtime.data.coco import Split
 from runtime.data.images import Size, check_size, resize_map
-from runtime.data.samples import MaskKind, Sample
+from runtime.data.samples import Sample
+from runtime.data.targets import choose_targets
 from runtime.metrics import (
     METRICS,
     Calibration,
@@ -25,6 +27,7 @@ from runtime.metrics import (
     thresholded_sums,
 )
 from runtime.model.predictor import Predictor
+from runtime.scoring.provenance import trained_masks
 
 Mask = NDArray[np.uint8]
 
@@ -102,7 +105,7 @@ def evaluate(
     predictor: Predictor,
     split: Split,
     *,
-    masks: MaskKind = "boxes",
+    masks: MaskChoice = "auto",
     size: Size | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> Evaluation:
@@ -115,7 +118,8 @@ def evaluate(
     Args:
         predictor: the network.
         split: the images and their annotations.
-        masks: draw the target masks from "boxes" or "segmentation".
+        masks: draw the target masks from "boxes" or "segmentation"; "auto" is what the network
+            was trained on, or else what the split's annotations allow (`choose_targets`).
         size: (height, width) at which masks and probabilities are compared; by default that of the
             network's input. A probability map of another size is resized
             (`runtime.data.images.resize_map`). Give one size to compare networks of several input
@@ -129,10 +133,12 @@ def evaluate(
     """
     compared_at = predictor.size if size is None else size
     check_size(compared_at)
+    trained_on = trained_masks(predictor.file.metadata)
+    kind = choose_targets(masks, [split], trained_on=trained_on).masks
 
     def load(sample: Sample) -> tuple[NDArray[np.uint8], Mask]:
         scan = predictor.load(sample.path, stated_size=(sample.height, sample.width))
-        return scan.pixels, sample.mask(compared_at, masks)
+        return sample.fitting(scan).pixels, sample.mask(compared_at, kind)
 
     outcomes = (
         (resize_map(probability, compared_at), mask)

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from runtime.core.errors import SegmentationError
 from runtime.core.progress import ProgressCallback
+from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, Split, read_dataset
 from runtime.data.images import Size
 from runtime.data.readable import Skipped, readable_part
-from runtime.data.samples import Action, MaskKind
+from runtime.data.targets import target_notes
 from runtime.model.onnx_file import OnnxFile
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import Comparison, compare
 from runtime.scoring.evaluation import Evaluation, evaluate
-from runtime.scoring.provenance import foreign_training
+from runtime.scoring.provenance import foreign_training, scored_targets
 from runtime.scoring.results import EvaluationReport, scored_file
 
 
@@ -25,7 +26,8 @@ def evaluate_files(
     data: str | Path | Dataset,
     *,
     split: str = "test",
-    masks: MaskKind = "boxes",
+    masks: MaskChoice = "auto",
+    categories: Sequence[str] = (),
     size: Size | None = None,
     batch_size: int = 1,
     baselines: bool = True,
@@ -38,14 +40,17 @@ def evaluate_files(
     """Score ONNX files and baselines on a split, and compare each pair of files.
 
     Confidence intervals draw groups of similar images if the data set states a group for each.
-    The report warns of annotations that were dropped or clipped, and of files that were trained on
-    other data than this data set's train and valid splits.
+    The report tells what masks are drawn from and which annotations were dropped or clipped. It
+    names files that were trained on other data than this data set's train and valid splits.
 
     Args:
         models: paths of the files.
         data: the folder of a COCO data set, or the data set.
         split: name of the split to score on.
-        masks: draw the target masks from "boxes" or "segmentation".
+        masks: draw the target masks from "boxes" or "segmentation"; "auto" is what the files were
+            trained on, or else what the split's annotations allow (`choose_targets`).
+        categories: names of the categories that are foreground; by default those that the files
+            were trained on, or all.
         size: (height, width) of the networks' input; by default as stated in each file.
         batch_size: images computed at once; the scores do not depend on it.
         baselines: score the baselines too, at each input size, if there is a split "train".
@@ -62,7 +67,6 @@ def evaluate_files(
         ImageError, AnnotationError: an image cannot be read, without `skip_unreadable`.
     """
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
-    chosen = dataset.split(split, allow_missing=skip_unreadable)
     predictors = [
         Predictor(
             model,
@@ -75,33 +79,36 @@ def evaluate_files(
         )
         for model in models
     ]
+    files = [predictor.file for predictor in predictors]
+    dataset, targets = scored_targets(files, dataset, split, masks=masks, categories=categories)
+    kind = targets.masks
+    chosen = dataset.split(split, allow_missing=skip_unreadable)
     train = None
     if baselines and "train" in dataset.splits:
         train = dataset.split("train", allow_missing=skip_unreadable)
     skipped: tuple[Skipped, ...] = ()
     if skip_unreadable:
-        chosen, train, skipped = _readable(chosen, train, predictors[0].size, masks, on_progress)
+        chosen, train, skipped = _readable(chosen, train, predictors[0].size, kind, on_progress)
     sizes = dict.fromkeys(predictor.size for predictor in predictors) if train else ()
     # The baselines first: an image of train that cannot be read stops them before long work.
     scored_baselines = [
         baseline
         for each in sizes
         if train is not None
-        for baseline in evaluate_baselines(train, chosen, each, masks=masks)
+        for baseline in evaluate_baselines(train, chosen, each, masks=kind)
     ]
-    evaluations = [evaluate(p, chosen, masks=masks, on_progress=on_progress) for p in predictors]
+    evaluations = [evaluate(p, chosen, masks=kind, on_progress=on_progress) for p in predictors]
     pairs = zip(predictors, evaluations, strict=True)
     groups = _groups(chosen)
-    files = [predictor.file for predictor in predictors]
     return EvaluationReport(
         str(dataset.root),
         split,
-        masks,
+        kind,
         models=tuple(scored_file(p.file, evaluation, p.size) for p, evaluation in pairs),
         baselines=tuple(scored_baselines),
         groups=groups,
         comparisons=_comparisons(evaluations, groups),
-        warnings=(*_defects(chosen), *_provenance(files, dataset)),
+        warnings=(*target_notes([chosen], targets), *_provenance(files, dataset)),
         skipped=skipped,
     )
 
@@ -140,16 +147,3 @@ def _provenance(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, ...]:
         return foreign_training(files, dataset)
     except SegmentationError as error:
         return (f"It is unknown if the networks were trained on this data set: {error}",)
-
-
-def _defects(split: Split) -> tuple[str, ...]:
-    defects = [
-        defect for defect in split.defects if defect.action in (Action.DROPPED, Action.CLIPPED)
-    ]
-    if not defects:
-        return ()
-    number = "1 annotation was" if len(defects) == 1 else f"{len(defects)} annotations were"
-    return (
-        f"{split.annotation_file}: {number} dropped or clipped; the first: {defects[0]}. "
-        "seg-data check shows all.",
-    )

@@ -1,10 +1,17 @@
-"""A check that a network was trained on the data set it is scored on."""
+"""What files say of their training: their data, masks and categories."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar, get_args
 
+from runtime.core.errors import ConfigError
+from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, manifest_sha256
-from runtime.model.metadata import Metadata
+from runtime.data.targets import Targets, choose_targets
+from runtime.model.metadata import Metadata, TrainingInfo
 from runtime.model.onnx_file import OnnxFile
+
+T = TypeVar("T")
 
 _TRAINED_ON = ("train", "valid")
 
@@ -30,7 +37,75 @@ def foreign_training(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, 
     )
 
 
+def scored_targets(
+    files: Sequence[OnnxFile],
+    dataset: Dataset,
+    split: str,
+    *,
+    masks: MaskChoice = "auto",
+    categories: Sequence[str] = (),
+) -> tuple[Dataset, Targets]:
+    """Return the data set with the categories to score on, and what masks are drawn from.
+
+    Both are as the files were trained, unless others are asked for.
+
+    Args:
+        split: the split that decides what "auto" means for files that do not state their masks. It
+            may have missing images.
+
+    Raises:
+        ConfigError: the files were trained on different masks or categories.
+        DataError: there is no such split or category.
+    """
+    known = {file.path.name: file.metadata for file in files if file.metadata is not None}
+    if not categories:
+        stated = {name: _categories(metadata) for name, metadata in known.items()}
+        categories = _common(stated, "categories", "give --category") or ()
+    chosen = replace(dataset, categories=tuple(categories))
+    trained_on = None
+    if masks == "auto":
+        kinds = {name: trained_masks(metadata) for name, metadata in known.items()}
+        trained_on = _common({n: k for n, k in kinds.items() if k}, "masks", "give --masks")
+    splits = [chosen.split(split, allow_missing=True)]
+    return chosen, choose_targets(masks, splits, trained_on=trained_on)
+
+
+def trained_masks(metadata: Metadata | None) -> MaskKind | None:
+    """Return what masks a network was trained on; None where its file does not say."""
+    stated = [training.masks for training in _trainings(metadata)]
+    return next((kind for kind in get_args(MaskKind) if kind in stated), None)
+
+
+def _categories(metadata: Metadata) -> tuple[str, ...]:
+    return next((training.categories for training in _trainings(metadata)), ())
+
+
+def _common(stated: Mapping[str, T], what: str, advice: str) -> T | None:
+    """Return what all files state; None where none states it. Raises ConfigError."""
+    first = next(iter(stated.items()), None)
+    for name, value in stated.items():
+        if first is not None and value != first[1]:
+            raise ConfigError(
+                f"{first[0]} and {name} were trained on different {what}, {_text(first[1])} and "
+                f"{_text(value)}; {advice}"
+            )
+    return None if first is None else first[1]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "all"
+    return str(value)
+
+
 def _training(metadata: Metadata) -> dict[str, str]:
     """Return the training data's names by fingerprint, of a network or an ensemble's members."""
+    return {training.data_sha256: training.data_name for training in _trainings(metadata)}
+
+
+def _trainings(metadata: Metadata | None) -> list[TrainingInfo]:
+    """Return how a network, or each member of an ensemble, was trained."""
+    if metadata is None:
+        return []
     found = [metadata.training, *(member.training for member in metadata.members)]
-    return {training.data_sha256: training.data_name for training in found if training is not None}
+    return [training for training in found if training is not None]

@@ -12,7 +12,7 @@ from train.config import TrainConfig, demo_config, differing_setting, study_conf
 def test_the_defaults_are_the_studys_protocol() -> None:
     for arch in ("scratch", "resnet34", "resnet50", "swin"):
         config = study_config("data", arch)
-        assert (config.width, config.size, config.masks) == (64, 256, "boxes")
+        assert (config.width, config.size, config.masks) == (64, 256, "auto")
         assert (config.epochs, config.batch_size, config.learning_rate) == (25, 32, 0.001)
         assert (config.patience, config.decay) == (3, 0.1)
         assert (config.loss, config.augment, config.unfreeze_epoch) == ("bce", False, 0)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-import train.data
 from runtime.core.errors import ImageError, OutputError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
@@ -55,7 +54,7 @@ def test_an_image_is_decoded_once(
     first = decode_split(split, 32, "boxes", cache, on_progress=seen.append)
     assert [step.done for step in seen] == list(range(1, len(split.samples) + 1))
     assert {step.total for step in seen} == {len(split.samples)}
-    monkeypatch.setattr(train.data, "load_scan", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("runtime.data.samples.load_scan", lambda *_: pytest.fail("decoded again"))
     again = decode_split(split, 32, "boxes", cache)
     np.testing.assert_array_equal(first.images, again.images)
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.core.errors import AnnotationError, DataError
+from runtime.core.errors import AnnotationError, DataError, ImageError
 from runtime.core.progress import Progress
+from runtime.core.settings import MaskChoice
 from runtime.data.check import CheckReport, check_dataset
 from runtime.data.coco import read_dataset
 
@@ -91,8 +92,8 @@ def test_every_image_of_every_split_is_counted_once(phantom: Path) -> None:
     assert calls == [Progress(n, images) for n in range(1, images + 1)]
 
 
-def only_defect(root: Path, split: str) -> tuple[str, str, bool]:
-    (defect,) = check_dataset(read_dataset(root)).defects
+def only_defect(root: Path, split: str, masks: MaskChoice = "auto") -> tuple[str, str, bool]:
+    (defect,) = check_dataset(read_dataset(root), masks=masks).defects
     assert defect.split == split
     assert defect.where == first_image(root / split).name
     return defect.problem, defect.action, defect.fatal
@@ -131,13 +132,27 @@ def test_an_image_that_is_not_there_is_reported_once(copy: Path) -> None:
 
 def test_an_image_of_another_size_than_stated_is_used_and_its_boxes_scaled(copy: Path) -> None:
     image = first_image(copy / "train")
-    Image.open(image).resize((80, 48)).save(image)
+    Image.open(image).resize((80, 80)).save(image)
     found, action, fatal = only_defect(copy, "train")
-    assert "80x48" in found
+    assert "80x80" in found
     assert "64x64" in found
     assert "scaled" in action
     assert not fatal
     assert check_dataset(read_dataset(copy)).usable
+
+
+def test_an_image_of_other_proportions_than_stated_is_refused_everywhere(copy: Path) -> None:
+    image = first_image(copy / "train")
+    Image.open(image).resize((80, 48)).save(image)
+    found, action, _ = only_defect(copy, "train")
+    assert "80x48 pixels, where the COCO file states 64x64" in found
+    assert action == "refused"
+    report = check_dataset(read_dataset(copy))
+    assert not report.usable
+    assert report.not_ready is not None
+    assert "do not fit this image" in report.not_ready
+    with pytest.raises(ImageError, match="do not fit this image"):
+        read_dataset(copy).split("train").samples[0].load((32, 32))
 
 
 def outline_the_first(folder: Path, segmentation: object) -> None:
@@ -175,6 +190,8 @@ def test_a_polygon_that_is_too_long_for_a_mask_of_the_images_size_is_found(copy:
     outline_the_first(copy / "train", [[0, 0, 640, 640] * 10_000])
     found, action, _ = only_defect(copy, "train")
     assert "expected polygons with a perimeter of up to 4194304 pixels" in found
+    assert action == "refused"
+    _, action, _ = only_defect(copy, "train", "boxes")
     assert "refused with --masks segmentation" in action
 
 
@@ -268,8 +285,8 @@ def test_either_side_that_differs_from_the_stated_one_is_reported(
     image = first_image(copy / "train")
     Image.open(image).resize(size).save(image)
     found, action, _ = only_defect(copy, "train")
-    assert found == f"{size[0]}x{size[1]} pixels where the COCO file says 64x64"
-    assert action == "used, with scaled boxes"
+    assert f"{size[0]}x{size[1]} pixels, where the COCO file states 64x64" in found
+    assert action == "refused"
 
 
 def test_a_dark_16_bit_image_is_reported_and_used(copy: Path) -> None:
@@ -282,4 +299,54 @@ def test_a_dark_16_bit_image_is_reported_and_used(copy: Path) -> None:
     assert defect.problem.startswith(
         f"levels up to {levels.max()} of 65535 use less than an eighth"
     )
+
+
+# Ready to train
+
+
+def lose_all_masks(content: dict[str, Any]) -> None:
+    for annotation in content["annotations"]:
+        annotation["image_id"] = "nowhere"
+
+
+def test_a_split_that_loses_all_masks_is_refused(copy: Path) -> None:
+    edit(copy / "train", lose_all_masks)
+    report = check_dataset(read_dataset(copy))
+    assert not report.usable
+    assert report.not_ready is not None
+    assert "annotations are dropped, so no mask is left" in report.not_ready
+    with pytest.raises(AnnotationError, match="so no mask is left"):
+        read_dataset(copy).split("train")
+    assert read_dataset(copy).split("test").samples
+
+
+def test_a_set_without_train_and_valid_is_not_ready(copy: Path) -> None:
+    assert check_dataset(read_dataset(copy)).not_ready is None
+    shutil.rmtree(copy / "valid")
+    report = check_dataset(read_dataset(copy))
+    assert report.usable
+    assert report.not_ready == f"{copy}: no split 'valid'; the splits are train, test"
+
+
+def test_nothing_can_be_learned_without_annotations(copy: Path) -> None:
+    edit(copy / "train", lambda content: content["annotations"].clear())
+    not_ready = check_dataset(read_dataset(copy)).not_ready
+    assert not_ready is not None
+    assert "no annotation to train on" in not_ready
+
+
+def test_a_file_in_two_splits_is_a_defect(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "annotations").mkdir()
+    Image.new("L", (64, 64)).save(tmp_path / "images" / "a.png")
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 64}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 30, 30]}],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    for split in ("train", "val"):
+        (tmp_path / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    (defect,) = check_dataset(read_dataset(tmp_path)).defects
+    assert (defect.split, defect.where) == ("valid", "a.png")
+    assert defect.problem == "the same file is in the split 'train'"
     assert not defect.fatal

@@ -11,7 +11,8 @@ from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
 from runtime.data.coco import Dataset, Split, read_dataset
-from runtime.data.samples import SPECK_SHARE, Action, SplitReader
+from runtime.data.samples import Action
+from runtime.data.split_reader import SPECK_SHARE, SplitReader
 
 Coco = dict[str, Any]
 SIDE = 200
@@ -155,8 +156,10 @@ def test_a_license_that_is_not_named_is_none(tmp_path: Path, licenses: object) -
 )
 def test_a_file_that_is_no_coco_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (write(tmp_path, {}) / ROBOFLOW).write_text(text)
+    dataset = read_dataset(tmp_path)
+    assert list(dataset.splits) == ["train"]
     with pytest.raises(AnnotationError, match=ROBOFLOW):
-        read_dataset(tmp_path)
+        dataset.split("train")
 
 
 # Defects
@@ -194,14 +197,14 @@ def assert_refused(root: Path, split: Split, words: str) -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (without("images", "id"), "without id or file_name"),
-        (without("images", "file_name"), "without id or file_name"),
-        (image(id=None), "without id or file_name"),
-        (image(id=1.5), "without id or file_name"),
-        (image(id=True), "without id or file_name"),
-        (image(id=[10]), "without id or file_name"),
-        (image(file_name=7), "without id or file_name"),
-        (image(file_name=["a.png"]), "without id or file_name"),
+        (without("images", "id"), "a.png: an image without id"),
+        (without("images", "file_name"), "an image without file_name"),
+        (image(id=None), "a.png: expected an integer or text as id of an image, found None"),
+        (image(id=1.5), "as id of an image, found 1.5"),
+        (image(id=True), "as id of an image, found True"),
+        (image(id=[10]), "as id of an image, found [10]"),
+        (image(file_name=7), "expected text as file_name of an image, found 7"),
+        (image(file_name=["a.png"]), "as file_name of an image, found ['a.png']"),
         (image(id=11), "used twice"),
         (image(file_name="b.png"), "listed twice"),
         (image(file_name="absent.png"), "no such image"),
@@ -226,7 +229,7 @@ def test_an_image_entry_that_cannot_be_used_stops_the_split(
 @pytest.mark.parametrize("field", ["width", "height"])
 @pytest.mark.parametrize(
     "value",
-    [0, -200, 200.0, "200", None, True, [200], float("nan"), float("inf"), 10**9, 10**400],
+    [0, -200, 200.5, "200", None, True, [200], float("nan"), float("inf"), 10**9, 10**400],
     ids=lambda v: str(v)[:12],
 )
 def test_a_stated_size_that_cannot_be_stops_the_split(
@@ -276,7 +279,7 @@ def test_an_image_without_annotation_is_used_with_an_empty_mask(tmp_path: Path) 
         (annotation(category_id={"id": 1}), "unknown category", "used", 1),
         (annotation(image_id=99), "unknown image id", "dropped", 0),
         (annotation(image_id=None), "unknown image id", "dropped", 0),
-        (annotation(image_id="10"), "unknown image id", "dropped", 0),
+        (annotation(image_id="ten"), "unknown image id", "dropped", 0),
         (annotation(image_id=[10]), "unknown image id", "dropped", 0),
         (without("annotations", "image_id"), "unknown image id", "dropped", 0),
         (without("annotations", "bbox"), "a box of None", "dropped", 0),

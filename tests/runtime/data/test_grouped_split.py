@@ -121,7 +121,7 @@ def test_only_a_data_set_s_folder_is_taken_for_images(
         assert any(d.fatal for d in read_dataset(tmp_path / "o").splits["train"].defects)
         return
     with pytest.raises(AnnotationError, match="image_root"):
-        read_dataset(tmp_path / "o")
+        read_dataset(tmp_path / "o").split("train")
 
 
 def test_a_name_cannot_leave_the_image_root(phantom_data: Dataset, tmp_path: Path) -> None:

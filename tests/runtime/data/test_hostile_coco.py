@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from runtime.core.errors import AnnotationError
-from runtime.data import images, masks, samples
+from runtime.data import images, masks, split_reader
 from runtime.data.audit import audit_dataset
 from runtime.data.check import check_dataset
 from runtime.data.coco import read_dataset
@@ -71,7 +71,7 @@ def test_a_stated_size_has_the_limit_of_an_image(
 def test_coordinates_that_are_no_numbers(tmp_path: Path, number: float) -> None:
     polygon = [1.0, 1.0, 20.0, 1.0, 20.0, number]
     content = coco(tmp_path, bbox=[1, 2, number, 4], segmentation=[polygon])
-    split = read_dataset(write_coco(tmp_path, content)).split("train")
+    split = read_dataset(write_coco(tmp_path, content)).splits["train"]
     assert [d.action for d in split.defects if "a box of" in d.problem] == ["dropped"]
     assert not split.samples[0].mask((SIDE, SIDE)).any()
     with pytest.raises(AnnotationError, match=r"expected polygons of 6 or more finite numbers"):
@@ -119,12 +119,12 @@ def test_polygons_that_go_round_for_gigabytes() -> None:
 def test_more_defects_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three bytes, `{},`, are three defects of some hundred bytes each."""
     content = coco(tmp_path)
-    monkeypatch.setattr(samples, "MAX_DEFECTS", 1000)
+    monkeypatch.setattr(split_reader, "MAX_DEFECTS", 1000)
     content["annotations"] += [{}] * 333
     assert len(read_dataset(write_coco(tmp_path, content)).splits["train"].defects) == 999
     content["annotations"] += [{}]
     with pytest.raises(AnnotationError, match="more than 1000 defects"):
-        read_dataset(write_coco(tmp_path, content))
+        read_dataset(write_coco(tmp_path, content)).split("train")
 
 
 def test_a_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
@@ -150,7 +150,8 @@ def test_categories_and_ids_of_other_kinds_do_not_stop_a_grouped_split(tmp_path:
             Image.fromarray(noise[number + 6 * (split == "test")]).save(tmp_path / split / name)
             image = {"id": number, "file_name": name, "width": SIDE, "height": SIDE}
             content["images"].append(image)
-        content["annotations"] = [{"image_id": []}, {"image_id": {"a": 1}}]
+        sound = {"image_id": 0, "bbox": [1, 2, 30, 40]}
+        content["annotations"] = [{"image_id": []}, {"image_id": {"a": 1}}, sound]
         (tmp_path / split / "_annotations.coco.json").write_text(json.dumps(content))
     dataset = read_dataset(tmp_path)
     grouped = split_by_group(dataset, audit_dataset(dataset, LinkRule()))

@@ -22,7 +22,7 @@ def split(phantom_data: Dataset) -> Split:
 
 @pytest.fixture(scope="module")
 def evaluation(model: Path, split: Split) -> Evaluation:
-    return evaluate(Predictor(model, threads=1), split)
+    return evaluate(Predictor(model, threads=1), split, masks="boxes")
 
 
 def test_it_scores_the_networks_output_against_the_masks(
@@ -55,7 +55,7 @@ def test_at_another_size_the_map_is_resized_and_the_mask_drawn_anew(
     evaluation: Evaluation, model: Path, split: Split, size: tuple[int, int]
 ) -> None:
     predictor = Predictor(model, threads=1, batch_size=3)
-    found = evaluate(predictor, split, size=size)
+    found = evaluate(predictor, split, masks="boxes", size=size)
     assert found.size == size
     if size == predictor.size:
         # A batch of three may round otherwise than single images.
@@ -95,7 +95,7 @@ def test_it_does_not_depend_on_threads_or_on_the_batch(
         predictor = Predictor(
             model, threads=threads, batch_size=batch_size, concurrency=concurrency
         )
-        other = evaluate(predictor, split)
+        other = evaluate(predictor, split, masks="boxes")
         for one, two in zip(evaluation.samples, other.samples, strict=True):
             assert scores(one.soft).iou == pytest.approx(scores(two.soft).iou, abs=1e-6)
 
@@ -158,7 +158,7 @@ def test_calibration_and_size_are_those_of_all_pixels(
     model: Path, split: Split, size: tuple[int, int]
 ) -> None:
     predictor = Predictor(model, threads=1)
-    found = evaluate(predictor, split, size=size)
+    found = evaluate(predictor, split, masks="boxes", size=size)
     maps = [resize_map(predictor.run(scan_input(s.path))[0], size) for s in split.samples]
     p = np.stack(maps).astype(np.float64).ravel()
     y = np.stack([sample.mask(size) for sample in split.samples]).ravel()

@@ -11,6 +11,7 @@ from runtime.core.errors import DataError, ImageError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.phantom import PhantomConfig, make_phantom
+from runtime.data.targets import choose_targets, target_notes
 from runtime.model.predictor import Predictor
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.bootstrap import Bootstrap
@@ -27,11 +28,12 @@ def test_it_is_what_the_single_steps_give(model: Path, phantom: Path, tmp_path: 
     test = data.split("test")
     first, second = (evaluate(Predictor(path), test) for path in (model, other))
     assert str([m.evaluation for m in report.models]) == str([first, second])
-    baselines = evaluate_baselines(data.split("train"), test, (32, 32))
+    baselines = evaluate_baselines(data.split("train"), test, (32, 32), masks="segmentation")
     assert str(report.baselines) == str(baselines)
     assert str(report.comparisons) == str((compare(first, second),))
-    assert (report.data, report.split, report.masks) == (str(phantom), "test", "boxes")
-    assert (report.warnings, report.skipped) == ((), ())
+    assert (report.data, report.split, report.masks) == (str(phantom), "test", "segmentation")
+    assert report.warnings == target_notes([test], choose_targets("auto", [test]))
+    assert report.skipped == ()
 
 
 def test_baselines_are_scored_at_the_input_size(model: Path, phantom_data: Dataset) -> None:
