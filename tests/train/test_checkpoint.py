@@ -129,3 +129,19 @@ def test_a_network_from_a_checkpoint_computes_as_the_one_that_was_saved(
     assert not loaded.training
     with torch.no_grad():
         assert torch.equal(loaded(images), network.eval()(images))
+
+
+@pytest.mark.parametrize(("times", "passes"), [(0.5, True), (2.0, False)])
+def test_weights_may_not_claim_more_than_the_file_holds(
+    run_folder: Path, tmp_path: Path, times: float, passes: bool
+) -> None:
+    path = tmp_path / "small.pt"
+    content = torch.load(run_folder / "best.pt", weights_only=True)
+    torch.save({**content, "weights": {"w": torch.zeros(1)}}, path)
+    claimed = int(times * path.stat().st_size / 4)
+    torch.save({**content, "weights": {"w": torch.zeros(1).expand(claimed)}}, path)
+    if passes:
+        assert load_checkpoint(path).weights["w"].numel() == claimed
+    else:
+        with pytest.raises(CheckpointError, match=r"small\.pt: .* no larger than the file"):
+            load_checkpoint(path)
