@@ -32,7 +32,9 @@ def test_it_is_what_the_single_steps_give(model: Path, phantom: Path, tmp_path: 
     assert str(report.baselines) == str(baselines)
     assert str(report.comparisons) == str((compare(first, second),))
     assert (report.data, report.split, report.masks) == (str(phantom), "test", "segmentation")
-    assert report.warnings == target_notes([test], choose_targets("auto", [test]))
+    assert report.warnings == target_notes(
+        [test], choose_targets("auto", [test], trained_on="segmentation")
+    )
     assert report.skipped == ()
 
 
