@@ -102,22 +102,6 @@ def test_what_was_sampled_before_an_interruption_is_there() -> None:
     assert timing.seconds(0).tolist() == [0.01] * 5
 
 
-def test_a_stub_of_known_time_is_measured_to_two_percent() -> None:
-    """It sleeps, so that a busy machine delays it only where no core is free to wake it."""
-
-    runs = [timed(partial(time.sleep, seconds)) for seconds in (0.05, 0.08)]
-    for seconds, known in zip(time_interleaved(runs, 11), (0.05, 0.08), strict=True):
-        assert np.median(seconds) == pytest.approx(known, rel=0.02)
-
-
-def test_a_failure_among_interleaved_runs_is_raised() -> None:
-    def failing() -> float:
-        raise MeasurementError("fell over")
-
-    with pytest.raises(MeasurementError, match="fell over"):
-        time_interleaved([lambda: 0.01, failing], 3)
-
-
 class Clock:
     """A clock that only moves when a test moves it."""
 
@@ -126,6 +110,25 @@ class Clock:
 
     def perf_counter(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_stubs_of_known_time_are_measured_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(runtime.model.timing, "time", clock)
+    runs = [timed(partial(clock.sleep, seconds), untimed=1) for seconds in (0.05, 0.08)]
+    for seconds, known in zip(time_interleaved(runs, 11), (0.05, 0.08), strict=True):
+        assert seconds == pytest.approx(known)
+
+
+def test_a_failure_among_interleaved_runs_is_raised() -> None:
+    def failing() -> float:
+        raise MeasurementError("fell over")
+
+    with pytest.raises(MeasurementError, match="fell over"):
+        time_interleaved([lambda: 0.01, failing], 3)
 
 
 def stub(name: str, clock: Clock, seconds: list[float], order: list[str]) -> Any:
