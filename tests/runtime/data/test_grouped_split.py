@@ -300,3 +300,19 @@ def test_sizes_are_the_best_that_small_sets_of_groups_allow(seed: int) -> None:
 def test_impossible_shares_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="shares: expected percentages"):
         read_shares(text)
+
+
+def test_images_that_are_all_alike_cannot_fill_two_splits(tmp_path: Path) -> None:
+    images = {f"{letter}.png": np.arange(64, dtype=np.uint8).reshape(8, 8) for letter in "ab"}
+    for name, (file, pixels) in zip(("train", "test"), images.items(), strict=True):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / file)
+        content = {
+            "images": [{"id": 0, "file_name": file, "width": 8, "height": 8}],
+            "annotations": [{"id": 0, "image_id": 0, "category_id": 1, "bbox": [1, 1, 4, 4]}],
+            "categories": [{"id": 1, "name": "t"}],
+        }
+        (tmp_path / name / COCO_FILE).write_text(json.dumps(content))
+    data = read_dataset(tmp_path)
+    with pytest.raises(DataError, match="the 2 images form only 1 group of similar images"):
+        split_by_group(data, audit_dataset(data))
