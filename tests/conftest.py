@@ -20,6 +20,8 @@ from tests.support.browser import Browser, find_chromium
 from tests.support.model_builder import ModelBuilder
 
 if TYPE_CHECKING:
+    import onnx
+
     from tests.support.study_fixture import Finished
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
@@ -61,6 +63,21 @@ def model(run_folder: Path, phantom: Path) -> Path:
     return export_checkpoints(
         ExportRequest([run_folder / "best.pt"], output, data=phantom)
     ).file.path
+
+
+@pytest.fixture(scope="session")
+def converted_run(run_folder: Path) -> "onnx.ModelProto":
+    """That network's graph before anything is added, for tests that don't change it.
+
+    A conversion takes seconds: tests of what follows it put this in its place.
+    """
+    pytest.importorskip("onnxscript")
+    from export.conversion import convert
+    from runtime.model.metadata import InputSpec
+    from train.checkpoint import build_network, load_checkpoint
+
+    network = build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+    return convert([network], InputSpec(32, 32, multiple=16))
 
 
 @pytest.fixture

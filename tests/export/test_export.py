@@ -1,3 +1,4 @@
+import copy
 import json
 import math
 import shutil
@@ -11,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
+from onnx import numpy_helper
 from torchvision.models import get_model_weights
 
 from export.cli import main
@@ -28,8 +30,6 @@ from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
 from train.weights import EncoderWeights
-
-SPEC = InputSpec(32, 32, multiple=16)
 
 
 def network_of(run_folder: Path) -> UNet:
@@ -213,13 +213,13 @@ def test_the_certificate_holds_what_a_comparison_finds(
 
 def test_a_network_that_differs_gets_no_certificate_and_no_file(
     run_folder: Path,
+    converted_run: onnx.ModelProto,
     phantom: Path,
     phantom_data: Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network = network_of(run_folder)
-    model = convert([network], SPEC)
+    network, model = network_of(run_folder), copy.deepcopy(converted_run)
     cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
     with torch.no_grad():
         network.head.bias.add_(0.001)  # type: ignore[union-attr]
@@ -245,23 +245,27 @@ def test_a_checkpoint_is_not_overwritten(run_folder: Path, phantom: Path) -> Non
     assert checkpoint.read_bytes() == before
 
 
-def test_not_a_number_fails_the_gate(run_folder: Path, phantom_data: Dataset) -> None:
+def test_not_a_number_fails_the_gate(
+    run_folder: Path, phantom_data: Dataset, converted_run: onnx.ModelProto
+) -> None:
     network = network_of(run_folder)
     with torch.no_grad():
         network.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
     cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
-    model = convert([network], SPEC)
+    model = copy.deepcopy(converted_run)
+    (bias,) = (t for t in model.graph.initializer if t.name == "network.head.bias")
+    bias.CopyFrom(numpy_helper.from_array(np.full(1, np.nan, np.float32), bias.name))
     with pytest.raises(ParityError, match="found nan"):
         certify(model, cases, run_reference([network], cases), images_from="", threads=1)
 
 
-def test_the_logit_copy_leaves_the_model_as_it_is(run_folder: Path) -> None:
-    model = convert([network_of(run_folder)], SPEC)
+def test_the_logit_copy_leaves_the_model_as_it_is(converted_run: onnx.ModelProto) -> None:
+    model = copy.deepcopy(converted_run)
     before = model.SerializeToString()
-    copy = with_logit_outputs(model)
-    onnx.checker.check_model(copy, full_check=True)
+    changed = with_logit_outputs(model)
+    onnx.checker.check_model(changed, full_check=True)
     assert model.SerializeToString() == before
-    assert [output.name for output in copy.graph.output] == ["probability", "logit_0"]
+    assert [output.name for output in changed.graph.output] == ["probability", "logit_0"]
 
 
 def test_the_metadata_tells_the_training(run_folder: Path, model: Path) -> None:

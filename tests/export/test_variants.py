@@ -1,6 +1,7 @@
 """Forms of a graph: half storage, pixel shuffles, INT8, each against what it must compute."""
 
 import copy
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ from runtime.model.metadata import InputSpec
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
 from runtime.model.verification import verify
-from train.checkpoint import build_network, load_checkpoint
 from train.network import UNet
 
 SPEC = InputSpec(32, 32, multiple=16)
@@ -54,13 +54,16 @@ def weights_of(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
 
 
 @pytest.fixture(scope="module")
-def network(run_folder: Path) -> UNet:
-    return build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+def plain(converted_run: onnx.ModelProto) -> onnx.ModelProto:
+    return converted_run
 
 
 @pytest.fixture(scope="module")
-def plain(network: UNet) -> onnx.ModelProto:
-    return convert([network], SPEC)
+def converted_once(plain: onnx.ModelProto) -> Iterator[None]:
+    """Exports of that run's network take its graph as it was converted before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.pipeline.convert", lambda *_: copy.deepcopy(plain))
+        yield
 
 
 def test_half_storage_computes_in_float32_with_rounded_weights(plain: onnx.ModelProto) -> None:
@@ -254,7 +257,12 @@ def test_the_layers_that_cost_accuracy_are_found(
 
 
 @pytest.fixture(scope="module")
-def int8(run_folder: Path, phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def int8(
+    run_folder: Path,
+    phantom: Path,
+    converted_once: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A file whose layers do not depend on the speed of this machine: all but the head in INT8."""
     output = tmp_path_factory.mktemp("int8") / "tiny-int8.onnx"
     request = ExportRequest(
@@ -327,6 +335,7 @@ def test_a_form_that_costs_too_much_is_not_written(
     run_folder: Path,
     phantom: Path,
     tmp_path: Path,
+    converted_once: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("export.variants.variants.ALLOWED_FALL", -1.0)
@@ -348,7 +357,7 @@ def test_a_form_that_costs_too_much_is_not_written(
 
 
 def test_the_command_names_files_after_their_precision(
-    run_folder: Path, phantom: Path, tmp_path: Path
+    run_folder: Path, phantom: Path, converted_once: None, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tiny"
     folder.mkdir()
