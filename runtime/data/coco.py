@@ -182,10 +182,10 @@ def read_dataset(root: str | Path, *, categories: Sequence[str] = ()) -> Dataset
         >>> with TemporaryDirectory() as folder:
         ...     config = PhantomConfig(train=2, valid=1, test=1, slices=1, size=32)
         ...     dataset = read_dataset(make_phantom(folder, config))
-        >>> [sample.file_name for sample in dataset.split("train").samples]
+        ...     print([sample.file_name for sample in dataset.split("train").samples])
+        ...     print(dataset.license)
         ['person000_slice0.png', 'person001_slice0.png']
-        >>> dataset.license
-        'CC0 1.0'
+        CC0 1.0
     """
     folder = Path(root)
     if not os.path.isdir(folder):  # noqa: PTH112, is_dir() raises on a name that is too long

@@ -79,7 +79,7 @@ OTHER_VALUES: dict[str, Any] = {
     "loss": "dice", "augment": True, "learning_rate": 0.5, "patience": 2, "decay": 0.2,
     "freeze_encoder": False, "unfreeze_epoch": 3, "unfreeze_learning_rate": 0.5, "seed": 1,
     "device": "cpu", "precision": "bf16", "channels_last": False, "compile": True, "threads": 2,
-    "intensity": 4095,
+    "intensity": 4095, "categories": ("Tumor",),
 }  # fmt: skip
 
 
