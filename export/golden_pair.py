@@ -34,7 +34,7 @@ def choose_scan(model: onnx.ModelProto, spec: InputSpec, threads: int) -> bytes:
     return scans[int(np.argmax(spreads))]
 
 
-def exact_pair(
+def pytorch_pair(
     scan: bytes, networks: Sequence[UNet], spec: InputSpec, *, tolerance: float
 ) -> Golden:
     """Return the pair of a scan and the networks' probabilities in PyTorch in float64."""
@@ -49,7 +49,9 @@ def exact_pair(
     )
 
 
-def own_pair(scan: bytes, model: onnx.ModelProto, spec: InputSpec, *, threads: int) -> Golden:
+def onnx_runtime_pair(
+    scan: bytes, model: onnx.ModelProto, spec: InputSpec, *, threads: int
+) -> Golden:
     """Return the pair of a scan and a graph's probabilities for it, without optimizations.
 
     This is for graphs that are not meant to reproduce their networks' numbers. The tolerance is

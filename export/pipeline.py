@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from export.conversion import convert
-from export.golden_pair import choose_scan, exact_pair, own_pair
+from export.golden_pair import choose_scan, onnx_runtime_pair, pytorch_pair
 from export.localization import first_difference
 from export.model_file import write_model
 from export.parity import (
@@ -113,7 +113,7 @@ def write_networks(
         raise ParityError(f"{error}{layer}; no file was written") from error
     if request.variant == "fp32":
         scan = choose_scan(plain, spec, threads)
-        golden = exact_pair(scan, trained.networks, spec, tolerance=TOLERANCE)
+        golden = pytorch_pair(scan, trained.networks, spec, tolerance=TOLERANCE)
         metadata = replace(trained.metadata, parity=parity)
         return write_model(request.target, plain, metadata, golden)
     return _write_variant(trained, request, plain, comparison, on_progress)
@@ -145,9 +145,9 @@ def _write_variant(
     )
     scan = choose_scan(plain, spec, threads)
     golden = (
-        own_pair(scan, variant.model, spec, threads=threads)
+        onnx_runtime_pair(scan, variant.model, spec, threads=threads)
         if variant.tolerance is None
-        else exact_pair(scan, trained.networks, spec, tolerance=variant.tolerance)
+        else pytorch_pair(scan, trained.networks, spec, tolerance=variant.tolerance)
     )
     return write_model(request.target, variant.model, metadata, golden)
 

@@ -32,7 +32,9 @@ def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Inte
             groups = first.image_groups or None
             bootstraps[images] = Bootstrap(len(first.per_image_iou), groups)
         values = np.array(first.per_image_iou) - np.array(second.per_image_iou)
-        differences[first_path, second_path] = bootstraps[images].mean(values).without_value()
+        differences[first_path, second_path] = (
+            bootstraps[images].mean(values).hide_value_if_withheld()
+        )
     return differences
 
 

@@ -47,7 +47,7 @@ def rank(split: SplitResult) -> tuple[Ranked, ...]:
                 rank=place + 1,
                 name=name,
                 iou=draws.mean(values),
-                behind=draws.mean(difference).without_value() if place else None,
+                behind=draws.mean(difference).hide_value_if_withheld() if place else None,
                 images=int(np.count_nonzero(~np.isnan(difference))),
                 iou_at_half=evaluation.thresholded.per_image["iou"].mean,
             )

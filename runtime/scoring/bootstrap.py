@@ -56,13 +56,13 @@ class Interval:
         """True if the interval lies on one side of 0: as a difference, it is significant."""
         return self.low > 0.0 or self.high < 0.0
 
-    def without_value(self) -> "Interval":
+    def hide_value_if_withheld(self) -> "Interval":
         """Return the same, without the value if its interval was withheld.
 
         A difference without an interval is not a finding, so it is not stated either.
 
         Example:
-            >>> Interval(0.8, math.nan, math.nan, "only 4 images").without_value().value
+            >>> Interval(0.8, math.nan, math.nan, "only 4 images").hide_value_if_withheld().value
             nan
         """
         return self if self.withheld is None else replace(self, value=math.nan)

@@ -198,5 +198,5 @@ def _difference(
     reference, candidate = (float(value) for value in values)
     images, groups = draws.units(terms)
     return MetricDifference(
-        metric, kind, reference, candidate, interval.without_value(), images, groups
+        metric, kind, reference, candidate, interval.hide_value_if_withheld(), images, groups
     )

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from export.golden_pair import choose_scan, exact_pair, own_pair
+from export.golden_pair import choose_scan, onnx_runtime_pair, pytorch_pair
 from runtime.data.images import load_scan, to_input
 from runtime.model.golden import golden_scan
 from runtime.model.metadata import InputSpec
@@ -44,11 +44,11 @@ def test_the_scan_whose_probabilities_vary_most_is_taken(model: Path) -> None:
     assert choose_scan(proto, SPEC, 1) == max(spreads, key=spreads.__getitem__)
 
 
-def test_an_exact_pair_holds_the_networks_probabilities_in_float64(networks: list[UNet]) -> None:
+def test_a_pytorch_pair_holds_the_networks_probabilities_in_float64(networks: list[UNet]) -> None:
     scan = golden_scan((32, 32), 3)
     inputs = torch.from_numpy(to_input(load_scan(scan, (32, 32)).pixels)[None])
     for members in (networks[:1], networks):
-        pair = exact_pair(scan, members, SPEC, tolerance=1e-5)
+        pair = pytorch_pair(scan, members, SPEC, tolerance=1e-5)
         with torch.no_grad():
             exact = [torch.sigmoid(UNet.double(copy_of(n))(inputs.double())) for n in members]
             single = torch.sigmoid(torch.stack([n(inputs) for n in members])).mean(0)
@@ -69,7 +69,7 @@ def copy_of(network: UNet) -> UNet:
 @pytest.mark.parametrize(
     ("largest", "tolerance"), [(0.01, (0.04, 0.01)), (1e-7, (1e-5, 1e-5)), (2e-5, (8e-5, 2e-5))]
 )
-def test_a_pair_of_its_own_allows_four_times_what_optimizations_change(
+def test_an_onnx_runtime_pair_allows_four_times_what_optimizations_change(
     monkeypatch: pytest.MonkeyPatch, largest: float, tolerance: tuple[float, float]
 ) -> None:
     """A quarter of the pixels differs, so that the mean is a quarter of the largest."""
@@ -86,7 +86,7 @@ def test_a_pair_of_its_own_allows_four_times_what_optimizations_change(
         return SimpleNamespace(run=run)
 
     monkeypatch.setattr("export.golden_pair.open_session", opened)
-    pair = own_pair(golden_scan((32, 32), 0), onnx.ModelProto(), SPEC, threads=3)
+    pair = onnx_runtime_pair(golden_scan((32, 32), 0), onnx.ModelProto(), SPEC, threads=3)
     np.testing.assert_array_equal(pair.probabilities, plain[0, 0])
     assert (pair.tolerance.largest, pair.tolerance.mean) == pytest.approx(tolerance, rel=0.01)
     assert pair.reference == "ONNX Runtime without optimizations"
