@@ -129,9 +129,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
     pytest.importorskip("onnxscript")
     from tests.support.study_fixture import make_study
 
-    folder = tmp_path_factory.mktemp("study")
-    config = PhantomConfig(train=8, valid=2, test=24, slices=1, size=64)
-    return make_study(make_phantom(folder / "phantom", config), folder)
+    config = PhantomConfig(train=16, valid=4, test=24, slices=1, size=64)
+    data = make_phantom(tmp_path_factory.mktemp("data") / "phantom", config)
+    return make_study(data, tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="session")

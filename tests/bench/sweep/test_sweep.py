@@ -70,13 +70,16 @@ class Swept:
 
 
 @pytest.fixture(scope="module")
-def swept(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """A sweep on a phantom set with enough test images for intervals."""
+def swept(phantom: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """A sweep on the data that the model was trained on, with enough test images for intervals."""
     folder = tmp_path_factory.mktemp("sweep")
-    scans = PhantomConfig(train=16, valid=4, test=12, slices=1, size=64)
-    phantom = make_phantom(folder / "phantom", scans)
+    scans = PhantomConfig(train=1, valid=1, test=12, slices=1, size=64)
+    data = make_phantom(folder / "phantom", scans)
+    for split in ("train", "valid"):
+        shutil.rmtree(data / split)
+        shutil.copytree(phantom / split, data / split)
     config = SweepConfig(
-        str(phantom), ("scratch",), (4, 2), (32,), changes=CHANGES, score_size=64, threads=1
+        str(data), ("scratch",), (4, 2), (32,), changes=CHANGES, score_size=64, threads=1
     )
     told: list[str] = []
     result = run_sweep(
