@@ -21,7 +21,8 @@ class Architecture:
         multiple: pixels; the height and width of an input must be multiples of it.
         backbone: torchvision's name for the network inside the encoder; None where the encoder is
             trained from scratch.
-        weights_license: license of the backbone's ImageNet weights.
+        weights: torchvision's name of the backbone's ImageNet weights.
+        weights_license: their license.
         batch_norm: whether the encoder normalizes over the batch, down to its coarsest feature.
         dynamic_size: whether one exported graph serves inputs of any height and width.
 
@@ -37,6 +38,7 @@ class Architecture:
     encoder: str
     multiple: int = 32
     backbone: str | None = None
+    weights: str = "IMAGENET1K_V1"
     weights_license: str | None = None
     batch_norm: bool = True
     dynamic_size: bool = True

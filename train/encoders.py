@@ -9,7 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from train.architectures import ARCHITECTURES
+from runtime.core.errors import ConfigError
+from train.architectures import ARCHITECTURES, Architecture
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -111,20 +112,26 @@ class TorchvisionEncoder(Encoder):
 
     Its channels are fixed by these weights. Parameters have torchvision's names below `backbone`.
 
+    Args:
+        architecture: the entry of the table, which names the network and its weights.
+
     Attributes:
+        architecture: as given.
         model: torchvision's name of the network.
         classifier_prefixes: of the names of those weights that only a classifier needs.
     """
 
     classifier_prefixes: tuple[str, ...]
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         from torchvision.models import get_model
 
         super().__init__()
-        self.model = model
+        assert architecture.backbone is not None
+        self.architecture = architecture
+        self.model = architecture.backbone
         self.normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
-        self.backbone = get_model(model, weights=None)
+        self.backbone = get_model(self.model, weights=None)
 
 
 class ResNetEncoder(TorchvisionEncoder):
@@ -135,8 +142,8 @@ class ResNetEncoder(TorchvisionEncoder):
 
     classifier_prefixes = ("fc.",)
 
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
         expansion = int(self.backbone.layer1[0].expansion)
         self.channels = (64, *(expansion * channels for channels in (64, 128, 256, 512)))
         self.finest_stride = 2
@@ -171,8 +178,8 @@ class SwinEncoder(TorchvisionEncoder):
 
     classifier_prefixes = ("head.", "norm.")
 
-    def __init__(self, model: str = "swin_t") -> None:
-        super().__init__(model)
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
         deepest = int(self.backbone.head.in_features)
         self.channels = tuple(deepest >> level for level in (3, 2, 1, 0))
         self.finest_stride = 4
@@ -196,6 +203,10 @@ def build_encoder(arch: str, width: int) -> Encoder:
         arch: a name in `ARCHITECTURES`.
         width: channels of the first level; a pretrained encoder has channels of its own.
 
+    Raises:
+        ConfigError: the table states a backbone for a class that loads no weights, or none for a
+            `TorchvisionEncoder`.
+
     Example:
         >>> build_encoder("scratch", 4).channels
         (4, 8, 16, 32, 64)
@@ -203,4 +214,11 @@ def build_encoder(arch: str, width: int) -> Encoder:
     architecture = ARCHITECTURES[arch]
     module, name = architecture.encoder.split(":")
     make = getattr(import_module(module), name)
-    return cast(Encoder, make(width if architecture.backbone is None else architecture.backbone))
+    if architecture.pretrained and not issubclass(make, TorchvisionEncoder):
+        raise ConfigError(
+            f"arch {arch}: an encoder with a backbone must be a subclass of TorchvisionEncoder, "
+            f"and {name} is not"
+        )
+    if not architecture.pretrained and issubclass(make, TorchvisionEncoder):
+        raise ConfigError(f"arch {arch}: {name} needs a backbone in ARCHITECTURES")
+    return cast(Encoder, make(architecture if architecture.pretrained else width))

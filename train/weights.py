@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runtime.core.errors import CheckpointError
 from runtime.core.files import found_instead
-from train.architectures import TORCHVISION_LICENSE
+from train.architectures import Architecture
 from train.encoders import Encoder, ResNetEncoder, TorchvisionEncoder
 from train.network import UNet
 from train.plain_load import plain_load
@@ -50,7 +50,7 @@ def load_encoder_weights(encoder: TorchvisionEncoder, choice: str) -> EncoderWei
         CheckpointError: the download failed, or the file cannot be read or does not fit.
     """
     if choice == "imagenet":
-        state, record = _download(encoder.model)
+        state, record = _download(encoder.architecture)
     else:
         state, record = _read(Path(choice))
     expected = encoder.backbone.state_dict()
@@ -80,10 +80,11 @@ def move_strides(encoder: Encoder, where: str | Path) -> None:
     encoder.move_strides_to_1x1()
 
 
-def _download(model: str) -> tuple[dict[str, Tensor], EncoderWeights]:
+def _download(architecture: Architecture) -> tuple[dict[str, Tensor], EncoderWeights]:
     from torchvision.models import get_model_weights
 
-    weights = get_model_weights(model)["IMAGENET1K_V1"]
+    assert architecture.backbone is not None
+    weights = get_model_weights(architecture.backbone)[architecture.weights]
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
@@ -93,7 +94,7 @@ def _download(model: str) -> tuple[dict[str, Tensor], EncoderWeights]:
             "--encoder-weights none"
         ) from error
     return dict(state), EncoderWeights(
-        f"torchvision {weights}", "", stride_in_1x1=False, license=TORCHVISION_LICENSE
+        f"torchvision {weights}", "", stride_in_1x1=False, license=architecture.weights_license
     )
 
 

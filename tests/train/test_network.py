@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torchvision.models import get_model, get_model_weights, resnet50
 
+from runtime.core.errors import ConfigError
 from tests.support.small_backbones import use_small_backbones
-from train.architectures import ARCHITECTURES
+from train.architectures import ARCHITECTURES, Architecture
 from train.config import TrainConfig
 from train.encoders import (
     IMAGENET_MEAN,
@@ -58,9 +59,33 @@ def test_an_encoder_is_torchvisions_without_its_classifier(arch: str, model: str
 
 def test_the_table_states_what_the_networks_have() -> None:
     assert {a.name: a.backbone for a in ARCHITECTURES.values() if a.pretrained} == PRETRAINED
+    assert all(ARCHITECTURES[arch].weights_license for arch in PRETRAINED)
     for arch in ARCHITECTURES:
         with torch.device("meta"):
             assert UNet(arch, 4).multiple == TrainConfig(data="", arch=arch).multiple
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            Architecture("new", "", "train.encoders:ScratchEncoder", backbone="resnet34"),
+            "arch new: an encoder with a backbone must be a subclass of TorchvisionEncoder, "
+            "and ScratchEncoder is not",
+        ),
+        (
+            Architecture("new", "", "train.encoders:ResNetEncoder"),
+            "arch new: ResNetEncoder needs a backbone in ARCHITECTURES",
+        ),
+    ],
+)
+def test_an_encoder_whose_weights_would_never_be_loaded_is_refused(
+    entry: Architecture, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.encoders.ARCHITECTURES", {"new": entry})
+    with pytest.raises(ConfigError) as error:
+        UNet("new", 4)
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

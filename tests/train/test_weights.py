@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,6 +11,7 @@ from torchvision.models import WeightsEnum, get_model, resnet50
 
 from runtime.core.errors import CheckpointError
 from tests.support.small_backbones import use_small_backbones
+from train.architectures import ARCHITECTURES
 from train.encoders import ResNetEncoder, TorchvisionEncoder, build_encoder
 from train.weights import load_encoder_weights
 
@@ -21,7 +23,7 @@ def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def encoder() -> ResNetEncoder:
-    return ResNetEncoder("resnet50")
+    return ResNetEncoder(ARCHITECTURES["resnet50"])
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,19 @@ def test_each_encoder_takes_torchvisions_weights_whole_but_for_the_classifier(
     assert all(torch.equal(value, state[name]) for name, value in loaded.items())
     left = {name.split(".")[0] for name in state.keys() - loaded.keys()}
     assert left == ({"head", "norm"} if arch == "swin" else {"fc"})
+
+
+def test_name_and_license_of_downloaded_weights_are_the_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with torch.device("meta"):
+        entry = ARCHITECTURES["resnet50"]
+        encoder = ResNetEncoder(replace(entry, weights="IMAGENET1K_V2", weights_license="MIT"))
+    state = encoder.backbone.state_dict()
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: state)
+    record = load_encoder_weights(encoder, "imagenet")
+    assert record.source == "torchvision ResNet50_Weights.IMAGENET1K_V2"
+    assert record.license == "MIT"
 
 
 @pytest.mark.parametrize("arch", ["resnet34", "swin"])
