@@ -20,6 +20,11 @@ from runtime.scoring.evaluation import Evaluation, evaluate
 from runtime.scoring.provenance import foreign_training, scored_targets
 from runtime.scoring.results import EvaluationReport, scored_file
 
+SIZES_NOTE = (
+    "Files scored at different input sizes are not compared: their pixels differ. Give one size "
+    "for all (--size, in Python size=)."
+)
+
 
 def evaluate_files(
     models: Sequence[str | Path],
@@ -42,6 +47,7 @@ def evaluate_files(
     Confidence intervals draw groups of similar images if the data set states a group for each.
     The report tells what masks are drawn from and which annotations were dropped or clipped. It
     names files that were trained on other data than this data set's train and valid splits.
+    Files of different input sizes are scored, but not compared, and the report says so.
 
     Args:
         models: paths of the files.
@@ -108,7 +114,11 @@ def evaluate_files(
         baselines=tuple(scored_baselines),
         groups=groups,
         comparisons=_comparisons(evaluations, groups),
-        warnings=(*target_notes([chosen], targets), *_provenance(files, dataset)),
+        warnings=(
+            *target_notes([chosen], targets),
+            *([SIZES_NOTE] if len({e.size for e in evaluations}) > 1 else []),
+            *_provenance(files, dataset),
+        ),
         skipped=skipped,
     )
 
@@ -137,8 +147,13 @@ def _groups(split: Split) -> tuple[int, ...]:
 def _comparisons(
     evaluations: Sequence[Evaluation], groups: tuple[int, ...]
 ) -> tuple[Comparison, ...]:
+    """Return the comparison of each pair whose masks were drawn at one size."""
     bootstrap = Bootstrap(len(evaluations[0].samples), groups or None)
-    return tuple(compare(*pair, bootstrap) for pair in combinations(evaluations, 2))
+    return tuple(
+        compare(first, second, bootstrap)
+        for first, second in combinations(evaluations, 2)
+        if first.size == second.size
+    )
 
 
 def _provenance(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class EvaluationReport:
         baselines: the baselines, at each input size of the files.
         groups: the group of similar images of each image, as the data set states it; empty if it
             states none.
-        comparisons: of each pair of files.
+        comparisons: of each pair of files with one input size.
         warnings: what a reader of the scores should know, a sentence each.
         skipped: unreadable images; the scores do not include them.
     """

@@ -17,7 +17,7 @@ from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import compare
 from runtime.scoring.evaluation import evaluate
-from runtime.scoring.files import evaluate_files
+from runtime.scoring.files import SIZES_NOTE, evaluate_files
 from tests.support.model_builder import ModelBuilder
 
 
@@ -92,7 +92,7 @@ def test_a_note_on_provenance_never_costs_the_scores(
     (data / "train" / lost).unlink()
     report = evaluate_files([model], data, baselines=False)
     assert str(report.models) == str(evaluate_files([model], phantom, baselines=False).models)
-    (note,) = report.warnings
+    note = report.warnings[-1]  # after those on the masks
     assert note.startswith("It is unknown if the networks were trained on this data set: ")
     assert lost in note
 
@@ -142,6 +142,21 @@ def test_masks_reach_networks_and_baselines_at_the_size_of_each_file(
     assert str(list(report.baselines)) == str(expected)
     for scored, path in zip(report.models, (model, small, model), strict=True):
         assert str(scored.evaluation) == str(evaluate(Predictor(path), test, masks="segmentation"))
+
+
+def test_files_of_different_input_sizes_are_not_compared(
+    model: Path, phantom_data: Dataset, build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    free = build_onnx(tmp_path / "free.onnx", shape=("n", 3, "h", "w"))
+    own = evaluate_files([model, model], phantom_data, baselines=False)
+    assert (len(own.comparisons), SIZES_NOTE in own.warnings) == (1, False)
+    fixed = build_onnx(tmp_path / "fixed.onnx", shape=("n", 3, 16, 24))
+    mixed = evaluate_files([model, fixed, model], phantom_data, baselines=False)
+    (pair,) = mixed.comparisons
+    assert (pair.reference, pair.candidate) == (str(model), str(model))
+    assert mixed.warnings.count(SIZES_NOTE) == 1
+    one = evaluate_files([model, free], phantom_data, size=(64, 64), baselines=False)
+    assert (len(one.comparisons), SIZES_NOTE in one.warnings) == (1, False)
 
 
 def test_an_image_of_the_train_split_is_skipped_once(
