@@ -13,8 +13,8 @@ from typing import Any
 from runtime.core.errors import StoppedError
 
 _REPEATED_S = 0.1
-"""A second signal within this time counts as the same one: `timeout` sends it to a process and to
-its group."""
+"""A repeat within this time of the first signal counts as the first, for handlers and the watch:
+`timeout` sends a signal to a process and to its group."""
 _GRACE_S = 1.0
 """Time for the main thread to handle a second signal."""
 
@@ -82,8 +82,16 @@ def _handling(handlers: dict[int, Callable[[int, Any], Any]]) -> Iterator[None]:
 
 
 def _recording(times: list[float], handler: Callable[[int, Any], Any]) -> Callable[[int, Any], Any]:
+    """Return a handler that notes when it runs, and drops an immediate repeat of its signal."""
+    first: float | None = None
+
     def call(number: int, frame: Any) -> Any:
-        times.append(time.monotonic())
+        nonlocal first
+        now = time.monotonic()
+        times.append(now)
+        if first is not None and now - first < _REPEATED_S:
+            return None
+        first = now if first is None else first
         return handler(number, frame)
 
     return call

@@ -86,6 +86,7 @@ def test_the_second_signal_ends_it_at_once(number: int, code: int) -> None:
     def work() -> None:
         with stopping():
             send(signal.SIGINT)
+            time.sleep(signals._REPEATED_S)
             send(number)
             pytest.fail("the signal came to nothing")
 
@@ -212,6 +213,23 @@ def test_a_signal_that_comes_twice_at_once_is_one(ended: list[int]) -> None:
         time.sleep(0.6)
 
     assert run(work).exit_code == 0
+    assert ended == []
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_that_comes_twice_at_once_lets_the_work_stop(
+    number: int, code: int, ended: list[int]
+) -> None:
+    def work() -> None:
+        with stopping() as stop:
+            send(number)
+            send(number)
+            assert stop()
+            time.sleep(0.5)
+            raise StoppedError("stopped")
+
+    result = run(work)
+    assert (result.exit_code, result.output) == (code, "Error: stopped\n")
     assert ended == []
 
 
