@@ -1,4 +1,4 @@
-"""The four floors: a package imports only from those below its own, and only when it is used."""
+"""The layers: a package or room imports only from those below its own, and only when it is used."""
 
 import ast
 import importlib
@@ -9,29 +9,53 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = ("runtime", "train", "export", "bench")
+LAYERS = ("runtime", "train", "export", "bench")
+ROOMS = ("core", "metrics", "data", "model", "scoring", "report", "cli")
 REPORT = {"jinja2", "markupsafe", "matplotlib", "scipy"}
 ABOVE_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"} | REPORT
 
 
-def imported_packages(path: Path) -> set[str]:
+def imported_modules(path: Path) -> set[str]:
+    """Return the dotted names of imported modules, and of what is imported from them."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
-            names.add((node.module or "").split(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("floor", FLOORS)
-def test_a_package_imports_only_from_the_floors_below(floor: str) -> None:
-    above = set(FLOORS[FLOORS.index(floor) + 1 :])
-    files = list((ROOT / floor).rglob("*.py"))
+def imported_packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported_modules(path)}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_package_imports_only_from_the_layers_below(layer: str) -> None:
+    above = set(LAYERS[LAYERS.index(layer) + 1 :])
+    files = list((ROOT / layer).rglob("*.py"))
     assert files
     for path in files:
         assert not imported_packages(path) & above, path
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_runtime_imports_only_from_the_rooms_below(room: str) -> None:
+    allowed = set(ROOMS[: ROOMS.index(room) + 1])
+    home = ROOT / "runtime" / room
+    files = list(home.rglob("*.py")) if home.is_dir() else [home.with_suffix(".py")]
+    assert files
+    for path in files:
+        names = [name.split(".") for name in imported_modules(path)]
+        found = {name[1] for name in names if name[0] == "runtime" and len(name) > 1}
+        assert found <= allowed, path
+
+
+def test_each_module_of_the_runtime_is_in_a_room() -> None:
+    modules = {path.stem for path in (ROOT / "runtime").glob("*.py")}
+    packages = {path.parent.name for path in (ROOT / "runtime").glob("*/__init__.py")}
+    assert modules - {"__init__"} | packages == set(ROOMS)
 
 
 def test_the_runtime_imports_nothing_that_a_plain_install_lacks() -> None:
