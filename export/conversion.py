@@ -178,16 +178,25 @@ def _clean(model: onnx.ModelProto, fixed: dict[str, int]) -> None:
         sides[1].dim_value = channels
 
 
-def _check(model: onnx.ModelProto, members: int) -> None:
+def ensure_standard(model: onnx.ModelProto) -> None:
+    """Check that a graph, of any variant, holds standard operators of one opset only.
+
+    Raises:
+        ParityError: it holds others, or functions, or its input or output has another name.
+    """
     domains = {node.domain for node in model.graph.node}
     opsets = [(entry.domain, entry.version) for entry in model.opset_import]
     names = [value.name for value in (*model.graph.input, *model.graph.output)]
     standard = domains <= {"", "ai.onnx"} and not model.functions and opsets == [("", OPSET)]
     if not standard or names != [INPUT_NAME, OUTPUT_NAME]:
         raise ParityError(
-            f"PyTorch's exporter returned an unsuitable graph: expected standard operators of "
-            f"opset {OPSET} from {INPUT_NAME!r} to {OUTPUT_NAME!r}, found {opsets} from {names}"
+            f"unsuitable graph: expected standard operators of opset {OPSET} from "
+            f"{INPUT_NAME!r} to {OUTPUT_NAME!r}, found {opsets} and {sorted(domains)} from {names}"
         )
+
+
+def _check(model: onnx.ModelProto, members: int) -> None:
+    ensure_standard(model)
     found = len(final_sigmoids(model))
     if found != members:
         raise ParityError(

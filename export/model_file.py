@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnx
 
+from export.conversion import ensure_standard
 from runtime.core.files import replacing, write_text
 from runtime.model.checksums import CHECKSUMS_KEY, checksums_of, digest_of, dump_checksums
 from runtime.model.golden import GOLDEN_KEY, Golden, dump_golden
@@ -29,9 +30,11 @@ def write_model(
     of the written graph and weights.
 
     Raises:
+        ParityError: the graph does not consist of standard operators only.
         OutputError: it cannot be written.
     """
     assert metadata.parity is not None
+    ensure_standard(model)
     content = copy.deepcopy(model)
     with replacing(target) as temporary:
         temporary.write_bytes(content.SerializeToString())

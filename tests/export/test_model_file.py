@@ -4,10 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import yaml
 
-from export.model_file import METRICS, model_card
+from export.model_file import METRICS, model_card, write_model
+from runtime.core.errors import ParityError
+from runtime.model.golden import Difference, Golden
 from runtime.model.metadata import MemberInfo
 from runtime.model.onnx_file import OnnxFile, read_onnx
 
@@ -19,6 +23,18 @@ def file(model: Path) -> OnnxFile:
 
 def test_the_card_lies_beside_the_file(model: Path, file: OnnxFile) -> None:
     assert model.with_suffix(".md").read_text() == model_card(file)
+
+
+def test_a_graph_with_operators_that_are_not_standard_is_not_written(
+    model: Path, file: OnnxFile, tmp_path: Path
+) -> None:
+    assert file.metadata is not None
+    golden = Golden(b"", np.zeros((1, 1), np.float32), 1, Difference(0.1, 0.1), "a test")
+    odd = onnx.load(model)
+    odd.graph.node[0].domain = "com.microsoft"
+    with pytest.raises(ParityError, match=r"expected standard operators of opset 20.*microsoft"):
+        write_model(tmp_path / "odd.onnx", odd, file.metadata, golden)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_front_matter_is_read_as_a_model_index(file: OnnxFile) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from export.cli import main
-from export.conversion import convert
+from export.conversion import convert, ensure_standard
 from export.inspection.file import inspect
 from export.model_file import model_card
 from export.onnx_export import export_checkpoints
@@ -78,6 +78,7 @@ def test_half_storage_computes_in_float32_with_rounded_weights(plain: onnx.Model
     assert np.abs(run(half) - run(plain)).max() > 0.0
     assert kept == ()
     assert half.ByteSize() < 0.6 * plain.ByteSize()
+    ensure_standard(half)
 
 
 def test_a_weight_beyond_half_precision_stays_float32(plain: onnx.ModelProto) -> None:
@@ -295,6 +296,7 @@ def test_an_int8_file_is_certified_and_tells_what_it_is(int8: Path, model: Path)
     assert about.parity.max_probability > 1e-5
     assert verify(int8).passed
     onnx.checker.check_model(onnx.load(int8), full_check=True)
+    ensure_standard(onnx.load(int8))
     counted, expected = inspect(int8).counts.total, inspect(model).counts.total
     assert (counted.macs, counted.parameters) == (
         expected.macs,

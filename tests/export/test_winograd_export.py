@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from export.cli import main
+from export.conversion import ensure_standard
 from export.inspection.file import inspect
 from export.onnx_export import export_checkpoints
 from export.request import ExportRequest
@@ -52,6 +53,7 @@ def test_a_rewritten_file_is_certified_and_tells_what_it_is(
             [run_folder / "best.pt"], path, data=phantom, optimization="winograd", threads=1
         )
     )
+    ensure_standard(onnx.load(path))
     about = read_onnx(path).metadata
     assert about is not None
     assert about.conversion is not None
