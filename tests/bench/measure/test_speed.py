@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from bench.measure.client import PRODUCT_SIDE, NetworkWorker
+from bench.measure.client import PRODUCT_SIDE, LoadedNetwork, NetworkWorker
 from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
@@ -47,8 +47,8 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def load(self, _: Path) -> None:
-        pass
+    def load(self, _: Path) -> LoadedNetwork:
+        return LoadedNetwork((8, 8), 2, ("CPUExecutionProvider",))
 
     def pause(self) -> None:
         pass
