@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -21,7 +21,8 @@ def escape_unencodable() -> None:
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a test or a notebook may have put another stream there
-            reconfigure(errors="backslashreplace")
+            with suppress(OSError):  # a pipe that stands in the place of a file cannot be sought
+                reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Setting:
     def allows(self, number: float) -> bool:
         """Return whether a number is in the range; NaN and infinity never are."""
         return (
-            math.isfinite(number)
+            (isinstance(number, int) or math.isfinite(number))  # an int of any length is finite
             and (self.minimum is None or number >= self.minimum)
             and (self.maximum is None or number <= self.maximum)
             and (self.above is None or number > self.above)

@@ -1,6 +1,7 @@
 """Each option of `train-unet` reaches the training."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainConfig, Path, dict
         raise ConfigError("not trained")
 
     monkeypatch.setattr("train.run.train_network", train_network)
+    no_notes = SimpleNamespace(notes=())
+    monkeypatch.setattr("train.targets.read_training_splits", lambda _: no_notes)
     return calls
 
 
@@ -48,6 +51,7 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "compile": ("--compile", True),
     "threads": ("--threads 3", 3),
     "intensity": ("--intensity 4095", 4095),
+    "categories": ("--category bright", ("bright",)),
 }
 
 

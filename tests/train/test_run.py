@@ -87,7 +87,7 @@ def test_a_run_leaves_the_callers_random_state_and_threads_alone(
 def test_the_validation_row_is_what_the_saved_network_gives_on_unchanged_images(
     config: TrainConfig, phantom_data: Dataset, tmp_path: Path, augment: bool
 ) -> None:
-    config = replace(config, augment=augment)
+    config = replace(config, augment=augment, masks="boxes")
     result = train_network(config, tmp_path / "run", cache=tmp_path / "cache")
     network = build_network(load_checkpoint(result.folder / "last.pt"), "last.pt")
     decoded = decode_split(phantom_data.split("valid"), 16, "boxes", tmp_path / "cache")

@@ -213,7 +213,7 @@ def test_an_interruption_keeps_the_rounds_so_far(compare: Compare) -> None:
         ({"seconds": 0.0}, "seconds: expected more than 0"),
         ({"tolerance": math.nan}, "tolerance: expected more than 0"),
         ({"limit_s": -1.0}, "limit_s: expected more than 0"),
-        ({"size": None}, "the input's size"),
+        ({"size": None}, "does not state its input's size"),
         ({"threads": 0}, "expected 1 to 256 threads"),
     ],
 )
