@@ -45,7 +45,7 @@ class Architecture:
 
     @property
     def pretrained(self) -> bool:
-        """Whether ImageNet weights exist for the encoder; `width` then changes the decoder only."""
+        """True if ImageNet weights exist for the encoder; `width` then changes the decoder only."""
         return self.backbone is not None
 
 

@@ -194,7 +194,7 @@ class TrainConfig:
 
     @property
     def mask_kind(self) -> MaskKind:
-        """What masks are drawn from, in a run that has settled "auto"."""
+        """The source of the masks, in a run that has settled "auto"."""
         assert self.masks != "auto"
         return self.masks
 

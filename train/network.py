@@ -63,7 +63,7 @@ class UNet(nn.Module):
 
     @property
     def dynamic_size(self) -> bool:
-        """Whether one exported graph serves inputs of any height and width."""
+        """True if one exported graph serves inputs of any height and width."""
         return ARCHITECTURES[self.arch].dynamic_size
 
     def freeze_encoder(self) -> None:

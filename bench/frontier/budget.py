@@ -46,10 +46,10 @@ class Budget:
 
     @property
     def is_given(self) -> bool:
-        """Whether there is any limit."""
+        """True if there is any limit."""
         return self != Budget()
 
     @property
     def limits_cost(self) -> bool:
-        """Whether latency or memory is limited."""
+        """True if latency or memory is limited."""
         return self.max_latency_ms is not None or self.max_memory_mb is not None

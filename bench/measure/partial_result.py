@@ -48,7 +48,7 @@ class PartialResult:
 
     @property
     def can_be_timed(self) -> bool:
-        """Whether nothing has failed in the process that times the file."""
+        """True if nothing has failed in the process that times the file."""
         timings = self.timed.values()
         return not self.is_broken and all(timing.failure(i) is None for timing, i in timings)
 

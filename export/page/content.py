@@ -1,4 +1,4 @@
-"""What a page knows of a network: how to feed it, its golden pair, and its card in short."""
+"""A network's part of a page: how to feed it, its golden pair, and its card in short."""
 
 import hashlib
 from dataclasses import dataclass

@@ -38,7 +38,7 @@ class Convolution:
 
     @property
     def fits_winograd(self) -> bool:
-        """Whether minimal filtering F(m x m, 3x3) of adjacent tiles computes it."""
+        """True if minimal filtering F(m x m, 3x3) of adjacent tiles computes it."""
         return self.kernel == (3, 3) and self.stride == self.before == self.after == (1, 1)
 
     def output(self, size: Size) -> Size:

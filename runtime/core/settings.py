@@ -14,7 +14,7 @@ from runtime.core.errors import ConfigError
 from runtime.core.machine import MAX_THREADS
 
 MaskKind = Literal["boxes", "segmentation"]
-"""What masks are drawn from: the boxes of a COCO file, or its segmentations."""
+"""The source of masks: the boxes of a COCO file, or its segmentations."""
 MaskChoice = Literal["auto", "boxes", "segmentation"]
 """The kind of masks that a user asks for; `runtime.data.targets` decides what "auto" means."""
 MASKS_HELP = (

@@ -1,4 +1,4 @@
-"""What an image's file name and its COCO entry state: slice number, source, and patient."""
+"""Facts in an image's file name and COCO entry: slice number, source, and patient."""
 
 import re
 from collections.abc import Mapping

@@ -23,7 +23,7 @@ _MOST_CATEGORIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What masks are drawn from.
+    """The source that masks are drawn from.
 
     Attributes:
         reason: why, in words.

@@ -63,7 +63,7 @@ class Averages:
 
 @dataclass(frozen=True, slots=True)
 class FalsePositives:
-    """What is predicted on images without foreground, where every prediction is wrong.
+    """Predictions on images without foreground, where every one is wrong.
 
     Attributes:
         images: number of images without foreground; the rest is NaN if there are none.

@@ -1,4 +1,4 @@
-"""What files say of their training: their data, masks and categories."""
+"""The training that files state: their data, masks and categories."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
