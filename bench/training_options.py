@@ -1,4 +1,4 @@
-"""Shared parts of the commands that train networks: demo data, encoder weights, the progress bar."""
+"""Shared parts of the commands that train: demo data, encoder weights, the progress bar."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -36,6 +36,7 @@ MODULES = (
     "zoom.js",
 )
 _START = 'import "page/main.js";'
+_SIGNATURE = "Made by seg-toolkit"
 _RUNTIME_FOLDER = "onnxruntime"
 _SINGLE_FILE_POLICY = (
     "default-src 'none'; script-src {hashes} data: 'wasm-unsafe-eval'; style-src {style}; "
@@ -98,8 +99,16 @@ def build_page(
         return Page(target, len(text.encode()))
     contents = _folder(read, runtime)
     ensure_apart((target / name for name in contents), models)
-    write_all(target, contents)
+    write_all(target, contents, removing=_models_of_an_earlier_page(target) - contents.keys())
     return Page(target / "index.html", sum(len(content) for content in contents.values()))
+
+
+def _models_of_an_earlier_page(folder: Path) -> set[str]:
+    """Return the models that a page in `folder` has; none where there is no page of ours."""
+    index = folder / "index.html"
+    if not index.is_file() or _SIGNATURE not in index.read_text(errors="replace"):
+        return set()
+    return {f"models/{path.name}" for path in (folder / "models").glob("*.onnx")}
 
 
 def _folder(models: Sequence[PageModel], runtime: WebRuntime) -> dict[str, bytes]:

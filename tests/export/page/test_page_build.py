@@ -141,6 +141,24 @@ def test_models_need_names_of_their_own(fake_runtime: WebRuntime, tmp_path: Path
         build_page([], tmp_path / "page", fake_runtime)
 
 
+def test_a_page_that_is_written_again_keeps_no_other_model(
+    fake_runtime: WebRuntime, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.onnx"
+    shutil.copy(SHIPPED, other)
+    build_page([SHIPPED, other], tmp_path / "page", fake_runtime)
+    build_page([other], tmp_path / "page", fake_runtime)
+    assert [p.name for p in (tmp_path / "page" / "models").iterdir()] == ["other.onnx"]
+
+
+def test_a_folder_without_a_page_keeps_its_models(fake_runtime: WebRuntime, tmp_path: Path) -> None:
+    kept = tmp_path / "page" / "models" / "kept.onnx"
+    kept.parent.mkdir(parents=True)
+    shutil.copy(SHIPPED, kept)
+    build_page([SHIPPED], tmp_path / "page", fake_runtime)
+    assert kept.exists()
+
+
 def test_a_page_does_not_replace_its_model(fake_runtime: WebRuntime, tmp_path: Path) -> None:
     model = tmp_path / "page" / "models" / "net.onnx"
     model.parent.mkdir(parents=True)
