@@ -15,9 +15,9 @@ const MAX_FILE_BYTES = 2 ** 28;
 /**
  * Decode a file.
  *
- * As in the runtime, the scan is turned upright as its EXIF orientation says, color profiles are not
- * applied, and transparency is laid over black. Memory is only taken once the stated size is known
- * to be reasonable.
+ * As in the runtime, the scan is turned upright as its EXIF orientation says, color profiles are
+ * not applied, and transparency is laid over black. Memory is only taken once the stated size is
+ * known to be reasonable.
  * @param {Blob & {name?: string}} file
  * @returns {Promise<Scan>}
  * @throws {Error} with one sentence, where the file is no image, too large, or several images
