@@ -148,9 +148,9 @@ def test_the_exploration_can_be_a_part_of_another_page(phantom: Path) -> None:
 
 def test_what_is_no_data_set_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out" / "page.html"
-    assert_one_sentence(run(tmp_path / "none", "--out", out), "none", "folder of a data set")
+    assert_one_sentence(run(tmp_path / "none", "--out", out), "none", "no such folder")
     (tmp_path / "empty").mkdir()
-    assert_one_sentence(run(tmp_path / "empty", "--out", out), "expected")
+    assert_one_sentence(run(tmp_path / "empty", "--out", out), "empty")
     assert not out.parent.exists()
 
 
