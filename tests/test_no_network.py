@@ -16,6 +16,7 @@ from bench.cli import main as seg_bench
 from bench.study.cli import main as seg_study
 from export.cli import main as export_onnx
 from export.inspection.cli import main as seg_inspect
+from export.page.cli import main as seg_page
 from runtime.cli.data import main as seg_data
 from runtime.cli.evaluate import main as seg_eval
 from runtime.cli.predict import main as seg_predict
@@ -32,6 +33,7 @@ COMMANDS: dict[str, click.Command] = {
     "train-unet": train_unet,
     "export-onnx": export_onnx,
     "seg-inspect": seg_inspect,
+    "seg-page": seg_page,
     "seg-study": seg_study,
     "seg-bench": seg_bench,
 }
