@@ -152,7 +152,7 @@ def test_the_file_takes_the_sizes_that_all_members_take(
     assert describe_ensemble(described, "e").input.multiple == expected
 
 
-@pytest.mark.parametrize("changes", [{"size": 64}, {"masks": "segmentation"}, {}])
+@pytest.mark.parametrize("changes", [{"size": 64}, {"masks": "boxes"}, {}])
 def test_networks_that_do_not_belong_together_are_refused(
     members: list[Path], tmp_path: Path, changes: dict[str, object]
 ) -> None:
