@@ -129,7 +129,7 @@ def plain_loop(
 def test_a_run_is_the_plain_loop(
     config: TrainConfig, phantom_data: Dataset, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    config = replace(config, **changes)
+    config = replace(config, masks="boxes", **changes)
     weights, rows = plain_loop(config, phantom_data)
     rates = [row["learning_rate"] for row in rows]
     if not changes:  # else a scheduler that is never stepped would give the same

@@ -93,7 +93,7 @@ def test_a_split_that_moved_says_what_it_needs_and_is_repaired(data: Path, tmp_p
     moved.parent.mkdir(parents=True)
     shutil.move(tmp_path / "new", moved)
     with pytest.raises(AnnotationError, match=r"'\.\./\.\./data'.*seg-data locate .*--images DIR"):
-        read_dataset(moved)
+        read_dataset(moved).split("test")
     result = CliRunner().invoke(main, ["locate", str(moved), "--images", str(data)])
     assert result.exit_code == 0, result.output
     assert "10 images" in result.output
