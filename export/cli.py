@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from export.onnx_export import ExportResult
     from export.request import ExportRequest, Optimization, WeightPrecision
     from runtime.core.progress import Progress
-    from runtime.model.metadata import Conversion, Parity
+    from runtime.model.certificate import Conversion, Parity
 
 
 @click.command(cls=Command)

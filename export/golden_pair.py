@@ -7,7 +7,8 @@ import onnx
 import torch
 
 from export.conversion import joined
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import to_input
 from runtime.model.golden import Difference, Golden, golden_scan, make_golden
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
 from runtime.model.sessions import open_session

@@ -27,9 +27,10 @@ from runtime.core.files import ensure_replaceable
 from runtime.core.machine import available_cores
 from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.coco import Dataset
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.data.samples import MaskKind
-from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Conversion, Metadata, Parity
+from runtime.model.certificate import Conversion, Parity
+from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Metadata
 from runtime.model.onnx_file import OnnxFile
 from runtime.model.sessions import open_session
 from train.network import UNet

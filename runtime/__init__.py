@@ -50,13 +50,14 @@ if TYPE_CHECKING:
         read_shares as read_shares,
         split_by_group as split_by_group,
     )
-    from runtime.data.images import Scan as Scan, load_scan as load_scan, to_input as to_input
+    from runtime.data.images import Scan as Scan, load_scan as load_scan
     from runtime.data.phantom import (
         PhantomConfig as PhantomConfig,
         ensure_phantom as ensure_phantom,
         make_phantom as make_phantom,
     )
     from runtime.data.readable import Skipped as Skipped, readable_part as readable_part
+    from runtime.data.resizing import to_input as to_input
     from runtime.data.samples import Annotation as Annotation, Defect as Defect, Sample as Sample
     from runtime.data.similarity import LinkRule as LinkRule
     from runtime.data.split_files import (
@@ -76,7 +77,8 @@ if TYPE_CHECKING:
         spread as spread,
         thresholded_sums as thresholded_sums,
     )
-    from runtime.model.metadata import Metadata as Metadata, Parity as Parity
+    from runtime.model.certificate import Parity as Parity
+    from runtime.model.metadata import Metadata as Metadata
     from runtime.model.onnx_file import (
         OnnxFile as OnnxFile,
         TensorInfo as TensorInfo,

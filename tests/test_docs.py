@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from runtime.model.certificate import Conversion, Parity
 from runtime.model.checksums import Checksums
 from runtime.model.golden import Golden
 from runtime.model.metadata import (
-    Conversion,
     EncoderInfo,
     InputSpec,
     Metadata,
     NetworkInfo,
     OutputSpec,
-    Parity,
     TrainingInfo,
 )
 

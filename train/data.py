@@ -20,7 +20,7 @@ from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
-from runtime.data.images import SCALE
+from runtime.data.resizing import SCALE
 from runtime.data.samples import MaskKind, Sample
 
 _FORMAT = 2  # 1: images were not turned upright, and 16-bit levels always divided by 257

@@ -17,7 +17,9 @@ from bench.backends.result import BackendComparison
 from runtime.core.errors import ConfigError, ModelError
 from runtime.core.machine import describe_machine
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.data.images import Size, load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.orientation import Size
+from runtime.data.resizing import to_input
 from runtime.model.golden import golden_scan
 from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.predictor import Predictor

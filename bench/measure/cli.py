@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.measure.result import BenchResult
     from bench.measure.settings import MeasurementSettings
     from runtime.core.settings import MaskChoice
-    from runtime.data.images import Size
+    from runtime.data.orientation import Size
 
 _OUT = ARTIFACTS / "bench"
 _SECONDS = click.FloatRange(min=0.0, min_open=True)

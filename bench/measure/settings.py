@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bench.measure.accuracy import Accuracy
 from runtime.core.settings import MaskChoice
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.model.stopping import StoppingRule
 
 

@@ -6,8 +6,9 @@ import time
 import numpy as np
 from PIL import Image
 
-from runtime.data.images import decode_image, resize_image, resize_map, to_input
+from runtime.data.images import decode_image
 from runtime.data.phantom_drawing import draw_scan
+from runtime.data.resizing import resize_image, resize_map, to_input
 from runtime.model.predictor import Predictor
 
 STAGES = ("decode", "resize", "infer", "post_process")

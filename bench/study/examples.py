@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from runtime.core.settings import MaskKind
 from runtime.data.coco import Split
-from runtime.data.images import to_input
+from runtime.data.resizing import to_input
 from runtime.metrics import STUDY_METRICS, Scores, image_scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import Evaluation

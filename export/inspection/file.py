@@ -11,7 +11,8 @@ from export.inspection.counting import count_graph
 from export.inspection.counts import Counts
 from export.inspection.tensors import kind_name
 from runtime.core.errors import ConfigError, ModelError
-from runtime.data.images import MAX_SIDE, Size
+from runtime.data.orientation import Size
+from runtime.data.resizing import MAX_SIDE
 from runtime.model.metadata import InputSpec, Metadata
 from runtime.model.onnx_file import OnnxFile, read_onnx
 

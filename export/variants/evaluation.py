@@ -13,7 +13,8 @@ from runtime.core.machine import describe_machine
 from runtime.core.progress import Progress, ProgressCallback, report_progress
 from runtime.data.coco import Dataset
 from runtime.data.samples import MaskKind
-from runtime.model.metadata import InputSpec, Timing
+from runtime.model.certificate import Timing
+from runtime.model.metadata import InputSpec
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.model.timing import measure_latency

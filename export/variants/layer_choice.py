@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from export.variants.layer_speed import measure_layers
 from export.variants.quantization import Quantizer
 from runtime.core.progress import ProgressCallback, report_progress
-from runtime.data.images import Size, to_input
+from runtime.data.orientation import Size
+from runtime.data.resizing import to_input
 from runtime.data.samples import Sample
-from runtime.model.metadata import INPUT_NAME, UnconvertedLayer
+from runtime.model.certificate import UnconvertedLayer
+from runtime.model.metadata import INPUT_NAME
 from runtime.model.sessions import open_session
 
 Floats = NDArray[np.float32]

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.conversion import OPSET
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.model.sessions import open_session
 from runtime.model.timing import time_interleaved, timed
 

@@ -15,7 +15,8 @@ from export.variants.quantization import METHOD as INT8
 from export.winograd import ConvAlgorithm, rewrite
 from runtime.core.progress import ProgressCallback
 from runtime.data.coco import Dataset
-from runtime.model.metadata import InputSpec, UnconvertedLayer
+from runtime.model.certificate import UnconvertedLayer
+from runtime.model.metadata import InputSpec
 
 ALLOWED_FALL = 0.005
 """The largest accepted fall of pooled soft IoU on the valid split, for a lower precision."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from export.winograd.layers import WinogradLayout
 from export.winograd.pixel_order import tiles_along
 from export.winograd.transforms import KERNEL
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 
 DIRECT_MACS = 55e6
 """Multiply-accumulate operations per millisecond of direct convolution."""

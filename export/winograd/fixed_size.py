@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 
 from runtime.core.errors import ConfigError, ParityError
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 
 

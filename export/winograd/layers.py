@@ -21,7 +21,7 @@ from export.winograd.pixel_order import (
 )
 from export.winograd.rows import RowPart, Rows, Vector, gather_pixels, shifted_by, unshifted
 from export.winograd.transforms import KERNEL, transform
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 
 Weights = NDArray[np.float32]
 

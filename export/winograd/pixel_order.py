@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.winograd.transforms import KERNEL
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 
 Order = NDArray[np.int64]
 NONE = -1

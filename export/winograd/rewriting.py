@@ -11,7 +11,7 @@ from export.winograd.cost import ConvAlgorithm, ConvShape, choose_algorithm, cho
 from export.winograd.fixed_size import Convolution, FixedSizeGraph
 from export.winograd.rows import Rows, from_image, to_image
 from runtime.core.errors import ConfigError
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 
 AlgorithmChoice = Callable[[ConvShape], ConvAlgorithm]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from export.winograd.builder import GraphBuilder
 from export.winograd.pixel_order import NONE, Order, locate_pixels, raster
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 
 Vector = NDArray[np.float64]
 GROWTH = 2.0

@@ -17,7 +17,7 @@ PHANTOM = ARTIFACTS / "phantom"
 CACHE = ARTIFACTS / "cache"
 
 MAX_SIDE = 8192
-"""As `runtime.data.images.MAX_SIDE`, which would need numpy here."""
+"""As `runtime.data.resizing.MAX_SIDE`, which would need numpy here."""
 
 Folder = File = click.Path(path_type=Path)
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from PIL import Image
 
 from runtime.core.errors import ImageError
-from runtime.data.image_structure import png_bits, tiff_pages
+from runtime.data.png_structure import png_bits
+from runtime.data.tiff_structure import tiff_pages
 
 _BITS_PER_SAMPLE = 258
 

@@ -1,4 +1,4 @@
-"""Decoding and resizing of scans, for training, calibration, evaluation and prediction alike.
+"""Decoding of scans, for training, calibration, evaluation and prediction alike.
 
 Every image becomes RGB, uint8. A JPEG of at least twice the requested size in both directions is
 decoded at a half, a quarter or an eighth of its size (libjpeg's scaled inverse DCT, Pillow's
@@ -14,44 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from runtime.core.errors import ConfigError, ImageError
+from runtime.core.errors import ImageError
 from runtime.core.files import read_bytes
-from runtime.data.frames import bits_per_channel, choose_frame
-from runtime.data.image_structure import check_rows, check_structure, describe_unreadable
-from runtime.data.levels import (
-    MAX_LEVEL,
-    LevelRange,
-    check_color_range,
-    check_intensity,
-    stated_range,
-    to_8_bits,
-)
+from runtime.data.color import to_8_bit_image, to_rgb_or_gray
+from runtime.data.frames import choose_frame
+from runtime.data.image_structure import check_structure, describe_unreadable
+from runtime.data.levels import check_intensity, stated_range, to_8_bits
 from runtime.data.orientation import (
-    Size as Size,
+    Size,
     applied_orientation,
     orientation_of,
     turn,
     turn_back,
     upright_size,
 )
+from runtime.data.png_structure import check_rows
+from runtime.data.resizing import check_size, resize_image
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
 
-RESIZE_FILTER = "bilinear"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 1 << 26
 """Most pixels of an image. To read more than about 2**26.4 pixels, raise Pillow's own limit,
 `PIL.Image.MAX_IMAGE_PIXELS`, too."""
-MAX_SIDE = 8192
 MAX_FILE_BYTES = 1 << 28
-SCALE = np.float32(1.0) / np.float32(255.0)
-"""Factor from a uint8 level to the network's input in [0, 1]; training multiplies by it too."""
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # Pillow raises these while it decodes a damaged file. TypeError: a tag of a TIFF has another type.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError)
-_TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +131,7 @@ def decode_image(
         check_size(size)
     if isinstance(source, np.ndarray):
         image = Image.fromarray(_to_uint8(source, name, intensity))
-        return _to_rgb_or_gray(image), (image.height, image.width)
+        return to_rgb_or_gray(image), (image.height, image.width)
     if isinstance(source, Image.Image):
         return _decode(source, None, name, None, intensity, stated_size)
     if isinstance(source, str | os.PathLike | bytes):
@@ -177,81 +168,12 @@ def _decode(
         _check_last_row(image, content, name)
     tag = orientation_of(image) if is_png else tag
     applied = applied_orientation(tag, stored, stated_size)
-    decoded = _to_8_bits(image, content, name, levels, intensity)
+    decoded = to_8_bit_image(image, content, name, levels, intensity)
     if is_tiff:
         decoded = decoded if applied == tag else turn_back(decoded, tag)
     else:
         decoded = turn(decoded, applied)
     return decoded, upright_size(applied, stored)
-
-
-def check_size(size: Size) -> None:
-    """Raise ConfigError if a side of the (height, width) is not in 1 to 8192.
-
-    Example:
-        >>> check_size((256, 0))
-        Traceback (most recent call last):
-        runtime.core.errors.ConfigError: size: expected 1 to 8192 pixels a side, found (256, 0)
-    """
-    if not all(0 < side <= MAX_SIDE for side in size):
-        raise ConfigError(f"size: expected 1 to {MAX_SIDE} pixels a side, found {size}")
-
-
-def resize_image(image: Image.Image, size: Size) -> NDArray[np.uint8]:
-    """Resize an image, which is the second half of `load_scan`.
-
-    Args:
-        image: of mode RGB or L.
-        size: (height, width) of the result.
-
-    Returns:
-        RGB, uint8 [height, width, 3].
-
-    Example:
-        >>> resize_image(Image.new("L", (8, 8), 7), (1, 2)).tolist()
-        [[[7, 7, 7], [7, 7, 7]]]
-    """
-    if image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    if (
-        image.mode != "RGB"
-    ):  # later, because resizing three equal channels takes three times as long
-        image = image.convert("RGB")
-    return np.asarray(image)
-
-
-def to_input(
-    pixels: NDArray[np.uint8], out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """Return the network's input for an image: uint8 [H, W, 3] as float32 [3, H, W] in [0, 1].
-
-    Args:
-        pixels: as in `Scan`.
-        out: an array to write the result to.
-
-    Example:
-        >>> to_input(np.array([[[255, 0, 51]]], np.uint8)).tolist()
-        [[[1.0]], [[0.0]], [[0.20000001788139343]]]
-    """
-    image: NDArray[np.float32] = np.multiply(
-        pixels.transpose(2, 0, 1), SCALE, out=out, dtype=np.float32
-    )
-    return image
-
-
-def resize_map(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
-    """Resize a probability map, float32 [H, W] in [0, 1], with the bilinear filter.
-
-    Example:
-        >>> resize_map(np.array([[0.0, 1.0]], np.float32), (1, 4)).tolist()
-        [[0.0, 0.25, 0.75, 1.0]]
-    """
-    if values.shape == size:
-        return values
-    image = Image.fromarray(np.ascontiguousarray(values))
-    resized = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    clipped: NDArray[np.float32] = np.clip(np.asarray(resized), 0.0, 1.0)
-    return clipped
 
 
 def describe(source: ImageSource) -> str:
@@ -303,42 +225,6 @@ def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:
     last = image.crop((0, image.height - 1, *image.size))
     if image.info.get("interlace") or not np.asarray(last).any():
         check_rows(content, name)
-
-
-def _to_8_bits(
-    image: Image.Image,
-    content: bytes | None,
-    name: str,
-    stated: LevelRange,
-    intensity: int | None,
-) -> Image.Image:
-    """Return a loaded image in mode RGB or L."""
-    if image.mode == "F":
-        raise ImageError(f"{name}: expected 8 or 16 bits per channel, found floating point")
-    if image.mode.startswith("I"):
-        levels = _levels(image, name)
-        return Image.fromarray(to_8_bits(levels, name, intensity=intensity, stated=stated))
-    if content is not None and bits_per_channel(image, content, name) == 16:
-        check_color_range(image, name, intensity)
-    return _to_rgb_or_gray(image)
-
-
-def _to_rgb_or_gray(image: Image.Image) -> Image.Image:
-    if image.mode == "La":  # premultiplied alpha, which Pillow converts to nothing but LA
-        image = image.convert("LA")
-    if image.mode in _TRANSPARENT or "transparency" in image.info:
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
-    return image if image.mode in ("RGB", "L") else image.convert("RGB")
-
-
-def _levels(image: Image.Image, name: str) -> NDArray[np.uint16]:
-    """Return the levels of a 16-bit image, with its transparent level as black."""
-    levels = np.asarray(image)
-    if levels.min() < 0 or levels.max() > MAX_LEVEL:
-        raise ImageError(f"{name}: levels outside the range of 16 bits, 0 to 65535")
-    transparent = image.info.get("transparency")
-    return np.where(levels == transparent, 0, levels).astype(np.uint16)
 
 
 def _to_uint8(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.core.errors import ConfigError, DataWarning, ImageError
-from runtime.data.image_structure import significant_bits
+from runtime.data.png_structure import significant_bits
 
 MAX_LEVEL = 0xFFFF
 _EIGHTH = 8

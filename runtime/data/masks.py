@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import runtime.data.images
 from runtime.core.errors import AnnotationError
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in the pixels of the original image."""

@@ -7,7 +7,7 @@ from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.data.samples import MaskKind, Sample
 
 

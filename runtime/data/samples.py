@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from runtime.core.errors import ImageError
 from runtime.core.settings import MaskKind as MaskKind
-from runtime.data.images import Scan, Size, load_scan
+from runtime.data.images import Scan, load_scan
 from runtime.data.masks import Box, mask_from_boxes, mask_from_segmentations
+from runtime.data.orientation import Size
 
 _ROUNDING = 1.5
 """Pixels by which the height of a resized image may differ from its stated proportions."""

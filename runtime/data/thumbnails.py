@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from runtime.core.machine import available_cores
 from runtime.core.workers import map_ahead
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.data.samples import Sample
 
 THUMBNAIL: Size = (32, 32)

@@ -17,7 +17,8 @@ from PIL import Image
 from runtime.core.errors import ConfigError, ModelError
 from runtime.core.json_files import parse_json
 from runtime.core.schema import from_dict, to_dict
-from runtime.data.images import Size, load_scan
+from runtime.data.images import load_scan
+from runtime.data.orientation import Size
 from runtime.data.phantom_drawing import draw_scan
 
 GOLDEN_KEY = "segmentation.golden"

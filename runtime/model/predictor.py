@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from runtime.core.errors import ConfigError, ModelError
 from runtime.core.machine import MAX_THREADS, available_cores
 from runtime.core.workers import batched, map_ahead
-from runtime.data.images import ImageSource, Scan, Size, check_size, load_scan, resize_map, to_input
+from runtime.data.images import ImageSource, Scan, load_scan
 from runtime.data.levels import check_intensity
+from runtime.data.orientation import Size
+from runtime.data.resizing import check_size, resize_map, to_input
 from runtime.model.checksums import check_unchanged
 from runtime.model.metadata import InputSpec, Metadata
 from runtime.model.onnx_file import FLOAT32, OnnxFile, TensorInfo, read_onnx

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runtime.core.errors import ConfigError, SegmentationError
 from runtime.core.machine import installed_versions
-from runtime.data.images import to_input
+from runtime.data.resizing import to_input
 from runtime.model.checksums import (
     Checksums,
     checksums_of,

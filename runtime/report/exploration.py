@@ -15,7 +15,7 @@ from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import MaskChoice
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Dataset, Split
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.data.samples import Sample
 from runtime.data.targets import choose_targets, target_notes
 from runtime.metrics import Spread, spread

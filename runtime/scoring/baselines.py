@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.data.coco import Split
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.data.samples import MaskKind
 from runtime.data.thumbnails import iter_thumbnails, thumbnails
 from runtime.scoring.evaluation import Evaluation, Mask, score

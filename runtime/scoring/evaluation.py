@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import MaskChoice
 from runtime.data.coco import Split
-from runtime.data.images import Size, check_size, resize_map
+from runtime.data.orientation import Size
+from runtime.data.resizing import check_size, resize_map
 from runtime.data.samples import Sample
 from runtime.data.targets import choose_targets
 from runtime.metrics import (
@@ -122,7 +123,7 @@ def evaluate(
             was trained on, or else what the split's annotations allow (`choose_targets`).
         size: (height, width) at which masks and probabilities are compared; by default that of the
             network's input. A probability map of another size is resized
-            (`runtime.data.images.resize_map`). Give one size to compare networks of several input
+            (`runtime.data.resizing.resize_map`). Give one size to compare networks of several input
             sizes on the same pixels.
         on_progress: called after each image.
 

@@ -8,7 +8,7 @@ from runtime.core.errors import SegmentationError
 from runtime.core.progress import ProgressCallback
 from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, Split, read_dataset
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 from runtime.data.readable import Skipped, readable_part
 from runtime.data.targets import target_notes
 from runtime.model.onnx_file import OnnxFile

@@ -13,7 +13,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workers.process import Worker
 from runtime.data.coco import read_dataset
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import to_input
 from runtime.metrics import CalibrationSums, pixel_sums, thresholded_sums
 from runtime.model.predictor import Predictor
 from runtime.model.timing import time_interleaved, timed

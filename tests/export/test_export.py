@@ -23,7 +23,8 @@ from export.parity import certify, make_parity_cases, run_reference
 from export.request import ExportRequest, default_output
 from runtime.core.errors import CheckpointError, ConfigError, DataError, ParityError
 from runtime.data.coco import Dataset
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import to_input
 from runtime.model.metadata import KEY, InputSpec, Metadata, dump_metadata, parse_metadata
 from runtime.model.onnx_file import read_onnx
 from tests.support.small_backbones import use_small_backbones

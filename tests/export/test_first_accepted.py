@@ -14,7 +14,8 @@ from export.variants.variants import (
     Variant,
 )
 from runtime.core.errors import ParityError
-from runtime.model.metadata import InputSpec, Timing
+from runtime.model.certificate import Timing
+from runtime.model.metadata import InputSpec
 
 SPEC = InputSpec(32, 32, multiple=16)
 

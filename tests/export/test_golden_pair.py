@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from export.golden_pair import choose_scan, onnx_runtime_pair, pytorch_pair
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import to_input
 from runtime.model.golden import golden_scan
 from runtime.model.metadata import InputSpec
 from runtime.model.sessions import open_session

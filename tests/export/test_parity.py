@@ -21,7 +21,8 @@ from export.parity import (
     run_reference,
 )
 from runtime.data.coco import Dataset
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import to_input
 from runtime.metrics import pixel_sums, scores
 from runtime.model.metadata import InputSpec
 from runtime.model.sessions import open_session

@@ -30,7 +30,8 @@ from export.variants.pixel_shuffle import shuffle_pixels
 from export.variants.quantization import Quantizer
 from runtime.core.errors import ParityError
 from runtime.data.coco import Dataset
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import to_input
 from runtime.model.metadata import InputSpec
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor

@@ -15,7 +15,7 @@ from export.winograd import layers
 from export.winograd.builder import GraphBuilder
 from export.winograd.layers import WinogradLayout
 from export.winograd.rows import Rows, from_image, to_image
-from runtime.data.images import Size
+from runtime.data.orientation import Size
 
 Image = NDArray[np.float32]
 few = settings(max_examples=15, deadline=None)

@@ -12,7 +12,8 @@ import torch
 from runtime.core.errors import ImageError, OutputError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
-from runtime.data.images import load_scan, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import to_input
 from runtime.data.samples import MaskKind
 from train.data import Batches, DecodedSplit, decode_split
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from runtime.core.errors import ImageError
-from runtime.data import image_structure, images
+from runtime.data import image_structure, images, png_structure
 from runtime.data.images import load_scan
 from tests.support.memory_bound import bounded
 
@@ -177,7 +177,7 @@ def test_rows_are_counted_in_bounded_memory() -> None:
         load_scan(short)
     long = png(bytes(100 << 20), (8, 8))
     with bounded(32):
-        image_structure.check_rows(long, "a.png")
+        png_structure.check_rows(long, "a.png")
 
 
 def test_the_example_of_a_higher_limit_works(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_the_example_of_a_higher_limit_works(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_png_of_too_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_image(png_with(chunk(b"abCd", b"") * (1 << 16)), "PNG with more than 65536 chunks")
-    monkeypatch.setattr(image_structure, "MAX_CHUNKS", 5)
+    monkeypatch.setattr(png_structure, "MAX_CHUNKS", 5)
     assert load_scan(png_with(chunk(b"abCd", b"") * 2)).original_size == (8, 8)
     refuse_image(png_with(chunk(b"abCd", b"") * 3), "more than 5 chunks")
 

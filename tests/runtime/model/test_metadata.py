@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.core.errors import ConfigError, ModelError
-from runtime.data.images import MAX_SIDE
+from runtime.data.resizing import MAX_SIDE
 from runtime.model.metadata import KEY, SCHEMA, InputSpec, Metadata, dump_metadata, parse_metadata
 
 onnx = pytest.importorskip("onnx")

@@ -8,7 +8,8 @@ from sklearn.metrics import jaccard_score
 
 from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset, Split
-from runtime.data.images import load_scan, resize_map, to_input
+from runtime.data.images import load_scan
+from runtime.data.resizing import resize_map, to_input
 from runtime.data.samples import Sample
 from runtime.metrics import METRICS, scores
 from runtime.model.predictor import Predictor
