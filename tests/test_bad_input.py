@@ -412,7 +412,7 @@ def test_a_missing_extra_is_named_with_its_install(monkeypatch: pytest.MonkeyPat
     def without_torch(name: str, *rest: Any) -> Any:
         return None if name == "torch" else found(name, *rest)
 
-    monkeypatch.setattr("runtime.cli.command.importlib.util.find_spec", without_torch)
+    monkeypatch.setattr("runtime.core.extras.importlib.util.find_spec", without_torch)
     for command, extra in ((train_unet, "train"), (export_onnx, "export")):
         words = f"torch is not installed: run pip install '.[{extra}]' in the toolkit's folder"
         assert_one_sentence(run(command), words)

@@ -1,6 +1,5 @@
 """Commands that report each failure in one sentence, with an exit code."""
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,8 @@ import click
 
 from runtime.cli.signals import Terminated, terminable
 from runtime.cli.streams import data_warnings, escape_unencodable
-from runtime.core.errors import MissingExtraError, SegmentationError, printable
+from runtime.core.errors import SegmentationError, printable
+from runtime.core.extras import require as require
 
 FAILED = 1
 """Exit code of a run that failed; errors of use and input have their own, `UseError.exit_code`."""
@@ -65,23 +65,6 @@ class Group(click.Group):
         """Run the group as a program."""
         escape_unencodable()
         return super().main(*args, **kwargs)
-
-
-def require(extra: str, *modules: str) -> None:
-    """Raise MissingExtraError if a module is missing; the message names the extra to install."""
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(f"{missing[0]} is not installed: run {_installation(extra)}")
-
-
-def _installation(extra: str) -> str:
-    """Return how to install an extra: from the folder of the sources, or from the wheel again.
-
-    The wheel is not on PyPI, where its name alone would ask for whatever has that name.
-    """
-    if (Path(__file__).parents[2] / "pyproject.toml").is_file():
-        return f"pip install '.[{extra}]' in the toolkit's folder"
-    return f"pip install 'FILE.whl[{extra}]' with the wheel that the toolkit was installed from"
 
 
 def share_cores() -> None:

@@ -1,0 +1,1 @@
+"""Scans in three dimensions: reading them slice by slice, and importing them as data sets."""

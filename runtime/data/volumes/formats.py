@@ -1,0 +1,45 @@
+"""The formats of volumes: how a file or folder is known, read, and answered on its own grid.
+
+A format is one entry of `FORMATS`. Its module imports the optional package inside its functions,
+after `runtime.core.extras.require`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.data.volumes.gray import Plane
+from runtime.data.volumes.volume import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFormat:
+    """A format of volumes.
+
+    Attributes:
+        name: in messages, such as "NIfTI".
+        recognizes: returns whether a file or folder is of this format, without the optional
+            package.
+        read: returns the volume in a file or folder, in slices of a plane; the third argument
+            chooses one of several volumes, from 1, and None means that there must be only one.
+            Raises ImageError, MissingExtraError.
+        write: writes a volume's probabilities, float32 [slices, rows, columns] in [0, 1], and at a
+            threshold a mask, on the source's grid; the last argument is the path of the results
+            without endings. Returns the written files. Raises OutputError.
+    """
+
+    name: str
+    recognizes: Callable[[Path], bool]
+    read: Callable[[Path, Plane, int | None], Volume]
+    write: Callable[[Volume, NDArray[np.float32], float | None, Path], tuple[Path, ...]]
+
+
+FORMATS: tuple[VolumeFormat, ...] = ()
+
+
+def format_of(path: Path) -> VolumeFormat | None:
+    """Return the format of a file or folder; None where it is no volume."""
+    return next((each for each in FORMATS if each.recognizes(path)), None)

@@ -1,0 +1,152 @@
+"""The one rule by which a volume's slices become 8-bit gray images, for import and prediction.
+
+It is recorded in the data set (`info.volumes` of its COCO files) and in the exported file
+(`input.volumes`), because a network's scores hold only for images made by the same rule. The range
+that becomes black to white is one for the whole volume: slices of one volume stay comparable.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.core.errors import ConfigError, ImageError
+from runtime.data.volumes.volume import Volume
+
+Plane = Literal["axial", "coronal", "sagittal"]
+Range = Literal["percentiles", "window"]
+
+_HALF = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """How a volume becomes gray images.
+
+    Attributes:
+        plane: of the slices.
+        range: the source of the values that become black and white: percentiles of all finite
+            voxels of the volume, or a fixed window in the source's units.
+        low, high: the two percentiles, or the two values.
+
+    Raises:
+        ConfigError: `low` is not less than `high`, or a percentile is not in 0 to 100.
+
+    Example:
+        >>> VolumeSpec(range="window", low=-160.0, high=240.0).plane
+        'axial'
+        >>> VolumeSpec(low=2, high=1)
+        Traceback (most recent call last):
+        runtime.core.errors.ConfigError: volumes: expected percentiles 0 <= low < high <= 100, \
+found 2 and 1
+    """
+
+    plane: Plane = "axial"
+    range: Range = "percentiles"
+    low: float = 0.5
+    high: float = 99.5
+
+    def __post_init__(self) -> None:
+        found = f"found {self.low:g} and {self.high:g}"
+        if self.range == "percentiles" and not 0 <= self.low < self.high <= 100:
+            raise ConfigError(f"volumes: expected percentiles 0 <= low < high <= 100, {found}")
+        if not -np.inf < self.low < self.high < np.inf:
+            raise ConfigError(f"volumes: expected a window with low < high, {found}")
+
+
+def gray_slices(volume: Volume, spec: VolumeSpec) -> Callable[[int], NDArray[np.uint8]]:
+    """Return a function that reads slice i as a gray image, uint8 [rows, columns].
+
+    A voxel becomes 255 (v - low) / (high - low), rounded, and clipped to 0 to 255. NaN is black.
+    Percentiles read the whole volume twice.
+
+    Raises:
+        ImageError: the volume has no finite voxel to take percentiles of.
+
+    Example:
+        >>> from runtime.data.volumes.volume import volume_of
+        >>> volume = volume_of(np.array([[[0, 5, 10, np.nan]]], np.float32))
+        >>> gray_slices(volume, VolumeSpec(range="window", low=0, high=10))(0).tolist()
+        [[0, 128, 255, 0]]
+    """
+    low, high = spec.low, spec.high
+    if spec.range == "percentiles":
+        found = percentiles(volume.slices, (low, high))
+        if found is None:
+            raise ImageError(f"{volume.source}: no voxel has a finite value")
+        low, high = found
+    return lambda index: to_gray(volume.read(index), low, high)
+
+
+def to_gray(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
+    """Return values as levels: `low` and less are 0, `high` and more are 255, NaN is 0.
+
+    Example:
+        >>> to_gray(np.array([-1, 1, 3, np.inf], np.float32), 0.0, 2.0).tolist()
+        [0, 128, 255, 255]
+    """
+    if high <= low:  # a volume of one value
+        return np.asarray(values > low, np.uint8) * np.uint8(255)
+    shares = np.clip((values.astype(np.float64) - low) / (high - low), 0.0, 1.0)
+    return np.asarray(np.rint(255.0 * np.nan_to_num(shares, nan=0.0)), np.uint8)
+
+
+def percentiles(
+    slices: Callable[[], Iterator[NDArray[np.float32]]], wanted: tuple[float, float]
+) -> tuple[float, float] | None:
+    """Return two percentiles of all finite values: the smallest value that so many do not exceed.
+
+    They are exact, as `numpy.percentile(..., method="inverted_cdf")`, but need no copy of the
+    values: a first pass counts the upper 16 bits of each, a second one the lower 16 bits of those
+    whose upper bits are the percentile's.
+
+    Args:
+        slices: returns all slices, float32; it is called twice.
+        wanted: in 0 to 100.
+
+    Returns:
+        None where no value is finite.
+
+    Example:
+        >>> values = np.arange(101, dtype=np.float32)
+        >>> percentiles(lambda: iter([values]), (0.0, 50.0))
+        (0.0, 50.0)
+    """
+    upper = np.zeros(_HALF, np.int64)
+    for values in slices():
+        upper += np.bincount(_ordered_bits(values) >> 16, minlength=_HALF)
+    total = int(upper.sum())
+    if not total:
+        return None
+    ranks = [min(max(int(np.ceil(total * share / 100)), 1), total) for share in wanted]
+    ends = np.cumsum(upper)
+    bins = [int(np.searchsorted(ends, rank)) for rank in ranks]
+    lower = {bin_: np.zeros(_HALF, np.int64) for bin_ in bins}
+    for values in slices():
+        bits = _ordered_bits(values)
+        for bin_, counts in lower.items():
+            counts += np.bincount(bits[bits >> 16 == bin_] & 0xFFFF, minlength=_HALF)
+    found = [
+        _value(bin_, int(np.searchsorted(np.cumsum(lower[bin_]), rank - ends[bin_] + upper[bin_])))
+        for bin_, rank in zip(bins, ranks, strict=True)
+    ]
+    return found[0], found[1]
+
+
+def _ordered_bits(values: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return the finite values as integers in the same order.
+
+    A float's bits are its order where it is positive, and the reverse where it is negative.
+    """
+    finite = values[np.isfinite(values)] + np.float32(0.0)  # -0 becomes 0
+    bits = finite.view(np.uint32)
+    return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+
+
+def _value(upper: int, lower: int) -> float:
+    """Return the value of ordered bits."""
+    ordered = np.uint32(upper << 16 | lower)
+    bits = ordered & np.uint32(0x7FFFFFFF) if ordered >> 31 else ~ordered
+    return float(np.array([bits], np.uint32).view(np.float32)[0])
