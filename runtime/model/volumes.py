@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.images import Size, load_scan, resize_map
+from runtime.data.images import load_scan
+from runtime.data.orientation import Size
+from runtime.data.resizing import resize_map
 from runtime.data.volumes.gray import VolumeSpec, gray_slices
 from runtime.data.volumes.volume import Volume
 from runtime.model.predictor import Predictor
