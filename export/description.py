@@ -66,6 +66,7 @@ def _training(checkpoint: Checkpoint) -> TrainingInfo:
         augmented=config.augment,
         categories=config.categories,
         annotations=checkpoint.data.annotations,
+        arithmetic=row.arithmetic,
     )
 
 

@@ -1,9 +1,10 @@
 """Checkpoints: everything that resuming and exporting need, loaded without running code."""
 
 import io
+import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from train.network import UNet
 from train.plain_load import plain_load
 from train.weights import EncoderWeights, load_weights, misfit, move_strides
 
-FORMAT = 2
-"""Version of the file; 1 has no steps of an unfinished epoch."""
+FORMAT = 3
+"""Version of the file; 1 has no steps of an unfinished epoch, 2 no sums at 0.5 in them."""
 LAST, BEST = "last.pt", "best.pt"
 
 
@@ -135,7 +136,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{file}: expected a checkpoint of train-unet, found a file that is damaged, of "
             "another kind, or would run code"
         ) from error
-    if not isinstance(content, dict) or content.get("format") not in (1, FORMAT):
+    if not isinstance(content, dict) or content.get("format") not in (1, 2, FORMAT):
         raise CheckpointError(
             f"{file}: expected a checkpoint of train-unet (format {FORMAT}), found another file"
         )
@@ -198,8 +199,11 @@ def _steps(content: Any, where: str) -> EpochSteps | None:
         return None
     try:
         steps = EpochSteps(**content)
+        if tuple(steps.sums.shape[1:]) == (3,):  # of format 2
+            unknown = torch.full((len(steps.sums), 2), math.nan, dtype=steps.sums.dtype)
+            steps = replace(steps, sums=torch.cat([steps.sums, unknown], dim=1))
         fits = (
-            (steps.losses.ndim, tuple(steps.sums.shape[1:])) == (1, (3,))
+            (steps.losses.ndim, tuple(steps.sums.shape[1:])) == (1, (5,))
             and isinstance(steps.seconds, float)
             and all(map(_is_plain, (steps.losses, steps.sums, *steps.random)))
             and len(steps.random) > 0

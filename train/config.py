@@ -20,6 +20,7 @@ from train.architectures import ARCHITECTURES, architectures_help
 
 Device = Literal["auto", "cpu", "cuda"]
 Loss = Literal["bce", "dice", "bce+dice"]
+Arithmetic = Literal["float32", "bf16"]
 TrainingPrecision = Literal["auto", "float32", "bf16"]
 
 MAX_SIZE = 4096
@@ -48,7 +49,8 @@ class TrainConfig:
         unfreeze_epoch: from this epoch on (1 is the first) a frozen encoder is trained too; 0 means
             never.
         unfreeze_learning_rate: of the encoder, in that epoch.
-        precision: "auto" is bf16 on a CUDA device that has it, else float32.
+        precision: "auto" is settled by the device (`train.state.choose_precision`), and a
+            checkpoint holds the arithmetic that was used.
         channels_last: keep tensors as [N, H, W, C] in memory.
         compile: use `torch.compile`, which rounds differently; on the CPU it needs a C++ compiler.
         intensity: level of 16-bit gray images that is white; None for what each image states, or
@@ -126,7 +128,7 @@ class TrainConfig:
     precision: TrainingPrecision = setting(
         "auto",
         help="Arithmetic of the network.",
-        default_text="auto: bf16 on a CUDA device that has it",
+        default_text="auto: bf16 on a GPU that has it or a CPU with AMX, else float32",
     )
     channels_last: bool = setting(
         True,
@@ -259,13 +261,16 @@ def differing_setting(config: TrainConfig, earlier: TrainConfig) -> str | None:
     """Return the first setting that forbids to resume a run of `earlier` as `config`, or None.
 
     More epochs may be asked for, and the data and the encoder's weights may have moved (their
-    fingerprints are compared elsewhere).
+    fingerprints are compared elsewhere). A checkpoint of an earlier version does not tell the
+    arithmetic that "auto" was.
 
     Example:
         >>> config = demo_config("phantom", "scratch")
         >>> differing_setting(config, demo_config("elsewhere", "scratch", seed=3))
         'seed'
     """
-    moving = ("epochs", "data", "encoder_weights")
+    moving = ["epochs", "data", "encoder_weights"]
+    if earlier.precision == "auto":
+        moving.append("precision")
     names = (field.name for field in fields(TrainConfig) if field.name not in moving)
     return next((name for name in names if getattr(config, name) != getattr(earlier, name)), None)

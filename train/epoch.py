@@ -12,7 +12,7 @@ from torch import Tensor
 
 from runtime.core.errors import NonFiniteLossError
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.metrics import PixelSums, scores, spread
+from runtime.metrics import PixelSums, image_scores, scores, spread
 from train.augment import augment
 from train.config import TrainConfig
 from train.data import Batches
@@ -26,7 +26,8 @@ class EpochSteps:
 
     Attributes:
         losses: of each step, float32 [steps].
-        sums: sum y, sum p and sum y p of each image, in the epoch's order, float64 [images, 3].
+        sums: of each image, in the epoch's order, as an `Objective` returns them, float64
+            [images, 5].
         seconds: duration of the steps.
         random: states of PyTorch's generators afterwards, by `train.determinism.random_states`.
     """
@@ -39,12 +40,22 @@ class EpochSteps:
 
 @dataclass(frozen=True, slots=True)
 class EpochMeans:
-    """The mean loss and the soft metrics' means over images of one pass over a split."""
+    """The loss and the metrics of one pass over a split.
+
+    Attributes:
+        loss: mean over images.
+        precision, recall, iou: soft metrics, means over the images with foreground.
+        precision_at_half, recall_at_half, iou_at_half: metrics at threshold 0.5, pooled over all
+            images, as a classifier of pixels is scored.
+    """
 
     loss: float
     precision: float
     recall: float
     iou: float
+    precision_at_half: float
+    recall_at_half: float
+    iou_at_half: float
 
 
 class StepLosses:
@@ -123,7 +134,7 @@ def train_epoch(
     earlier = torch.zeros(0) if resumed is None else resumed.losses
     watch = _LossWatch(state.config, batches.names, order, epoch, earlier, on_progress)
     losses = StepLosses(len(order) - len(earlier), batches.device)
-    sums = [torch.zeros(0, 3, dtype=torch.float64) if resumed is None else resumed.sums]
+    sums = [torch.zeros(0, 5, dtype=torch.float64) if resumed is None else resumed.sums]
     sums[0] = sums[0].to(batches.device)
     start = time.perf_counter() - (0.0 if resumed is None else resumed.seconds)
     for images, masks in batches.load(order[len(earlier) :]):
@@ -180,15 +191,22 @@ def validate(
 def summarize(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
     """Return the means of a whole pass, from each batch's loss and the sums of `EpochSteps`.
 
+    Images without foreground count for the loss and the pooled metrics only, as in an evaluation
+    (`runtime.metrics.image_scores`).
+
     Example:
         >>> import torch
         >>> config = TrainConfig(data="scans", size=16, batch_size=2)
-        >>> sums = torch.tensor([[4.0, 4.0, 2.0], [1.0, 1.0, 1.0], [2.0, 2.0, 1.0]])
+        >>> sums = torch.tensor([[4.0, 4, 2, 5, 3], [2, 2, 1, 0, 0], [0, 1, 0, 1, 0]])
         >>> means = summarize(torch.tensor([0.25, 0.5]), sums, config)
-        >>> round(means.loss, 4), round(means.recall, 4), round(means.iou, 4)
-        (0.3333, 0.6667, 0.5556)
+        >>> round(means.loss, 4), means.recall, round(means.iou, 4)
+        (0.3333, 0.5, 0.3333)
+        >>> means.recall_at_half, means.precision_at_half
+        (0.5, 0.5)
     """
-    images = [scores(PixelSums(config.size**2, *row)) for row in sums.tolist()]
+    images = [image_scores(PixelSums(config.size**2, *row[:3])) for row in sums.tolist()]
+    target, _, _, predicted, overlap = sums.sum(dim=0).tolist()
+    at_half = scores(PixelSums(config.size**2 * len(images), target, predicted, overlap))
     # Every batch but the last is full, and the last may have joined the one before.
     starts = range(0, len(images), config.batch_size)[: len(losses)]
     counts = np.diff([*starts, len(images)]).tolist()
@@ -198,6 +216,9 @@ def summarize(losses: Tensor, sums: Tensor, config: TrainConfig) -> EpochMeans:
         precision=spread([image.precision for image in images]).mean,
         recall=spread([image.recall for image in images]).mean,
         iou=spread([image.iou for image in images]).mean,
+        precision_at_half=at_half.precision,
+        recall_at_half=at_half.recall,
+        iou_at_half=at_half.iou,
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,8 +16,9 @@ HISTORY, CURVES = "history.csv", "curves.png"
 class EpochRow:
     """The results of one epoch.
 
-    The soft metrics are means over images. Those of the training images are measured during the
-    epoch, as in the study; those of the validation images after it.
+    Those of the training images are measured during the epoch, as in the study; those of the
+    validation images after it. `nan` and an empty text stand in the rows of earlier versions, which
+    did not have the last seven fields.
 
     Attributes:
         epoch: 1 for the first.
@@ -24,6 +26,11 @@ class EpochRow:
         seconds: of the whole epoch, including validation.
         images_per_s: training images per second, without validation.
         train_loss, valid_loss: mean of the loss over images.
+        train_precision, train_recall, train_iou: soft metrics, means over the images with
+            foreground; likewise those that begin with `valid`.
+        train_precision_at_half, train_recall_at_half, train_iou_at_half: at threshold 0.5, pooled
+            over all images, as the study's training metrics; likewise those with `valid`.
+        arithmetic: the network's, "float32" or "bf16".
     """
 
     epoch: int
@@ -38,6 +45,13 @@ class EpochRow:
     valid_precision: float
     valid_recall: float
     valid_iou: float
+    train_precision_at_half: float = math.nan
+    train_recall_at_half: float = math.nan
+    train_iou_at_half: float = math.nan
+    valid_precision_at_half: float = math.nan
+    valid_recall_at_half: float = math.nan
+    valid_iou_at_half: float = math.nan
+    arithmetic: str = ""
 
 
 def best_epoch(history: Sequence[EpochRow]) -> EpochRow:
@@ -57,12 +71,16 @@ def write_history(path: Path, history: Sequence[EpochRow]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(EpochRow)]
     writer.writerow(names)
-    writer.writerows([f"{getattr(row, name):.6g}" for name in names] for row in history)
+    writer.writerows([_text(getattr(row, name)) for name in names] for row in history)
     write_text(path, text.getvalue())
 
 
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
 def draw_curves(path: Path, history: Sequence[EpochRow], title: str) -> None:
-    """Write a PNG of the loss, precision, recall and IoU of both splits over the epochs.
+    """Write a PNG of the loss, IoU, precision and recall of both splits over the epochs.
 
     Raises:
         OutputError: the picture cannot be written.
@@ -70,26 +88,26 @@ def draw_curves(path: Path, history: Sequence[EpochRow], title: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = Figure(figsize=(12, 8), layout="constrained")
     figure.suptitle(title)
     epochs = [row.epoch for row in history]
     best = best_epoch(history).epoch
-    panels = (
-        ("loss", "loss"),
-        ("iou", "soft IoU"),
-        ("precision", "soft precision"),
-        ("recall", "soft recall"),
-    )
-    for axes, (name, label) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+    panels = ("loss", "IoU", "precision", "recall")
+    for axes, label in zip(figure.subplots(2, 2).flat, panels, strict=True):
+        name = label.lower()
+        lines = [(name, "-", "")]
+        if name != "loss":
+            lines = [(name, "-", ", soft"), (f"{name}_at_half", "--", ", at 0.5, pooled")]
         for split, color in (("train", "tab:blue"), ("valid", "tab:orange")):
-            values = [getattr(row, f"{split}_{name}") for row in history]
-            axes.plot(epochs, values, color=color, marker="o", markersize=3, label=split)
+            for field, style, note in lines:
+                values = [getattr(row, f"{split}_{field}") for row in history]
+                axes.plot(epochs, values, style, color=color, linewidth=1.2, label=split + note)
         axes.axvline(best, color="gray", linestyle=":", linewidth=1, label="lowest valid loss")
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylim(bottom=0.0, top=None if name == "loss" else 1.0)
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(fontsize="small")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")

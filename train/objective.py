@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from runtime.core.errors import ConfigError
+from runtime.metrics import THRESHOLD
 from train.config import TrainConfig
 from train.losses import LOSSES
 from train.network import UNet
@@ -13,8 +14,9 @@ from train.network import UNet
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """A function of images, float32 [n, 3, H, W] in [0, 1], and masks, float32 [n, 1, H, W] of 0 and 1.
 
-It returns the loss, a scalar, and sums over each image's pixels, float64 [n, 3]: of the mask y, the
-probability p, and y p. It does not wait for the device."""
+It returns the loss, a scalar, and sums over each image's pixels, float64 [n, 5]: of the mask y, the
+probability p, and y p, then of the predicted mask h (1 where p >= 0.5) and y h. It does not wait
+for the device."""
 
 
 def make_objective(
@@ -37,7 +39,7 @@ def make_objective(
         >>> objective = make_objective(UNet("scratch", 2), config, cpu, torch.float32)
         >>> loss, sums = objective(torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16))
         >>> loss.shape, sums.shape
-        (torch.Size([]), torch.Size([2, 3]))
+        (torch.Size([]), torch.Size([2, 5]))
     """
     compute_loss = LOSSES[config.loss].compute
 
@@ -70,5 +72,7 @@ def _compiled(objective: Objective, batch_size: int) -> Objective:
 
 def _image_sums(logits: Tensor, masks: Tensor) -> Tensor:
     probability = logits.float().sigmoid()
-    stacked = torch.stack([masks, probability, masks * probability])
+    predicted = (probability >= THRESHOLD).to(masks.dtype)
+    parts = [masks, probability, masks * probability, predicted, masks * predicted]
+    stacked = torch.stack(parts)
     return stacked.flatten(2).sum(dim=2, dtype=torch.float64).T

@@ -161,6 +161,7 @@ class ResumableRun:
             images_per_s=len(steps.sums) / steps.seconds,
             **{f"train_{name}": value for name, value in asdict(train).items()},
             **{f"valid_{name}": value for name, value in asdict(valid).items()},
+            arithmetic=self.config.precision,
         )
         self.state.scheduler.step(valid.loss)
         self.history = (*self.history, row)

@@ -1,7 +1,7 @@
 """A training run, from the data set to the best checkpoint."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -16,7 +16,7 @@ from train.epoch import train_epoch, validate
 from train.history import EpochRow
 from train.memory import retain_memory
 from train.resumable_run import ResumableRun
-from train.state import choose_device
+from train.state import choose_device, choose_precision
 from train.targets import read_training_splits
 
 
@@ -74,7 +74,8 @@ def train_network(
     """
     out, device = Path(folder), choose_device(config)
     data = read_training_splits(config)  # before the folder is made, or refused data would leave it
-    config, splits = data.config, (data.train, data.valid)
+    config = replace(data.config, precision=choose_precision(config, device))
+    splits = data.train, data.valid
     _check_folder(out, resume=resume, overwrite=overwrite)
     with locked(out), repeatable(config, device), retain_memory():
         # Before the images are decoded, which takes long, so that a faulty run ends at once.

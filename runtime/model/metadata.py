@@ -129,6 +129,7 @@ class TrainingInfo:
         augmented: whether training images were changed at random.
         categories: names of the categories that were chosen as foreground; empty for all.
         annotations: number of annotations by category, which were all foreground.
+        arithmetic: of the network in training: "float32" or "bf16"; empty if it is unknown.
     """
 
     data_name: str
@@ -148,6 +149,7 @@ class TrainingInfo:
     augmented: bool = False
     categories: tuple[str, ...] = ()
     annotations: dict[str, int] = field(default_factory=dict)
+    arithmetic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,8 @@ def checkpoints() -> list[bytes]:
     from train.network import UNet
 
     network = UNet("scratch", 1)
-    row = EpochRow(1, *(0.5 for _ in range(11)))
+    values: list[Any] = [0.5] * 17
+    row = EpochRow(1, *values)
     whole: dict[str, Any] = {
         "format": 1,
         "config": to_dict(demo_config("set", "scratch", width=1)),

@@ -16,9 +16,8 @@ def test_a_checkpoint_survives_its_file(run_folder: Path, tmp_path: Path) -> Non
     checkpoint = load_checkpoint(run_folder / "last.pt")
     save_checkpoint(tmp_path / "copy.pt", checkpoint)
     copy = load_checkpoint(tmp_path / "copy.pt")
-    assert (copy.config, copy.data, copy.history) == (
-        checkpoint.config, checkpoint.data, checkpoint.history
-    )  # fmt: skip
+    assert (copy.config, copy.data) == (checkpoint.config, checkpoint.data)
+    assert repr(copy.history) == repr(checkpoint.history)  # a NaN is not equal to itself
     assert copy.weights.keys() == checkpoint.weights.keys()
     for name, value in copy.weights.items():
         assert torch.equal(value, checkpoint.weights[name])
@@ -111,10 +110,11 @@ def test_a_checkpoint_of_the_first_format_is_read_and_one_of_a_later_refused(
     content["config"]["threads"] = 0  # its default
     torch.save({**content, "format": 1}, tmp_path / "first.pt")
     first, today = load_checkpoint(tmp_path / "first.pt"), load_checkpoint(run_folder / "last.pt")
-    assert (first.history, first.data, first.steps) == (today.history, today.data, None)
+    assert repr(first.history) == repr(today.history)  # a NaN is not equal to itself
+    assert (first.data, first.steps) == (today.data, None)
     assert first.config.threads is None
-    torch.save({**content, "format": 3}, tmp_path / "later.pt")
-    with pytest.raises(CheckpointError, match=r"later\.pt: .*format 2"):
+    torch.save({**content, "format": 4}, tmp_path / "later.pt")
+    with pytest.raises(CheckpointError, match=r"later\.pt: .*format 3"):
         load_checkpoint(tmp_path / "later.pt")
 
 

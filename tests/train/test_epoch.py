@@ -2,17 +2,22 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import jaccard_score, precision_score, recall_score
 
 from runtime.core.errors import NonFiniteLossError
 from runtime.core.progress import Progress
+from runtime.data.samples import Sample
+from runtime.scoring.evaluation import score
 from train.config import TrainConfig
 from train.data import Batches, DecodedSplit
 from train.epoch import StepLosses, summarize, train_epoch, validate
+from train.objective import make_objective
 from train.state import initialize_state
 
 CPU = torch.device("cpu")
@@ -114,7 +119,7 @@ def test_resumed_steps_are_not_repeated_and_count_in_the_mean() -> None:
     assert seen[-1].note == f"epoch 1/1, loss {float(steps.losses.mean()):.4f}"
     assert torch.equal(steps.losses[:1], first.losses)
     assert torch.equal(steps.sums[:2], first.sums)
-    assert steps.sums.shape == (8, 3)
+    assert steps.sums.shape == (8, 5)
     assert steps.seconds > first.seconds  # those of the earlier steps count
 
 
@@ -131,14 +136,14 @@ def test_a_loss_that_is_not_finite_is_found_in_the_step_where_it_appears() -> No
 
 def test_a_last_batch_that_joined_the_one_before_weighs_more() -> None:
     config = TrainConfig(data="none", size=16, batch_size=2)
-    sums = torch.tensor([[4.0, 4.0, 2.0]] * 5, dtype=torch.float64)
+    sums = torch.tensor([[4.0, 4.0, 2.0, 4.0, 2.0]] * 5, dtype=torch.float64)
     means = summarize(torch.tensor([1.0, 4.0]), sums, config)
     assert means.loss == pytest.approx((2 * 1.0 + 3 * 4.0) / 5)
 
 
 def test_a_smaller_last_batch_weighs_less() -> None:
     config = TrainConfig(data="none", size=16, batch_size=2)
-    sums = torch.tensor([[4.0, 4.0, 2.0]] * 3, dtype=torch.float64)
+    sums = torch.tensor([[4.0, 4.0, 2.0, 4.0, 2.0]] * 3, dtype=torch.float64)
     means = summarize(torch.tensor([1.0, 4.0]), sums, config)
     assert means.loss == pytest.approx((2 * 1.0 + 4.0) / 3)
     assert (means.precision, means.recall) == (0.5, 0.5)
@@ -186,6 +191,43 @@ def test_validation_scores_every_image_in_eval_mode_and_trains_none() -> None:
     for name in ("loss", "precision", "recall", "iou"):
         mean = float(np.mean([getattr(image, name) for image in alone]))
         assert getattr(means, name) == pytest.approx(mean, abs=1e-6), name
+
+
+def test_the_history_scores_as_an_evaluation_does_with_empty_masks_too() -> None:
+    rng = np.random.default_rng(3)
+    masks = rng.random((6, 16, 16)) < 0.2
+    masks[1] = masks[4] = False
+    probability = rng.random((6, 16, 16), np.float32)
+    samples = [Sample(Path(f"{n}.png"), f"{n}.png", 16, 16, ()) for n in range(6)]
+    pairs = zip(probability, masks.astype(np.uint8), strict=True)
+    expected = score("network", (16, 16), samples, pairs)
+
+    y, p = torch.from_numpy(masks).float()[:, None], torch.from_numpy(probability)[:, None]
+    config = TrainConfig(data="none", size=16, batch_size=6)
+    objective = make_objective(_Given(p), config, CPU, torch.float32)  # type: ignore[arg-type]
+    loss, sums = objective(torch.zeros(6, 3, 16, 16), y)
+    means = summarize(loss[None], sums, config)
+
+    for name in ("precision", "recall", "iou"):
+        soft = expected.soft.per_image[name]
+        assert soft.images == 4
+        assert getattr(means, name) == pytest.approx(soft.mean, abs=1e-6)
+        pooled = getattr(expected.thresholded.pooled, name)
+        assert getattr(means, f"{name}_at_half") == pytest.approx(pooled, abs=1e-12)
+        reference = {"precision": precision_score, "recall": recall_score, "iou": jaccard_score}
+        pixels = masks.ravel(), probability.ravel() >= 0.5
+        assert pooled == pytest.approx(float(reference[name](*pixels)))
+
+
+class _Given(torch.nn.Module):
+    """A network whose probabilities are given."""
+
+    def __init__(self, probability: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = probability.double().logit()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits
 
 
 def _only(split: Batches, index: int) -> Batches:

@@ -29,4 +29,9 @@ def test_a_history_file_has_each_figure_below_its_name(tmp_path: Path) -> None:
         "train_loss": "0.1", "train_precision": "0.2", "train_recall": "0.3", "train_iou": "0.4",
         "valid_loss": "0.5", "valid_precision": "0.6", "valid_recall": "0.7",
         "valid_iou": "0.123457",
+        **{
+            f"{split}_{name}_at_half": "nan"
+            for split in ("train", "valid") for name in ("precision", "recall", "iou")
+        },
+        "arithmetic": "",
     }  # fmt: skip

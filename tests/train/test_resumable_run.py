@@ -15,7 +15,7 @@ from train.epoch import EpochMeans, EpochSteps
 from train.resumable_run import ResumableRun
 
 CPU = torch.device("cpu")
-VALID = EpochMeans(loss=0.4, precision=0.3, recall=0.2, iou=0.1)
+VALID = EpochMeans(0.4, 0.3, 0.2, 0.1, 0.6, 0.5, 0.4)
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def run_in(folder: Path, config: TrainConfig, data: Dataset) -> ResumableRun:
 
 
 def steps_of(images: int, losses: list[float], seconds: float) -> EpochSteps:
-    """Steps whose images have precision 1/2, recall 1/4 and so IoU 1/5."""
-    sums = torch.tensor([[4.0, 2.0, 1.0]] * images, dtype=torch.float64)
+    """Steps whose images have precision 1/2, recall 1/4, IoU 1/5; at 0.5 2/3, 1/2, 2/5."""
+    sums = torch.tensor([[4.0, 2.0, 1.0, 3.0, 2.0]] * images, dtype=torch.float64)
     return EpochSteps(torch.tensor(losses), sums, seconds, random_states(CPU))
 
 
@@ -47,8 +47,13 @@ def test_an_epochs_row_holds_its_steps_and_its_validation(
     assert row.train_loss == pytest.approx((3 * 1.0 + 2 * 2.0) / 5)
     assert (row.train_precision, row.train_recall) == (0.5, 0.25)
     assert row.train_iou == pytest.approx(0.2)
+    assert (row.train_recall_at_half, row.train_iou_at_half) == (0.5, 0.4)
+    assert row.train_precision_at_half == pytest.approx(2 / 3)
     assert (row.valid_loss, row.valid_precision, row.valid_recall, row.valid_iou) == (
         0.4, 0.3, 0.2, 0.1
+    )  # fmt: skip
+    assert (row.valid_precision_at_half, row.valid_recall_at_half, row.valid_iou_at_half) == (
+        0.6, 0.5, 0.4
     )  # fmt: skip
 
 
@@ -88,6 +93,25 @@ def test_a_resumed_run_has_the_state_and_the_steps_that_were_saved(
     assert load_checkpoint(tmp_path / "best.pt").epoch == 1
     resumed.end_epoch(4, 0.1, steps, replace(VALID, loss=0.6), validation_seconds=1.0)
     assert resumed.state.learning_rate == pytest.approx(0.1 * config.learning_rate)
+
+
+def test_steps_of_an_earlier_format_are_resumed_without_metrics_at_half(
+    config: TrainConfig, phantom_data: Dataset, tmp_path: Path
+) -> None:
+    steps = steps_of(3, [0.7], seconds=8.0)
+    run_in(tmp_path, config, phantom_data).save(steps)
+    content = torch.load(tmp_path / "last.pt", weights_only=True)
+    content["format"], content["steps"]["sums"] = 2, steps.sums[:, :3]
+    torch.save(content, tmp_path / "last.pt")
+    run = run_in(tmp_path, config, phantom_data)
+    run.resume()
+    assert run.resumed is not None
+    run.end_epoch(1, 0.1, run.resumed, VALID, validation_seconds=1.0)
+    (row,) = run.history
+    assert (row.train_precision, row.train_recall) == (0.5, 0.25)
+    for name in ("precision", "recall", "iou"):
+        assert np.isnan(getattr(row, f"train_{name}_at_half"))
+    assert row.valid_iou_at_half == VALID.iou_at_half
 
 
 def test_both_splits_are_decoded_as_the_settings_say(

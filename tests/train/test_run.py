@@ -56,6 +56,7 @@ def test_the_loss_falls_and_the_results_are_there(config: TrainConfig, tmp_path:
     }  # fmt: skip
     rows = list(csv.DictReader((result.folder / "history.csv").read_text().splitlines()))
     assert list(rows[0]) == [field.name for field in fields(EpochRow)]
+    assert {row["arithmetic"] for row in rows} == {result.config.precision} <= {"float32", "bf16"}
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     with Image.open(result.folder / "curves.png") as picture:
         assert picture.size[0] > 500

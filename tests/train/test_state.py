@@ -8,7 +8,13 @@ import torch
 from runtime.core.errors import ConfigError
 from tests.support.small_backbones import use_small_backbones
 from train.config import TrainConfig, demo_config
-from train.state import TrainState, choose_device, initialize_state, make_scheduler
+from train.state import (
+    TrainState,
+    choose_device,
+    choose_precision,
+    initialize_state,
+    make_scheduler,
+)
 
 
 @pytest.fixture
@@ -58,6 +64,17 @@ def test_a_missing_cuda_device_is_named(config: TrainConfig) -> None:
         pytest.skip("there is a CUDA device")
     with pytest.raises(ConfigError, match="device cuda: this machine has no CUDA device"):
         choose_device(replace(config, device="cuda"))
+
+
+@pytest.mark.parametrize(("tiles", "expected"), [(True, "bf16"), (False, "float32")])
+def test_on_a_cpu_auto_is_bf16_where_pytorch_tells_of_amx_tiles(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, tiles: bool, expected: str
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: tiles)
+    cpu = torch.device("cpu")
+    assert choose_precision(config, cpu) == expected
+    for chosen in ("float32", "bf16"):
+        assert choose_precision(replace(config, precision=chosen), cpu) == chosen
 
 
 def trained(state: TrainState, losses: list[float]) -> list[float]:
