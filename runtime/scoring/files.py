@@ -1,6 +1,8 @@
 """Evaluation of ONNX files on a data set, with baselines and comparisons."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, Split, read_dataset
 from runtime.data.orientation import Size
 from runtime.data.readable import Skipped, readable_part
-from runtime.data.targets import target_notes
+from runtime.data.targets import Targets, target_notes
 from runtime.model.onnx_file import OnnxFile
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.scoring.baselines import evaluate_baselines
@@ -87,55 +89,94 @@ def evaluate_files(
     ]
     files = [predictor.file for predictor in predictors]
     dataset, targets = scored_targets(files, dataset, split, masks=masks, categories=categories)
-    kind = targets.masks
-    chosen = dataset.split(split, allow_missing=skip_unreadable)
-    train = None
-    if baselines and "train" in dataset.splits:
-        train = dataset.split("train", allow_missing=skip_unreadable)
-    skipped: tuple[Skipped, ...] = ()
+    splits = _choose_splits(dataset, split, baselines, allow_missing=skip_unreadable)
     if skip_unreadable:
-        chosen, train, skipped = _readable(chosen, train, predictors[0].size, kind, on_progress)
-    sizes = dict.fromkeys(predictor.size for predictor in predictors) if train else ()
-    # The baselines first: an image of train that cannot be read stops them before long work.
-    scored_baselines = [
-        baseline
-        for each in sizes
-        if train is not None
-        for baseline in evaluate_baselines(train, chosen, each, masks=kind)
-    ]
-    evaluations = [evaluate(p, chosen, masks=kind, on_progress=on_progress) for p in predictors]
-    pairs = zip(predictors, evaluations, strict=True)
-    groups = _groups(chosen)
-    return EvaluationReport(
-        str(dataset.root),
-        split,
-        kind,
-        models=tuple(scored_file(p.file, evaluation, p.size) for p, evaluation in pairs),
-        baselines=tuple(scored_baselines),
-        groups=groups,
-        comparisons=_comparisons(evaluations, groups),
-        warnings=(
-            *target_notes([chosen], targets),
-            *([SIZES_NOTE] if len({e.size for e in evaluations}) > 1 else []),
-            *_provenance(files, dataset),
-        ),
-        skipped=skipped,
-    )
+        splits = _readable(splits, predictors[0], targets.masks, on_progress)
+    return _score(predictors, dataset, splits, targets, on_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Splits:
+    """The split that is scored, and the train split for the baselines, None without them.
+
+    `skipped` lists the images of both that cannot be read and were removed.
+    """
+
+    scored: Split
+    train: Split | None
+    skipped: tuple[Skipped, ...] = ()
+
+
+def _choose_splits(dataset: Dataset, name: str, baselines: bool, *, allow_missing: bool) -> _Splits:
+    """Return the split of this name, and the train split if there is one for the baselines."""
+    scored = dataset.split(name, allow_missing=allow_missing)
+    if not baselines or "train" not in dataset.splits:
+        return _Splits(scored, None)
+    return _Splits(scored, dataset.split("train", allow_missing=allow_missing))
 
 
 def _readable(
-    split: Split,
-    train: Split | None,
-    size: Size,
-    masks: MaskKind,
+    splits: _Splits, predictor: Predictor, masks: MaskKind, on_progress: ProgressCallback | None
+) -> _Splits:
+    """Return the readable parts of the splits, at the input size of a network."""
+    read = partial(
+        readable_part,
+        size=predictor.size,
+        masks=masks,
+        intensity=predictor.intensity,
+        on_progress=on_progress,
+    )
+    scored, skipped = read(splits.scored)
+    if splits.train is None or splits.train.name == splits.scored.name:
+        return _Splits(scored, splits.train and scored, skipped)
+    train, skipped_of_train = read(splits.train)
+    return _Splits(scored, train, skipped + skipped_of_train)
+
+
+def _score_baselines(
+    splits: _Splits, predictors: Sequence[Predictor], masks: MaskKind
+) -> tuple[Evaluation, ...]:
+    """Return the baselines' scores at each input size; none without a train split."""
+    if splits.train is None:
+        return ()
+    return tuple(
+        baseline
+        for size in dict.fromkeys(predictor.size for predictor in predictors)
+        for baseline in evaluate_baselines(splits.train, splits.scored, size, masks=masks)
+    )
+
+
+def _score(
+    predictors: Sequence[Predictor],
+    dataset: Dataset,
+    splits: _Splits,
+    targets: Targets,
     on_progress: ProgressCallback | None,
-) -> tuple[Split, Split | None, tuple[Skipped, ...]]:
-    """Return the readable parts of the splits, and the skipped images of both."""
-    readable, skipped = readable_part(split, size, masks=masks, on_progress=on_progress)
-    if train is None:
-        return readable, None, skipped
-    known, others = readable_part(train, size, masks=masks, on_progress=on_progress)
-    return readable, known, (skipped + others if train.name != split.name else skipped)
+) -> EvaluationReport:
+    """Score the baselines and the files, and compare each pair of files."""
+    # The baselines first: an image of train that cannot be read stops them before long work.
+    baselines = _score_baselines(splits, predictors, targets.masks)
+    evaluations = [
+        evaluate(predictor, splits.scored, masks=targets.masks, on_progress=on_progress)
+        for predictor in predictors
+    ]
+    files = [predictor.file for predictor in predictors]
+    groups = _groups(splits.scored)
+    return EvaluationReport(
+        str(dataset.root),
+        splits.scored.name,
+        targets.masks,
+        models=tuple(map(scored_file, files, evaluations, (p.size for p in predictors))),
+        baselines=baselines,
+        groups=groups,
+        comparisons=_comparisons(evaluations, groups),
+        warnings=(
+            *target_notes([splits.scored], targets),
+            *_size_note(evaluations),
+            *_provenance(files, dataset),
+        ),
+        skipped=splits.skipped,
+    )
 
 
 def _groups(split: Split) -> tuple[int, ...]:
@@ -154,6 +195,11 @@ def _comparisons(
         for first, second in combinations(evaluations, 2)
         if first.size == second.size
     )
+
+
+def _size_note(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Return the note on files that are not compared, if there are any."""
+    return (SIZES_NOTE,) if len({evaluation.size for evaluation in evaluations}) > 1 else ()
 
 
 def _provenance(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, ...]:
