@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     )
     from export.request import (
         ExportRequest as ExportRequest,
+        check_targets as check_targets,
         default_output as default_output,
-        ensure_separate as ensure_separate,
     )
 
 __getattr__, __dir__ = lazy_imports(__name__)

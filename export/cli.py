@@ -73,8 +73,7 @@ def main(
     require("export", "torch", "torchvision", "onnx", "onnxscript", "jinja2")
     share_cores()
     from export.onnx_export import export_checkpoints
-    from export.request import ExportRequest, default_output, ensure_separate
-    from runtime.core.files import ensure_replaceable
+    from export.request import ExportRequest, check_targets, default_output
 
     if optimization is not None and precision != "fp32":
         raise click.UsageError(f"--optimize {optimization} needs --precision fp32")
@@ -90,9 +89,7 @@ def main(
         )
         for group in _groups(checkpoints, out, ensemble)
     ]
-    ensure_separate(requests)
-    for request in requests:
-        ensure_replaceable(request.target)
+    check_targets(requests)
     for request in requests:
         click.echo(_report(export_checkpoints(request, on_progress=_PhaseLines()), request))
 

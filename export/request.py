@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from runtime.core.errors import ConfigError
+from runtime.core.files import ensure_replaceable
 
 WeightPrecision = Literal["fp32", "fp16", "int8"]
 Optimization = Literal["winograd"]
@@ -129,11 +130,15 @@ def default_output(
     return output if checkpoint.is_absolute() else Path(os.path.relpath(output))
 
 
-def ensure_separate(requests: Sequence[ExportRequest]) -> None:
-    """Raise ConfigError if two requests would write one file or card; call it before any work.
+def check_targets(requests: Sequence[ExportRequest]) -> None:
+    """Check before any work that each request can write a file of its own.
+
+    Raises:
+        ConfigError: two requests would write one file or card.
+        OutputError: a file cannot be written.
 
     Example:
-        >>> ensure_separate(
+        >>> check_targets(
         ...     [ExportRequest(["a.pt"], "net.onnx"), ExportRequest(["b.pt"], "./net.onnx")]
         ... )
         Traceback (most recent call last):
@@ -147,3 +152,5 @@ def ensure_separate(requests: Sequence[ExportRequest]) -> None:
                 f"{request.target}: {request.sources[0]} would replace the file of "
                 f"{owner.sources[0]}; give --out"
             )
+    for request in requests:
+        ensure_replaceable(request.target)

@@ -55,7 +55,6 @@ def main(
     require("train", "torch", "torchvision", "matplotlib", "safetensors")
     share_cores()
     from train.run import train_network
-    from train.targets import read_training_splits
 
     make = study_config if data else demo_config
     config = make(str(data or PHANTOM), **{"arch": "scratch", **given_settings(settings)})
@@ -63,8 +62,6 @@ def main(
     if data is None:
         _make_phantom(config)
     _announce(config, folder, resume=resume)
-    for note in read_training_splits(config).notes:
-        click.echo(note)
     with stopping() as stop, _progress_bars(config.epochs) as on_progress:
         result = train_network(
             config,
@@ -91,12 +88,15 @@ def _make_phantom(config: TrainConfig) -> None:
 
 def _announce(config: TrainConfig, folder: Path, *, resume: bool) -> None:
     from train.checkpoint import LAST
+    from train.targets import read_training_splits
 
     click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
     if config.compile:
         click.echo("The network is compiled before the first step and the first validation.")
     if resume and not (folder / LAST).exists():
         click.echo(f"{folder} has no run to resume: this is a new one.")
+    for note in read_training_splits(config).notes:
+        click.echo(note)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """`seg-bench backends`: one network in several engines."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from runtime.cli.display import progress, table
 from runtime.cli.options import File, json_option, model_argument, size_option, threads_option
 from runtime.cli.outputs import Outputs
 from runtime.cli.signals import stopping
+
+if TYPE_CHECKING:
+    from bench.backends.result import BackendComparison
+    from runtime.data.orientation import Size
 
 
 @click.command(cls=Command)
@@ -47,7 +51,7 @@ def backends(
     checkpoint: Path | None,
     names: tuple[str, ...],
     variants: tuple[Path, ...],
-    size: int | None,
+    size: "Size | None",
     threads: int | None,
     json_file: Path | None,
     markdown: Path | None,
@@ -61,11 +65,7 @@ def backends(
     round and keeps the results so far.
     """
     from bench.backends.compare import compare_backends
-    from bench.backends.tables import HEADER, backends_markdown, backends_rows, conditions
     from runtime.core.errors import StoppedError
-    from runtime.core.files import write_text
-    from runtime.core.json_files import write_json
-    from runtime.core.schema import to_dict
 
     outputs = Outputs([model, *variants], json=json_file, markdown=markdown)
     with stopping() as stop:
@@ -73,21 +73,31 @@ def backends(
             result = compare_backends(
                 model,
                 checkpoint=checkpoint,
-                size=(size, size) if size else None,
+                size=size,
                 threads=threads,
                 backends=_chosen(names, variants),
                 limits=BackendLimits(**given_settings(limits)),
                 on_progress=bar,
                 stop=stop,
             )
-        click.echo(table(HEADER, backends_rows(result)))
-        click.echo(conditions(result))
-        outputs.write(
-            json=lambda path: write_json(path, to_dict(result)),
-            markdown=lambda path: write_text(path, backends_markdown(result)),
-        )
+        _show(result, outputs)
         if result.interrupted:
             raise StoppedError(f"stopped after round {result.rounds}")
+
+
+def _show(result: "BackendComparison", outputs: Outputs) -> None:
+    """Print the result, and write the files that were asked for."""
+    from bench.backends.tables import HEADER, backends_markdown, backends_rows, conditions
+    from runtime.core.files import write_text
+    from runtime.core.json_files import write_json
+    from runtime.core.schema import to_dict
+
+    click.echo(table(HEADER, backends_rows(result)))
+    click.echo(conditions(result))
+    outputs.write(
+        json=lambda path: write_json(path, to_dict(result)),
+        markdown=lambda path: write_text(path, backends_markdown(result)),
+    )
 
 
 def _chosen(names: tuple[str, ...], variants: tuple[Path, ...]) -> list[Backend]:

@@ -11,6 +11,7 @@ from runtime.cli.config_options import config_options
 from runtime.cli.display import progress, table
 from runtime.cli.options import (
     ARTIFACTS,
+    MAX_SIDE,
     File,
     Folder,
     category_option,
@@ -20,6 +21,7 @@ from runtime.cli.options import (
     models_argument,
     size_option,
     split_option,
+    square,
     threads_option,
 )
 from runtime.cli.outputs import Outputs
@@ -42,7 +44,8 @@ _SECONDS = click.FloatRange(min=0.0, min_open=True)
 @category_option
 @click.option(
     "--score-size",
-    type=click.IntRange(1, 8192),
+    type=click.IntRange(1, MAX_SIDE),
+    callback=square,
     metavar="N",
     help="Height and width at which masks and probabilities are compared.  [default: the input "
     "size of each network]",
@@ -133,11 +136,11 @@ def _settings(
     evaluation: Path | None,
     outputs: Outputs,
     *,
-    split_name: str,
+    split: str,
     masks: "MaskChoice",
     categories: tuple[str, ...],
-    score_size: int | None,
-    size: int | None,
+    score_size: "Size | None",
+    size: "Size | None",
     batch_sizes: tuple[int, ...],
     max_seconds: float,
     timeout: float,
@@ -154,23 +157,19 @@ def _settings(
     scoring = None
     if data is not None:
         dataset = read_dataset(data, categories=categories)
-        for note in target_notes([dataset.split(split_name)]):
+        for note in target_notes([dataset.split(split)]):
             click.echo(note)
         outputs.protect(dataset.files)
-        scoring = Scoring(str(data), split_name, masks, _square(score_size), categories)
+        scoring = Scoring(str(data), split, masks, score_size, categories)
     return MeasurementSettings(
         threads=threads or available_cores(),
-        size=_square(size),
+        size=size,
         batch_sizes=tuple(dict.fromkeys(batch_sizes)),
         rule=StoppingRule(max_seconds=max_seconds),
         limit_s=timeout,
         scoring=scoring,
         known={} if evaluation is None else read_accuracy(evaluation),
     )
-
-
-def _square(side: int | None) -> "Size | None":
-    return None if side is None else (side, side)
 
 
 def _measure(

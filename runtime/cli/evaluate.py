@@ -1,7 +1,7 @@
 """`seg-eval`: score exported files on a split."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -24,9 +24,6 @@ from runtime.cli.options import (
     verify_option,
 )
 from runtime.cli.outputs import Outputs
-
-if TYPE_CHECKING:
-    from runtime.core.settings import MaskChoice
 
 
 @click.command(cls=Command)
@@ -54,18 +51,10 @@ if TYPE_CHECKING:
 def main(
     models: tuple[Path, ...],
     data: Path | None,
-    split_name: str,
-    masks: "MaskChoice",
-    categories: tuple[str, ...],
-    size: int | None,
-    batch_size: int,
-    baselines: bool,
-    intensity: int | None,
-    verify: bool,
     on_error: str,
-    threads: int | None,
     json_file: Path | None,
     csv_file: Path | None,
+    **settings: Any,
 ) -> None:
     """Score MODELs and baselines on a split, by soft and thresholded metrics."""
     from runtime.cli.evaluation_text import evaluation_text
@@ -80,16 +69,8 @@ def main(
         report = evaluate_files(
             models,
             dataset,
-            split=split_name,
-            masks=masks,
-            categories=categories,
-            size=(size, size) if size else None,
-            batch_size=batch_size,
-            baselines=baselines,
-            intensity=intensity,
-            verify=verify,
+            **settings,
             skip_unreadable=on_error == "skip",
-            threads=threads,
             on_progress=bar,
         )
     click.echo(evaluation_text(report))

@@ -56,10 +56,9 @@ def phantom_if_none(data: Path | None) -> Path:
 
 
 def split_option(function: Function) -> Function:
-    """`--split NAME`, as the parameter `split_name`."""
+    """`--split NAME`."""
     return click.option(
         "--split",
-        "split_name",
         default="test",
         show_default=True,
         metavar="NAME",
@@ -85,11 +84,19 @@ def category_option(function: Function) -> Function:
     )(function)
 
 
+def square(
+    context: click.Context, option: click.Parameter, side: int | None
+) -> tuple[int, int] | None:
+    """Return the (height, width) of an option that gives both as one number."""
+    return None if side is None else (side, side)
+
+
 def size_option(function: Function) -> Function:
-    """`--size N`: height and width of a network's input."""
+    """`--size N`: height and width of a network's input, as the parameter `size`, a pair."""
     return click.option(
         "--size",
         type=click.IntRange(1, MAX_SIDE),
+        callback=square,
         metavar="N",
         help="Height and width of the network's input.  [default: as stated in each file]",
     )(function)

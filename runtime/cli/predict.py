@@ -1,5 +1,6 @@
 """`seg-predict`: run an exported file on images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ from runtime.cli.options import (
     threads_option,
     verify_option,
 )
-from runtime.core.errors import printable
+from runtime.core.errors import ImageError, printable
 
 if TYPE_CHECKING:
-    from runtime.model.predict_files import MapFormat
+    from runtime.data.orientation import Size
+    from runtime.model.predict_files import FilePrediction, MapFormat
 
 
 @click.command(cls=Command)
@@ -58,7 +60,7 @@ def main(
     images: tuple[str, ...],
     out: Path,
     map_format: "MapFormat",
-    size: int | None,
+    size: "Size | None",
     frame: int | None,
     intensity: int | None,
     on_error: str,
@@ -71,18 +73,11 @@ def main(
     line encloses pixels of at least 0.5. In folders and their subfolders, regular files that end in
     .jpg, .jpeg, .png, .bmp, .tif, .tiff or .webp are used.
     """
-    from runtime.core.errors import ImageError
     from runtime.model.predict_files import find_images, predict_files
     from runtime.model.predictor import Predictor
 
     files = find_images(images)
-    predictor = Predictor(
-        model,
-        size=(size, size) if size else None,
-        threads=threads,
-        intensity=intensity,
-        verify=verify,
-    )
+    predictor = Predictor(model, size=size, threads=threads, intensity=intensity, verify=verify)
     skipped: list[str] = []
     skip = (lambda error: skipped.append(str(error))) if on_error == "skip" else None
     with progress("Predict") as bar:
@@ -97,13 +92,16 @@ def main(
         )
     if not written:
         raise ImageError(f"none of the images can be read; the first: {skipped[0]}")
-    for prediction in written:
-        click.echo(
-            f"{printable(prediction.image)}: highest probability {prediction.highest:.3f}, "
-            f"{prediction.foreground_share:.2%} of the pixels at 0.5 or more -> "
-            f"{printable(prediction.overlay)}"
-        )
-    if skipped:
-        click.echo(skipped_text(skipped))
+    click.echo(_report(written, skipped))
     number = f", {len(skipped)} skipped" if skipped else ""
     click.echo(f"{counted(len(written), 'image')}{number}, maps and overlays in {out}")
+
+
+def _report(written: "Sequence[FilePrediction]", skipped: Sequence[str]) -> str:
+    lines = [
+        f"{printable(prediction.image)}: highest probability {prediction.highest:.3f}, "
+        f"{prediction.foreground_share:.2%} of the pixels at 0.5 or more -> "
+        f"{printable(prediction.overlay)}"
+        for prediction in written
+    ]
+    return "\n".join([*lines, *([skipped_text(skipped)] if skipped else [])])

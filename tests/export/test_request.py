@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from export.request import ExportRequest, default_output, ensure_separate, variant_name
+from export.request import ExportRequest, check_targets, default_output, variant_name
 from runtime.core.errors import ConfigError
 
 
@@ -57,6 +57,6 @@ def test_relative_and_absolute_paths_give_one_place(
 def test_two_requests_of_one_file_are_refused(tmp_path: Path) -> None:
     first = ExportRequest(["a.pt"], tmp_path / "net.onnx")
     second = ExportRequest(["b.pt"], tmp_path / "." / "x" / ".." / "net.onnx")
-    ensure_separate([first, ExportRequest(["b.pt"], tmp_path / "other.onnx")])
+    check_targets([first, ExportRequest(["b.pt"], tmp_path / "other.onnx")])
     with pytest.raises(ConfigError, match=r"net\.onnx: b\.pt would replace the file of a\.pt"):
-        ensure_separate([first, second])
+        check_targets([first, second])
