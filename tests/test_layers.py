@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("runtime", "train", "export", "bench")
 ROOMS = ("core", "metrics", "data", "model", "scoring", "report", "cli")
 REPORT = {"jinja2", "markupsafe", "matplotlib", "scipy"}
-ABOVE_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"} | REPORT
+VOLUMES = {"nibabel"}
+ABOVE_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"} | REPORT | VOLUMES
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -59,8 +60,9 @@ def test_each_module_of_the_runtime_is_in_a_room() -> None:
 
 
 def test_the_runtime_imports_nothing_that_a_plain_install_lacks() -> None:
+    extras = {ROOT / "runtime/report": REPORT, ROOT / "runtime/data/volumes": VOLUMES}
     for path in (ROOT / "runtime").rglob("*.py"):
-        allowed = REPORT if path.is_relative_to(ROOT / "runtime" / "report") else set()
+        allowed = next((names for room, names in extras.items() if room in path.parents), set())
         assert not imported_packages(path) & (ABOVE_RUNTIME - allowed), path
 
 

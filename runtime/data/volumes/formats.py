@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.data.volumes.gray import Plane
+from runtime.data.volumes.nifti import is_nifti, read_nifti, write_nifti
 from runtime.data.volumes.volume import Volume
 
 
@@ -37,7 +38,7 @@ class VolumeFormat:
     write: Callable[[Volume, NDArray[np.float32], float | None, Path], tuple[Path, ...]]
 
 
-FORMATS: tuple[VolumeFormat, ...] = ()
+FORMATS = (VolumeFormat("NIfTI", is_nifti, read_nifti, write_nifti),)
 
 
 def format_of(path: Path) -> VolumeFormat | None:
