@@ -24,7 +24,8 @@ from runtime.data.samples import MaskKind, Sample
 from runtime.metrics import THRESHOLD, pixel_sums, scores
 from runtime.model.certificate import Parity
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
-from runtime.model.sessions import PROVIDERS, open_session
+from runtime.model.providers import CPU, PROVIDERS
+from runtime.model.sessions import open_session
 from train.network import UNet
 
 Floats = NDArray[np.float32]
@@ -185,7 +186,7 @@ def certify(
         flipped_pixels=sum(difference.flipped for difference in differences),
         soft_iou_change=max(difference.iou_change for difference in differences),
         versions=installed_versions("torch", "onnx", "onnxruntime"),
-        providers=PROVIDERS,
+        providers=(PROVIDERS[CPU].execution_provider,),
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         NonFiniteLossError as NonFiniteLossError,
         OutputError as OutputError,
         ParityError as ParityError,
+        ProviderError as ProviderError,
         SegmentationError as SegmentationError,
         StoppedError as StoppedError,
         TrainingError as TrainingError,
@@ -86,6 +87,14 @@ if TYPE_CHECKING:
     )
     from runtime.model.overlay import draw_overlay as draw_overlay
     from runtime.model.predictor import Predictor as Predictor, concurrency_for as concurrency_for
+    from runtime.model.provider_choice import (
+        ProviderChoice as ProviderChoice,
+        TriedProvider as TriedProvider,
+        choose_provider as choose_provider,
+    )
+    from runtime.model.provider_devices import installed_providers as installed_providers
+    from runtime.model.providers import ProviderRequest as ProviderRequest
+    from runtime.model.sessions import Engine as Engine
     from runtime.model.verification import (
         Check as Check,
         Verification as Verification,

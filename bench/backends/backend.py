@@ -101,6 +101,7 @@ BACKENDS = (
     Backend("pytorch", f"{_PYTORCH}:open_eager", _TORCH, _TORCH, "train"),
     Backend("pytorch-channels-last", f"{_PYTORCH}:open_channels_last", _TORCH, _TORCH, "train"),
     Backend("openvino", f"{_READERS}:open_openvino", ("openvino",), ("openvino",)),
+    Backend("openvino-as-shipped", f"{_READERS}:open_openvino_as_shipped", *2 * (("openvino",),)),
     Backend("mnn", f"{_CONVERTERS}:open_mnn", ("MNN",), ("mnn",)),
     Backend("mnn-without-winograd", f"{_CONVERTERS}:open_mnn_without_winograd", ("MNN",), ("mnn",)),
     Backend("ncnn", f"{_CONVERTERS}:open_ncnn", ("ncnn", "pnnx"), ("ncnn", "pnnx")),

@@ -28,7 +28,18 @@ def open_onnxruntime(request: OpenRequest) -> "Inference":
 
 
 def open_openvino(request: OpenRequest) -> "Inference":
-    """Open OpenVINO, for one stream of float32 at a fixed size.
+    """Open OpenVINO, for one stream of float32 at a fixed size."""
+    # The default is bfloat16 on processors that have it.
+    return _open_openvino(request, {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def open_openvino_as_shipped(request: OpenRequest) -> "Inference":
+    """Open OpenVINO in the arithmetic that it chooses, bfloat16 on processors that have it."""
+    return _open_openvino(request, {})
+
+
+def _open_openvino(request: OpenRequest, precision: dict[str, str]) -> "Inference":
+    """Open OpenVINO for one stream at a fixed size.
 
     OpenVINO's telemetry is part of its converter (`ovc`), which is not used here.
 
@@ -44,8 +55,7 @@ def open_openvino(request: OpenRequest) -> "Inference":
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": request.threads,
-        # The default is bfloat16 on processors that have it.
-        "INFERENCE_PRECISION_HINT": "f32",
+        **precision,
     }
     compiled = core.compile_model(model, "CPU", settings)
     threads = compiled.get_property("INFERENCE_NUM_THREADS")

@@ -22,7 +22,7 @@ def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Inte
         files were not scored on the same images, or if the scores of the single images are unknown.
     """
     bootstraps: dict[tuple[object, ...], Bootstrap] = {}
-    scored = [(model.path, model.accuracy) for model in models if model.accuracy is not None]
+    scored = [(model.name, model.accuracy) for model in models if model.accuracy is not None]
     differences = {}
     for (first_path, first), (second_path, second) in combinations(scored, 2):
         images = _images(first)

@@ -50,7 +50,7 @@ def pareto_point(model: ModelResult) -> ParetoPoint | None:
     if model.macs is None or model.file_bytes is None or "peak" not in model.memory_bytes:
         return None
     return ParetoPoint(
-        name=model.path,
+        name=model.name,
         iou=model.accuracy.iou,
         latency_ms=model.latency_ms.p50,
         memory_bytes=model.memory_bytes["peak"],

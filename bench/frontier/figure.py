@@ -52,8 +52,8 @@ def frontier_figure(result: BenchResult) -> Figure | None:
     grid = figure.subplots(2, 2, sharey=True)
     for axes, cost in zip(grid.flat, _COSTS, strict=True):
         for index, model in enumerate(shown):
-            name = names[model.path].removesuffix(".onnx")
-            hollow = bool(dominators.get(model.path))
+            name = names[model.name].removesuffix(".onnx")
+            hollow = bool(dominators.get(model.name))
             _draw(axes, model, cost.read(model), name, index, hollow)
         set_cost_axis(axes, cost.label)
     for axes in grid[:, 0]:

@@ -49,7 +49,7 @@ def conclusions(result: BenchResult, budget: Budget) -> dict[str, object]:
     dominators = find_dominators(result)
     return {
         "frontier": [
-            {"path": model.path, "dominated_by": dominators.get(model.path)}
+            {"path": model.name, "dominated_by": dominators.get(model.name)}
             for model in result.models
         ],
         "recommendation": to_dict(recommend(result, budget)) if budget.is_given else None,

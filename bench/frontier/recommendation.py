@@ -45,7 +45,7 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
     candidates = [model for model in result.models if _is_within(model, budget)]
     unscored = _unscored(result, budget)
     if unscored:
-        names = ", ".join(model.path for model in unscored)
+        names = ", ".join(model.name for model in unscored)
         return Recommendation(
             None, f"the soft IoU of {names} is unknown, so that the files cannot be compared"
         )
@@ -79,18 +79,18 @@ def _most_accurate(scored: list[ModelResult], among: str) -> Recommendation:
     differences = iou_differences(scored)
 
     def is_as_good(model: ModelResult) -> bool:
-        for pair in ((model.path, highest.path), (highest.path, model.path)):
+        for pair in ((model.name, highest.name), (highest.name, model.name)):
             if pair in differences:
                 return not differences[pair].excludes_zero
         return _iou(model) == _iou(highest)
 
     best = min(filter(is_as_good, scored), key=_latency)
     if best is highest:
-        return Recommendation(best.path, f"the highest soft IoU, {_iou(best):.3f}, {among}")
+        return Recommendation(best.name, f"the highest soft IoU, {_iou(best):.3f}, {among}")
     return Recommendation(
-        best.path,
+        best.name,
         f"the fastest file whose soft IoU, {_iou(best):.3f}, is not significantly different from "
-        f"the highest, {_iou(highest):.3f} ({highest.path}), {among}",
+        f"the highest, {_iou(highest):.3f} ({highest.name}), {among}",
     )
 
 
@@ -100,11 +100,11 @@ def _fastest(result: BenchResult, candidates: list[ModelResult], budget: Budget)
     if not timed:
         return Recommendation(None, "no latency was measured")
     best = min(timed, key=_latency)
-    paths = {model.path for model in candidates} - {best.path}
+    paths = {model.name for model in candidates} - {best.name}
     pairs = [{r.one, r.other} for r in result.rankings if r.verdict == "not ranked"]
-    ties = ", ".join(path for path in sorted(paths) if {path, best.path} in pairs)
+    ties = ", ".join(path for path in sorted(paths) if {path, best.name} in pairs)
     doubt = f"; the difference in latency to {ties} is not significant" if ties else ""
-    return Recommendation(best.path, f"the fastest {_among(candidates, budget)}{doubt}")
+    return Recommendation(best.name, f"the fastest {_among(candidates, budget)}{doubt}")
 
 
 def _among(candidates: list[ModelResult], budget: Budget) -> str:

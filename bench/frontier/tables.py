@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.frontier.dominance import find_dominators
-from bench.measure.result import BenchResult, ModelResult
+from bench.measure.result import BenchResult, ModelResult, row_name
 from bench.measure.stages import STAGES
 from runtime.report.cells import DASH, Cell, Table, decimals, percent
 
@@ -34,12 +34,16 @@ _FRONTIER_HEADER = (
 
 
 def short_names(result: BenchResult) -> dict[str, str]:
-    """Return the display name of each file by its path: the file name if unique, else the path."""
-    names = Counter(Path(model.path).name for model in result.models)
+    """Return the display name of each row by its name: without the folder if that is unique."""
+    names = Counter(_short(model) for model in result.models)
     return {
-        model.path: name if names[name := Path(model.path).name] == 1 else model.path
+        model.name: name if names[name := _short(model)] == 1 else model.name
         for model in result.models
     }
+
+
+def _short(model: ModelResult) -> str:
+    return row_name(Path(model.path).name, model.request)
 
 
 def frontier_table(result: BenchResult) -> Table:
@@ -47,7 +51,7 @@ def frontier_table(result: BenchResult) -> Table:
     names, dominators = short_names(result), find_dominators(result)
     rows: list[list[object]] = [
         [
-            names[model.path],
+            names[model.name],
             "x".join(map(str, model.size)) if model.size else DASH,
             iou_cell(model),
             _median(model),
@@ -55,7 +59,7 @@ def frontier_table(result: BenchResult) -> Table:
             scaled(model.macs, 1e9, 2),
             scaled(model.parameters, 1e6, 2),
             scaled(model.file_bytes, 1e6, 1),
-            pareto_text(dominators.get(model.path), names),
+            pareto_text(dominators.get(model.name), names),
         ]
         for model in result.models
     ]
@@ -67,7 +71,7 @@ def latency_table(result: BenchResult) -> Table:
     batches = sorted({int(b) for model in result.models for b in model.throughput_per_s or {}})
     header = ["network", "p50, ms", "p90, ms", "p99, ms", "mean, ms", "runs"]
     header += [f"images/s, batch {batch}" for batch in batches]
-    header += ["GMAC/s", "relative to float32 matrix product", "start-up, s"]
+    header += ["GMAC/s", "relative to float32 matrix product", "open, s", "start-up, s"]
     rows: list[list[object]] = []
     for model, name in _named(result):
         latency, rates = model.latency_ms, model.throughput_per_s or {}
@@ -80,6 +84,7 @@ def latency_table(result: BenchResult) -> Table:
                 *(decimals(rates.get(str(batch)), 1) for batch in batches),
                 decimals(model.gmacs_per_s, 1),
                 percent(model.matmul_share, 0),
+                decimals(model.open_s, 2),
                 decimals(model.startup_s, 2),
             ]
         )
@@ -119,22 +124,24 @@ def rankings_table(result: BenchResult) -> Table:
 
 def failures(result: BenchResult) -> list[str]:
     """Return a sentence for each file that was not measured, or not completely."""
-    return [f"{model.path}: {model.failure}" for model in result.models if model.failure]
+    return [f"{model.name}: {model.failure}" for model in result.models if model.failure]
 
 
 def conditions(result: BenchResult) -> str:
     """Return the machine, versions and settings that the figures depend on, in a few sentences."""
     machine = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    providers = ", ".join(dict.fromkeys(p for model in result.models for p in model.providers))
+    engines = dict.fromkeys(str(model.engine) for model in result.models if model.engine)
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
+    computed_by = " and by ".join(engines) or "nothing"
     product = "not measured"
     if result.matmul_gmacs_per_s is not None:
         product = f"{result.matmul_gmacs_per_s:.1f} GMAC/s"
     return (
         f"{machine.processor} ({', '.join(machine.instructions)}), {machine.cores} cores, "
-        f"{machine.system}; {threads}, {providers or 'no provider'}; {versions}. Matrix product in "
-        f"float32: {product}. Measured on {result.date}. Compare figures of one run only."
+        f"{machine.system}; {threads}, computed by {computed_by}; {versions}. Matrix "
+        f"product in float32: {product}. Measured on {result.date}. Compare figures of one run "
+        "only."
     )
 
 
@@ -208,7 +215,7 @@ def pareto_text(dominators: Sequence[str] | None, names: Mapping[str, str]) -> s
 
 def _named(result: BenchResult) -> list[tuple[ModelResult, str]]:
     names = short_names(result)
-    return [(model, names[model.path]) for model in result.models]
+    return [(model, names[model.name]) for model in result.models]
 
 
 def _median(model: ModelResult) -> Cell:

@@ -8,7 +8,7 @@ from runtime.metrics import STUDY_METRICS
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import Evaluation
-from runtime.scoring.results import read_report
+from runtime.scoring.results import ScoredFile, read_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +93,22 @@ def accuracy_of(
     )
 
 
-def read_accuracy(path: Path) -> dict[str, Accuracy]:
-    """Return the accuracy of each network in a file of `seg-eval --json`, by its digest.
+def read_accuracy(path: Path) -> dict[tuple[str, str, str], Accuracy]:
+    """Return the accuracies in a file of `seg-eval --json`, by digest, provider and arithmetic.
 
     Raises:
         DataError: the file cannot be read, or is not an evaluation.
     """
     report = read_report(path)
     return {
-        model.digest: accuracy_of(
+        (model.digest, *_computed_by(model)): accuracy_of(
             model.evaluation, report.groups, report.data, report.split, report.masks
         )
         for model in report.models
     }
+
+
+def _computed_by(model: ScoredFile) -> tuple[str, str]:
+    """Return the provider and the arithmetic of a score; old results are of the CPU provider."""
+    engine = model.engine
+    return ("cpu", "float32") if engine is None else (engine.provider, engine.arithmetic)

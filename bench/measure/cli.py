@@ -1,7 +1,7 @@
 """`seg-bench measure`: accuracy and cost of files on this machine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -25,6 +25,7 @@ from runtime.cli.options import (
     threads_option,
 )
 from runtime.cli.outputs import Outputs
+from runtime.model.providers import CPU, Arithmetic, ProviderRequest
 
 if TYPE_CHECKING:
     from bench.measure.result import BenchResult
@@ -83,6 +84,21 @@ _SECONDS = click.FloatRange(min=0.0, min_open=True)
     metavar="S",
     help="Skip a file whose process does not answer within this time.",
 )
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="NAME",
+    help="Measure each file on this execution provider, as seg-predict takes it; can be repeated.  "
+    "[default: cpu]",
+)
+@click.option(
+    "--arithmetic",
+    "arithmetics",
+    type=click.Choice(get_args(Arithmetic)),
+    multiple=True,
+    help="Measure the providers in this number format; can be repeated.  [default: default]",
+)
 @config_options(Budget)
 @threads_option
 @json_option("the result")
@@ -126,7 +142,7 @@ def measure(
     outputs = Outputs([*models, *([evaluation] if evaluation else ())], json=result_file)
     settings = _settings(data, evaluation, outputs, **options)
     result = _measure(models, settings, budget, result_file, out)
-    failed = [model.path for model in result.models if model.failure]
+    failed = [model.name for model in result.models if model.failure]
     if failed:
         raise MeasurementError(f"{', '.join(failed)}: could not be measured completely")
 
@@ -145,6 +161,8 @@ def _settings(
     max_seconds: float,
     timeout: float,
     threads: int | None,
+    providers: tuple[str, ...],
+    arithmetics: "tuple[Arithmetic, ...]",
 ) -> "MeasurementSettings":
     """Return the settings, after a check that the split exists and no data file is replaced."""
     from bench.measure.accuracy import read_accuracy
@@ -168,8 +186,17 @@ def _settings(
         rule=StoppingRule(max_seconds=max_seconds),
         limit_s=timeout,
         scoring=scoring,
+        providers=_requests(providers or (CPU,), arithmetics or ("default",)),
         known={} if evaluation is None else read_accuracy(evaluation),
     )
+
+
+def _requests(
+    providers: tuple[str, ...], arithmetics: "tuple[Arithmetic, ...]"
+) -> tuple[ProviderRequest, ...]:
+    """Return a request for each provider and arithmetic; "cpu" has one arithmetic."""
+    pairs = ((p, "default" if p == CPU else a) for p in providers for a in arithmetics)
+    return tuple(ProviderRequest(p, a) for p, a in dict.fromkeys(pairs))
 
 
 def _measure(

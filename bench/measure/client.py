@@ -10,6 +10,8 @@ from bench.workers.process import Worker
 from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.schema import from_dict, to_dict
+from runtime.model.providers import ProviderRequest
+from runtime.model.sessions import Engine
 
 PRODUCT_SIDE = 1536
 """Rows and columns of the matrices whose product is timed."""
@@ -43,14 +45,14 @@ class LoadedNetwork:
 
     Attributes:
         size: (height, width) of the input.
-        threads: number of threads.
-        providers: execution providers of ONNX Runtime.
+        engine: what computes the network.
+        open_s: seconds that it took to open the network.
         fixed_batch: images of every run where the graph takes no other number; else None.
     """
 
     size: tuple[int, ...]
-    threads: int
-    providers: tuple[str, ...]
+    engine: Engine
+    open_s: float
     fixed_batch: int | None = None
 
 
@@ -59,11 +61,16 @@ class NetworkWorker(Worker):
 
     Every method raises MeasurementError if the network fails, its process crashes, or the answer
     takes too long.
+
+    Args:
+        settings: the settings of the measurement.
+        request: the provider that computes the network.
     """
 
-    def __init__(self, settings: MeasurementSettings) -> None:
+    def __init__(self, settings: MeasurementSettings, request: ProviderRequest) -> None:
         super().__init__(_MODULE, threads=settings.threads, limit_s=settings.limit_s)
         self._threads = settings.threads
+        self._provider = to_dict(request)
         self._size = None if settings.size is None else list(settings.size)
 
     def inspect(self, path: Path) -> FileFacts:
@@ -73,7 +80,13 @@ class NetworkWorker(Worker):
 
     def load(self, path: Path) -> LoadedNetwork:
         """Load the network that the other requests run."""
-        answer = self.ask("load", path=str(path), size=self._size, threads=self._threads)
+        answer = self.ask(
+            "load",
+            path=str(path),
+            size=self._size,
+            threads=self._threads,
+            provider=self._provider,
+        )
         return from_dict(LoadedNetwork, answer, where=str(path), error=MeasurementError)
 
     def predict(self) -> None:
@@ -82,8 +95,14 @@ class NetworkWorker(Worker):
 
     def memory(self, path: Path, size: tuple[int, ...], *, arena: bool) -> dict[str, int]:
         """Return resident bytes by phase, as `memory_by_phase`; needs a fresh process."""
-        request = {"path": str(path), "size": list(size), "threads": self._threads}
-        return self.ask("memory", **request, arena=arena)
+        return self.ask(
+            "memory",
+            path=str(path),
+            size=list(size),
+            threads=self._threads,
+            provider=self._provider,
+            arena=arena,
+        )
 
     def time_batch(self, batch: int) -> float:
         """Return the seconds of one run of a batch, after an untimed one, and pause."""

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from runtime.model.providers import ProviderRequest
+
+_CPU = ProviderRequest()
 _STATUS = Path("/proc/self/status")
 
 
@@ -31,7 +34,13 @@ def resident_bytes(field: str = "VmRSS") -> int | None:
 
 
 def memory_by_phase(
-    path: str, size: tuple[int, int], threads: int, *, arena: bool = True, runs: int = 10
+    path: str,
+    size: tuple[int, int],
+    threads: int,
+    *,
+    provider: ProviderRequest = _CPU,
+    arena: bool = True,
+    runs: int = 10,
 ) -> dict[str, int]:
     """Return resident bytes after each phase of this process, which should be a fresh one.
 
@@ -39,7 +48,9 @@ def memory_by_phase(
         path: the ONNX file.
         size: (height, width) of the input; the batch is one image.
         threads: number of threads.
-        arena: whether ONNX Runtime holds freed memory for the next run, as it does by default.
+        provider: that computes the network.
+        arena: whether ONNX Runtime's CPU provider holds freed memory for the next run, as it does
+            by default.
         runs: number of runs between `first_run` and `steady`.
 
     Returns:
@@ -65,7 +76,7 @@ def memory_by_phase(
     note("import")
     run: Callable[[Any], object]
     if arena:
-        run = Predictor(path, size=size, threads=threads).run
+        run = Predictor(path, size=size, threads=threads, provider=provider).run
     else:
         run = _open_without_arena(path, threads)
     note("session")

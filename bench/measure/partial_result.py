@@ -10,21 +10,24 @@ import numpy as np
 from bench.measure.accuracy import Accuracy
 from bench.measure.client import FileFacts, LoadedNetwork
 from bench.measure.latency import summarize
-from bench.measure.result import ModelResult
+from bench.measure.result import ModelResult, row_name
 from runtime.core.errors import MeasurementError
+from runtime.model.providers import ProviderRequest
 from runtime.model.stopping import Doubles
 from runtime.model.timing import InterleavedTiming
 
 
 @dataclass(slots=True)
 class PartialResult:
-    """The result of one file so far.
+    """The result of one file on one provider so far.
 
     Attributes:
         path: the file.
+        request: the execution provider.
         facts: figures that need no run; None until it is inspected.
         loaded: the settings it runs with; None until it is loaded.
         startups: seconds of each start-up.
+        openings: seconds in which each of these opened the network.
         memory: resident bytes by phase.
         timed: by batch size, the timing that takes the samples and the index of the file in it.
         stages: seconds by stage, for each prediction.
@@ -35,9 +38,11 @@ class PartialResult:
     """
 
     path: Path
+    request: ProviderRequest = field(default_factory=ProviderRequest)
     facts: FileFacts | None = None
     loaded: LoadedNetwork | None = None
     startups: list[float] = field(default_factory=list)
+    openings: list[float] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
     timed: dict[int, tuple[InterleavedTiming, int]] = field(default_factory=dict)
     stages: list[dict[str, float]] = field(default_factory=list)
@@ -45,6 +50,16 @@ class PartialResult:
     fixed_batch: int | None = None
     failures: list[str] = field(default_factory=list)
     is_broken: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the result, as `ModelResult.name`."""
+        return row_name(str(self.path), self.request)
+
+    @property
+    def label(self) -> str:
+        """The name without the folder, for progress."""
+        return row_name(self.path.name, self.request)
 
     @property
     def can_be_timed(self) -> bool:
@@ -90,7 +105,9 @@ class PartialResult:
             macs=macs,
             file_bytes=None if facts is None else facts.file_bytes,
             size=None if loaded is None else loaded.size,
-            providers=() if loaded is None else loaded.providers,
+            request=self.request,
+            engine=None if loaded is None else loaded.engine,
+            open_s=float(np.median(self.openings)) if self.openings else None,
             latency_ms=latency,
             throughput_per_s=self._throughput() or None,
             stages_ms=self._stages_ms() or None,
@@ -106,7 +123,8 @@ class PartialResult:
 
     def _matmul_share(self, rate: float | None, product: float | None) -> float | None:
         """Return the rate relative to the float32 product's: of a file that computes in float32."""
-        is_float32 = self.facts is not None and self.facts.float32
+        computed = self.loaded is not None and self.loaded.engine.arithmetic == "float32"
+        is_float32 = computed and self.facts is not None and self.facts.float32
         return rate / product if rate and product and is_float32 else None
 
     def _throughput(self) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The result of a measurement, and its JSON file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,12 +11,16 @@ from runtime.core.errors import DataError
 from runtime.core.json_files import read_json, write_json
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
+from runtime.model.providers import CPU, ProviderRequest
+from runtime.model.sessions import Engine
 from runtime.model.stopping import StoppingRule
 
 
 @dataclass(frozen=True, slots=True)
 class ModelResult:
-    """Accuracy and cost of one file. A figure that was not measured is None, or its key missing.
+    """Accuracy and cost of one file on one provider.
+
+    A figure that was not measured is None, or its key missing.
 
     Attributes:
         path: the file.
@@ -26,7 +30,9 @@ class ModelResult:
         macs: multiply-accumulates of the graph, for one image of `size`.
         file_bytes: size of the file.
         size: (height, width) of the input.
-        providers: execution providers of ONNX Runtime.
+        request: the execution provider that was asked for.
+        engine: what computed the network; None if it was not loaded, and in old results.
+        open_s: median time to open the network, in which a provider may compile it.
         latency_ms: latency of one image at a time, back to back (MLPerf's single stream).
         throughput_per_s: images per second, by batch size. "1" is the single stream; larger batches
             are MLPerf's offline scenario.
@@ -49,7 +55,9 @@ class ModelResult:
     macs: int | None = None
     file_bytes: int | None = None
     size: tuple[int, ...] | None = None
-    providers: tuple[str, ...] = ()
+    request: ProviderRequest = field(default_factory=ProviderRequest)
+    engine: Engine | None = None
+    open_s: float | None = None
     latency_ms: Latency | None = None
     throughput_per_s: dict[str, float] | None = None
     stages_ms: dict[str, float] | None = None
@@ -60,6 +68,21 @@ class ModelResult:
     accuracy: Accuracy | None = None
     failure: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The path, and the provider where it is not plain "cpu"; unique in a result."""
+        return row_name(self.path, self.request)
+
+
+def row_name(path: str, request: ProviderRequest) -> str:
+    """Return the name of a file on a provider.
+
+    Example:
+        >>> row_name("a.onnx", ProviderRequest()), row_name("a.onnx", ProviderRequest("openvino"))
+        ('a.onnx', 'a.onnx (openvino)')
+    """
+    return path if request.label == CPU else f"{path} ({request.label})"
+
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
@@ -67,7 +90,7 @@ class BenchResult:
 
     Attributes:
         machine: the machine that it ran on.
-        models: one result for each file.
+        models: one result for each file and provider.
         date: start of the run in UTC (ISO 8601).
         threads: number of threads of ONNX Runtime and of the matrix product.
         rule: the rule that ended the timing.

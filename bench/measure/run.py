@@ -18,6 +18,7 @@ from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
 from runtime.core.machine import describe_machine
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.model.providers import CPU
 
 _PHASES = 6
 """Inspection, start-up, memory, latency, stages and accuracy."""
@@ -38,7 +39,9 @@ class Measurement:
         settings: MeasurementSettings,
         on_progress: ProgressCallback | None = None,
     ) -> None:
-        self._files = [PartialResult(path) for path in files]
+        self._files = [
+            PartialResult(path, request) for path in files for request in settings.providers
+        ]
         self._settings = settings
         self._on_progress = on_progress
         self._done = 0
@@ -69,7 +72,7 @@ class Measurement:
             matmul_gmacs_per_s=rate,
             complete=self._complete,
             rankings=tuple(
-                compare_latency(str(a.path), str(b.path), a.samples(1), b.samples(1))
+                compare_latency(a.name, b.name, a.samples(1), b.samples(1))
                 for a, b in combinations(timed, 2)
             ),
         )
@@ -87,8 +90,8 @@ class Measurement:
 
     def _inspect(self) -> None:
         for file in self._files:
-            self._report(f"{file.path.name}: inspection")
-            with file.recording_failure(), NetworkWorker(self._settings) as worker:
+            self._report(f"{file.label}: inspection")
+            with file.recording_failure(), NetworkWorker(self._settings, file.request) as worker:
                 file.facts = worker.inspect(file.path)
             self._done += 1
 
@@ -96,22 +99,25 @@ class Measurement:
         """Start each file in a new process, interleaved; the first round fills the file cache."""
         for round_ in range(1 + self._settings.startups):
             for file in self._unbroken():
-                self._report(f"{file.path.name}: start-up")
+                self._report(f"{file.label}: start-up")
                 with file.recording_failure():
                     start = time.perf_counter()
-                    with NetworkWorker(self._settings) as worker:
+                    with NetworkWorker(self._settings, file.request) as worker:
                         file.loaded = worker.load(file.path)
                         worker.predict()
                         elapsed = time.perf_counter() - start
                     if round_ > 0:
                         file.startups.append(elapsed)
+                        file.openings.append(file.loaded.open_s)
         self._end_phase()
 
     def _measure_memory(self) -> None:
         for file in self._unbroken():
-            self._report(f"{file.path.name}: memory")
+            self._report(f"{file.label}: memory")
             with file.recording_failure():
                 file.memory = self._memory(file, arena=True)
+                if file.request.provider != CPU:
+                    continue
                 without = self._memory(file, arena=False)
                 if without:
                     file.memory["peak_without_arena"] = without["peak"]
@@ -121,7 +127,7 @@ class Measurement:
 
     def _memory(self, file: PartialResult, *, arena: bool) -> dict[str, int]:
         assert file.loaded is not None
-        with NetworkWorker(self._settings) as worker:
+        with NetworkWorker(self._settings, file.request) as worker:
             return worker.memory(file.path, file.loaded.size, arena=arena)
 
     def _measure_speed(self) -> None:
@@ -144,15 +150,16 @@ class Measurement:
         """Take the known accuracy of a file if it is of the same input size, else measure it."""
         assert file.facts is not None
         assert file.loaded is not None
-        known, scoring = self._settings.known.get(file.facts.digest), self._settings.scoring
+        engine, scoring = file.loaded.engine, self._settings.scoring
+        known = self._settings.known.get((file.facts.digest, engine.provider, engine.arithmetic))
         if known is not None and known.size == file.loaded.size:
             file.accuracy = known
         elif scoring is not None:
-            name = file.path.name
+            name = file.label
 
             def on_progress(progress: Progress) -> None:
                 self._report(f"{name}: accuracy, image {progress.done:g} of {progress.total:g}")
 
-            with file.recording_failure(), NetworkWorker(self._settings) as worker:
+            with file.recording_failure(), NetworkWorker(self._settings, file.request) as worker:
                 worker.load(file.path)
                 file.accuracy = worker.evaluate(scoring, on_progress)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from bench.measure.accuracy import Accuracy
 from runtime.core.settings import MaskChoice
 from runtime.data.orientation import Size
+from runtime.model.providers import ProviderRequest
 from runtime.model.stopping import StoppingRule
 
 
@@ -44,7 +45,9 @@ class MeasurementSettings:
         stage_runs: number of images whose stages are timed.
         limit_s: longest wait for an answer of a file's process, in seconds.
         scoring: the split to score on; None for no accuracy beyond `known`.
-        known: accuracies by the digest of the file, which are taken as they are.
+        known: accuracies by the digest of the file, provider and arithmetic, which are taken as
+            they are.
+        providers: that each file is measured on.
     """
 
     threads: int
@@ -55,4 +58,5 @@ class MeasurementSettings:
     stage_runs: int = 10
     limit_s: float = 300.0
     scoring: Scoring | None = None
-    known: Mapping[str, Accuracy] = field(default_factory=dict)
+    known: Mapping[tuple[str, str, str], Accuracy] = field(default_factory=dict)
+    providers: tuple[ProviderRequest, ...] = field(default_factory=lambda: (ProviderRequest(),))

@@ -15,6 +15,7 @@ from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.stages import example_jpeg
 from runtime.core.progress import Progress
+from runtime.model.providers import ProviderRequest
 from runtime.model.stopping import StoppingRule
 from runtime.model.timing import InterleavedTiming, TimedRun
 
@@ -47,7 +48,7 @@ class SpeedMeasurement:
         with self._stack:  # ends the processes if a signal comes while they start
             for file in self._files:
                 with file.recording_failure():
-                    worker = self._stack.enter_context(NetworkWorker(self._settings))
+                    worker = self._stack.enter_context(NetworkWorker(self._settings, file.request))
                     file.fixed_batch = worker.load(file.path).fixed_batch
                     worker.pause()
                     self._workers.append((file, worker))
@@ -73,7 +74,7 @@ class SpeedMeasurement:
         """Time single images, interleaved with a float32 matrix product."""
         if not self._workers:
             return
-        product = self._stack.enter_context(NetworkWorker(self._settings))
+        product = self._stack.enter_context(NetworkWorker(self._settings, ProviderRequest()))
         timing = self._prepare(1, self._settings.rule, [product.time_product])
         self._product = timing
         self._run(1, timing, "latency")
@@ -95,7 +96,7 @@ class SpeedMeasurement:
             for _ in range(self._settings.stage_runs):
                 for file, worker in self._workers:
                     if not file.is_broken:
-                        self._report(f"{file.path.name}: stages")
+                        self._report(f"{file.label}: stages")
                         with file.recording_failure():
                             file.stages.append(worker.time_stages(image))
 

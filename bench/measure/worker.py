@@ -3,12 +3,14 @@
 `bench.measure.client.NetworkWorker` sends its requests.
 """
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.workers.service import Answer, Service
 from runtime.core.errors import ConfigError
+from runtime.model.providers import ProviderRequest
 
 if TYPE_CHECKING:
     from runtime.model.predictor import Predictor
@@ -38,18 +40,24 @@ class _Network:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._predictor: Predictor | None = None
+        self._request = ProviderRequest()
         self._inputs: dict[int, Any] = {}
         self._factors: Any = None
 
-    def load(self, path: str, size: list[int] | None, threads: int | None) -> Answer:
+    def load(
+        self, path: str, size: list[int] | None, threads: int | None, provider: dict[str, Any]
+    ) -> Answer:
+        from runtime.core.schema import to_dict
         from runtime.model.predictor import Predictor
 
         chosen = None if size is None else (size[0], size[1])
-        self._predictor = Predictor(path, size=chosen, threads=threads)
+        self._request = ProviderRequest(**provider)
+        start = time.perf_counter()
+        self._predictor = Predictor(path, size=chosen, threads=threads, provider=self._request)
         return {
+            "open_s": time.perf_counter() - start,
             "size": list(self._predictor.size),
-            "threads": self._predictor.threads,
-            "providers": list(self._predictor.providers),
+            "engine": to_dict(self._predictor.engine),
             "fixed_batch": self._predictor.fixed_batch,
         }
 
@@ -118,6 +126,7 @@ class _Network:
             size=loaded.size,
             threads=loaded.threads,
             concurrency=concurrency_for(loaded.threads),
+            provider=self._request,
         )
         evaluation = evaluate(
             predictor,
@@ -149,10 +158,13 @@ def _inspect(path: str, size: list[int] | None) -> Answer:
     }
 
 
-def _memory(path: str, size: list[int], threads: int, arena: bool) -> Answer:
+def _memory(
+    path: str, size: list[int], threads: int, provider: dict[str, Any], arena: bool
+) -> Answer:
     from bench.measure.memory import memory_by_phase
 
-    return memory_by_phase(path, (size[0], size[1]), threads, arena=arena)
+    request = ProviderRequest(**provider)
+    return memory_by_phase(path, (size[0], size[1]), threads, provider=request, arena=arena)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from runtime.cli.options import (
     models_argument,
     on_error_option,
     phantom_if_none,
+    provider_options,
     size_option,
     split_option,
     threads_option,
@@ -42,6 +43,7 @@ from runtime.cli.outputs import Outputs
 )
 @intensity_option
 @verify_option
+@provider_options
 @on_error_option(", in --json and --csv too")
 @threads_option
 @json_option("the results")

@@ -141,7 +141,8 @@ def _cost(models: Sequence[ScoredFile]) -> str:
             None if model.parameters is None else f"{model.parameters / 1e6:.2f}",
             None if model.macs is None else f"{model.macs / 1e9:.2f}",
             f"{model.file_bytes / 1e6:.1f}",
+            str(model.engine) if model.engine else None,
         ]
         for model in models
     ]
-    return table(("network", "input", "parameters, M", "GMACs", "file, MB"), rows)
+    return table(("network", "input", "parameters, M", "GMACs", "file, MB", "computed by"), rows)

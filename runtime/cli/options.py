@@ -1,14 +1,17 @@
 """Options that several commands share, and the folders that they default to."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import progress
 from runtime.core.machine import MAX_THREADS
-from runtime.core.settings import CATEGORIES_HELP, MASKS_HELP
+from runtime.core.settings import CATEGORIES_HELP, MASKS_HELP, config_fields
+from runtime.model.providers import ProviderRequest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -166,3 +169,15 @@ def json_option(content: str) -> Callable[[Function], Function]:
         metavar="FILE",
         help=f"Write {content} as JSON.",
     )
+
+
+def provider_options(function: Function) -> Callable[..., Any]:
+    """The options of a `ProviderRequest`, as the parameter `provider`."""
+    names = [one.name for one in config_fields(ProviderRequest)]
+
+    @wraps(function)
+    def command(**given: Any) -> Any:
+        settings = given_settings({name: given.pop(name) for name in names})
+        return function(provider=ProviderRequest(**settings), **given)
+
+    return config_options(ProviderRequest)(command)

@@ -14,11 +14,13 @@ from runtime.cli.options import (
     intensity_option,
     model_argument,
     on_error_option,
+    provider_options,
     size_option,
     threads_option,
     verify_option,
 )
 from runtime.core.errors import ImageError, printable
+from runtime.model.providers import ProviderRequest
 
 if TYPE_CHECKING:
     from runtime.data.orientation import Size
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 @intensity_option
 @on_error_option("")
 @verify_option
+@provider_options
 @threads_option
 def main(
     model: Path,
@@ -66,6 +69,7 @@ def main(
     on_error: str,
     verify: bool,
     threads: int | None,
+    provider: ProviderRequest,
 ) -> None:
     """Write a probability map and an overlay of each IMAGE: a file, a folder or a glob.
 
@@ -77,7 +81,11 @@ def main(
     from runtime.model.predictor import Predictor
 
     files = find_images(images)
-    predictor = Predictor(model, size=size, threads=threads, intensity=intensity, verify=verify)
+    predictor = Predictor(
+        model, size=size, threads=threads, provider=provider, intensity=intensity, verify=verify
+    )
+    if predictor.choice is not None:
+        click.echo(f"{model}: {predictor.choice}")
     skipped: list[str] = []
     skip = (lambda error: skipped.append(str(error))) if on_error == "skip" else None
     with progress("Predict") as bar:

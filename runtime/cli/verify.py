@@ -7,8 +7,9 @@ import click
 
 from runtime.cli.command import Command
 from runtime.cli.display import table
-from runtime.cli.options import json_option, models_argument, threads_option
+from runtime.cli.options import json_option, models_argument, provider_options, threads_option
 from runtime.cli.outputs import Outputs
+from runtime.model.providers import ProviderRequest
 
 if TYPE_CHECKING:
     from runtime.model.verification import Verification
@@ -23,15 +24,20 @@ if TYPE_CHECKING:
     "first 8 digits; needs a single MODEL.onnx.",
 )
 @json_option("the checks")
+@provider_options
 @threads_option
 def main(
-    models: tuple[Path, ...], digest: str | None, json_file: Path | None, threads: int | None
+    models: tuple[Path, ...],
+    digest: str | None,
+    json_file: Path | None,
+    threads: int | None,
+    provider: ProviderRequest,
 ) -> None:
     """Check that each MODEL.onnx is unchanged, and computes the certified numbers here.
 
     Its parts are compared with the checksums in it. Its golden pair (a synthetic scan and the
-    expected probabilities) is run through this machine's ONNX Runtime. Exit code 1 if a check
-    fails, 2 if a file cannot be read or has no checksums.
+    expected probabilities) is run through this machine's ONNX Runtime, on the provider that is
+    asked for. Exit code 1 if a check fails, 2 if a file cannot be read or has no checksums.
     """
     from runtime.core.errors import ModelError
     from runtime.core.json_files import write_json
@@ -45,7 +51,7 @@ def main(
     unreadable: list[str] = []
     for model in models:
         try:
-            results.append(verify(model, threads=threads, digest=digest))
+            results.append(verify(model, threads=threads, provider=provider, digest=digest))
         except ModelError as error:
             unreadable.append(str(error))
             continue
@@ -65,4 +71,5 @@ def _report(result: "Verification") -> str:
         f"{result.path}: {'passed' if result.passed else 'FAILED'}\n"
         f"{table(('check', 'outcome', 'found'), rows)}\n"
         f"digest of the contents: {result.contents}\n"
+        + ("" if result.engine is None else f"replayed on {result.engine}\n")
     )

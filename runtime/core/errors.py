@@ -7,6 +7,7 @@
     │   │   ├── ImageError
     │   │   └── AnnotationError
     │   ├── ModelError
+    │   ├── ProviderError
     │   ├── CheckpointError
     │   ├── OutputError
     │   └── MissingExtraError
@@ -64,6 +65,10 @@ class ModelError(UseError):
     """An ONNX file cannot be run, or is not a segmentation network."""
 
 
+class ProviderError(UseError):
+    """An execution provider is not available, or does not compute a network as requested."""
+
+
 class CheckpointError(UseError):
     """A checkpoint or a weights file cannot be loaded."""
 
@@ -118,3 +123,23 @@ def printable(value: object, limit: int | None = None) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in str(value)[:limit]
     )
+
+
+_MAX_REASON = 500
+"""Characters of a library's error that are shown."""
+
+
+def reason_of(error: Exception) -> str:
+    r"""Return an error's message on one line, shortened in the middle where it is very long.
+
+    ONNX Runtime begins with where it failed and ends with why, so both ends are worth keeping.
+
+    Example:
+        >>> reason_of(RuntimeError("[ONNXRuntimeError] : 1 : FAIL :\n  no kernel"))
+        '[ONNXRuntimeError] : 1 : FAIL : no kernel'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) <= _MAX_REASON:
+        return text
+    half = _MAX_REASON // 2
+    return f"{text[:half]} ... {text[-half:]}"

@@ -13,6 +13,15 @@ from runtime.core.errors import DataError, OutputError, SegmentationError
 _UNFINISHED = ".writing-"
 
 
+def user_cache() -> Path:
+    """Return the toolkit's folder in the user's cache, which may not exist yet.
+
+    By the XDG Base Directory Specification it is in `$XDG_CACHE_HOME`, or else in `~/.cache`.
+    """
+    stated = os.environ.get("XDG_CACHE_HOME")
+    return (Path(stated) if stated else Path.home() / ".cache") / "seg-toolkit"
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary file that replaces `path` when the block succeeds.

@@ -11,7 +11,10 @@ MAX_THREADS = 256
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
 _OWN_CGROUP = Path("/proc/self/cgroup")
-_INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "sve")
+_INSTRUCTIONS = (
+    *("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"),
+    *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16", "asimd", "bf16", "sve"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ class Difference:
     largest: float
     mean: float
 
+    def within(self, allowed: "Difference") -> bool:
+        """Return whether both are at most the allowed ones; NaN never is."""
+        return self.largest <= allowed.largest and self.mean <= allowed.mean
+
 
 @dataclass(frozen=True, slots=True)
 class Golden:
@@ -71,11 +75,6 @@ class Golden:
             return Difference(float("inf"), float("inf"))
         differences = np.abs(found.astype(np.float64) - self.probabilities)
         return Difference(float(differences.max()), float(differences.mean()))
-
-    def passes(self, difference: Difference) -> bool:
-        """Return true if a difference is within the tolerance; NaN never is."""
-        allowed = self.tolerance
-        return difference.largest <= allowed.largest and difference.mean <= allowed.mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ FLOAT32 = 1
 """`TensorProto.DataType.FLOAT`."""
 
 # Field numbers of onnx.proto.
-_MODEL_GRAPH, _MODEL_OPSET_IMPORT, _MODEL_METADATA_PROPS, _MODEL_FUNCTIONS = 7, 8, 14, 25
+MODEL_GRAPH, _MODEL_OPSET_IMPORT, _MODEL_METADATA_PROPS, _MODEL_FUNCTIONS = 7, 8, 14, 25
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
-_GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
+GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
 _TENSOR_NAME = 8
 _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TYPE_TENSOR = 1
@@ -165,7 +165,7 @@ class _Reader(Wire):
                     properties[key] = self.name(entry, _ENTRY_VALUE)
                 continue
             digest.update(raw)
-            if number == _MODEL_GRAPH:
+            if number == MODEL_GRAPH:
                 if graph is not None:  # parsers of protobuf would merge the two
                     raise self.damaged("two graphs")
                 graph = self.message(value)
@@ -177,9 +177,7 @@ class _Reader(Wire):
         if graph is None or opset == 0:
             raise self.damaged("no graph of standard operators")
         refuse_in_graph(self, graph)
-        weights = {
-            self.name(tensor, _TENSOR_NAME) for tensor in self.all(graph, _GRAPH_INITIALIZER)
-        }
+        weights = {self.name(tensor, _TENSOR_NAME) for tensor in self.all(graph, GRAPH_INITIALIZER)}
         inputs = (self.tensor(info) for info in self.all(graph, _GRAPH_INPUT))
         return Parts(
             inputs=tuple(info for info in inputs if info.name not in weights),
@@ -194,9 +192,9 @@ class _Reader(Wire):
         structure = hashlib.sha256()
         weights: dict[str, str] = {}
         for number, value, raw in self.fields(view):
-            if number == _MODEL_GRAPH:
+            if number == MODEL_GRAPH:
                 for part, content, field_bytes in self.fields(self.message(value)):
-                    if part == _GRAPH_INITIALIZER:
+                    if part == GRAPH_INITIALIZER:
                         tensor = self.message(content)
                         name = self.name(tensor, _TENSOR_NAME)
                         weights[name] = hashlib.sha256(tensor).hexdigest()

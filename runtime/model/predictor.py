@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import ConfigError, ModelError
+from runtime.core.errors import ConfigError, ModelError, reason_of
 from runtime.core.machine import MAX_THREADS, available_cores
 from runtime.core.workers import batched, map_ahead
 from runtime.data.images import ImageSource, Scan, load_scan
@@ -17,7 +17,11 @@ from runtime.data.resizing import check_size, resize_map, to_input
 from runtime.model.checksums import check_unchanged
 from runtime.model.metadata import InputSpec, Metadata
 from runtime.model.onnx_file import FLOAT32, OnnxFile, TensorInfo, read_onnx
-from runtime.model.sessions import PROVIDERS, open_session, reason_of
+from runtime.model.providers import AUTO, CPU, ProviderRequest
+from runtime.model.sessions import Engine, open_engine
+
+if TYPE_CHECKING:
+    from runtime.model.provider_choice import ProviderChoice
 
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
@@ -38,7 +42,10 @@ class Predictor:
         size: (height, width) of the network's input; by default the size that the file states. A
             third-party file with dynamic sides needs it.
         threads: of the computation; by default the cores that the process may use.
-        providers: ONNX Runtime's execution providers, in order of preference.
+        provider: the execution provider: a name, or a request that also names the arithmetic. By
+            default "cpu", ONNX Runtime's own; "auto" takes the fastest that reproduces the file's
+            certified numbers (`choose_provider`). With a batch size of 1, another provider than
+            "cpu" compiles the network for one image of `size`, and takes no other input.
         batch_size: images per run in `stream` and `predict_batch`.
         concurrency: batches that `stream`, `predict_batch` and `evaluate` compute at once, with
             shared threads. More give a higher throughput (`concurrency_for`), because threads wait
@@ -51,12 +58,14 @@ class Predictor:
         file: what the file states.
         size: (height, width) of the network's input.
         fixed_batch: images of every run, where the graph takes no other number; else None.
-        threads, providers, batch_size, concurrency, intensity: the settings in use.
+        threads, batch_size, concurrency, intensity: the settings in use.
+        engine: the provider, and what it computes with.
+        choice: how "auto" came to its provider; None for another request.
 
     Raises:
         ModelError: the file cannot be run, or is not a segmentation network.
-        ConfigError: the size, threads, batch size or concurrency is out of range, or a provider is
-            not available.
+        ConfigError: the size, threads, batch size or concurrency is out of range.
+        ProviderError: the provider is not available, or does not compute the network as requested.
     """
 
     def __init__(
@@ -65,7 +74,7 @@ class Predictor:
         *,
         size: Size | None = None,
         threads: int | None = None,
-        providers: Sequence[str] = PROVIDERS,
+        provider: str | ProviderRequest = CPU,
         batch_size: int = 1,
         concurrency: int = 1,
         intensity: int | None = None,
@@ -95,10 +104,26 @@ class Predictor:
             self.batch_size = 1
         self._input_name = self.file.inputs[0].name
         self._output_name = self.file.outputs[0].name
-        # The thread that calls the session computes too, beside the session's own threads.
-        threads_of_a_call = self.threads - concurrency + 1
-        self._session = open_session(self.file.path, threads=threads_of_a_call, providers=providers)
-        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        self.choice: ProviderChoice | None = None
+        self.engine: Engine = self._open(provider)
+
+    def _open(self, provider: str | ProviderRequest) -> Engine:
+        """Open the session on a provider."""
+        request = ProviderRequest(provider) if isinstance(provider, str) else provider
+        if request.provider == AUTO:
+            from runtime.model.provider_choice import choose_provider  # which runs Predictors
+
+            self.choice = choose_provider(
+                self.file, size=self.size, threads=self.threads, request=request
+            )
+            request = self.choice.request
+        shape = None
+        if request.provider != CPU and self.batch_size == 1:
+            shape, self.fixed_batch = (1, *self.size), 1
+        self._session, engine = open_engine(
+            self.file.path, request, threads=self.threads, parallel=self.concurrency, shape=shape
+        )
+        return engine
 
     @property
     def metadata(self) -> Metadata | None:

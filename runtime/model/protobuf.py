@@ -81,6 +81,14 @@ class Wire:
             return value
         raise self.damaged(_DAMAGED)
 
+    def integers(self, value: int | memoryview) -> list[int]:
+        """Return the integers of a repeated field that is packed into one value."""
+        view, position, found = self.message(value), 0, []
+        while position < len(view):
+            number, position = self._varint(view, position)
+            found.append(number)
+        return found
+
     def text(self, value: int | memoryview) -> str:
         """Return a field's value as text."""
         content = self.message(value)

@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.core.errors import ConfigError, SegmentationError
+from runtime.core.errors import ConfigError, ProviderError, SegmentationError
 from runtime.core.machine import installed_versions
-from runtime.data.resizing import to_input
 from runtime.model.checksums import (
     Checksums,
     checksums_of,
@@ -14,10 +13,13 @@ from runtime.model.checksums import (
     stated_checksums,
     weight_changes,
 )
-from runtime.model.golden import GOLDEN_KEY, Difference, golden_input, parse_golden
+from runtime.model.golden import GOLDEN_KEY, Difference, parse_golden
 from runtime.model.metadata import KEY, parse_metadata
 from runtime.model.onnx_file import Parts, read_parts
 from runtime.model.predictor import Predictor
+from runtime.model.providers import CPU, ProviderRequest
+from runtime.model.replay import replay_golden
+from runtime.model.sessions import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Verification:
         contents: SHA-256 over graph, weights, metadata and golden pair (`checksums.digest_of`).
         checks: in the order in which they were made.
         difference: to the golden probabilities; None if the pair could not be replayed.
-        versions, providers, threads: of the replay.
+        versions: of the libraries of the replay.
+        engine: what computed the replay; None if the pair could not be replayed.
     """
 
     path: str
@@ -52,8 +55,7 @@ class Verification:
     checks: tuple[Check, ...]
     difference: Difference | None
     versions: dict[str, str]
-    providers: tuple[str, ...]
-    threads: int | None
+    engine: Engine | None
 
     @property
     def passed(self) -> bool:
@@ -62,17 +64,24 @@ class Verification:
 
 
 def verify(
-    path: str | Path, *, threads: int | None = None, digest: str | None = None
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    provider: str | ProviderRequest = CPU,
+    digest: str | None = None,
 ) -> Verification:
     """Compare a file with its own checksums and certificate, and replay its golden pair.
 
     Args:
         threads: of the computation; by default the cores that the process may use.
+        provider: that replays the pair, as for `Predictor`. In another arithmetic than float32 the
+            tolerance is that of `allowed_difference`.
         digest: SHA-256 of the contents as the file's author publishes it, or its first 8 or more
             digits; not compared by default.
 
     Raises:
         ConfigError: `digest` is not one.
+        ProviderError: the provider is not available.
         ModelError: the file cannot be read, or was not written by `export-onnx`.
     """
     if digest is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", digest):
@@ -91,7 +100,8 @@ def verify(
     if digest is not None:
         agrees = contents.startswith(digest.lower())
         checks.append(Check("digest", agrees, f"{contents}, expected {digest}"))
-    replay, difference, predictor = _replay(file, parts, threads)
+    request = ProviderRequest(provider) if isinstance(provider, str) else provider
+    replay, difference, engine = _replay(file, parts, threads, request)
     return Verification(
         path=str(file),
         digest=parts.digest,
@@ -99,8 +109,7 @@ def verify(
         checks=(*checks, replay),
         difference=difference,
         versions=installed_versions("onnxruntime", "numpy", "pillow"),
-        providers=() if predictor is None else predictor.providers,
-        threads=None if predictor is None else predictor.threads,
+        engine=engine,
     )
 
 
@@ -131,24 +140,18 @@ def _certificate(parts: Parts, where: str) -> Check:
 
 
 def _replay(
-    file: Path, parts: Parts, threads: int | None
-) -> tuple[Check, Difference | None, Predictor | None]:
+    file: Path, parts: Parts, threads: int | None, request: ProviderRequest
+) -> tuple[Check, Difference | None, Engine | None]:
     try:
         golden = parse_golden(parts.properties.get(GOLDEN_KEY, ""), str(file))
-        predictor = Predictor(file, threads=threads, verify=False)
-        pixels = golden_input(golden, predictor.size)
-        output = predictor.run(to_input(pixels)[None])[0]
+        predictor = Predictor(file, threads=threads, provider=request, verify=False)
+        replay = replay_golden(predictor, golden)
+    except ProviderError:
+        raise
     except SegmentationError as error:
         return Check("replay", False, str(error)), None, None
-    difference = golden.difference(output)
     return (
-        Check(
-            "replay",
-            golden.passes(difference),
-            f"largest difference {difference.largest:.1e}, mean {difference.mean:.1e}, to "
-            f"{golden.reference} (allowed: {golden.tolerance.largest:.1e} and "
-            f"{golden.tolerance.mean:.1e})",
-        ),
-        difference,
-        predictor,
+        Check("replay", replay.passed, f"{replay}, to {golden.reference}"),
+        replay.difference,
+        predictor.engine,
     )

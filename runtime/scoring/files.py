@@ -15,6 +15,7 @@ from runtime.data.readable import Skipped, readable_part
 from runtime.data.targets import Targets, target_notes
 from runtime.model.onnx_file import OnnxFile
 from runtime.model.predictor import Predictor, concurrency_for
+from runtime.model.providers import CPU, ProviderRequest
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import Comparison, compare
@@ -42,6 +43,7 @@ def evaluate_files(
     verify: bool = True,
     skip_unreadable: bool = False,
     threads: int | None = None,
+    provider: str | ProviderRequest = CPU,
     on_progress: ProgressCallback | None = None,
 ) -> EvaluationReport:
     """Score ONNX files and baselines on a split, and compare each pair of files.
@@ -65,6 +67,7 @@ def evaluate_files(
         intensity, verify: as for `Predictor`.
         skip_unreadable: skip images that cannot be read, instead of raising an error.
         threads: number of threads; by default the cores this process may use.
+        provider: that computes the networks, as for `Predictor`.
         on_progress: called after each image, with the phase "read test" (the split), "read train"
             or the name of the file that is scored.
 
@@ -82,6 +85,7 @@ def evaluate_files(
             threads=threads,
             batch_size=batch_size,
             concurrency=concurrency_for(threads),
+            provider=provider,
             intensity=intensity,
             verify=verify,
         )
@@ -160,20 +164,20 @@ def _score(
         evaluate(predictor, splits.scored, masks=targets.masks, on_progress=on_progress)
         for predictor in predictors
     ]
-    files = [predictor.file for predictor in predictors]
     groups = _groups(splits.scored)
     return EvaluationReport(
         str(dataset.root),
         splits.scored.name,
         targets.masks,
-        models=tuple(map(scored_file, files, evaluations, (p.size for p in predictors))),
+        models=tuple(map(scored_file, predictors, evaluations)),
         baselines=baselines,
         groups=groups,
         comparisons=_comparisons(evaluations, groups),
         warnings=(
             *target_notes([splits.scored], targets),
             *_size_note(evaluations),
-            *_provenance(files, dataset),
+            *_provenance([predictor.file for predictor in predictors], dataset),
+            *(f"{p.file.path.name}: {p.choice}." for p in predictors if p.choice is not None),
         ),
         skipped=splits.skipped,
     )

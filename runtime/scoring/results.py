@@ -14,7 +14,8 @@ from runtime.core.json_files import read_json, without_nan, write_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.readable import Skipped
 from runtime.metrics import METRICS, THRESHOLD, image_scores
-from runtime.model.onnx_file import OnnxFile
+from runtime.model.predictor import Predictor
+from runtime.model.sessions import Engine
 from runtime.scoring.comparison import Comparison
 from runtime.scoring.evaluation import Evaluation
 
@@ -33,6 +34,7 @@ class ScoredFile:
         macs: multiply-accumulates for one image of the evaluated size; None if unknown.
         input_size: (height, width) of the network's input.
         evaluation: the scores.
+        engine: what computed the network; None in old results.
     """
 
     path: str
@@ -42,6 +44,7 @@ class ScoredFile:
     macs: float | None
     input_size: tuple[int, ...]
     evaluation: Evaluation
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,24 @@ class EvaluationReport:
     skipped: tuple[Skipped, ...] = ()
 
 
-def scored_file(file: OnnxFile, evaluation: Evaluation, input_size: tuple[int, int]) -> ScoredFile:
-    """Return a file with its scores and its cost at an input size (height, width)."""
+def scored_file(predictor: Predictor, evaluation: Evaluation) -> ScoredFile:
+    """Return a file with its scores, and its cost at the input size that it was scored at."""
+    file, size = predictor.file, predictor.size
     parameters = macs = None
     if file.metadata is not None:
         stated = file.metadata.input
         parameters = file.metadata.network.parameters
-        pixels = input_size[0] * input_size[1]
-        macs = file.metadata.network.macs * pixels / (stated.height * stated.width)
-    path = str(file.path)
-    return ScoredFile(path, file.digest, file.file_bytes, parameters, macs, input_size, evaluation)
+        macs = file.metadata.network.macs * (size[0] * size[1]) / (stated.height * stated.width)
+    return ScoredFile(
+        str(file.path),
+        file.digest,
+        file.file_bytes,
+        parameters,
+        macs,
+        size,
+        evaluation,
+        predictor.engine,
+    )
 
 
 def write_report(path: Path, report: EvaluationReport) -> None:

@@ -56,7 +56,7 @@ def test_predict(benchmark: BenchmarkFixture, exported: Path, what: str) -> None
             benchmark.extra_info["accuracy"] = {"valid": file.metadata.training.validation}
     worker = Worker("bench.measure.worker", threads=predictor.threads, limit_s=600.0)
     with worker:
-        request = {"path": str(exported), "size": list(predictor.size)}
+        request = {"path": str(exported), "size": list(predictor.size), "provider": {}}
         memory = worker.ask("memory", **request, threads=predictor.threads, arena=True)
         benchmark.extra_info["memory_bytes"] = memory
     if what == "predictor":

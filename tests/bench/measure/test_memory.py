@@ -22,7 +22,7 @@ def test_memory_grows_by_phase_and_with_the_input(build_onnx: ModelBuilder, tmp_
     found = []
     for side in (64, 1024):
         with Worker("bench.measure.worker", threads=1, limit_s=120.0) as worker:
-            request = {"path": str(path), "size": [side, side], "threads": 1}
+            request = {"path": str(path), "size": [side, side], "threads": 1, "provider": {}}
             found.append(worker.ask("memory", **request, arena=True))
     for phases in found:
         # Asking for it loads a few pages itself, and the system's count is approximate (proc(5)).

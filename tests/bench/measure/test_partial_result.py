@@ -12,6 +12,7 @@ pytest.importorskip("onnx")
 from bench.measure.client import FileFacts, LoadedNetwork
 from bench.measure.partial_result import PartialResult
 from runtime.core.errors import MeasurementError
+from runtime.model.sessions import Engine
 from runtime.model.timing import InterleavedTiming
 
 
@@ -33,6 +34,9 @@ def timed(*seconds: float) -> tuple[InterleavedTiming, int]:
     return cast(InterleavedTiming, Timing(*seconds)), 1
 
 
+CPU_ENGINE = Engine("cpu", "1.32", "cpu", "float32", threads=2)
+
+
 @pytest.fixture
 def file() -> PartialResult:
     return PartialResult(
@@ -45,8 +49,9 @@ def file() -> PartialResult:
             weights=80,
             float32=True,
         ),
-        loaded=LoadedNetwork((64, 32), 2, ("CPUExecutionProvider",)),
+        loaded=LoadedNetwork((64, 32), CPU_ENGINE, 0.25),
         startups=[0.5, 0.9, 0.6],
+        openings=[0.1, 0.3, 0.2],
         memory={"peak": 1000, "arena": 30},
         timed={1: timed(0.1, 0.2, 0.6), 4: timed(0.5, 1.5)},
         stages=[{"decode": 0.001, "infer": 0.2}, {"decode": 0.004, "infer": 0.1},
@@ -58,7 +63,7 @@ def test_each_figure_follows_from_its_samples(file: PartialResult) -> None:
     result = file.to_result(matmul_gmacs_per_s=60.0)
     assert (result.path, result.digest, result.failure) == ("net.onnx", "digest", None)
     assert (result.parameters, result.macs, result.file_bytes) == (20, 3_000_000_000, 900)
-    assert (result.size, result.providers) == ((64, 32), ("CPUExecutionProvider",))
+    assert (result.size, result.engine) == ((64, 32), CPU_ENGINE)
     assert result.latency_ms is not None
     assert (result.latency_ms.p50, result.latency_ms.mean) == pytest.approx((200.0, 300.0))
     assert result.throughput_per_s == pytest.approx({"1": 3 / 0.9, "4": 8 / 2.0})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from tests.support.faulty_files import install
@@ -26,6 +27,7 @@ from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.predictor import Predictor
+from runtime.model.sessions import Engine
 from runtime.model.stopping import StoppingRule
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import evaluate
@@ -70,7 +72,7 @@ def test_everything_of_a_file_is_measured(model: Path, phantom: Path, tmp_path: 
     assert row.startup_s > row.latency_ms.p50 / 1e3
     assert row.accuracy is not None
     assert (row.accuracy.images, row.accuracy.split) == (4, "test")
-    assert row.providers == ("CPUExecutionProvider",)
+    assert row.engine == Engine("cpu", onnxruntime.__version__, "cpu", "float32", threads=1)
     assert all(progress.done <= progress.total for progress in reported)
     assert reported[-1].note.endswith("image 4 of 4")
 
@@ -148,12 +150,12 @@ def test_accuracy_from_an_evaluation_is_the_one_measured(
 ) -> None:
     predictor = Predictor(model)
     evaluation = evaluate(predictor, phantom_data.split("test"))
-    scored = (scored_file(predictor.file, evaluation, predictor.size),)
+    scored = (scored_file(predictor, evaluation),)
     path = tmp_path / "evaluation.json"
     write_report(path, EvaluationReport(str(phantom), "test", "boxes", scored, ()))
     known = read_accuracy(path)
     measured = accuracy_of(evaluation, [None] * 4, str(phantom), "test", "boxes")
-    assert str(known) == str({predictor.file.digest: measured})
+    assert str(known) == str({(predictor.file.digest, "cpu", "float32"): measured})
     grouped = accuracy_of(evaluation, [1, 1, 2, 2], str(phantom), "test", "boxes")
     assert (measured.groups, grouped.groups) == (4, 2)
     assert (measured.image_groups, grouped.image_groups) == ((), (1, 1, 2, 2))
@@ -161,7 +163,7 @@ def test_accuracy_from_an_evaluation_is_the_one_measured(
 
     report = EvaluationReport(str(phantom), "test", "boxes", scored, (), groups=(1, 1, 2, 2))
     write_report(path, report)
-    assert str(read_accuracy(path)) == str({predictor.file.digest: grouped})
+    assert str(read_accuracy(path)) == str({(predictor.file.digest, "cpu", "float32"): grouped})
 
     (row,) = Measurement([model], replace(BRIEF, known=known)).run().models
     assert str(row.accuracy) == str(measured)

@@ -12,6 +12,7 @@ from bench.measure.client import PRODUCT_SIDE, LoadedNetwork, NetworkWorker
 from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
+from runtime.model.sessions import Engine
 from runtime.model.stopping import StoppingRule
 
 
@@ -38,7 +39,7 @@ class Timing:
 class Worker:
     """Stands in for a network's process; a batch of n takes n seconds, the product 0.5."""
 
-    def __init__(self, _: object) -> None:
+    def __init__(self, *_: object) -> None:
         self.asked: list[int] = []
 
     def __enter__(self) -> "Worker":
@@ -48,7 +49,7 @@ class Worker:
         pass
 
     def load(self, _: Path) -> LoadedNetwork:
-        return LoadedNetwork((8, 8), 2, ("CPUExecutionProvider",))
+        return LoadedNetwork((8, 8), Engine("cpu", "1", "cpu", "float32", 2), 0.1)
 
     def pause(self) -> None:
         pass

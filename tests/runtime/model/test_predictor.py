@@ -12,12 +12,12 @@ from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.core.errors import ConfigError, ImageError, ModelError
+from runtime.core.errors import ConfigError, ImageError, ModelError, ProviderError
 from runtime.core.machine import available_cores
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.model.predictor import MAX_CONCURRENCY, Predictor, concurrency_for
-from runtime.model.sessions import open_session
+from runtime.model.sessions import open_engine
 from tests.support.model_builder import ModelBuilder
 
 
@@ -232,10 +232,8 @@ def test_settings_out_of_range_are_refused(model: Path) -> None:
     for concurrency in (0, 3):
         with pytest.raises(ConfigError, match=f"of threads, 2, found {concurrency}"):
             Predictor(model, threads=2, concurrency=concurrency)
-    with pytest.raises(
-        ConfigError, match=r"providers: NoSuchProvider not available here; choose from"
-    ):
-        Predictor(model, providers=["NoSuchProvider"])
+    with pytest.raises(ProviderError, match=r"provider: there is no 'nosuch'; choose from cpu, "):
+        Predictor(model, provider="nosuch")
 
 
 def test_an_output_of_nan_is_refused(build_onnx: ModelBuilder, tmp_path: Path) -> None:
@@ -258,16 +256,16 @@ def test_a_fixed_size_allows_no_other_input(build_onnx: ModelBuilder, tmp_path: 
 
 def test_batches_share_the_threads(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that calls a session computes too, so all together are as many as asked for."""
-    asked: list[int] = []
+    asked: list[tuple[int, int]] = []
 
-    def record(path: Path, *, threads: int, **rest: Any) -> Any:
-        asked.append(threads)
-        return open_session(path, threads=threads, **rest)
+    def record(path: Path, request: Any, *, threads: int, parallel: int, **rest: Any) -> Any:
+        asked.append((threads, parallel))
+        return open_engine(path, request, threads=threads, parallel=parallel, **rest)
 
-    monkeypatch.setattr("runtime.model.predictor.open_session", record)
+    monkeypatch.setattr("runtime.model.predictor.open_engine", record)
     for concurrency in (1, 2, 4):
         Predictor(model, threads=4, concurrency=concurrency)
-    assert asked == [4, 3, 1]
+    assert asked == [(4, 1), (4, 2), (4, 4)]
 
 
 @pytest.mark.parametrize(("batch_size", "concurrency"), [(1, 1), (3, 1), (2, 2)])

@@ -129,7 +129,9 @@ def test_a_sound_file_passes(model: Path, threads: int) -> None:
     assert result.difference is not None
     assert 0.0 <= result.difference.mean <= result.difference.largest <= 1e-5
     assert result.digest == read_onnx(model).digest
-    assert result.threads == threads
+    assert result.engine is not None
+    assert result.engine.threads == threads
+    assert result.engine.provider == "cpu"
     assert "onnxruntime" in result.versions
 
 
@@ -261,7 +263,9 @@ def test_a_published_digest_is_compared_in_either_case(model: Path) -> None:
 
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_a_replay_uses_and_states_the_threads_asked_for(model: Path, threads: int | None) -> None:
-    assert verify(model, threads=threads).threads == (threads or available_cores())
+    engine = verify(model, threads=threads).engine
+    assert engine is not None
+    assert engine.threads == (threads or available_cores())
 
 
 def test_exit_codes_of_the_command(model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""Providers on this machine: names, packages, broken plugins, and OpenVINO's where it has a device.
+
+OpenVINO's plugin offers its CPU device on Intel's processors alone.
+"""
+
+import ctypes.util
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from runtime.core.errors import ConfigError, ProviderError
+from runtime.model import provider_devices
+from runtime.model.predictor import Predictor
+from runtime.model.provider_devices import find_provider, installed_providers
+from runtime.model.providers import PROVIDERS, Arithmetic, ProviderRequest
+from runtime.model.verification import verify
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """An installed package `onnxruntime-ep-broken`, whose library is the file that it returns."""
+    library = tmp_path / "library.so"
+    (tmp_path / "onnxruntime_ep_broken.py").write_text(
+        "def get_library_path():\n"
+        f"    return {str(library)!r}\n"
+        "def get_ep_names():\n"
+        "    return ['BrokenExecutionProvider']\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return library
+
+
+def test_a_provider_that_does_not_exist_is_refused_with_the_names_of_the_others() -> None:
+    for name in ("nosuch", "no/such", ""):
+        with pytest.raises(ProviderError, match=f"there is no '{name}'; choose from cpu, openvino"):
+            find_provider(name)
+
+
+def test_a_provider_that_is_not_installed_is_named_with_its_package() -> None:
+    missing = [name for name in PROVIDERS if name not in installed_providers()]
+    assert missing
+    for name in missing:
+        package = PROVIDERS[name].package
+        with pytest.raises(
+            ProviderError, match=f"^{name}: .* not installed; pip install {package}$"
+        ):
+            find_provider(name)
+
+
+def test_a_library_that_is_none_is_refused_in_one_sentence(plugin: Path) -> None:
+    plugin.write_bytes(b"no library")
+    with pytest.raises(
+        ProviderError, match=r"^broken: ONNX Runtime \S+ cannot load the library of"
+    ):
+        find_provider("broken")
+    plugin.unlink()
+    with pytest.raises(
+        ProviderError, match=r"^broken: ONNX Runtime \S+ cannot load the library of"
+    ):
+        find_provider("broken")
+
+
+def test_a_library_of_something_else_is_refused_in_one_sentence(
+    plugin: Path,
+) -> None:
+    found = ctypes.util.find_library("z")
+    if found is None:
+        pytest.skip("no shared library is found to stand in for another one")
+    plugin.symlink_to(ctypes.CDLL(found)._name)
+    with pytest.raises(ProviderError, match="cannot load the library of onnxruntime-ep-broken"):
+        find_provider("broken")
+
+
+def test_a_plugin_without_a_device_says_which_there_are(
+    plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "register_execution_provider_library", lambda *_: None)
+    with pytest.raises(ProviderError, match=r"^broken: it has no device on this machine, .*CPU"):
+        find_provider("broken")
+
+
+def test_the_cpu_provider_computes_in_float32_alone() -> None:
+    cpu = find_provider("cpu")
+    assert cpu.resolve("default") == cpu.resolve("float32") == "float32"
+    with pytest.raises(ProviderError, match="cpu: it cannot be told to compute in bf16"):
+        cpu.resolve("bf16")
+
+
+@pytest.mark.parametrize(
+    ("stated", "default", "choices"),
+    [
+        (("float32",), "float32", ("float32",)),
+        (("float32", "bf16"), "bf16", ("float32", "bf16")),
+        ((), "default", ("float32", "bf16", "fp16")),
+    ],
+)
+def test_the_default_arithmetic_is_bf16_where_openvino_has_it(
+    stated: tuple[Arithmetic, ...], default: str, choices: tuple[str, ...]
+) -> None:
+    target = provider_devices.Target(PROVIDERS["openvino"], "1", "CPU", stated)
+    assert target.resolve("default") == default
+    assert target.choices == choices
+
+
+def test_auto_takes_no_arithmetic_and_others_take_no_difference() -> None:
+    with pytest.raises(ConfigError, match="arithmetic: the provider auto chooses it"):
+        ProviderRequest("auto", "bf16")
+    with pytest.raises(ConfigError, match="max_difference: only the provider auto takes it"):
+        ProviderRequest("openvino", max_difference=0.1)
+    with pytest.raises(ConfigError, match="arithmetic: expected one of default, float32"):
+        ProviderRequest("openvino", "int8")  # type: ignore[arg-type]
+
+
+def openvino_or_skip() -> None:
+    try:
+        find_provider("openvino")
+    except ProviderError as error:
+        pytest.skip(str(error))
+
+
+def test_openvino_computes_the_certified_numbers_and_says_so(model: Path) -> None:
+    openvino_or_skip()
+    result = verify(model, provider=ProviderRequest("openvino", "float32", strict=True), threads=1)
+    assert result.passed
+    assert result.engine is not None
+    assert (result.engine.provider, result.engine.arithmetic) == ("openvino", "float32")
+    assert result.engine.nodes
+    assert not result.engine.cpu_nodes
+
+
+def test_openvino_predicts_as_the_cpu_provider(model: Path, phantom: Path) -> None:
+    openvino_or_skip()
+    images = sorted((phantom / "test").glob("*.png"))[:3]
+    expected = Predictor(model, threads=2).predict_batch(images)
+    request = ProviderRequest("openvino", "float32")
+    for batch, concurrency in ((1, 1), (2, 1), (1, 2)):
+        predictor = Predictor(
+            model, threads=2, provider=request, batch_size=batch, concurrency=concurrency
+        )
+        found = predictor.predict_batch(images)
+        for one, other in zip(found, expected, strict=True):
+            assert abs(one - other).max() < 1e-5
