@@ -65,7 +65,7 @@ class ProviderRequest:
         if self.max_difference is not None and self.provider != AUTO:
             raise ConfigError("max_difference: only the provider auto takes it")
         if self.provider == AUTO and self.arithmetic != "default":
-            raise ConfigError("arithmetic: the provider auto chooses it; give max_difference")
+            raise ConfigError("arithmetic: the provider auto chooses it")
 
     @property
     def label(self) -> str:
