@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     )
     from runtime.scoring.baselines import evaluate_baselines as evaluate_baselines
     from runtime.scoring.bootstrap import Bootstrap as Bootstrap, Interval as Interval
+    from runtime.scoring.clinical_config import ClinicalConfig as ClinicalConfig
     from runtime.scoring.comparison import (
         Comparison as Comparison,
         MetricDifference as MetricDifference,
@@ -110,16 +111,26 @@ if TYPE_CHECKING:
     from runtime.scoring.evaluation import (
         Averages as Averages,
         Evaluation as Evaluation,
-        SampleSums as SampleSums,
         evaluate as evaluate,
     )
     from runtime.scoring.files import evaluate_files as evaluate_files
+    from runtime.scoring.lesions import (
+        LesionCounts as LesionCounts,
+        lesion_counts as lesion_counts,
+    )
+    from runtime.scoring.patients import PatientScores as PatientScores, PatientSums as PatientSums
     from runtime.scoring.results import (
         EvaluationReport as EvaluationReport,
         ScoredFile as ScoredFile,
         read_report as read_report,
+        write_patients as write_patients,
         write_report as write_report,
         write_samples as write_samples,
+    )
+    from runtime.scoring.sample_sums import SampleSums as SampleSums
+    from runtime.scoring.surface import (
+        SurfaceScores as SurfaceScores,
+        surface_scores as surface_scores,
     )
 
 __getattr__, __dir__ = lazy_imports(__name__)

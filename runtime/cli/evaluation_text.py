@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.cli.clinical_text import NamedEvaluations, clinical_text
 from runtime.cli.display import counted, skipped_text, table
-from runtime.metrics import STUDY_METRICS
+from runtime.metrics import METRICS, STUDY_METRICS
 from runtime.scoring.bootstrap import withheld_notes
-from runtime.scoring.comparison import Comparison
+from runtime.scoring.comparison import Comparison, MetricDifference
 from runtime.scoring.evaluation import Evaluation
 from runtime.scoring.results import EvaluationReport, ScoredFile
-
-NamedEvaluations = Sequence[tuple[str, Evaluation]]
 
 
 def evaluation_text(report: EvaluationReport) -> str:
@@ -23,6 +22,7 @@ def evaluation_text(report: EvaluationReport) -> str:
         *_false_positives(all_rows),
         "Distribution of the soft metrics over images, and means at threshold 0.5, each with the "
         f"number of images that it is over:\n{_distributions(rows)}",
+        *clinical_text(all_rows),
         *_differences(report.comparisons),
         *(f"Note: {warning}" for warning in report.warnings),
         *([skipped_text([image.reason for image in report.skipped])] if report.skipped else []),
@@ -119,11 +119,11 @@ def _differences(comparisons: Sequence[Comparison]) -> list[str]:
     lines, named = [], []
     for pair in comparisons:
         names = f"{Path(pair.candidate).name} - {Path(pair.reference).name}"
-        for metric in STUDY_METRICS:
-            found = pair.find(metric)
+        for found in _shown(pair):
             interval = found.difference
-            ends = [interval.value, interval.low, interval.high]
-            lines.append([names, metric, *ends, found.images])
+            soft = found.kind == "per image"
+            metric = found.metric if soft else f"{found.metric} {found.kind}"
+            lines.append([names, metric, interval.value, interval.low, interval.high, found.images])
             named.append((f"{metric} of {names}", interval))
     title = (
         f"Paired differences of the mean soft metrics, with {first.level:.0%} confidence intervals "
@@ -131,6 +131,17 @@ def _differences(comparisons: Sequence[Comparison]) -> list[str]:
     )
     header = ("networks", "metric", "difference", "from", "to", "images")
     return ["\n".join([title + table(header, lines), *withheld_notes(named)])]
+
+
+def _shown(pair: Comparison) -> list[MetricDifference]:
+    """Return the differences to show: of the study's metrics, of surfaces, lesions and patients."""
+    return [
+        found
+        for found in pair.differences
+        if (found.metric in STUDY_METRICS and found.kind == "per image")
+        or found.metric not in METRICS
+        or found.kind.startswith("per patient")
+    ]
 
 
 def _cost(models: Sequence[ScoredFile]) -> str:

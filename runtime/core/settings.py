@@ -17,6 +17,8 @@ MaskKind = Literal["boxes", "segmentation"]
 """The source of masks: the boxes of a COCO file, or its segmentations."""
 MaskChoice = Literal["auto", "boxes", "segmentation"]
 """The kind of masks that a user asks for; `runtime.data.targets` decides what "auto" means."""
+LengthUnit = Literal["mm", "px"]
+"""The unit of lengths in images: px where their spacing is not known."""
 MASKS_HELP = (
     "What the target masks are drawn from. auto: as the network was trained; else segmentations if "
     "every annotation has one, and boxes otherwise (polygons that are all boxes count as boxes)."

@@ -43,6 +43,8 @@ class Sample:
         width, height: in pixels, as the COCO file states them.
         group: number of the group of similar images; None where the COCO file has no groups.
         patient: the patient that the COCO file states; None where it states none.
+        spacing: distance between the centers of two rows, and of two columns, in mm; None where the
+            COCO file does not state it.
 
     Example:
         >>> annotation = Annotation(id=1, box=(2.0, 0.0, 4.0, 4.0), segmentation=None)
@@ -60,6 +62,7 @@ class Sample:
     annotations: tuple[Annotation, ...]
     group: int | None = None
     patient: str | None = None
+    spacing: tuple[float, float] | None = None
 
     def load(self, size: Size | None = None, intensity: int | None = None) -> Scan:
         """Decode the image and resize it (`runtime.data.images.load_scan`).

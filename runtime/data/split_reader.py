@@ -153,7 +153,19 @@ class SplitReader:
             annotations=(),
             group=group if type(group) is int else None,
             patient=stated_patient(entry),
+            spacing=self._spacing(entry, name),
         )
+
+    def _spacing(self, entry: dict[str, Any], name: str) -> tuple[float, float] | None:
+        """Return the distance between rows and between columns in mm, where it is stated."""
+        stated = entry.get("spacing")
+        numbers = finite_numbers(stated)
+        if numbers is not None and len(numbers) == 2 and min(numbers) > 0.0:
+            return numbers[0], numbers[1]
+        if stated is not None:
+            reason = "a spacing that is not two positive numbers"
+            self.note(name, f"{reason}, {printable(stated, 40)}", Action.USED, reason=reason)
+        return None
 
     def _annotations(
         self, content: dict[str, Any], images: dict[str, Sample]

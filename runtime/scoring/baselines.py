@@ -14,13 +14,19 @@ from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.samples import MaskKind
 from runtime.data.thumbnails import iter_thumbnails, thumbnails
+from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.evaluation import Evaluation, Mask, score
 
 Outcome = tuple[NDArray[np.float32], Mask]
 
 
 def evaluate_baselines(
-    train: Split, split: Split, size: Size, *, masks: MaskKind = "boxes"
+    train: Split,
+    split: Split,
+    size: Size,
+    *,
+    masks: MaskKind = "boxes",
+    clinical: ClinicalConfig | None = None,
 ) -> tuple[Evaluation, ...]:
     """Score the three baselines on a split.
 
@@ -29,6 +35,7 @@ def evaluate_baselines(
         split: the images to predict.
         size: (height, width) at which masks and predictions are compared.
         masks: draw the masks from "boxes" or "segmentation".
+        clinical: the scores to add; by default none.
 
     Returns:
         The evaluations of "all background", "mean training mask" and "nearest training image".
@@ -43,11 +50,12 @@ def evaluate_baselines(
     def constant(probability: NDArray[np.float32]) -> Iterator[Outcome]:
         return ((probability, sample.mask(size, masks)) for sample in samples)
 
-    return (
-        score("all background", size, samples, constant(background)),
-        score("mean training mask", size, samples, constant(mean)),
-        score("nearest training image", size, samples, _nearest(train, split, size, masks)),
-    )
+    outcomes = {
+        "all background": constant(background),
+        "mean training mask": constant(mean),
+        "nearest training image": _nearest(train, split, size, masks),
+    }
+    return tuple(score(name, size, samples, each, clinical) for name, each in outcomes.items())
 
 
 def _mean_mask(train: Split, size: Size, masks: MaskKind) -> NDArray[np.float32]:

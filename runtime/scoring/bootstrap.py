@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import ConfigError
+from runtime.metrics import Spread, spread
 
 Doubles = NDArray[np.float64]
 Statistic = Callable[[Doubles], Doubles | float]
@@ -66,6 +67,19 @@ class Interval:
             nan
         """
         return self if self.withheld is None else replace(self, value=math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The distribution of a score over images or patients.
+
+    Attributes:
+        spread: mean, quartiles, and the number of values.
+        interval: of the mean.
+    """
+
+    spread: Spread
+    interval: Interval
 
 
 def withheld_notes(named: Iterable[tuple[str, Interval]]) -> list[str]:
@@ -186,7 +200,11 @@ class Bootstrap:
 
     def mean(self, values: Doubles) -> Interval:
         """Return the mean of values [images], without NaN, with its interval."""
-        return self.interval(stack_terms(values), _mean)
+        return self.interval(stack_terms(values), ratio)
+
+    def estimate(self, values: Doubles) -> Estimate:
+        """Return the distribution of values [images], without NaN, with the mean's interval."""
+        return Estimate(spread(values.tolist()), self.mean(values))
 
     def mean_difference(self, values: Doubles, other: "Bootstrap", others: Doubles) -> Interval:
         """Return the difference of the means on two sets of images, drawn independently.
@@ -203,8 +221,8 @@ class Bootstrap:
         withheld = self._too_few(terms) or other._too_few(other_terms)
         if withheld is not None:
             return Interval(math.nan, math.nan, math.nan, withheld)
-        value, draws = self._resampled(terms, _mean)
-        other_value, other_draws = other._resampled(other_terms, _mean)
+        value, draws = self._resampled(terms, ratio)
+        other_value, other_draws = other._resampled(other_terms, ratio)
         tail = min(self._tail, other._tail)
         return _percentiles(value - other_value, draws - other_draws, tail)
 
@@ -221,16 +239,17 @@ def stack_terms(*columns: Doubles) -> Doubles:
     return stacked
 
 
+def ratio(sums: Doubles) -> Doubles:
+    """Return the first of the sums [..., 2] divided by the second: a mean, or a share."""
+    quotient: Doubles = sums[..., 0] / sums[..., 1]
+    return quotient
+
+
 def _draw(rng: np.random.Generator, resamples: int, groups: int) -> NDArray[np.intp]:
     """Return the counts of each group in each resample, [resamples, groups]."""
     drawn = rng.integers(0, groups, (resamples, groups))
     drawn += groups * np.arange(resamples)[:, None]
     return np.bincount(drawn.ravel(), minlength=resamples * groups).reshape(resamples, groups)
-
-
-def _mean(sums: Doubles) -> Doubles:
-    mean: Doubles = sums[..., 0] / sums[..., 1]
-    return mean
 
 
 def _tail(level: float, groups: int) -> float:

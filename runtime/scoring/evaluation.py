@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.core.settings import MaskChoice
+from runtime.core.settings import LengthUnit, MaskChoice
 from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.resizing import check_size, resize_map
@@ -28,24 +28,16 @@ from runtime.metrics import (
     thresholded_sums,
 )
 from runtime.model.predictor import Predictor
+from runtime.scoring.bootstrap import Bootstrap, ratio
+from runtime.scoring.clinical import clinical_scores, unit_of
+from runtime.scoring.clinical_config import ClinicalConfig
+from runtime.scoring.lesions import SIZES, LesionSummary, lesion_terms, total_lesions
+from runtime.scoring.patients import PatientScores, groups_of, score_patients
 from runtime.scoring.provenance import trained_masks
+from runtime.scoring.sample_sums import SampleSums
+from runtime.scoring.surface import SurfaceSummary, surface_values
 
 Mask = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSums:
-    """The sums of one image, from which its metrics follow (`runtime.image_scores`).
-
-    Attributes:
-        file: the image's name in the COCO file.
-        soft: sums of the probabilities.
-        thresholded: sums of the predicted mask, p >= 0.5.
-    """
-
-    file: str
-    soft: PixelSums
-    thresholded: PixelSums
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +83,8 @@ class Evaluation:
         thresholded: metrics of the predicted masks, p >= 0.5.
         calibration: of all pixels of all images.
         false_positives: on the images without foreground.
+        patients: the scores per patient; None unless every image states its patient.
+        surface, lesions: of the predicted masks; None where they were not asked for.
     """
 
     name: str
@@ -100,6 +94,9 @@ class Evaluation:
     thresholded: Averages
     calibration: Calibration
     false_positives: FalsePositives
+    patients: PatientScores | None = None
+    surface: SurfaceSummary | None = None
+    lesions: LesionSummary | None = None
 
 
 def evaluate(
@@ -108,6 +105,7 @@ def evaluate(
     *,
     masks: MaskChoice = "auto",
     size: Size | None = None,
+    clinical: ClinicalConfig | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> Evaluation:
     """Score a network on a split.
@@ -125,6 +123,7 @@ def evaluate(
             network's input. A probability map of another size is resized
             (`runtime.data.resizing.resize_map`). Give one size to compare networks of several input
             sizes on the same pixels.
+        clinical: the scores to add, which need SciPy; by default none.
         on_progress: called after each image.
 
     Raises:
@@ -146,7 +145,7 @@ def evaluate(
         for probability, mask in predictor.run_ahead(split.samples, load)
     )
     name = str(predictor.file.path)
-    return score(name, compared_at, split.samples, outcomes, on_progress)
+    return score(name, compared_at, split.samples, outcomes, clinical, on_progress)
 
 
 def score(
@@ -154,6 +153,7 @@ def score(
     size: Size,
     samples: Sequence[Sample],
     outcomes: Iterable[tuple[NDArray[np.float32], Mask]],
+    clinical: ClinicalConfig | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> Evaluation:
     """Score probability maps against masks.
@@ -164,6 +164,7 @@ def score(
         samples: the images, in order.
         outcomes: for each sample, a probability map float32 [height, width] in [0, 1] and a mask
             uint8 [height, width] of 0 and 1.
+        clinical: the scores to add; by default none.
         on_progress: called after each image.
 
     Example:
@@ -175,14 +176,17 @@ def score(
         >>> evaluation.soft.pooled.recall, evaluation.thresholded.pooled.recall
         (0.5, 1.0)
     """
+    config, unit = clinical or ClinicalConfig(), unit_of(samples)
     calibration = CalibrationSums()
     images: list[SampleSums] = []
     for sample, (probability, mask) in zip(samples, outcomes, strict=True):
         calibration.add(probability, mask)
         sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
-        images.append(SampleSums(sample.file_name, *sums))
+        added = clinical_scores(sample, probability, mask, config, unit)
+        images.append(SampleSums(sample.file_name, *sums, sample.patient, *added))
         if on_progress is not None:
             on_progress(Progress(len(images), len(samples), phase=Path(name).stem))
+    groups = groups_of(samples)
     return Evaluation(
         name=name,
         size=size,
@@ -191,6 +195,49 @@ def score(
         thresholded=_averages([sums.thresholded for sums in images]),
         calibration=calibration.result(),
         false_positives=_false_positives(images),
+        patients=score_patients(images),
+        surface=_surface(images, config, unit, groups),
+        lesions=_lesions(images, config, unit, groups),
+    )
+
+
+def _surface(
+    images: Sequence[SampleSums],
+    config: ClinicalConfig,
+    unit: LengthUnit,
+    groups: Sequence[int],
+) -> SurfaceSummary | None:
+    rows = [image.surface for image in images if image.surface is not None]
+    if not rows:
+        return None
+    bootstrap = Bootstrap(len(rows), groups or None)
+    return SurfaceSummary(
+        unit=unit,
+        tolerance=config.tolerance,
+        hd95=bootstrap.estimate(surface_values(rows, "hd95")),
+        nsd=bootstrap.estimate(surface_values(rows, "nsd")),
+        missed=sum(image.missed for image in images),
+    )
+
+
+def _lesions(
+    images: Sequence[SampleSums],
+    config: ClinicalConfig,
+    unit: LengthUnit,
+    groups: Sequence[int],
+) -> LesionSummary | None:
+    rows = [image.lesions for image in images if image.lesions is not None]
+    if not rows:
+        return None
+    bootstrap = Bootstrap(len(rows), groups or None)
+    found, lesions, false = lesion_terms(rows).T
+    return LesionSummary(
+        unit=unit,
+        smallest=config.smallest_lesion,
+        sizes=SIZES,
+        counts=total_lesions(rows),
+        recall=bootstrap.interval(np.stack([found, lesions], axis=1), ratio),
+        false_per_image=bootstrap.mean(false),
     )
 
 

@@ -18,8 +18,11 @@ from runtime.model.predictor import Predictor, concurrency_for
 from runtime.model.providers import CPU, ProviderRequest
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.clinical import clinical_notes
+from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.comparison import Comparison, compare
 from runtime.scoring.evaluation import Evaluation, evaluate
+from runtime.scoring.patients import groups_of
 from runtime.scoring.provenance import foreign_training, scored_targets
 from runtime.scoring.results import EvaluationReport, scored_file
 
@@ -39,6 +42,7 @@ def evaluate_files(
     size: Size | None = None,
     batch_size: int = 1,
     baselines: bool = True,
+    clinical: ClinicalConfig | None = None,
     intensity: int | None = None,
     verify: bool = True,
     skip_unreadable: bool = False,
@@ -48,7 +52,8 @@ def evaluate_files(
 ) -> EvaluationReport:
     """Score ONNX files and baselines on a split, and compare each pair of files.
 
-    Confidence intervals draw groups of similar images if the data set states a group for each.
+    Confidence intervals draw groups of similar images, or else patients, where the data set states
+    one for each image.
     The report tells what masks are drawn from and which annotations were dropped or clipped. It
     names files that were trained on other data than this data set's train and valid splits.
     Files of different input sizes are scored, but not compared, and the report says so.
@@ -64,6 +69,7 @@ def evaluate_files(
         size: (height, width) of the networks' input; by default as stated in each file.
         batch_size: images computed at once; the scores do not depend on it.
         baselines: score the baselines too, at each input size, if there is a split "train".
+        clinical: the scores to add, which need SciPy; by default none.
         intensity, verify: as for `Predictor`.
         skip_unreadable: skip images that cannot be read, instead of raising an error.
         threads: number of threads; by default the cores this process may use.
@@ -96,7 +102,7 @@ def evaluate_files(
     splits = _choose_splits(dataset, split, baselines, allow_missing=skip_unreadable)
     if skip_unreadable:
         splits = _readable(splits, predictors[0], targets.masks, on_progress)
-    return _score(predictors, dataset, splits, targets, on_progress)
+    return _score(predictors, dataset, splits, targets, clinical, on_progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,10 @@ def _readable(
 
 
 def _score_baselines(
-    splits: _Splits, predictors: Sequence[Predictor], masks: MaskKind
+    splits: _Splits,
+    predictors: Sequence[Predictor],
+    masks: MaskKind,
+    clinical: ClinicalConfig | None,
 ) -> tuple[Evaluation, ...]:
     """Return the baselines' scores at each input size; none without a train split."""
     if splits.train is None:
@@ -146,7 +155,9 @@ def _score_baselines(
     return tuple(
         baseline
         for size in dict.fromkeys(predictor.size for predictor in predictors)
-        for baseline in evaluate_baselines(splits.train, splits.scored, size, masks=masks)
+        for baseline in evaluate_baselines(
+            splits.train, splits.scored, size, masks=masks, clinical=clinical
+        )
     )
 
 
@@ -155,38 +166,35 @@ def _score(
     dataset: Dataset,
     splits: _Splits,
     targets: Targets,
+    clinical: ClinicalConfig | None,
     on_progress: ProgressCallback | None,
 ) -> EvaluationReport:
     """Score the baselines and the files, and compare each pair of files."""
     # The baselines first: an image of train that cannot be read stops them before long work.
-    baselines = _score_baselines(splits, predictors, targets.masks)
+    baselines = _score_baselines(splits, predictors, targets.masks, clinical)
+    scored, masks = splits.scored, targets.masks
     evaluations = [
-        evaluate(predictor, splits.scored, masks=targets.masks, on_progress=on_progress)
-        for predictor in predictors
+        evaluate(each, scored, masks=masks, clinical=clinical, on_progress=on_progress)
+        for each in predictors
     ]
-    groups = _groups(splits.scored)
+    groups = groups_of(scored.samples)
     return EvaluationReport(
         str(dataset.root),
-        splits.scored.name,
-        targets.masks,
+        scored.name,
+        masks,
         models=tuple(map(scored_file, predictors, evaluations)),
         baselines=baselines,
         groups=groups,
         comparisons=_comparisons(evaluations, groups),
         warnings=(
-            *target_notes([splits.scored], targets),
+            *target_notes([scored], targets),
             *_size_note(evaluations),
+            *clinical_notes(clinical, scored.samples, [e.size for e in evaluations], masks),
             *_provenance([predictor.file for predictor in predictors], dataset),
             *(f"{p.file.path.name}: {p.choice}." for p in predictors if p.choice is not None),
         ),
         skipped=splits.skipped,
     )
-
-
-def _groups(split: Split) -> tuple[int, ...]:
-    """Return the group of each image; empty unless every image has one."""
-    groups = tuple(sample.group for sample in split.samples if sample.group is not None)
-    return groups if len(groups) == len(split.samples) else ()
 
 
 def _comparisons(

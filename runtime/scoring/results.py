@@ -18,10 +18,13 @@ from runtime.model.predictor import Predictor
 from runtime.model.sessions import Engine
 from runtime.scoring.comparison import Comparison
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.patients import VOLUME_METRICS, PatientSums
+from runtime.scoring.sample_sums import SampleSums
 
-VERSION = 3
+VERSION = 4
 """Of the JSON format. Version 1 held metrics of each image instead of its sums. Version 2 counted
-images without foreground in the means of overlap metrics."""
+images without foreground in the means of overlap metrics. Version 3 had neither patients nor
+surface scores and lesions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class EvaluationReport:
         masks: the source of the target masks, "boxes" or "segmentation".
         models: the files, in the order given.
         baselines: the baselines, at each input size of the files.
-        groups: the group of similar images of each image, as the data set states it; empty if it
-            states none.
+        groups: the group of similar images of each image, or its patient's number, as the data set
+            states it; empty if it states neither.
         comparisons: of each pair of files with one input size.
         warnings: what a reader of the scores should know, a sentence each.
         skipped: unreadable images; the scores do not include them.
@@ -130,26 +133,61 @@ def write_samples(path: Path, report: EvaluationReport) -> None:
     """Write a row for each file and image as CSV, NaN as an empty field.
 
     An image without foreground has an accuracy, and no other metric. `predicted_at_0.5` is the
-    share of pixels with p >= 0.5. The last field is the reason why an image of the split was
-    skipped; its metrics are empty.
+    share of pixels with p >= 0.5. Scores that were not asked for are empty. The last field is the
+    reason why an image of the split was skipped; its metrics are empty.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    at = f"_at_{THRESHOLD}"
-    writer.writerow(
-        ["model", "file", *METRICS, *(name + at for name in METRICS), "predicted" + at, "skipped"]
-    )
+    columns = [*METRICS, *(name + _AT for name in METRICS), "predicted" + _AT, *_CLINICAL]
+    rows: list[list[object]] = [["model", "file", "patient", *columns, "skipped"]]
     skipped = [image for image in report.skipped if image.split == report.split]
     for model in report.models:
         for sample in model.evaluation.samples:
             soft, hard = image_scores(sample.soft), image_scores(sample.thresholded)
-            values = [getattr(s, name) for s in (soft, hard) for name in METRICS]
+            values: list[object] = [getattr(s, name) for s in (soft, hard) for name in METRICS]
             values.append(sample.thresholded.predicted / sample.thresholded.pixels)
-            writer.writerow([model.path, sample.file, *without_nan(values), ""])
+            values += _clinical(sample)
+            rows.append([model.path, sample.file, sample.patient, *values, None])
         for image in skipped:
-            empty = [""] * (2 * len(METRICS) + 1)
-            writer.writerow([model.path, image.file, *empty, image.reason])
+            rows.append([model.path, image.file, *[None] * (1 + len(columns)), image.reason])
+    _write_csv(path, rows)
+
+
+def write_patients(path: Path, report: EvaluationReport) -> None:
+    """Write a row for each file and patient as CSV, NaN as an empty field.
+
+    Raises:
+        DataError: the data set does not state the patient of every image.
+        OutputError: the file cannot be written.
+    """
+    names = [*VOLUME_METRICS, *(name + _AT for name in VOLUME_METRICS)]
+    rows: list[list[object]] = [["model", "patient", "images", *names, *_CLINICAL]]
+    for model in report.models:
+        scores = model.evaluation.patients
+        if scores is None:
+            raise DataError(f"{report.data}: not every image of {report.split} states its patient")
+        for patient in scores.patients:
+            soft, hard = image_scores(patient.soft), image_scores(patient.thresholded)
+            values = [getattr(s, name) for s in (soft, hard) for name in VOLUME_METRICS]
+            rows.append([model.path, patient.patient, patient.images, *values, *_clinical(patient)])
+    _write_csv(path, rows)
+
+
+_AT = f"_at_{THRESHOLD}"
+_CLINICAL = ("hd95", "nsd", "lesions_found", "lesions_missed", "lesions_false")
+
+
+def _clinical(scored: SampleSums | PatientSums) -> list[object]:
+    """Return the values of the columns `_CLINICAL`."""
+    surface, lesions = scored.surface, scored.lesions
+    distances = [None, None] if surface is None else [surface.hd95, surface.nsd]
+    if lesions is None:
+        return [*distances, None, None, None]
+    return [*distances, *map(sum, (lesions.found, lesions.missed, lesions.false))]
+
+
+def _write_csv(path: Path, rows: list[list[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(without_nan(rows))
     write_text(path, text.getvalue())

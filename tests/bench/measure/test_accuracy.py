@@ -18,7 +18,7 @@ SAMPLES = tuple(Sample(Path(f"{i}.png"), f"{i}.png", 8, 8, ()) for i in range(CO
 GROUPS = tuple(i // 4 for i in range(COUNT))
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"version": 1}', '{"version": 3, "data": "d"}'])
+@pytest.mark.parametrize("content", ["[]", "{}", '{"version": 1}', '{"version": 4, "data": "d"}'])
 def test_a_file_that_is_not_an_evaluation_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(content)

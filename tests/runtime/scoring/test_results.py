@@ -43,7 +43,7 @@ def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_pat
     content = json.loads(path.read_text(), parse_constant=pytest.fail)
     model, _ = content["models"]
     evaluation = report.models[0].evaluation
-    assert content["version"] == 3
+    assert content["version"] == 4
     assert len(model["evaluation"]["samples"]) == len(evaluation.samples)
     for sample, written in zip(evaluation.samples, model["evaluation"]["samples"], strict=True):
         assert written["file"] == sample.file
@@ -58,7 +58,7 @@ def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda content: content.update(version=2), "expected an evaluation of version 3"),
+        (lambda content: content.update(version=3), "expected an evaluation of version 4"),
         (lambda content: content["models"][0]["evaluation"].update(samples=[]), "lacks images"),
         (lambda content: content.update(groups=[1]), "lacks images, groups"),
         (lambda content: content["baselines"][1]["soft"]["per_image"].pop("iou"), "or metrics"),
@@ -68,7 +68,7 @@ def test_the_json_says_by_name_what_was_scored(report: EvaluationReport, tmp_pat
 def test_another_file_is_refused(
     report: EvaluationReport, tmp_path: Path, change: object, words: str
 ) -> None:
-    content = {"version": 3, **to_dict(report)}
+    content = {"version": 4, **to_dict(report)}
     content = json.loads(json.dumps(content).replace("NaN", "null"))
     assert callable(change)
     change(content)
