@@ -32,8 +32,8 @@ PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
 def affine_of(
     axes: tuple[int, ...],
     signs: tuple[int, ...],
-    zooms: tuple[float, ...],
-    angles: tuple[float, ...],
+    zooms: Floats,
+    angles: Floats,
 ) -> Floats:
     """Return an affine whose stored axis i runs along `signs[i]` times the axis `axes[i]` of RAS+,
     turned about the three axes by small angles."""
@@ -84,7 +84,7 @@ def test_slices_and_results_keep_their_place_in_all_48_orientations(
             volume = read_nifti(path, plane)
             np.testing.assert_array_equal(volume.voxels, pictures(image, plane))
             assert_same_places(volume, image)
-            np.testing.assert_allclose(sorted(volume.spacing or ()), sorted(zooms), rtol=1e-6)
+            assert sorted(volume.spacing or ()) == pytest.approx(sorted(zooms))
             results = write_nifti(volume, volume.voxels, 0.5, tmp_path / "out")
             for file, expected in zip(results, (voxels, voxels >= 0.5), strict=True):
                 answer = nib.load(file)
@@ -147,7 +147,7 @@ def test_units_become_millimeters_and_an_unstated_place_stays_unknown(tmp_path: 
     nib.save(image, tmp_path / "a.nii")
     volume = read_nifti(tmp_path / "a.nii", "axial")
     assert volume.affine is None
-    np.testing.assert_allclose(volume.spacing, (5.0, 1.0, 2.0), rtol=1e-6)
+    assert volume.spacing == pytest.approx((5.0, 1.0, 2.0))
 
 
 def test_one_of_several_volumes_is_chosen_by_its_number(tmp_path: Path) -> None:
