@@ -14,18 +14,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runtime.core.errors import AnnotationError, DataError, ImageError, printable
 from runtime.core.files import read_bytes
 from runtime.core.json_files import MAX_JSON_BYTES, read_json
+from runtime.core.schema import from_dict
 from runtime.data.images import MAX_FILE_BYTES
 from runtime.data.layouts import ROBOFLOW_FILE as ROBOFLOW_FILE, SplitPlace, find_splits, names_of
+from runtime.data.mask_files import MaskFolder, is_mask_pattern
 from runtime.data.samples import Action, Defect, Sample, sound_categories
 from runtime.data.split_reader import SplitReader
+from runtime.data.volumes.gray import VolumeSpec
 
-IMAGE_ROOT = "image_root"
+IMAGE_ROOT, MASK_PATTERN, VOLUMES = "image_root", "mask_pattern", "volumes"
+"""Fields of a COCO file's `info`: the folder of its images, where their masks are as files of their
+own, and how slices of volumes became images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,9 @@ class Split:
             data set.
         known_categories: names of the categories that the COCO file lists.
         categories: names of the categories that are foreground; empty for all.
+        volumes: how the images were made of volumes; None where they were not.
+        mask_pattern: where the masks are, of an imported folder of pictures and masks; None for
+            the usual places (`runtime.data.mask_files`).
     """
 
     name: str
@@ -47,6 +55,8 @@ class Split:
     image_root: Path | None = None
     known_categories: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    volumes: VolumeSpec | None = None
+    mask_pattern: str | None = None
 
     @property
     def annotations(self) -> dict[str, int]:
@@ -234,21 +244,26 @@ def _read_split(name: str, place: SplitPlace) -> Split:
         defects=tuple(reader.defects),
         image_root=elsewhere,
         known_categories=categories,
+        volumes=_volumes(path, _info(content)),
+        mask_pattern=_mask_pattern(path, _info(content)),
     )
 
 
 def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
     """Return the folder that a COCO file names for its images, if it names one.
 
-    A file of unknown origin could name any folder, so only the folder of a data set is accepted.
+    A file of unknown origin could name any folder, so only the folder of a data set is accepted:
+    one with COCO files, or one with masks of the images.
     """
-    info = content.get("info")
-    name = info.get(IMAGE_ROOT) if isinstance(info, dict) else None
+    info = _info(content)
+    name = info.get(IMAGE_ROOT)
     if name is None:
         return None
     folder = Path(os.path.normpath(path.parent / name)) if isinstance(name, str) else None
     try:
-        known = folder is not None and bool(image_folders(folder))
+        known = folder is not None and (
+            bool(image_folders(folder)) or _has_masks(folder, content, _mask_pattern(path, info))
+        )
     except (OSError, ValueError):
         known = False
     if folder is None or not known:
@@ -257,6 +272,39 @@ def _image_root(path: Path, content: dict[str, Any]) -> Path | None:
             f"not there; if it moved, run `seg-data locate {path.parent.parent} --images DIR`"
         )
     return folder
+
+
+def _has_masks(folder: Path, content: dict[str, Any], pattern: str | None) -> bool:
+    """Return whether a folder has a mask of one of the listed images, as an imported one does."""
+    names = (image.get("file_name") for image in content["images"])
+    paths = (PurePosixPath(name) for name in names if isinstance(name, str))
+    masks = MaskFolder(folder, pattern)
+    return any(
+        not path.is_absolute() and ".." not in path.parts and masks.masks_of(path) != ()
+        for path in paths
+    )
+
+
+def _info(content: dict[str, Any]) -> dict[str, Any]:
+    info = content.get("info")
+    return info if isinstance(info, dict) else {}
+
+
+def _mask_pattern(path: Path, info: dict[str, Any]) -> str | None:
+    pattern = info.get(MASK_PATTERN)
+    if pattern is None or (isinstance(pattern, str) and is_mask_pattern(pattern)):
+        return pattern
+    raise AnnotationError(
+        f"{path}: expected a pattern with {{name}}, found {printable(pattern, 80)}"
+    )
+
+
+def _volumes(path: Path, info: dict[str, Any]) -> VolumeSpec | None:
+    """Return how a COCO file's images were made of volumes, if it says so."""
+    if info.get(VOLUMES) is None:
+        return None
+    where = f"{path}: {VOLUMES}"
+    return from_dict(VolumeSpec, info[VOLUMES], where=where, error=AnnotationError)
 
 
 def _license(content: dict[str, Any]) -> str | None:

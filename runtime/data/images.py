@@ -136,7 +136,7 @@ def decode_image(
         return _decode(source, None, name, None, intensity, stated_size)
     if isinstance(source, str | os.PathLike | bytes):
         content = source if isinstance(source, bytes) else _read(source)
-        image = _open(content, name)
+        image = open_image(content, name)
         choose_frame(image, content, name, frame)
         return _decode(image, content, name, size, intensity, stated_size)
     raise ImageError(f"{name}: not a path, the bytes of a file, a PIL image or an array")
@@ -159,13 +159,8 @@ def _decode(
     # A PNG may state its orientation after the pixels. A TIFF is turned by Pillow as it is decoded.
     tag = 1 if is_png else orientation_of(image)
     stored = upright_size(tag, (height, width)) if is_tiff else (height, width)
-    if content is not None and image.format == "JPEG":
-        scale = None if size is None else upright_size(tag, size)
-        _load(image, scale, name)
-    else:
-        _load(image, None, name)
-    if content is not None and is_png:
-        _check_last_row(image, content, name)
+    scaled = size is not None and content is not None and image.format == "JPEG"
+    load_pixels(image, content, name, upright_size(tag, size) if size and scaled else None)
     tag = orientation_of(image) if is_png else tag
     applied = applied_orientation(tag, stored, stated_size)
     decoded = to_8_bit_image(image, content, name, levels, intensity)
@@ -192,7 +187,8 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     return read_bytes(path, limit=MAX_FILE_BYTES, error=ImageError)
 
 
-def _open(content: bytes, name: str) -> Image.Image:
+def open_image(content: bytes, name: str) -> Image.Image:
+    """Open the bytes of an image file; its pixels are not decoded yet. Raises ImageError."""
     check_structure(content, name)
     try:
         return Image.open(io.BytesIO(content), formats=_FORMATS)
@@ -205,14 +201,26 @@ def _open(content: bytes, name: str) -> Image.Image:
         raise ImageError(f"{name}: damaged image, or beyond a limit ({fault})") from fault
 
 
-def _load(image: Image.Image, scale: Size | None, name: str) -> None:
-    """Decode the pixels of an opened image, a JPEG at the scale that suits the size `scale`."""
+def load_pixels(
+    image: Image.Image, content: bytes | None, name: str, scale: Size | None = None
+) -> None:
+    """Decode the pixels of an opened image.
+
+    Args:
+        content: the bytes of its file; None where it is not from a file.
+        scale: of a JPEG, the size that its scale is chosen for.
+
+    Raises:
+        ImageError: the image is damaged.
+    """
     try:
         if scale is not None:
             image.draft("RGB", (scale[1], scale[0]))
         image.load()
     except _DAMAGE as fault:
         raise ImageError(f"{name}: damaged image ({fault})") from fault
+    if content is not None and image.format == "PNG":
+        _check_last_row(image, content, name)
 
 
 def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:

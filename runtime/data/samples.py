@@ -122,6 +122,8 @@ class Action(StrEnum):
     USED_WITH_DERIVED_BOX = "used, with the box of its segmentation"
     USED_WITH_OTHER_SPELLING = "used under that name"
     NOT_READ = "not read"
+    SKIPPED = "skipped"
+    """The image is not imported."""
     USED_WITH_EMPTY_MASK = "used, with an empty mask"
     USED_WITH_SCALED_BOXES = "used, with scaled boxes"
     USED_FOR_BOXES = "refused with --masks segmentation, used with --masks boxes"

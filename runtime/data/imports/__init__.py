@@ -1,0 +1,1 @@
+"""Making a data set of images and masks as people have them."""

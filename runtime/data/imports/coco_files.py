@@ -1,0 +1,115 @@
+"""The COCO files of an imported data set."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.core.json_files import write_json
+from runtime.data.imports.labels import Category
+from runtime.data.layouts import ROBOFLOW_FILE
+from runtime.data.masks import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The pixels of one category in an image.
+
+    Attributes:
+        runs: COCO's compressed run-length encoding, as text.
+        area: in pixels.
+    """
+
+    category: Category
+    runs: str
+    box: Box
+    area: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedImage:
+    """An image to list in a COCO file.
+
+    Attributes:
+        file_name: relative to the folder of the images.
+        path: of the file.
+        split: of the source; None where it has none.
+    """
+
+    file_name: str
+    path: Path
+    width: int
+    height: int
+    patient: str | None
+    split: str | None
+    regions: tuple[Region, ...]
+
+
+def region_of(category: Category, mask: NDArray[np.bool_]) -> Region:
+    """Return a mask, bool [height, width] with at least one true, as a region.
+
+    Example:
+        >>> mask = np.array([[False, True], [False, True]])
+        >>> region = region_of(Category(1, "tumor", ((1, 1),)), mask)
+        >>> region.box, region.area
+        ((1.0, 0.0, 1.0, 2.0), 2)
+    """
+    from pycocotools import mask as coco_mask
+
+    runs = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    x, y, width, height = (float(side) for side in coco_mask.toBbox(runs))
+    return Region(category, runs["counts"].decode("ascii"), (x, y, width, height), int(mask.sum()))
+
+
+def write_split_file(
+    folder: Path,
+    images: Sequence[ImportedImage],
+    groups: Sequence[int],
+    *,
+    info: Mapping[str, Any],
+    categories: Sequence[Category],
+    license_name: str | None,
+) -> None:
+    """Write the COCO file of a split, with each image's patient and group. Raises OutputError."""
+    listed: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (image, group) in enumerate(zip(images, groups, strict=True)):
+        entry: dict[str, Any] = {
+            "id": number,
+            "file_name": image.file_name,
+            "width": image.width,
+            "height": image.height,
+            "group": group,
+        }
+        listed.append(entry | ({"patient_id": image.patient} if image.patient else {}))
+        annotations += [
+            {
+                "id": len(annotations) + index,
+                "image_id": number,
+                "category_id": region.category.id,
+                "bbox": list(region.box),
+                "area": region.area,
+                "segmentation": {"size": [image.height, image.width], "counts": region.runs},
+                "iscrowd": 0,
+            }
+            for index, region in enumerate(image.regions)
+        ]
+    write_json(
+        folder / ROBOFLOW_FILE,
+        {
+            "info": dict(info),
+            "licenses": [] if license_name is None else [{"id": 1, "name": license_name}],
+            "categories": [{"id": each.id, "name": each.name} for each in categories],
+            "images": listed,
+            "annotations": annotations,
+        },
+    )
+
+
+def relative_folder(folder: Path, base: Path) -> str:
+    """Return a folder relative to another one, with links resolved."""
+    return Path(os.path.relpath(folder.resolve(), base.resolve())).as_posix()
