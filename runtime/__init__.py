@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         manifest_sha256 as manifest_sha256,
         read_dataset as read_dataset,
     )
+    from runtime.data.defects import Defect as Defect
     from runtime.data.grouped_split import (
         GroupedSplit as GroupedSplit,
         read_shares as read_shares,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     )
     from runtime.data.readable import Skipped as Skipped, readable_part as readable_part
     from runtime.data.resizing import to_input as to_input
-    from runtime.data.samples import Annotation as Annotation, Defect as Defect, Sample as Sample
+    from runtime.data.samples import Annotation as Annotation, Sample as Sample
     from runtime.data.similarity import LinkRule as LinkRule
     from runtime.data.split_files import (
         locate_images as locate_images,

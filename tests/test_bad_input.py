@@ -339,7 +339,7 @@ def test_an_evaluation_tells_of_defects_in_the_annotations(model: Path, data: Pa
     result = data / "result.json"
     ran = run(seg_eval, *arguments, "--json", result)
     assert ran.exit_code == 0, ran.output
-    told = "test: a box that is not four numbers (1): dropped; the first: "
+    told = "test: a box that is not four numbers: dropped; the first: "
     assert told in ran.output
     assert any(told in warning for warning in json.loads(result.read_text())["warnings"])
 

@@ -23,7 +23,9 @@ from runtime.data.coco import Split
 from runtime.data.resizing import SCALE
 from runtime.data.samples import MaskKind, Sample
 
-_FORMAT = 2  # 1: images were not turned upright, and 16-bit levels always divided by 257
+_FORMAT = 3
+"""Version 1 had images as stored, and 16-bit levels always divided by 257. Version 2 had masks with
+annotations that are to be ignored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from runtime.core.errors import AnnotationError, DataError, DataWarning, ImageEr
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, Split
+from runtime.data.defects import Action, Defect
 from runtime.data.layouts import is_file
-from runtime.data.masks import pixels_outside
-from runtime.data.samples import Action, Defect, Sample
+from runtime.data.samples import Sample
+from runtime.data.segmentations import pixels_outside
 from runtime.data.targets import choose_targets, target_notes, training_splits
 
 _DECODED = (64, 64)

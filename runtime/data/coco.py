@@ -21,10 +21,11 @@ from runtime.core.errors import AnnotationError, DataError, ImageError, printabl
 from runtime.core.files import read_bytes
 from runtime.core.json_files import MAX_JSON_BYTES, read_json
 from runtime.core.schema import from_dict
+from runtime.data.defects import Action, Defect
 from runtime.data.images import MAX_FILE_BYTES
 from runtime.data.layouts import ROBOFLOW_FILE as ROBOFLOW_FILE, SplitPlace, find_splits, names_of
 from runtime.data.mask_files import MaskFolder, is_mask_pattern
-from runtime.data.samples import Action, Defect, Sample, sound_categories
+from runtime.data.samples import Sample, sound_categories
 from runtime.data.split_reader import SplitReader
 from runtime.data.volumes.gray import VolumeSpec
 
@@ -233,7 +234,9 @@ def _read_split(name: str, place: SplitPlace) -> Split:
     reader = SplitReader(name, path, elsewhere or place.images, links)
     for other in place.others:
         also = f"also {other.name}, a file for the same split"
-        reader.note(path.name, also, Action.NOT_READ, reason="another file for the same split")
+        reader.defects.note(
+            path.name, also, Action.NOT_READ, reason="another file for the same split"
+        )
     samples = reader.read(content)
     categories = tuple(str(c.get("name", c["id"])) for c in sound_categories(content))
     return Split(
@@ -241,7 +244,7 @@ def _read_split(name: str, place: SplitPlace) -> Split:
         annotation_file=path,
         samples=samples,
         license=_license(content),
-        defects=tuple(reader.defects),
+        defects=tuple(reader.defects.found),
         image_root=elsewhere,
         known_categories=categories,
         volumes=_volumes(path, _info(content)),

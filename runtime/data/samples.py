@@ -1,7 +1,6 @@
-"""The samples of a split, and the defects of its COCO file with the action taken on each."""
+"""The samples of a split: its images, with their annotations and masks."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 from runtime.core.errors import ImageError
 from runtime.core.settings import MaskKind as MaskKind
 from runtime.data.images import Scan, load_scan
-from runtime.data.masks import Box, mask_from_boxes, mask_from_segmentations
+from runtime.data.masks import mask_from_boxes, mask_from_segmentations
 from runtime.data.orientation import Size
+from runtime.data.segmentations import Box
 
 _ROUNDING = 1.5
 """Pixels by which the height of a resized image may differ from its stated proportions."""
@@ -25,7 +25,8 @@ class Annotation:
     Attributes:
         id: as in the COCO file.
         box: x, y, width and height, in pixels of the image size that the COCO file states.
-        segmentation: as in the COCO file, not yet checked.
+        segmentation: as in the COCO file, not yet checked; its polygons are in an outer list, and
+            those of fewer than three points are left out where others remain.
         category: name of the category; None where the COCO file does not have it.
     """
 
@@ -107,70 +108,6 @@ class Sample:
         return mask_from_segmentations(
             segmentations, original, size, where=f"{self.path}: segmentation"
         )
-
-
-class Action(StrEnum):
-    """The action that every command takes on a defect, as it is displayed."""
-
-    REFUSED = "refused"
-    """A command that needs the split stops."""
-    DROPPED = "dropped"
-    """The annotation is not used."""
-    CLIPPED = "clipped"
-    """The part outside the image is not used."""
-    USED = "used"
-    USED_WITH_DERIVED_BOX = "used, with the box of its segmentation"
-    USED_WITH_OTHER_SPELLING = "used under that name"
-    NOT_READ = "not read"
-    SKIPPED = "skipped"
-    """The image is not imported."""
-    USED_WITH_EMPTY_MASK = "used, with an empty mask"
-    USED_WITH_SCALED_BOXES = "used, with scaled boxes"
-    USED_FOR_BOXES = "refused with --masks segmentation, used with --masks boxes"
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """Something wrong in a data set, and the action taken on it.
-
-    Attributes:
-        where: file name of the image or of the COCO file.
-        annotation: id of the annotation with the defect; None where it concerns no annotation.
-        problem: a description of the defect.
-        missing: true where the image file does not exist.
-        reason: the kind of defect, without the values in `problem`; defects of one reason are
-            counted together in the notes of every command (`runtime.data.targets`).
-
-    Example:
-        >>> defect = Defect("train", "a.png", "7", "a box outside the image", Action.DROPPED)
-        >>> print(f"{defect}; {defect.action}")
-        a.png, annotation 7: a box outside the image; dropped
-        >>> defect.fatal
-        False
-    """
-
-    split: str
-    where: str
-    annotation: str | None
-    problem: str
-    action: Action
-    missing: bool = False
-    reason: str = ""
-
-    @property
-    def fatal(self) -> bool:
-        """True where a command that needs the split stops."""
-        return self.action is Action.REFUSED
-
-    @property
-    def place(self) -> str:
-        """The image or file, and the annotation."""
-        return (
-            self.where if self.annotation is None else f"{self.where}, annotation {self.annotation}"
-        )
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.problem}"
 
 
 def identity_of(value: object) -> str | None:

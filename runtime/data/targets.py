@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from runtime.core.errors import DataError, printable
 from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, Split
-from runtime.data.masks import box_of_segmentation, is_box
-from runtime.data.samples import Action, Defect
+from runtime.data.defects import Action, Defect
+from runtime.data.segmentations import box_of_segmentation, is_box
 
 _TOLD = (
     Action.DROPPED,
     Action.CLIPPED,
+    Action.USED_AS_STATED,
+    Action.USED_AS_FOREGROUND,
     Action.USED_WITH_DERIVED_BOX,
     Action.USED_WITH_OTHER_SPELLING,
     Action.NOT_READ,
@@ -131,6 +133,7 @@ def _defect_notes(split: Split) -> list[str]:
         if defect.action in _TOLD:
             alike.setdefault((defect.action, defect.reason), []).append(defect)
     return [
-        f"{split.name}: {reason} ({len(defects)}): {action}; the first: {defects[0].place}."
+        f"{split.name}: {reason}{f' ({len(defects)})' if len(defects) > 1 else ''}: {action}; "
+        f"the first: {defects[0].place}."
         for (action, reason), defects in alike.items()
     ]

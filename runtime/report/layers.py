@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.masks import Box
 from runtime.data.orientation import Size
+from runtime.data.segmentations import Box
 from runtime.metrics import THRESHOLD
 from runtime.model.overlay import HEAT, TARGET
 

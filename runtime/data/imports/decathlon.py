@@ -7,9 +7,9 @@ from pathlib import Path
 from runtime.core.errors import DataError, printable
 from runtime.core.extras import require
 from runtime.core.json_files import read_json
+from runtime.data.defects import Defect
 from runtime.data.imports.labeled_volumes import LabelFile, open_labeled
 from runtime.data.imports.source import ImportSource, LabeledScan, SourceOptions, skipped
-from runtime.data.samples import Defect
 from runtime.data.volumes.nifti import is_nifti, nifti_name
 
 _DESCRIPTION = "dataset.json"

@@ -18,6 +18,7 @@ from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.schema import to_dict
 from runtime.core.workers import map_ahead
 from runtime.data.coco import IMAGE_ROOT, MASK_PATTERN, VOLUMES, Dataset, read_dataset
+from runtime.data.defects import Defect
 from runtime.data.imports.coco_files import (
     ImportedImage,
     region_of,
@@ -29,7 +30,6 @@ from runtime.data.imports.importers import find_source
 from runtime.data.imports.labels import LabelRule, label_rule
 from runtime.data.imports.patient_split import PlacedImages, assign_splits
 from runtime.data.imports.source import ImportSource, LabeledScan, skipped
-from runtime.data.samples import Defect
 from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.volume import Volume
 

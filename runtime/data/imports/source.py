@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from runtime.core.errors import printable
-from runtime.data.samples import Action, Defect
+from runtime.data.defects import Action, Defect
 from runtime.data.volumes.gray import Plane
 from runtime.data.volumes.volume import Volume
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
+from runtime.data.annotation_reader import SPECK_SHARE
 from runtime.data.coco import Dataset, Split, read_dataset
-from runtime.data.samples import Action
-from runtime.data.split_reader import SPECK_SHARE, SplitReader
+from runtime.data.defects import Action, DefectList
 
 Coco = dict[str, Any]
 SIDE = 200
@@ -421,11 +421,11 @@ def test_a_speck_is_less_than_a_ten_thousandth_of_its_image(
 
 
 def test_a_file_of_more_than_100000_defects_is_refused(tmp_path: Path) -> None:
-    reader = SplitReader("train", tmp_path / "train.json", tmp_path)
+    found = DefectList("train", tmp_path / "train.json")
     for _ in range(100_000):
-        reader.note("a.png", "a defect", Action.USED)
+        found.note("a.png", "a defect", Action.USED)
     with pytest.raises(AnnotationError, match="more than 100000 defects in one COCO file"):
-        reader.note("a.png", "a defect", Action.USED)
+        found.note("a.png", "a defect", Action.USED)
 
 
 def test_the_folder_of_the_split_is_searched_before_the_folder_of_all(tmp_path: Path) -> None:

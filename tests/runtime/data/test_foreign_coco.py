@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
+from runtime.core.settings import MaskKind
 from runtime.data.coco import Split, read_dataset
 from runtime.data.targets import choose_targets, target_notes
 
@@ -71,7 +72,7 @@ def test_the_exact_name_wins_and_the_other_file_is_told(tmp_path: Path) -> None:
     split = train(tmp_path)
     assert split.annotation_file.name == "instances_train.json"
     (note,) = target_notes([split], choose_targets("boxes", []))[1:]
-    assert "another file for the same split (1): not read" in note
+    assert "another file for the same split: not read" in note
 
 
 @pytest.mark.parametrize("stems", [("train2014", "train2017"), ("val2017", "valminusminival2017")])
@@ -209,6 +210,64 @@ def notes(split: Split) -> tuple[str, ...]:
 
 
 RECTANGLE = [[10, 20, 40, 20, 40, 60, 10, 60]]
+
+
+def test_a_box_measured_from_the_bottom_is_refused_with_its_cause(tmp_path: Path) -> None:
+    content = document(bbox=[10, 54, 30, 10], segmentation=[[10, 0, 40, 0, 40, 10]])
+    with pytest.raises(AnnotationError, match=r"1 of 1 annotations .* seem to measure y from"):
+        train(write(tmp_path, content))
+
+
+def test_boxes_beside_their_segmentations_are_told(tmp_path: Path) -> None:
+    split = train(write(tmp_path, document(bbox=[45, 3, 9, 8], segmentation=TRIANGLE)))
+    assert notes(split)[1] == (
+        "train: the boxes of 1 of 1 annotations do not lie on their segmentations: used as stated; "
+        "the first: a.png."
+    )
+
+
+@pytest.mark.parametrize("kind", ["boxes", "segmentation"])
+def test_a_group_of_objects_is_foreground_and_what_is_ignored_is_not(
+    tmp_path: Path, kind: MaskKind
+) -> None:
+    content = document(segmentation=RECTANGLE, iscrowd=1)
+    crowd = content["annotations"][0]
+    corner = {"bbox": [0, 0, 8, 8], "segmentation": [[0, 0, 8, 0, 8, 8, 0, 8]]}
+    ignored = [{**crowd, **corner, "id": number, "ignore": 1} for number in (2, 3)]
+    split = train(write(tmp_path, {**content, "annotations": [crowd, *ignored]}))
+    assert split.samples[0].mask((SIDE, SIDE), kind).sum() == 30 * 40
+    ends = [note.partition("; the first")[0] for note in notes(split)[1:]]
+    assert ends == [
+        "train: groups of objects (iscrowd: 1), 1 of 3 annotations: used as foreground",
+        "train: marked to be ignored (ignore: 1), 2 of 3 annotations: dropped",
+    ]
+
+
+def test_a_split_whose_annotations_are_all_ignored_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="so no mask is left"):
+        train(write(tmp_path, document(ignore=1)))
+    assert train(write(tmp_path, document(ignore=0, iscrowd=0))).defects == ()
+
+
+def test_a_polygon_without_the_outer_list_is_read(tmp_path: Path) -> None:
+    split = train(write(tmp_path, document(segmentation=TRIANGLE[0])))
+    nested = train(write(tmp_path, document(segmentation=TRIANGLE)))
+    assert choose_targets("auto", [split]).masks == "segmentation"
+    mask, expected = (s.samples[0].mask((SIDE, SIDE), "segmentation") for s in (split, nested))
+    np.testing.assert_array_equal(mask, expected)
+    assert split.defects == ()
+
+
+@pytest.mark.parametrize("fragment", [[], [7, 7], [7, 7, 9, 9]])
+def test_a_fragment_of_a_polygon_is_dropped_and_told(tmp_path: Path, fragment: list[float]) -> None:
+    split = train(write(tmp_path, document(segmentation=[*TRIANGLE, fragment])))
+    targets = choose_targets("auto", [split])
+    assert targets.masks == "segmentation"
+    assert split.samples[0].mask((SIDE, SIDE), "segmentation").sum() > 500
+    assert target_notes([split], targets)[1] == (
+        "train: a polygon of fewer than three points beside others: dropped; the first: a.png, "
+        "annotation 1."
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from runtime.core.errors import AnnotationError
-from runtime.data import images, masks, split_reader
+from runtime.data import defects, images, segmentations
 from runtime.data.audit import audit_dataset
 from runtime.data.check import check_dataset
 from runtime.data.coco import read_dataset
@@ -89,7 +89,7 @@ def test_run_lengths_that_ask_for_gigabytes() -> None:
     refuse_segmentation(huge, "a run-length encoding of size")
     refuse_segmentation(huge, "a run-length encoding of size", size=100_000)
     refuse_segmentation({"size": [SIDE, SIDE], "counts": [10**10]}, "run lengths")
-    long = {"size": [SIDE, SIDE], "counts": "0" * (masks.MAX_RUN_CHARACTERS + 1)}
+    long = {"size": [SIDE, SIDE], "counts": "0" * (segmentations.MAX_RUN_CHARACTERS + 1)}
     refuse_segmentation(long, "run lengths are neither .* string of up to 16777216 characters")
 
 
@@ -119,7 +119,7 @@ def test_polygons_that_go_round_for_gigabytes() -> None:
 def test_more_defects_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three bytes, `{},`, are three defects of some hundred bytes each."""
     content = coco(tmp_path)
-    monkeypatch.setattr(split_reader, "MAX_DEFECTS", 1000)
+    monkeypatch.setattr(defects, "MAX_DEFECTS", 1000)
     content["annotations"] += [{}] * 333
     assert len(read_dataset(write_coco(tmp_path, content)).splits["train"].defects) == 999
     content["annotations"] += [{}]

@@ -18,7 +18,8 @@ from pycocotools.coco import COCO
 
 from runtime.core.errors import AnnotationError
 from runtime.data.coco import Dataset
-from runtime.data.masks import mask_from_boxes, mask_from_segmentations, pixels_outside
+from runtime.data.masks import mask_from_boxes, mask_from_segmentations
+from runtime.data.segmentations import pixels_outside
 
 Mask = NDArray[np.uint8]
 Size = tuple[int, int]
