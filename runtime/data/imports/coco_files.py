@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from runtime.core.json_files import write_json
 from runtime.data.imports.labels import Category
 from runtime.data.layouts import ROBOFLOW_FILE
-from runtime.data.masks import Box
+from runtime.data.segmentations import Box
 
 
 @dataclass(frozen=True, slots=True)
