@@ -1,5 +1,6 @@
 """Files of several images: pages of a TIFF, frames of an animated PNG or WebP."""
 
+import re
 from collections.abc import Sequence
 
 from PIL import Image
@@ -8,7 +9,8 @@ from runtime.core.errors import ImageError
 from runtime.data.png_structure import png_bits
 from runtime.data.tiff_structure import tiff_pages
 
-_BITS_PER_SAMPLE = 258
+_BITS_PER_SAMPLE, _DESCRIPTION = 258, 270
+_IMAGEJ_IMAGES = re.compile(r"^images=(\d{1,9})\s*$", re.MULTILINE)
 
 
 def choose_frame(image: Image.Image, content: bytes, name: str, frame: int | None) -> None:
@@ -31,6 +33,12 @@ def choose_frame(image: Image.Image, content: bytes, name: str, frame: int | Non
             f"{name}: a file of {len(frames)} images, of which only one can be used; choose it "
             "with --frame of seg-predict (in Python frame=N), or store it in a file of its own"
         )
+    stack = _imagej_images(image)
+    if frame is None and stack > len(frames):
+        raise ImageError(
+            f"{name}: an ImageJ stack of {stack} images, of which only the first can be read; "
+            "choose it with --frame 1 of seg-predict (in Python frame=1), or save single images"
+        )
     number = 1 if frame is None else frame
     if not 1 <= number <= len(frames):
         raise ImageError(f"{name}: no frame {number}, the frames are 1 to {len(frames)}")
@@ -50,6 +58,16 @@ def _frames(image: Image.Image, content: bytes, name: str) -> Sequence[int]:
     if image.format in ("PNG", "WEBP"):
         return range(max(1, int(getattr(image, "n_frames", 1))))
     return (0,)
+
+
+def _imagej_images(image: Image.Image) -> int:
+    """Return the number of images that ImageJ states for a stack in one page of a TIFF, or 1.
+
+    ImageJ stores large stacks so: one page, with the pixels of all images behind one another.
+    """
+    text = str(getattr(image, "tag_v2", {}).get(_DESCRIPTION, ""))[:10_000]
+    match = _IMAGEJ_IMAGES.search(text) if text.startswith("ImageJ=") else None
+    return int(match[1]) if match else 1
 
 
 def bits_per_channel(image: Image.Image, content: bytes, name: str) -> int:

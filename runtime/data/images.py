@@ -69,8 +69,8 @@ def load_scan(
     """Decode an image and resize it.
 
     Gray, palette and 16-bit images become 8-bit RGB (`runtime.data.levels`). Transparent images are
-    composed over black. An image is turned upright as its EXIF tag says, in every format
-    (`runtime.data.orientation`).
+    composed over black (`runtime.data.color`). An image is turned upright as its EXIF tag says, in
+    every format (`runtime.data.orientation`).
 
     Args:
         source: a path, the bytes of an encoded file, a PIL image, or an array. An array is [H, W],
@@ -89,7 +89,8 @@ def load_scan(
         ConfigError: a side of `size` is not in 1 to 8192, or `intensity` not in 1 to 65535.
 
     Warns:
-        DataWarning: a 16-bit image uses less than an eighth of its range.
+        DataWarning: a 16-bit image uses less than an eighth of its range, or transparency hides the
+            picture or holds it.
 
     Example:
         >>> scan = load_scan(np.array([[0.0, 1.0]], np.float32), size=(2, 2))
@@ -131,7 +132,7 @@ def decode_image(
         check_size(size)
     if isinstance(source, np.ndarray):
         image = Image.fromarray(_to_uint8(source, name, intensity))
-        return to_rgb_or_gray(image), (image.height, image.width)
+        return to_rgb_or_gray(image, name), (image.height, image.width)
     if isinstance(source, Image.Image):
         return _decode(source, None, name, None, intensity, stated_size)
     if isinstance(source, str | os.PathLike | bytes):

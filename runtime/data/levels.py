@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.core.errors import ConfigError, DataWarning, ImageError
+from runtime.core.errors import ConfigError, DataWarning
 from runtime.data.png_structure import significant_bits
 
 MAX_LEVEL = 0xFFFF
@@ -104,9 +104,8 @@ def to_8_bits(
     """
     stated = stated or LevelRange()
     white = intensity or _white_level(levels, stated)
-    highest = int(levels.max(initial=0))
-    if intensity is None and 0 < highest * _EIGHTH < white:
-        warn_of_small_range(name, f"levels up to {highest}", white, (1 << highest.bit_length()) - 1)
+    if intensity is None:
+        warn_of_small_range(name, int(levels.max(initial=0)), white)
     clipped = np.minimum(levels, white).astype(np.uint32)
     if stated.inverted:
         clipped = white - clipped
@@ -126,28 +125,13 @@ def _white_level(levels: NDArray[np.uint16], stated: LevelRange) -> int:
     return stated.white
 
 
-def check_color_range(image: Image.Image, name: str, intensity: int | None) -> None:
-    """Warn of a dark 16-bit color image, of which the decoder leaves the upper 8 bits only.
-
-    Raises:
-        ImageError: an intensity is given, which would need the lower bits.
-    """
-    if intensity is not None and intensity != MAX_LEVEL:
-        raise ImageError(
-            f"{name}: color images of 16 bits are read at 8 bits, which leaves nothing to scale to "
-            "--intensity; store the image with 8 bits per channel"
+def warn_of_small_range(name: str, highest: int, white: int) -> None:
+    """Warn of an image if its levels up to `highest` use less than an eighth of their range."""
+    if 0 < highest * _EIGHTH < white:
+        advised = (1 << highest.bit_length()) - 1
+        warnings.warn(
+            f"{name}: levels up to {highest} of {white} use less than an eighth of the range; give "
+            f"--intensity {advised} if the image should be brighter",
+            DataWarning,
+            stacklevel=2,
         )
-    highest = int(np.asarray(image).max(initial=0))
-    if 0 < highest * _EIGHTH < 255:
-        warn_of_small_range(name, f"16-bit colors up to {highest << 8}", MAX_LEVEL, None)
-
-
-def warn_of_small_range(name: str, found: str, white: int, advised: int | None) -> None:
-    """Warn of an image whose levels use less than an eighth of their range."""
-    advice = "store it with 8 bits" if advised is None else f"give --intensity {advised}"
-    warnings.warn(
-        f"{name}: {found} of {white} use less than an eighth of the range; {advice} if the image "
-        "should be brighter",
-        DataWarning,
-        stacklevel=2,
-    )

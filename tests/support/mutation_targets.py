@@ -16,6 +16,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/data/coco.py": (),
     "runtime/data/grouped_split.py": (),
     "runtime/data/color.py": (),
+    "runtime/data/deep_color.py": (),
     "runtime/data/images.py": (),
     "runtime/data/masks.py": (),
     "runtime/data/resizing.py": (),

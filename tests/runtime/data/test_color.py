@@ -1,6 +1,7 @@
 """Images of every mode become RGB, against Pillow and plain arithmetic."""
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.core.errors import ImageError
+from runtime.core.errors import DataWarning, ImageError
 from runtime.data.images import load_scan
 from tests.support.pictures import encoded, noise, smooth
 
@@ -79,6 +80,48 @@ def test_gray_with_alpha_is_laid_over_black() -> None:
     image = Image.merge("LA", [Image.fromarray(gray), Image.fromarray(alpha)])
     expected = over_black(np.stack([gray] * 3, axis=2), alpha)
     np.testing.assert_allclose(load_scan(encoded(image)).pixels, expected, atol=1.0)
+
+
+def bitfields_bmp(rgba: NDArray[np.uint8]) -> bytes:
+    """Return a BMP of 32 bits whose header names a mask for alpha (BITMAPV4HEADER)."""
+    height, width, _ = rgba.shape
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 108, width, -height, 1, 32, 3, 0, 0, 0, 0, 0)
+    pixels = rgba[..., [2, 1, 0, 3]].tobytes()
+    content = header + masks + bytes(108 - len(header) - len(masks)) + pixels
+    return struct.pack("<2sIHHI", b"BM", 14 + len(content), 0, 0, 14 + 108) + content
+
+
+@pytest.mark.parametrize("alpha", [0, 9])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "LA", "array"])
+def test_a_picture_that_is_transparent_everywhere_keeps_its_colors(kind: str, alpha: int) -> None:
+    rgba = noise(9, 8, 4)
+    rgba[..., 3] = alpha
+    source: Any = rgba
+    if kind == "LA":
+        rgba[..., 1] = rgba[..., 2] = rgba[..., 0]
+        source = encoded(Image.fromarray(np.ascontiguousarray(rgba[..., [0, 3]]), "LA"))
+    elif kind == "BMP":
+        source = bitfields_bmp(rgba)
+    elif kind != "array":
+        source = encoded(Image.fromarray(rgba), kind, lossless=True, exact=True)
+    with pytest.warns(DataWarning, match="its colors are used as if it were opaque"):
+        pixels = load_scan(source).pixels
+    np.testing.assert_array_equal(pixels, rgba[..., :3])
+
+
+def test_a_picture_in_the_transparency_alone_is_told() -> None:
+    gray = np.zeros((9, 8), np.uint8)
+    image = Image.merge("LA", [Image.fromarray(gray), Image.fromarray(noise(9, 8))])
+    with pytest.warns(DataWarning, match="black, because only its transparency has a picture"):
+        assert not load_scan(encoded(image)).pixels.any()
+
+
+@pytest.mark.parametrize("color", [0, 200])
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_one_color_is_no_picture(color: int, alpha: int) -> None:
+    image = Image.new("LA", (4, 3), (color, alpha))
+    assert (load_scan(encoded(image)).pixels == color * (alpha > 0)).all()  # and no warning
 
 
 @pytest.mark.parametrize(("mode", "color"), [("L", 9), ("RGB", (9, 8, 7)), ("I;16", 999)])

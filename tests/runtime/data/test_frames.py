@@ -49,6 +49,26 @@ def test_smaller_versions_and_masks_of_a_tiffs_page_are_no_frames(kind: int, fra
         load_scan(content, frame=frames + 1)
 
 
+@pytest.mark.parametrize(
+    ("description", "images"),
+    [
+        ("ImageJ=1.53t\nimages=120\nslices=120\nloop=false\n", 120),
+        ("ImageJ=1.53t\nimages=1\n", 1),
+        ("ImageJ=1.53t\nunit=mm\n", 1),
+        ("a scan with\nimages=120\n", 1),
+    ],
+)
+def test_an_imagej_stack_in_one_page_is_no_single_image(description: str, images: int) -> None:
+    picture = noise(12, 10)
+    content = encoded(Image.fromarray(picture), "TIFF", description=description)
+    np.testing.assert_array_equal(load_scan(content, frame=1).pixels[..., 0], picture)
+    if images > 1:
+        with pytest.raises(ImageError, match=f"an ImageJ stack of {images} images"):
+            load_scan(content)
+    else:
+        np.testing.assert_array_equal(load_scan(content).pixels[..., 0], picture)
+
+
 def test_a_tiff_whose_pages_form_a_ring_ends() -> None:
     content = bytearray(tiff(np.full((2, 2), 65535, np.uint16)))
     content[-4:] = content[4:8]

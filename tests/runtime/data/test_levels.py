@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.core.errors import ConfigError, DataWarning, ImageError
+from runtime.core.errors import ConfigError, DataWarning
 from runtime.data.images import ImageSource, load_scan
-from tests.support.pictures import Pixels, encoded, png_header, tiff
+from tests.support.pictures import Pixels, encoded, tiff
 
 TWELVE_BITS = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 """Every level of 12 bits."""
@@ -76,21 +76,6 @@ def test_significant_bits_of_a_png_count_where_the_levels_are_not_scaled() -> No
     scaled = TWELVE_BITS << 4 | TWELVE_BITS >> 8  # as the specification of PNG recommends
     content = with_significant_bits(encoded(Image.fromarray(scaled)), 12)
     np.testing.assert_array_equal(gray_of(content), np.rint(scaled / 257.0))
-
-
-def test_a_dark_16_bit_color_image_is_warned_about_and_cannot_be_scaled() -> None:
-    rows = np.full((4, 5 * 3), 4000, ">u2")
-    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    start = png_header(5, 4)[:8]
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)), (b"IDAT", packed)]
-    content = start + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in [*parts, (b"IEND", b"")]
-    )
-    with pytest.warns(DataWarning, match="16-bit colors up to 3840 of 65535 .* 8 bits"):
-        assert load_scan(content).pixels.max() == 15
-    with pytest.raises(ImageError, match="color images of 16 bits are read at 8 bits"):
-        load_scan(content, intensity=4095)
 
 
 @pytest.mark.filterwarnings("ignore::runtime.core.errors.DataWarning")  # the levels are dark
