@@ -1,5 +1,6 @@
 """`train-unet`: train one network."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder of the run.  [default: artifacts/unet-ARCH-wWIDTH, followed by departures from "
-    "the study's protocol; demo: the same in artifacts/demo]",
+    "the study's protocol and the name of the data set's folder; demo: the same without the data "
+    "set in artifacts/demo]",
 )
 @cache_option
 @click.option("--resume", is_flag=True, help="Continue where the run in --out was stopped.")
@@ -58,7 +60,7 @@ def main(
 
     make = study_config if data else demo_config
     config = make(str(data or PHANTOM), **{"arch": "scratch", **given_settings(settings)})
-    folder = out or ARTIFACTS / (config.name if data else Path("demo", config.name))
+    folder = out or _default_folder(config, data)
     if data is None:
         _make_phantom(config)
     _announce(config, folder, resume=resume)
@@ -73,6 +75,13 @@ def main(
             stop=stop,
         )
     click.echo(_report(result))
+
+
+def _default_folder(config: TrainConfig, data: Path | None) -> Path:
+    if data is None:
+        return ARTIFACTS / "demo" / config.name
+    name = re.sub(r"[^\w.-]+", "-", data.resolve().name).strip("-.")
+    return ARTIFACTS / f"{config.name}-{name}"
 
 
 def _make_phantom(config: TrainConfig) -> None:

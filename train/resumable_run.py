@@ -26,6 +26,13 @@ from train.data import Batches, decode_split
 from train.determinism import restore_random, seed_epoch
 from train.epoch import EpochMeans, EpochSteps, summarize
 from train.history import CURVES, HISTORY, EpochRow, best_epoch, draw_curves, write_history
+from train.pictures import (
+    EVERY_EPOCHS,
+    FIRST_BATCH,
+    draw_first_batch,
+    draw_predictions,
+    predictions_file,
+)
 from train.state import initialize_state
 
 CONFIG = "config.json"
@@ -186,11 +193,22 @@ class ResumableRun:
         contents[LAST] = checkpoint_bytes(checkpoint)
         # An earlier run is removed only now. `last.pt` goes first: without it the others are not
         # taken for a run.
-        earlier = () if self._in_folder else (LAST, BEST, HISTORY, CURVES)
+        earlier = () if self._in_folder else (LAST, BEST, HISTORY, CURVES, *self._pictures())
         write_all(self.folder, contents, removing=earlier)
         self._in_folder = True
         if self.history:
             write_history(self.folder / HISTORY, self.history)
+
+    def draw(self, epoch: int, train: Batches, valid: Batches) -> None:
+        """Write the pictures that are due after an epoch. Raises OutputError."""
+        if epoch == 1:
+            draw_first_batch(self.folder / FIRST_BATCH, train, self.config)
+        if epoch in (1, self.config.epochs) or epoch % EVERY_EPOCHS == 0:
+            file = self.folder / predictions_file(epoch)
+            draw_predictions(file, valid, self.state.network)
+
+    def _pictures(self) -> list[str]:
+        return [FIRST_BATCH, *(path.name for path in self.folder.glob("valid-epoch-*.png"))]
 
     def finish(self) -> None:
         """Write the files that describe the whole run. Raises OutputError, CheckpointError."""

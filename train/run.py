@@ -52,7 +52,8 @@ def train_network(
 
     `last.pt` holds the state after the last whole epoch, or where the run was stopped; `best.pt`
     the network with the lowest validation loss so far. `config.json`, `history.csv` and
-    `curves.png` describe the run.
+    `curves.png` describe the run. `first-batch.png` shows training images as the network saw them,
+    `valid-epoch-NNN.png` predictions after the first, each fifth and the last epoch.
 
     Args:
         cache: folder of decoded data sets.
@@ -99,6 +100,7 @@ def train_network(
                 )
             run.end_epoch(epoch, rate, steps, means, validation_seconds=perf_counter() - start)
             run.save()
+            run.draw(epoch, train, valid)
         run.finish()
         state = run.state
         return TrainResult(

@@ -44,7 +44,7 @@ from runtime.report.exploration_figures import exploration_figures
 from runtime.report.exploration_page import exploration_context, formatted_tests
 from runtime.report.exploration_tables import summary_table
 from runtime.report.figures import style
-from runtime.report.layers import Color, css_color, mask_layer, probability_layer
+from runtime.report.layers import Color, css_color, display_window, mask_layer, probability_layer
 from runtime.report.page import figure_png, figure_uri, picture_uri, render
 from runtime.scoring.bootstrap import RESAMPLES
 
@@ -169,7 +169,7 @@ def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
     for file, shown in view.pictures.items():
         encoded[file] = {
             "title": short_name(file),
-            "scan": picture_uri(shown.scan),
+            "scan": picture_uri(display_window(shown.scan)),
             "mask": picture_uri(mask_layer(shown.mask, width=1)),
             "overlays": [
                 picture_uri(probability_layer(probability, _rgb(index)))

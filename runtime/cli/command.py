@@ -11,6 +11,7 @@ from runtime.cli.signals import Terminated, terminable
 from runtime.cli.streams import data_warnings, escape_unencodable
 from runtime.core.errors import SegmentationError, printable
 from runtime.core.extras import require as require
+from runtime.core.version import __version__
 
 FAILED = 1
 """Exit code of a run that failed; errors of use and input have their own, `UseError.exit_code`."""
@@ -29,7 +30,7 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         debug = click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
-        self.params.append(debug)
+        self.params += [debug, _version_option()]
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command as a program."""
@@ -61,10 +62,30 @@ class Group(click.Group):
 
     command_class = Command
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_version_option())
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the group as a program."""
         escape_unencodable()
         return super().main(*args, **kwargs)
+
+
+def _version_option() -> click.Option:
+    def show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            click.echo(f"seg-toolkit {__version__}")
+            context.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show the version of the toolkit.",
+    )
 
 
 def share_cores() -> None:

@@ -23,10 +23,12 @@ from runtime.cli.outputs import Outputs
 if TYPE_CHECKING:
     from runtime.core.settings import MaskChoice
     from runtime.data.audit import AuditSummary
-    from runtime.data.check import CheckReport
+    from runtime.data.check import CheckReport, DefectGroup
     from runtime.data.grouped_split import GroupedSplit
 
 _REPORT = ("report", "jinja2", "matplotlib", "scipy")
+_EXAMPLES = 3
+"""Defects of one kind that are listed."""
 
 folder_argument = click.argument("folder", metavar="DIR", type=Folder)
 
@@ -102,7 +104,10 @@ def _check_text(report: "CheckReport") -> str:
         for s in report.splits
         for area in [round(s.annotated_area) if s.annotations else None]
     ]
+    from runtime.data.check import group_defects
+
     number = counted(len(report.defects), "defect")
+    groups = group_defects(report.defects)
     ready = "yes" if report.not_ready is None else f"no, because {report.not_ready}"
     return "\n".join(
         [
@@ -110,10 +115,24 @@ def _check_text(report: "CheckReport") -> str:
             "",
             *report.notes,
             f"\n{number}:" if report.defects else f"\n{number}",
-            *(f"  {defect.split}: {defect}; {defect.action}" for defect in report.defects),
+            *(line for group in groups for line in _defect_lines(group)),
             f"\nready to train: {ready}",
         ]
     )
+
+
+def _defect_lines(group: "DefectGroup") -> list[str]:
+    """Return the lines on defects of one kind: a single one in full, else a count and examples."""
+    first, *others = group.defects
+    if not others:
+        return [f"  {first.split}: {first}; {first.action}"]
+    examples = [f"    {defect.split}: {defect}" for defect in group.defects[:_EXAMPLES]]
+    more = len(group.defects) - _EXAMPLES
+    return [
+        f"  {len(group.defects)} times: {group.kind}; {first.action}",
+        *examples,
+        *([f"    and {more} more, all in --json"] if more > 0 else []),
+    ]
 
 
 @main.command()
@@ -179,7 +198,16 @@ def phantom(folder: Path, **settings: int) -> None:
 @link_options
 @page_option("audit.html")
 @json_option("the figures and pairs")
-def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
+@click.option(
+    "--csv",
+    "csv_file",
+    type=File,
+    metavar="FILE",
+    help="Write the group of every image as CSV; all links go to the file's name with '-links'.",
+)
+def audit(
+    folder: Path, out: Path, json_file: Path | None, csv_file: Path | None, **rule: Any
+) -> None:
     """Find similar images of the data set in DIR, within splits and between them.
 
     Images are linked where their names state one source or patient, or where they look alike, also
@@ -190,14 +218,16 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     from runtime.core.files import write_text
     from runtime.core.json_files import write_json
     from runtime.core.schema import to_dict
-    from runtime.data.audit import audit_dataset, summarize
+    from runtime.data.audit import audit_dataset, groups_csv, links_csv, summarize
     from runtime.data.coco import read_dataset
     from runtime.data.similarity import LinkRule
     from runtime.report.audit_page import audit_page, exposure_table
 
     dataset = read_dataset(folder)
-    outputs = Outputs(dataset.files, out=out, json=json_file)
-    summary = summarize(audit_dataset(dataset, LinkRule(**rule)))
+    links_file = csv_file and csv_file.with_stem(f"{csv_file.stem}-links")
+    outputs = Outputs(dataset.files, out=out, json=json_file, csv=csv_file, links=links_file)
+    found = audit_dataset(dataset, LinkRule(**rule))
+    summary = summarize(found)
     if summary.exposures:
         click.echo(table(*exposure_table(summary)) + "\n")
     click.echo(
@@ -208,6 +238,8 @@ def audit(folder: Path, out: Path, json_file: Path | None, **rule: Any) -> None:
     outputs.write(
         out=lambda file: write_text(file, audit_page(dataset, summary)),
         json=lambda file: write_json(file, to_dict(summary)),
+        csv=lambda file: write_text(file, groups_csv(found)),
+        links=lambda file: write_text(file, links_csv(found)),
     )
 
 

@@ -1,8 +1,9 @@
 """Text output of commands: tables, progress bars, counts, and lists of skipped images."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import click
@@ -72,13 +73,62 @@ def skipped_text(reasons: Sequence[str]) -> str:
 
 
 @contextmanager
-def progress(label: str = "") -> Iterator["ProgressBar"]:
-    """Yield a progress bar, which appears when it is first called."""
-    bar = ProgressBar(label)
+def progress(label: str = "") -> Iterator["ProgressBar | ProgressLines"]:
+    """Yield a progress bar, or lines where standard error is no terminal."""
+    shown = ProgressBar(label) if sys.stderr.isatty() else ProgressLines(label)
     try:
-        yield bar
+        yield shown
     finally:
-        bar.close()
+        shown.close()
+
+
+class ProgressLines:
+    """A `runtime.core.progress.ProgressCallback` for logs: a line now and then on standard error.
+
+    Args:
+        label: the text before the numbers; without it, the phase.
+        every_s: fewest seconds between two lines.
+        clock: returns the time in seconds.
+    """
+
+    def __init__(
+        self, label: str = "", every_s: float = 10.0, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._label, self._every_s, self._clock = label, every_s, clock
+        self._start = self._last = clock()
+        self._phase: str | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Write a line if the last one is old enough."""
+        now = self._clock()
+        if progress.phase != self._phase:
+            self._phase, self._start, self._first = progress.phase, now, progress.done
+        if now - self._last >= self._every_s:
+            self._last = now
+            click.echo(self._line(progress, now - self._start), err=True)
+
+    def _line(self, progress: Progress, seconds: float) -> str:
+        text = f"{self._label or progress.phase} {progress.done:g} of {progress.total:g}".strip()
+        done, left = progress.done - self._first, progress.total - progress.done
+        if done > 0 and left > 0:
+            text += f", {duration(seconds * left / done)} left"
+        return f"{text}: {progress.note}" if progress.note else text
+
+    def close(self) -> None:
+        """Nothing: each line is complete."""
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the largest unit of which there are at least two.
+
+    Example:
+        >>> duration(4), duration(300), duration(7200), duration(5400)
+        ('4 s', '5 min', '2 h', '90 min')
+    """
+    for unit, name in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 class ProgressBar:

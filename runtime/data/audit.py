@@ -1,6 +1,8 @@
 """The leak audit: similar images that lie in different splits of a data set."""
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,6 +168,29 @@ def summarize(audit: Audit, *, pairs: int = 8) -> AuditSummary:
         ),
         crossing_by_name=len(named),
     )
+
+
+def groups_csv(audit: Audit) -> str:
+    """Return the group of every image as CSV: split, file, group."""
+    rows = [(image.split, image.sample.file_name, image.group) for image in audit.images]
+    return _csv(("split", "file", "group"), rows)
+
+
+def links_csv(audit: Audit) -> str:
+    """Return all links as CSV, the most similar pair first."""
+    header = ("split", "file", "other_split", "other_file", "reason", "correlation", "orientation")
+    rows = []
+    for link in audit.links:
+        first, second = audit.images[link.first], audit.images[link.second]
+        names = first.split, first.sample.file_name, second.split, second.sample.file_name
+        rows.append((*names, link.reason, round(link.correlation, 6), link.orientation))
+    return _csv(header, rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
 
 
 def _pair(kind: PairKind, first: AuditedImage, second: AuditedImage, link: Link) -> LinkedPair:

@@ -63,6 +63,32 @@ class CheckReport:
         return not any(defect.fatal for defect in self.defects)
 
 
+@dataclass(frozen=True, slots=True)
+class DefectGroup:
+    """Defects of one kind, with one action; at least one."""
+
+    kind: str
+    defects: tuple[Defect, ...]
+
+
+def group_defects(defects: Sequence[Defect]) -> tuple[DefectGroup, ...]:
+    """Return the defects by kind, in the order of the first of each kind.
+
+    Example:
+        >>> defects = [
+        ...     Defect("train", f"{n}.png", None, f"a box {n} pixels outside", Action.CLIPPED,
+        ...            reason="a box outside the image")
+        ...     for n in (3, 5)
+        ... ]
+        >>> [(group.kind, len(group.defects)) for group in group_defects(defects)]
+        [('a box outside the image', 2)]
+    """
+    groups: dict[tuple[str, Action], list[Defect]] = {}
+    for defect in defects:
+        groups.setdefault((defect.reason or defect.problem, defect.action), []).append(defect)
+    return tuple(DefectGroup(kind, tuple(found)) for (kind, _), found in groups.items())
+
+
 def check_dataset(
     dataset: Dataset,
     *,

@@ -59,6 +59,9 @@ class Split:
     volumes: VolumeSpec | None = None
     mask_pattern: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Split({self.name!r}, {len(self.samples)} images, {str(self.annotation_file)!r})"
+
     @property
     def annotations(self) -> dict[str, int]:
         """The number of annotations of each category."""
@@ -123,6 +126,9 @@ class Dataset:
     root: Path
     splits: Mapping[str, Split]
     categories: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.root)!r}, splits {', '.join(self.splits)})"
 
     @property
     def files(self) -> Iterator[Path]:

@@ -9,6 +9,7 @@ exported file states these choices, because a network's scores hold only for ima
 import io
 import os
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from runtime.data.orientation import (
 from runtime.data.png_structure import check_rows
 from runtime.data.resizing import check_size, resize_image
 
-ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.generic]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 1 << 26
@@ -73,8 +74,9 @@ def load_scan(
     every format (`runtime.data.orientation`).
 
     Args:
-        source: a path, the bytes of an encoded file, a PIL image, or an array. An array is [H, W],
-            [H, W, 3] or [H, W, 4] of uint8, uint16, or floats in [0, 1] (rounded to 8 bits).
+        source: a path, an encoded file's bytes, an open binary file, a PIL image, or an array. An
+            array is [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] of uint8, uint16, or floats in [0, 1]
+            (rounded to 8 bits).
         size: (height, width) of the result; None for the image's own size.
         frame: of a file with several (pages of a TIFF, frames of an animation), from 1.
         intensity: the level of a 16-bit gray image that becomes white, such as 4095 for 12 bits; by
@@ -135,12 +137,12 @@ def decode_image(
         return to_rgb_or_gray(image, name), (image.height, image.width)
     if isinstance(source, Image.Image):
         return _decode(source, None, name, None, intensity, stated_size)
-    if isinstance(source, str | os.PathLike | bytes):
-        content = source if isinstance(source, bytes) else _read(source)
+    if isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read"):
+        content = _content(source, name)
         image = open_image(content, name)
         choose_frame(image, content, name, frame)
         return _decode(image, content, name, size, intensity, stated_size)
-    raise ImageError(f"{name}: not a path, the bytes of a file, a PIL image or an array")
+    raise ImageError(f"{name}: not a path, an encoded file, a PIL image or an array")
 
 
 def _decode(
@@ -184,8 +186,18 @@ def describe(source: ImageSource) -> str:
     return f"<{type(source).__name__}>"
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
-    return read_bytes(path, limit=MAX_FILE_BYTES, error=ImageError)
+def _content(source: str | os.PathLike[str] | bytes | BinaryIO, name: str) -> bytes:
+    """Return the bytes of an encoded file."""
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return read_bytes(source, limit=MAX_FILE_BYTES, error=ImageError)
+    content = source.read(MAX_FILE_BYTES + 1)
+    if not isinstance(content, bytes):
+        raise ImageError(f"{name}: open the file in binary mode, 'rb'")
+    if len(content) > MAX_FILE_BYTES:
+        raise ImageError(f"{name}: expected at most {MAX_FILE_BYTES} bytes, found more")
+    return content
 
 
 def open_image(content: bytes, name: str) -> Image.Image:
@@ -239,9 +251,12 @@ def _check_last_row(image: Image.Image, content: bytes, name: str) -> None:
 def _to_uint8(
     array: NDArray[np.generic], name: str, intensity: int | None = None
 ) -> NDArray[np.uint8]:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ImageError(
-            f"{name}: expected an array [H, W], [H, W, 3] or [H, W, 4], found {list(array.shape)}"
+            f"{name}: expected an array [H, W] or [H, W, channels] with 1, 3 or 4 channels, found "
+            f"{list(array.shape)}"
         )
     if 0 in array.shape or array.shape[0] * array.shape[1] > MAX_PIXELS:
         raise ImageError(f"{name}: expected 1 to {MAX_PIXELS} pixels, found {list(array.shape)}")

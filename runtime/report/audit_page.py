@@ -6,6 +6,7 @@ from runtime.data.audit import AuditSummary, LinkedPair
 from runtime.data.coco import Dataset
 from runtime.data.thumbnails import ORIENTATIONS
 from runtime.report.cells import Table, decimals, percent, short_name
+from runtime.report.layers import display_window
 from runtime.report.page import picture_uri, render
 
 _SIDE = 200
@@ -64,7 +65,7 @@ def exposure_table(summary: AuditSummary) -> Table:
     """Return a header and rows: the images of each split that are similar to those of another."""
     header = (
         *("images of", "similar to", "images", "linked", "linked, share"),
-        *("in a shared group", "next slice is there"),
+        *("in a shared group", "neighboring slice in the other split"),
     )
     rows: list[list[object]] = [
         [
@@ -81,11 +82,11 @@ def _card(dataset: Dataset, pair: LinkedPair) -> dict[str, object]:
     scans = []
     for split, file in places:
         (sample,) = (s for s in dataset.splits[split].samples if s.file_name == file)
-        scans.append(sample.load((_SIDE, _SIDE)).pixels)
+        scans.append(display_window(sample.load((_SIDE, _SIDE)).pixels))
     gap = np.full((_SIDE, _GAP, 3), 128, np.uint8)
     numbers: list[tuple[str, object]] = [("correlation", decimals(pair.correlation, 3))]
     if pair.slices_apart is not None:
-        numbers.append(("slices apart", pair.slices_apart))
+        numbers.append(("apart by number", pair.slices_apart))
     if pair.orientation != ORIENTATIONS[0]:
         numbers.append(("the first one", pair.orientation))
     return {

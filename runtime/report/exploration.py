@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.core.settings import MaskChoice
+from runtime.core.settings import MaskChoice, MaskKind
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Dataset, Split
 from runtime.data.orientation import Size
@@ -86,6 +86,7 @@ class Exploration:
             farthest first.
         tests: of each compared quantity, for each pair of splits.
         notes: sentences on the masks that would be used (`runtime.data.targets.target_notes`).
+        masks: what the masks would be drawn from.
     """
 
     data: str
@@ -95,6 +96,7 @@ class Exploration:
     outliers: tuple[Outlier, ...]
     tests: tuple[TwoSampleTest, ...]
     notes: tuple[str, ...] = ()
+    masks: MaskKind = "boxes"
 
 
 def explore(
@@ -133,8 +135,17 @@ def explore(
         explored.append(_explore_split(split, size, count))
     fences, outliers = _find_outliers(splits, explored)
     tests = compare_splits({q: {s.name: s.values(q) for s in explored} for q in COMPARED})
-    notes = target_notes(splits, choose_targets(masks, splits))
-    return Exploration(dataset.name, size, tuple(explored), fences, outliers, tests, notes)
+    targets = choose_targets(masks, splits)
+    return Exploration(
+        data=dataset.name,
+        decoded_size=size,
+        splits=tuple(explored),
+        fences=fences,
+        outliers=outliers,
+        tests=tests,
+        notes=target_notes(splits, targets),
+        masks=targets.masks,
+    )
 
 
 def _explore_split(split: Split, size: Size, count: Callable[[], None]) -> SplitExploration:

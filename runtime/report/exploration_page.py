@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from runtime.core.settings import MaskKind
 from runtime.data.coco import Dataset
 from runtime.data.samples import Sample
 from runtime.model.overlay import TARGET
@@ -13,12 +16,13 @@ from runtime.report.exploration_tables import (
     summary_table,
     tests_table,
 )
-from runtime.report.layers import boxes_svg, css_color
+from runtime.report.layers import boxes_svg, css_color, display_window, mask_layer
 from runtime.report.outliers import Outlier
 from runtime.report.page import figure_uri, picture_uri, render, svg_uri
 
 SHOWN = 12
-"""Largest number of cards for each kind of outlier."""
+"""Largest number of cards for each kind of outlier, and of random samples of each split."""
+_SEED = 0
 
 _PICTURE = 320
 
@@ -56,6 +60,7 @@ def exploration_context(
             "fences": fences_table(exploration),
             "figures": {name: figure_uri(figure) for name, figure in figures.items()},
             "cards": cards,
+            "samples": _random_samples(dataset, exploration.masks),
             "outlying_images": len({(o.split, o.file_name) for o in exploration.outliers}),
             "shown": SHOWN,
             "box_color": css_color(TARGET),
@@ -91,6 +96,27 @@ def _cards(dataset: Dataset, exploration: Exploration) -> list[dict[str, object]
     ]
 
 
+def _random_samples(dataset: Dataset, masks: MaskKind) -> list[dict[str, object]]:
+    """Return cards of images that were drawn at random, the same ones each time."""
+    rng = np.random.default_rng(_SEED)
+    cards: list[dict[str, object]] = []
+    for split in dataset.splits.values():
+        count = min(len(split.samples), max(1, SHOWN // len(dataset.splits)))
+        for index in sorted(rng.choice(len(split.samples), count, replace=False).tolist()):
+            sample = split.only(dataset.categories).samples[index]
+            cards.append(
+                {
+                    "title": sample.file_name,
+                    "note": ", ".join(
+                        sorted({a.category or "unknown" for a in sample.annotations})
+                    ),
+                    "numbers": [("split", split.name), ("annotations", len(sample.annotations))],
+                    **_masked(sample, masks),
+                }
+            )
+    return cards
+
+
 def _first_of_each(outliers: Iterable[Outlier]) -> list[Outlier]:
     counts: dict[str, int] = {}
     found = []
@@ -105,5 +131,14 @@ def _pictures(sample: Sample) -> dict[str, str]:
     original = (sample.height, sample.width)
     height, width = (max(1, round(side * _PICTURE / max(original))) for side in original)
     boxes = boxes_svg((a.box for a in sample.annotations), original)
-    pixels = sample.load((height, width)).pixels
+    pixels = display_window(sample.load((height, width)).pixels)
     return {"scan": picture_uri(pixels), "mask": svg_uri(boxes)}
+
+
+def _masked(sample: Sample, masks: MaskKind) -> dict[str, str]:
+    """Return the pictures of a sample and of the outline of its mask."""
+    original = (sample.height, sample.width)
+    size = tuple(max(1, round(side * _PICTURE / max(original))) for side in original)
+    pixels = display_window(sample.load((size[0], size[1])).pixels)
+    outline = mask_layer(sample.mask((size[0], size[1]), masks))
+    return {"scan": picture_uri(pixels), "mask": picture_uri(outline)}

@@ -26,6 +26,27 @@ def css_color(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
+def display_window(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture whose values fill the range where they use less than half of it.
+
+    Dark scans would stay black on a page. The 0.2 and 99.8 percentiles become 0 and 255.
+
+    Args:
+        pixels: RGB, uint8 [H, W, 3].
+
+    Example:
+        >>> dark = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+        >>> int(dark.max()), int(display_window(dark).max())
+        (47, 255)
+    """
+    low, high = np.percentile(pixels, (0.2, 99.8))
+    if high - low > 127 or high <= low:
+        return pixels
+    stretched = (pixels.astype(np.float32) - low) * (255.0 / (high - low))
+    windowed: NDArray[np.uint8] = np.rint(stretched.clip(0.0, 255.0)).astype(np.uint8)
+    return windowed
+
+
 def mask_layer(mask: NDArray[np.uint8], color: Color = TARGET, width: int = 2) -> NDArray[np.uint8]:
     """Return the outline of a mask, drawn inside its edge.
 

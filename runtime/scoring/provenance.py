@@ -17,10 +17,10 @@ _TRAINED_ON = ("train", "valid")
 
 
 def foreign_training(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, ...]:
-    """Return a sentence for each file that was trained on another data set.
+    """Return a sentence on the files that were trained on another data set; none without such.
 
-    The images it is scored on may then be among its training images, for example after a data set
-    was split again. Files without information on their training are ignored.
+    The images they are scored on may then be among their training images, for example after a data
+    set was split again. Files without information on their training are ignored.
 
     Raises:
         AnnotationError, ImageError: a file of the data set cannot be read.
@@ -29,11 +29,13 @@ def foreign_training(files: Sequence[OnnxFile], dataset: Dataset) -> tuple[str, 
     if not any(known for _, known in stated) or not set(_TRAINED_ON) <= dataset.splits.keys():
         return ()
     here = manifest_sha256(dataset.split(name) for name in _TRAINED_ON)
-    return tuple(
-        f"{file.path.name} was trained on {' and '.join(sorted(set(known.values())))}, not on the "
-        "train and valid splits of this data set: the scores may include its training images."
-        for file, known in stated
-        if known.keys() - {here}
+    foreign = [(file.path.name, known) for file, known in stated if known.keys() - {here}]
+    if not foreign:
+        return ()
+    trained_on = " and ".join(sorted({name for _, known in foreign for name in known.values()}))
+    return (
+        f"{', '.join(name for name, _ in foreign)}: trained on {trained_on}, not on this data "
+        "set's train and valid splits, so the test images may be among the training images.",
     )
 
 

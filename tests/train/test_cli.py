@@ -85,7 +85,7 @@ def test_the_folders_and_the_flags_reach_the_training(
     runner.invoke(main, ["--data", "scans", *places, "--overwrite"])
     (_, first, plain), (_, second, resumed), (config, third, replaced) = asked
     assert [first.as_posix(), second.as_posix()] == [
-        "artifacts/unet-scratch-w64", "artifacts/unet-scratch-w16-augment"
+        "artifacts/unet-scratch-w64-scans", "artifacts/unet-scratch-w16-augment-scans"
     ]  # fmt: skip
     assert (config.data, third, replaced["cache"]) == (
         "scans", tmp_path / "run", tmp_path / "cache"

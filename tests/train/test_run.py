@@ -52,7 +52,8 @@ def test_the_loss_falls_and_the_results_are_there(config: TrainConfig, tmp_path:
     result = train_network(config, tmp_path / "run", cache=tmp_path / "c", on_progress=steps.append)
     assert result.history[-1].train_loss < result.history[0].train_loss
     assert {path.name for path in result.folder.iterdir()} == {
-        "best.pt", "last.pt", "history.csv", "curves.png", "config.json"
+        "best.pt", "last.pt", "history.csv", "curves.png", "config.json",
+        "first-batch.png", "valid-epoch-001.png", "valid-epoch-003.png",
     }  # fmt: skip
     rows = list(csv.DictReader((result.folder / "history.csv").read_text().splitlines()))
     assert list(rows[0]) == [field.name for field in fields(EpochRow)]

@@ -1,6 +1,7 @@
 """`seg-data audit` and `seg-data split` as a user meets them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,18 @@ def test_options_of_a_split_reach_it(
     assert [owners[image.sample.path.resolve()] for image in audit.images] == list(
         expected.assigned
     )
+
+
+def test_defects_of_one_kind_are_counted_with_three_examples(phantom: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(phantom, folder)
+    file = folder / "train" / "_annotations.coco.json"
+    content = json.loads(file.read_text())
+    for annotation in content["annotations"][:5]:
+        annotation["bbox"], annotation["segmentation"] = [-900, -900, 3, 3], []
+    file.write_text(json.dumps(content))
+    shown = CliRunner().invoke(main, ["check", str(folder)]).output
+    counts = [line for line in shown.splitlines() if " times: " in line]
+    assert counts
+    assert all(line.startswith("  5 times: ") for line in counts)
+    assert shown.count("    and 2 more, all in --json") == len(counts)

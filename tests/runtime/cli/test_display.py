@@ -1,10 +1,12 @@
 """Tables and progress bars of commands."""
 
 import math
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
-from runtime.cli.display import progress, skipped_text, table
+from runtime.cli.display import ProgressBar, ProgressLines, progress, skipped_text, table
 from runtime.core.progress import Progress
 
 
@@ -29,10 +31,46 @@ def test_only_the_first_twenty_skipped_images_are_listed() -> None:
 def test_a_bar_without_a_label_has_a_line_for_each_phase(
     label: str, lines: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with progress(label) as bar:
-        for phase in ("read", "score"):
-            for done in range(3):
-                bar(Progress(done, 2, phase=phase))
+    bar = ProgressBar(label)
+    for phase in ("read", "score"):
+        for done in range(3):
+            bar(Progress(done, 2, phase=phase))
+    bar.close()
     shown = capsys.readouterr().err.split()
     assert shown == ([label] if label else ["read", "score"])
     assert len(shown) == lines
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then_with_the_time_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 0.0
+    lines = ProgressLines("Score", clock=lambda: now)
+    for second in range(41):
+        now = float(second)
+        lines(Progress(second, 100, phase="images", note="a.onnx" if second > 30 else ""))
+    assert capsys.readouterr().err.splitlines() == [
+        "Score 10 of 100, 90 s left",
+        "Score 20 of 100, 80 s left",
+        "Score 30 of 100, 70 s left",
+        "Score 40 of 100, 60 s left: a.onnx",
+    ]
+
+
+def test_the_time_left_is_that_of_the_phase(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = ProgressLines(clock=lambda: now)
+    lines(Progress(0, 10, phase="read"))
+    now = 1000.0
+    lines(Progress(10, 10, phase="read"))
+    lines(Progress(40, 100, phase="score"))
+    now = 1020.0
+    lines(Progress(50, 100, phase="score"))
+    assert capsys.readouterr().err.splitlines() == ["read 10 of 10", "score 50 of 100, 100 s left"]
+
+
+def test_a_command_in_a_log_writes_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for in_terminal, kind in ((1, ProgressBar), (0, ProgressLines)):
+        monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=partial(bool, in_terminal)))
+        with progress("Score") as shown:
+            assert type(shown) is kind

@@ -1,5 +1,6 @@
 """The leak audit, against all pairs one by one and against what is known of the real data."""
 
+import csv
 import json
 import shutil
 from itertools import combinations
@@ -8,6 +9,7 @@ from pathlib import Path
 import networkx
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import runtime.data.similarity
@@ -253,3 +255,21 @@ def test_the_near_slices_that_are_shown_are_those_at_the_limit(tmp_path: Path) -
     assert len(near) == 4
     shown = [p.correlation for p in summarize(audit, pairs=2).pairs if p.kind == "slices"]
     assert sorted(shown) == near[:2]
+
+
+def test_the_csv_files_hold_every_image_and_every_link(phantom: Path, tmp_path: Path) -> None:
+    out = tmp_path / "audit.csv"
+    page = str(tmp_path / "page.html")
+    ran = CliRunner().invoke(main, ["audit", str(phantom), "--csv", str(out), "--out", page])
+    assert ran.exit_code == 0, ran.output
+    found = audit_dataset(read_dataset(phantom))
+    groups = list(csv.reader(out.read_text().splitlines()))
+    assert groups[0] == ["split", "file", "group"]
+    assert groups[1:] == [[i.split, i.sample.file_name, str(i.group)] for i in found.images]
+    links = list(csv.DictReader((tmp_path / "audit-links.csv").read_text().splitlines()))
+    assert len(links) == len(found.links) > 0
+    for row, link in zip(links, found.links, strict=True):
+        first, second = found.images[link.first], found.images[link.second]
+        assert (row["file"], row["other_file"]) == (first.sample.file_name, second.sample.file_name)
+        assert (row["split"], row["other_split"]) == (first.split, second.split)
+        assert float(row["correlation"]) == pytest.approx(link.correlation, abs=1e-6)

@@ -447,3 +447,11 @@ def test_missing_images_are_allowed_and_other_fatal_defects_are_not(tmp_path: Pa
     data = read_dataset(write(tmp_path, document))
     with pytest.raises(AnnotationError, match="inside this folder"):
         data.split("train", allow_missing=True)
+
+
+def test_a_data_set_is_shown_in_one_short_line(phantom_data: Dataset) -> None:
+    for shown in (repr(phantom_data), repr(phantom_data.split("train"))):
+        assert len(shown.splitlines()) == 1
+        assert len(shown) < 300
+    assert "splits train, valid, test" in repr(phantom_data)
+    assert "'train', 16 images" in repr(phantom_data.split("train"))

@@ -67,7 +67,6 @@ def test_floats_outside_0_to_1_are_refused(value: float) -> None:
         np.zeros((3, 3), bool),
         np.zeros((3, 3), np.complex64),
         np.zeros((3, 3), object),
-        np.zeros((3, 3, 1), np.uint8),
         np.zeros((3, 3, 2), np.uint8),
         np.zeros((1, 3, 3, 3), np.uint8),
         np.zeros(3, np.uint8),
@@ -279,3 +278,26 @@ def test_damaged_bytes_give_an_image_or_an_image_error(
         except ImageError:
             return
     assert scan.pixels.shape == (8, 8, 3)
+
+
+def test_an_open_file_and_an_array_with_one_channel_are_images(tmp_path: Path) -> None:
+    levels = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    path = tmp_path / "scan.png"
+    Image.fromarray(levels).save(path)
+    expected = load_scan(path).pixels
+    with path.open("rb") as file:
+        np.testing.assert_array_equal(load_scan(file).pixels, expected)
+    np.testing.assert_array_equal(load_scan(levels[..., None]).pixels, expected)
+    with (
+        path.open(encoding="latin-1") as text,
+        pytest.raises(ImageError, match="binary mode, 'rb'"),
+    ):
+        load_scan(text)  # type: ignore[arg-type]
+
+
+def test_an_open_file_that_is_too_large_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.data.images.MAX_FILE_BYTES", 100)
+    with pytest.raises(ImageError, match="<BytesIO>: expected at most 100 bytes, found more"):
+        load_scan(io.BytesIO(bytes(1000)))

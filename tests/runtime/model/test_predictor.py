@@ -148,7 +148,7 @@ def test_concurrency_is_of_the_threads(threads: int | None) -> None:
 
 @pytest.mark.parametrize("source", [3, None, ["scan.png"], object()])
 def test_what_is_no_image_is_refused(predictor: Predictor, source: Any) -> None:
-    words = f"<{type(source).__name__}>: not a path, the bytes of a file, a PIL image or an array"
+    words = f"<{type(source).__name__}>: not a path, an encoded file, a PIL image or an array"
     for call in (predictor, lambda one: predictor.predict_batch([one]), load_scan):
         with pytest.raises(ImageError, match=words):
             call(source)

@@ -118,7 +118,9 @@ def test_a_gallery_shows_a_few_of_each_kind_and_says_so(copy: Path) -> None:
     edit(copy / "train", annotations=[])
     dataset = read_dataset(copy)
     text = exploration_html(dataset, explore(dataset, size=(16, 16)))
-    assert text.count('<figure class="case">') == SHOWN
+    samples, outliers = text.split("Outliers</h2>")
+    assert outliers.count('<figure class="case">') == SHOWN
+    assert samples.count('<figure class="case">') == 3 * SHOWN // 3
     assert f"{SHOWN} of 16 images with an outlier" in text
 
 

@@ -25,7 +25,7 @@ def test_a_data_set_that_was_split_again_is_another(
         phantom_data, split_by_group(phantom_data, audit_dataset(phantom_data)), tmp_path / "again"
     )
     (sentence,) = foreign_training([read_onnx(model)], read_dataset(tmp_path / "again"))
-    assert sentence.startswith("tiny.onnx was trained on phantom, not on")
+    assert sentence.startswith("tiny.onnx: trained on phantom, not on")
 
 
 def test_nothing_is_said_where_nothing_is_known(
