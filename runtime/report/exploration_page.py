@@ -107,14 +107,17 @@ def _random_samples(dataset: Dataset, masks: MaskKind) -> list[dict[str, object]
             cards.append(
                 {
                     "title": sample.file_name,
-                    "note": ", ".join(
-                        sorted({a.category or "unknown" for a in sample.annotations})
-                    ),
-                    "numbers": [("split", split.name), ("annotations", len(sample.annotations))],
+                    "numbers": _facts(split.name, sample),
                     **_masked(sample, masks),
                 }
             )
     return cards
+
+
+def _facts(split: str, sample: Sample) -> list[tuple[str, object]]:
+    categories = sorted({a.category or "unknown" for a in sample.annotations})
+    facts: list[tuple[str, object]] = [("split", split), ("annotations", len(sample.annotations))]
+    return [*facts, ("category", ", ".join(categories))] if categories else facts
 
 
 def _first_of_each(outliers: Iterable[Outlier]) -> list[Outlier]:
