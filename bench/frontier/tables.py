@@ -174,7 +174,7 @@ def scored_on(result: BenchResult) -> str | None:
         images += f", soft IoU over the {foreground} with foreground"
     groups = "the data set states no groups of similar images"
     if first.image_groups:
-        groups = f"{first.groups} groups of similar images"
+        groups = f"{first.groups} groups of similar images or of one patient"
     withheld = f"; no interval, as {first.withheld}" if first.withheld else ""
     return (
         f"{first.data}, split {first.split}: {images}, {groups}, "

@@ -54,23 +54,19 @@ class Accuracy:
 
 
 def accuracy_of(
-    evaluation: Evaluation, groups: Sequence[int | None], data: str, split: str, masks: str
+    evaluation: Evaluation, groups: Sequence[int], data: str, split: str, masks: str
 ) -> Accuracy:
     """Return the accuracy of an evaluation.
 
     Args:
         evaluation: scores of every image of the split.
-        groups: group of each image, in the order of the split. They are used only if every image
-            has one.
+        groups: group of each image, in the order of the split; empty if unknown.
         data: folder of the data set.
         split: name of the split.
         masks: "boxes" or "segmentation".
     """
-    known = tuple(group for group in groups if group is not None)
     images = len(evaluation.samples)
-    if len(known) < images:
-        known = ()
-    bootstrap = Bootstrap(images, known or None)
+    bootstrap = Bootstrap(images, groups or None)
     each = soft_values(evaluation, "iou")
     interval = bootstrap.mean(each)
     soft = {name: evaluation.soft.per_image[name].mean for name in STUDY_METRICS}
@@ -87,7 +83,7 @@ def accuracy_of(
         pooled_iou=evaluation.soft.pooled.iou,
         iou_at_half=evaluation.thresholded.per_image["iou"].mean,
         per_image_iou=tuple(float(value) for value in each),
-        image_groups=known,
+        image_groups=tuple(groups),
         foreground_images=images - evaluation.false_positives.images,
         withheld=interval.withheld,
     )

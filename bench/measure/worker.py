@@ -114,6 +114,7 @@ class _Network:
         from runtime.data.coco import read_dataset
         from runtime.model.predictor import Predictor, concurrency_for
         from runtime.scoring.evaluation import evaluate
+        from runtime.scoring.patients import groups_of
         from runtime.scoring.provenance import scored_targets
 
         loaded = self._loaded()
@@ -135,7 +136,7 @@ class _Network:
             size=None if size is None else (size[0], size[1]),
             on_progress=lambda step: self._service.send({"done": step.done, "total": step.total}),
         )
-        groups = [sample.group for sample in chosen.samples]
+        groups = groups_of(chosen.samples)
         return {"accuracy": to_dict(accuracy_of(evaluation, groups, data, split, targets.masks))}
 
 

@@ -233,7 +233,7 @@ def audit(
     click.echo(
         f"{counted(summary.images, 'image')} with {counted(summary.links, 'link')} in "
         f"{counted(summary.groups, 'group')}, the largest of {summary.largest}; "
-        f"links between two splits: {_links(summary)}."
+        f"links between two splits: {_links(summary)}. {summary.on_patients}"
     )
     outputs.write(
         out=lambda file: write_text(file, audit_page(dataset, summary)),
@@ -289,7 +289,7 @@ def _split_text(chosen: "GroupedSplit", before: "AuditSummary", after: "AuditSum
     return (
         f"{table(header, rows)}\n\n"
         f"{counted(before.groups, 'group')}, the largest of {counted(before.largest, 'image')}; "
-        "no group is divided.\n"
+        f"no group is divided.\n{before.on_patients}\n"
         f"Links between splits before: {_links(before)}.\n"
         f"Links between splits in what was written: {_links(after)}."
     )

@@ -115,7 +115,9 @@ def _differences(comparisons: Sequence[Comparison]) -> list[str]:
     if not comparisons:
         return []
     first = comparisons[0]
-    unit = "images" if first.groups == first.images else "groups of similar images"
+    unit = (
+        "images" if first.groups == first.images else "groups of similar images or of one patient"
+    )
     lines, named = [], []
     for pair in comparisons:
         names = f"{Path(pair.candidate).name} - {Path(pair.reference).name}"

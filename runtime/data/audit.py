@@ -106,6 +106,8 @@ class AuditSummary:
         largest: number of images in the largest group.
         crossing_by_name: number of those between two splits whose names or COCO entries state the
             same source or patient.
+        patients: number of different patients that names or COCO entries state.
+        of_patients: number of images whose patient is stated.
     """
 
     rule: LinkRule
@@ -117,6 +119,23 @@ class AuditSummary:
     exposures: tuple[Exposure, ...]
     pairs: tuple[LinkedPair, ...]
     crossing_by_name: int = 0
+    patients: int = 0
+    of_patients: int = 0
+
+    @property
+    def on_patients(self) -> str:
+        """A sentence on the patients that are known."""
+        if not self.of_patients:
+            return (
+                "No patient was recognized in file names or COCO entries, so images of one patient "
+                "that do not look alike are in different groups."
+            )
+        if self.of_patients < self.images:
+            return (
+                f"The patient was recognized for {self.of_patients} of {self.images} images; of "
+                "the others, those of one patient may be in different groups."
+            )
+        return f"The patient of every image was recognized: {self.patients}."
 
 
 def audit_dataset(dataset: Dataset, rule: LinkRule | None = None) -> Audit:
@@ -167,6 +186,8 @@ def summarize(audit: Audit, *, pairs: int = 8) -> AuditSummary:
             for link in links
         ),
         crossing_by_name=len(named),
+        patients=len({image.sample.patient for image in audit.images} - {None}),
+        of_patients=sum(image.sample.patient is not None for image in audit.images),
     )
 
 

@@ -43,7 +43,7 @@ class Sample:
     Attributes:
         width, height: in pixels, as the COCO file states them.
         group: number of the group of similar images; None where the COCO file has no groups.
-        patient: the patient that the COCO file states; None where it states none.
+        patient: the patient that the COCO file or the file name states; None where neither does.
         spacing: distance between the centers of two rows, and of two columns, in mm; None where the
             COCO file does not state it.
 

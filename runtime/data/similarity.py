@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import ConfigError, DataError
-from runtime.data.image_names import patient_name, slice_number, source_name
+from runtime.data.image_names import slice_number, source_name
 from runtime.data.samples import Sample
 from runtime.data.thumbnails import ORIENTATIONS, orders, thumbnails
 
@@ -113,8 +113,7 @@ def find_links(
     reasons: dict[Pair, Reason] = {}
     for pair in _same([source_name(sample.file_name) for sample in samples], splits):
         reasons.setdefault(pair, "source")
-    patients = [sample.patient or patient_name(sample.file_name) for sample in samples]
-    for pair in _same(patients, splits):
+    for pair in _same([sample.patient for sample in samples], splits):
         reasons.setdefault(pair, "patient")
     for pair in _alike(units, rule.correlation, where):
         reasons.setdefault(pair, "look")

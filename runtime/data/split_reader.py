@@ -10,7 +10,7 @@ from runtime.core.errors import DataError, printable
 from runtime.data.annotation_reader import AnnotationReader
 from runtime.data.box_agreement import compare_boxes
 from runtime.data.defects import Action, DefectList
-from runtime.data.image_names import stated_patient
+from runtime.data.image_names import patient_name, stated_patient
 from runtime.data.layouts import ImageFolder, is_file
 from runtime.data.samples import Sample, identity_of, whole_number
 from runtime.data.segmentations import finite_numbers
@@ -123,7 +123,7 @@ class SplitReader:
             height,
             annotations=(),
             group=group if type(group) is int else None,
-            patient=stated_patient(entry),
+            patient=stated_patient(entry) or patient_name(name),
             spacing=self._spacing(entry, name),
         )
 

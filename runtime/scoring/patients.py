@@ -26,7 +26,7 @@ class PatientSums:
     """The sums of one patient's images.
 
     Attributes:
-        patient: as the COCO file states it.
+        patient: as the COCO file or the names of its images state it.
         images: their number.
         soft, thresholded: sums over the pixels of all of them.
         surface: means over those with foreground; None where it was not asked for.

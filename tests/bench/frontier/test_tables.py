@@ -55,6 +55,6 @@ def test_the_images_behind_the_scores_are_stated_with_their_groups() -> None:
     )
     found = tables.scored_on(replace(result, models=(replace(row, accuracy=grouped),)))
     assert found is not None
-    assert "40 images, 8 groups of similar images, masks" in found
+    assert "40 images, 8 groups of similar images or of one patient, masks" in found
     assert found.endswith("; no interval, as the reason")
     assert str(tables.iou_cell(replace(row, accuracy=grouped))) == "0.500 (no interval)"

@@ -154,9 +154,9 @@ def test_accuracy_from_an_evaluation_is_the_one_measured(
     path = tmp_path / "evaluation.json"
     write_report(path, EvaluationReport(str(phantom), "test", "boxes", scored, ()))
     known = read_accuracy(path)
-    measured = accuracy_of(evaluation, [None] * 4, str(phantom), "test", "boxes")
+    measured = accuracy_of(evaluation, (), str(phantom), "test", "boxes")
     assert str(known) == str({(predictor.file.digest, "cpu", "float32"): measured})
-    grouped = accuracy_of(evaluation, [1, 1, 2, 2], str(phantom), "test", "boxes")
+    grouped = accuracy_of(evaluation, (1, 1, 2, 2), str(phantom), "test", "boxes")
     assert (measured.groups, grouped.groups) == (4, 2)
     assert (measured.image_groups, grouped.image_groups) == ((), (1, 1, 2, 2))
     assert np.isclose(grouped.iou, measured.iou)

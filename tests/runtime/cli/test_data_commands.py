@@ -31,6 +31,7 @@ def test_an_audit_tells_its_figures_and_writes_its_page(
     content = json.loads(file.read_text())
     assert content["rule"]["correlation"] == 0.9
     assert f"{content['links']} links in" in result.output
+    assert "The patient of every image was recognized: 12." in result.output
     assert external_references(page.read_text()) == []
     assert content["images"] == len(audit_dataset(phantom_data).images)
 
@@ -39,6 +40,7 @@ def test_a_split_is_written_and_read(phantom: Path, tmp_path: Path) -> None:
     result = call("split", phantom, tmp_path / "out", "--seed", 3)
     assert result.exit_code == 0, result.output
     assert set(read_dataset(tmp_path / "out").splits) == {"train", "valid", "test"}
+    assert "The patient of every image was recognized: 12." in result.output
     again = call("split", phantom, tmp_path / "out")
     assert again.exit_code == 2
     assert "already exists and is not an empty folder" in again.output

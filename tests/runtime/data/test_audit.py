@@ -273,3 +273,19 @@ def test_the_csv_files_hold_every_image_and_every_link(phantom: Path, tmp_path: 
         assert (row["file"], row["other_file"]) == (first.sample.file_name, second.sample.file_name)
         assert (row["split"], row["other_split"]) == (first.split, second.split)
         assert float(row["correlation"]) == pytest.approx(link.correlation, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["genius_0101.png", "genius_0102.png"], "No patient was recognized"),
+        (["patient1_1.png", "genius_0102.png"], "was recognized for 1 of 2 images"),
+        (["patient1_1.png", "patient2_1.png"], "of every image was recognized: 2."),
+    ],
+)
+def test_the_audit_tells_which_patients_it_recognized(
+    tmp_path: Path, names: list[str], words: str
+) -> None:
+    images = {name: noise(seed) for seed, name in enumerate(names)}
+    summary = summarize(audit_dataset(make_data(tmp_path / "data", {"train": images})))
+    assert words in summary.on_patients

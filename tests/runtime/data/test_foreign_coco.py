@@ -202,6 +202,23 @@ def test_a_split_that_loses_all_masks_is_refused(tmp_path: Path) -> None:
         train(write(tmp_path, document(bbox=None)))
 
 
+@pytest.mark.parametrize(
+    ("fields", "name", "patient"),
+    [
+        ({"patient_id": 7}, "a.png", "7"),
+        ({"patient_id": 7}, "patient3_1.png", "7"),
+        ({}, "patient3_1.png", "patient3"),
+        ({}, "genius_0102.png", None),
+    ],
+)
+def test_a_patient_is_stated_by_the_entry_or_else_the_name(
+    tmp_path: Path, fields: dict[str, Any], name: str, patient: str | None
+) -> None:
+    content = document(name)
+    content["images"][0] |= fields
+    assert train(write(tmp_path, content, image=name)).samples[0].patient == patient
+
+
 # Masks and categories
 
 

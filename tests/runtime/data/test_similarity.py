@@ -9,6 +9,7 @@ from PIL import Image
 
 from runtime.data.audit import audit_dataset, summarize
 from runtime.data.coco import Dataset, read_dataset
+from runtime.data.image_names import patient_name
 from runtime.data.samples import Sample
 from runtime.data.similarity import LinkRule, find_links
 from runtime.data.thumbnails import ORIENTATIONS, orders
@@ -32,7 +33,7 @@ def turned(pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 def samples(names: list[str], patients: list[str | None] | None = None) -> list[Sample]:
     return [
-        Sample(Path(name), name, 8, 8, (), patient=patient)
+        Sample(Path(name), name, 8, 8, (), patient=patient or patient_name(name))
         for name, patient in zip(names, patients or [None] * len(names), strict=True)
     ]
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,7 +273,6 @@ def test_seg_eval_adds_what_is_asked_for(model: Path, stating: Path, tmp_path: P
     [
         (["--tolerance", "3"], "--tolerance needs --surface"),
         (["--surface", "--tolerance", "-1"], "tolerance: expected 0 or more, found -1"),
-        (["--patients-csv", "p.csv"], "4 of 4 images state no patient"),
     ],
 )
 def test_seg_eval_refuses_what_cannot_be(
@@ -281,3 +281,21 @@ def test_seg_eval_refuses_what_cannot_be(
     run = CliRunner().invoke(main, [str(model), "--data", str(phantom), *arguments])
     assert run.exit_code == 2
     assert words in run.output
+
+
+def test_scores_per_patient_need_the_patient_of_every_image(
+    model: Path, phantom: Path, tmp_path: Path
+) -> None:
+    """The phantom's file names state the person."""
+    shutil.copytree(phantom / "test", tmp_path / "data" / "test")
+    file = tmp_path / "data" / "test" / "_annotations.coco.json"
+    file.write_text(file.read_text().replace("person", "scan"))
+    for image in file.parent.glob("*.png"):
+        image.rename(image.with_name(image.name.replace("person", "scan")))
+    table = str(tmp_path / "p.csv")
+    for data, code in ((phantom, 0), (tmp_path / "data", 2)):
+        run = CliRunner().invoke(
+            main, [str(model), "--data", str(data), "--no-baselines", "--patients-csv", table]
+        )
+        assert run.exit_code == code, run.output
+    assert "4 of 4 images state no patient" in run.output

@@ -30,7 +30,9 @@ def test_it_is_what_the_single_steps_give(model: Path, phantom: Path, tmp_path: 
     assert str([m.evaluation for m in report.models]) == str([first, second])
     baselines = evaluate_baselines(data.split("train"), test, (32, 32), masks="segmentation")
     assert str(report.baselines) == str(baselines)
-    assert str(report.comparisons) == str((compare(first, second),))
+    people = Bootstrap(4, report.groups)
+    assert report.groups == (0, 0, 1, 1)  # the phantom's names state persons
+    assert str(report.comparisons) == str((compare(first, second, people),))
     assert (report.data, report.split, report.masks) == (str(phantom), "test", "segmentation")
     assert report.warnings == target_notes(
         [test], choose_targets("auto", [test], trained_on="segmentation")
