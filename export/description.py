@@ -28,6 +28,7 @@ def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metada
             config.size,
             multiple=network.multiple if network.dynamic_size else 0,
             intensity=config.intensity,
+            volumes=checkpoint.data.volumes,
         ),
         output=OutputSpec(labels=("foreground",)),
         network=NetworkInfo(
@@ -98,6 +99,7 @@ def describe_ensemble(members: Sequence[Metadata], name: str) -> Metadata:
             first.input.width,
             multiple=math.lcm(*(member.input.multiple for member in members)),
             intensity=first.input.intensity,
+            volumes=first.input.volumes,
         ),
         output=first.output,
         network=NetworkInfo(

@@ -152,6 +152,11 @@ def _check_members(
                     f"{source}: an ensemble needs members of one {setting}: expected {wanted} as "
                     f"in {sources[0]}, found {found}"
                 )
+        if checkpoint.data.volumes != checkpoints[0].data.volumes:
+            raise ConfigError(
+                f"{source}: an ensemble needs members whose images were made of volumes by one "
+                f"rule, as in {sources[0]}"
+            )
     named = zip(sources, networks, strict=True)
     for (first, network), (second, twin) in combinations(named, 2):
         if _same_weights(network, twin):

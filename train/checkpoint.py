@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runtime.core.errors import CheckpointError
+from runtime.core.errors import CheckpointError, DataError
 from runtime.core.files import found_instead, write_bytes
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.coco import Dataset, Split, manifest_sha256
+from runtime.data.volumes.spec import VolumeSpec
 from train.config import TrainConfig
 from train.epoch import EpochSteps
 from train.history import EpochRow
@@ -37,6 +38,7 @@ class DataFacts:
         license: as the COCO file states it.
         images: number of images by split.
         annotations: number of annotations by category, which are all foreground.
+        volumes: how the images were made of volumes; None where they were not.
     """
 
     name: str
@@ -44,17 +46,24 @@ class DataFacts:
     license: str | None
     images: dict[str, int]
     annotations: dict[str, int] = field(default_factory=dict)
+    volumes: VolumeSpec | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, splits: Iterable[Split]) -> "DataFacts":
         """Return the facts on some splits of a data set. Raises DataError."""
         used = tuple(splits)
+        volumes = used[0].volumes
+        if any(split.volumes != volumes for split in used):
+            names = " and ".join(split.name for split in used)
+            raise DataError(f"{dataset.root}: {names} were made of volumes by different rules")
         images = {split.name: len(split.samples) for split in used}
         license_ = next((split.license for split in used if split.license), None)
         annotations: Counter[str] = Counter()
         for split in used:
             annotations.update(split.annotations)
-        return cls(dataset.name, manifest_sha256(used), license_, images, dict(annotations))
+        return cls(
+            dataset.name, manifest_sha256(used), license_, images, dict(annotations), volumes
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from runtime.cli.options import (
     masks_option,
 )
 from runtime.cli.outputs import Outputs
+from runtime.cli.scan_import import import_scans
 
 if TYPE_CHECKING:
     from runtime.core.settings import MaskChoice
@@ -66,7 +67,10 @@ def link_options(function: Function) -> Function:
 
 @click.group(cls=Group)
 def main() -> None:
-    """Examine a COCO data set, split it again, or make the embedded one."""
+    """Examine a COCO data set, split it again, make one of scans and masks, or the embedded one."""
+
+
+main.add_command(import_scans)
 
 
 @main.command()

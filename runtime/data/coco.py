@@ -27,7 +27,7 @@ from runtime.data.layouts import ROBOFLOW_FILE as ROBOFLOW_FILE, SplitPlace, fin
 from runtime.data.mask_files import MaskFolder, is_mask_pattern
 from runtime.data.samples import Sample, sound_categories
 from runtime.data.split_reader import SplitReader
-from runtime.data.volumes.gray import VolumeSpec
+from runtime.data.volumes.spec import VolumeSpec
 
 IMAGE_ROOT, MASK_PATTERN, VOLUMES = "image_root", "mask_pattern", "volumes"
 """Fields of a COCO file's `info`: the folder of its images, where their masks are as files of their

@@ -7,13 +7,16 @@ COCO files rarely say which images belong to one patient. Two images are linked 
 * they look alike, in one of the eight orientations of a square, or
 * their file names carry neighboring slice numbers and they look similar as stored.
 
+Two images whose COCO entries state different patients are not linked by the last two rules: what is
+known takes the place of a guess.
+
 A group holds all images that a chain of links connects.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,9 +118,14 @@ def find_links(
         reasons.setdefault(pair, "source")
     for pair in _same([sample.patient for sample in samples], splits):
         reasons.setdefault(pair, "patient")
-    for pair in _alike(units, rule.correlation, where):
+    stated = _numbers([sample.patient for sample in samples])
+    for pair in _alike(units, rule.correlation, where, stated):
         reasons.setdefault(pair, "look")
-    near = [pair for pair in _near_slices(numbers, rule.slices) if pair not in reasons]
+    near = [
+        (first, second)
+        for first, second in _near_slices(numbers, rule.slices)
+        if (first, second) not in reasons and not _differ(stated[first], stated[second])
+    ]
     stored, _ = _correlations(units, near, orders()[:1])
     links = [
         Link(*pair, value, _distance(numbers[pair[0]], numbers[pair[1]]), "slices")
@@ -181,6 +189,17 @@ def _distance(first: tuple[str, int | None], second: tuple[str, int | None]) -> 
     return abs(first[1] - second[1])
 
 
+def _numbers(patients: Sequence[str | None]) -> NDArray[np.intp]:
+    """Return a number for each patient, and -1 for none."""
+    numbers = {None: -1} | {p: n for n, p in enumerate(dict.fromkeys(patients)) if p is not None}
+    return np.array([numbers[patient] for patient in patients], np.intp)
+
+
+def _differ(first: Any, second: Any) -> Any:
+    """Return whether both of two patients' numbers, or of two arrays of them, state others."""
+    return (first != second) & (first >= 0) & (second >= 0)
+
+
 def _same(keys: Sequence[str | None], splits: Sequence[str]) -> Iterator[Pair]:
     """Yield each image that has a key with the first image of that key in each split.
 
@@ -196,7 +215,9 @@ def _same(keys: Sequence[str | None], splits: Sequence[str]) -> Iterator[Pair]:
                 yield min(index, other), max(index, other)
 
 
-def _alike(units: NDArray[np.float32], limit: float, where: str) -> set[Pair]:
+def _alike(
+    units: NDArray[np.float32], limit: float, where: str, patients: NDArray[np.intp]
+) -> set[Pair]:
     """Return the pairs that correlate by `limit` or more in an orientation, the lower index first.
 
     The set of orientations holds the inverse of each, so turning one image of a pair is enough.
@@ -213,7 +234,8 @@ def _alike(units: NDArray[np.float32], limit: float, where: str) -> set[Pair]:
                 np.maximum(best, version @ others, out=best)
             # On the diagonal only the upper triangle, so that each pair is met once.
             found = np.triu(best >= limit, k=1) if left == top else best >= limit
-            rows, columns = np.nonzero(found)
+            owners, other_owners = patients[top : top + _BLOCK], patients[left : left + _BLOCK]
+            rows, columns = np.nonzero(found & ~_differ(owners[:, None], other_owners))
             if len(pairs) + len(rows) > MAX_LINKS:
                 raise DataError(
                     f"{where}: more than {MAX_LINKS} pairs of images correlate by {limit} or more; "

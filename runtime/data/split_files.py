@@ -9,7 +9,16 @@ from typing import Any
 from runtime.core.errors import AnnotationError, DataError
 from runtime.core.files import replacing_folder
 from runtime.core.json_files import read_json, write_json
-from runtime.data.coco import IMAGE_ROOT, ROBOFLOW_FILE, Dataset, image_folders, read_dataset
+from runtime.core.schema import to_dict
+from runtime.data.coco import (
+    IMAGE_ROOT,
+    MASK_PATTERN,
+    ROBOFLOW_FILE,
+    VOLUMES,
+    Dataset,
+    image_folders,
+    read_dataset,
+)
 from runtime.data.grouped_split import GroupedSplit
 from runtime.data.samples import identity_of, sound_categories
 
@@ -51,6 +60,7 @@ def write_split(dataset: Dataset, split: GroupedSplit, folder: str | Path) -> Da
         for name, images in placed.items():
             content = {
                 "info": {
+                    **_origin(dataset),
                     "description": description,
                     IMAGE_ROOT: _relative(dataset.image_root, target / name),
                 },
@@ -85,8 +95,8 @@ def locate_images(folder: str | Path, images: str | Path) -> Dataset:
         info = content.get("info") if isinstance(content, dict) else None
         if not isinstance(info, dict) or IMAGE_ROOT not in info:
             raise DataError(
-                f"{path}: its images lie beside it; only `seg-data split` refers to "
-                "images elsewhere"
+                f"{path}: its images lie beside it; only `seg-data split` and `seg-data import` "
+                "refer to images elsewhere"
             )
         for name in _file_names(content):
             if not (root / name).is_file():
@@ -102,6 +112,17 @@ def _file_names(content: Mapping[str, Any]) -> Iterator[str]:
     for image in images if isinstance(images, list) else ():
         if isinstance(image, dict) and isinstance(image.get("file_name"), str):
             yield image["file_name"]
+
+
+def _origin(dataset: Dataset) -> Entry:
+    """Return what the COCO files of a data set say on the origin of its images."""
+    facts: Entry = {}
+    for split in dataset.splits.values():
+        if split.volumes is not None:
+            facts[VOLUMES] = to_dict(split.volumes)
+        if split.mask_pattern is not None:
+            facts[MASK_PATTERN] = split.mask_pattern
+    return facts
 
 
 def _relative(root: Path, folder: Path) -> str:

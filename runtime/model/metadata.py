@@ -9,10 +9,11 @@ from runtime.core.schema import from_dict, to_dict
 from runtime.data.levels import MAX_LEVEL
 from runtime.data.orientation import Size
 from runtime.data.resizing import MAX_SIDE, RESIZE_FILTER
+from runtime.data.volumes.spec import VolumeSpec
 from runtime.model.certificate import Conversion, Parity
 
 KEY = "segmentation"
-SCHEMA = "2.1"
+SCHEMA = "2.2"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
 
 
@@ -29,6 +30,8 @@ class InputSpec:
             its size first (Pillow's `Image.draft`).
         intensity: level of a 16-bit gray image that was white in training; None for what each image
             states, or else 65535 (`runtime.data.levels`).
+        volumes: how slices of volumes became the images that the network was trained on; None where
+            they were pictures (`runtime.data.volumes.gray`).
 
     Example:
         >>> InputSpec(256, 256, multiple=16).check_size((128, 192), "network.onnx")
@@ -48,6 +51,7 @@ class InputSpec:
     antialias: bool = True
     jpeg_scaled_decoding: bool = True
     intensity: int | None = None
+    volumes: VolumeSpec | None = None
 
     def check_size(self, size: Size, where: str) -> None:
         """Check that the network accepts an input of this size.
@@ -241,7 +245,9 @@ def parse_metadata(text: str, where: str) -> Metadata:
         raise ModelError(
             f"{where}: expected an intensity from 1 to {MAX_LEVEL}, found {spec.intensity}"
         )
-    expected = InputSpec(spec.height, spec.width, spec.multiple, intensity=spec.intensity)
+    expected = InputSpec(
+        spec.height, spec.width, spec.multiple, intensity=spec.intensity, volumes=spec.volumes
+    )
     if spec != expected:
         raise ModelError(
             f"{where}: expected an input of RGB in [0, 1], resized with the antialiased "

@@ -1,10 +1,32 @@
-"""The settings of an import, in one frozen record."""
+"""The settings of an import, in one frozen record.
+
+It needs no numpy, so that a command's `--help` is quick.
+"""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from runtime.core.settings import check_settings, setting
-from runtime.data.imports.source import PatientSource, SourceOptions
-from runtime.data.volumes.gray import VolumeSpec
+from runtime.data.volumes.spec import VolumeSpec
+
+PatientSource = Literal["folder", "name", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """The choices of a user that an importer may need.
+
+    Attributes:
+        mask_pattern: the mask of a picture (`runtime.data.mask_files`); None for the usual names.
+        patients: the source of the patients of pictures; None to decide.
+        modality: suffix of the image in BIDS, such as "FLAIR", where masks have several images.
+        volume: of files of several volumes, from 1.
+    """
+
+    mask_pattern: str | None = None
+    patients: PatientSource | None = None
+    modality: str | None = None
+    volume: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ class _ScanWriter:
             return self._write(scan, volume, labels)
         except DataError as error:
             shutil.rmtree(self._folder / IMAGES / scan.name, ignore_errors=True)
-            return _Imported(defect=skipped(scan.name, str(error)))
+            reason = getattr(error, "reason", "a file that cannot be read")
+            return _Imported(defect=skipped(scan.name, str(error), reason=reason))
 
     def _write(self, scan: LabeledScan, volume: Volume | None, labels: Volume) -> _Imported:
         gray = None if volume is None else gray_slices(volume, self._config.volumes)

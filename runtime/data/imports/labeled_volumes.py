@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import DataError
-from runtime.data.volumes.gray import Plane
+from runtime.data.imports.source import UnusableScanError
 from runtime.data.volumes.nifti import read_nifti
+from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume
 
 
@@ -51,15 +51,15 @@ def open_labeled(
 
 
 def ensure_same_grid(volume: Volume, labels: Volume) -> None:
-    """Raise DataError unless labels have a volume's shape and lie where it lies.
+    """Raise UnusableScanError unless labels have a volume's shape and lie where it lies.
 
     Corners may differ by half a voxel, because files are written with rounding. Where one of the
     two states no position, only shapes are compared.
     """
     if volume.shape != labels.shape:
-        raise DataError(
-            f"{volume.source}: {_sides(volume)} voxels, but its mask {labels.source.name} has "
-            f"{_sides(labels)}"
+        raise UnusableScanError(
+            f"{_sides(volume)} voxels, but the mask {labels.source.name} has {_sides(labels)}",
+            "a mask of another size than its image",
         )
     if volume.affine is None or labels.affine is None or volume.spacing is None:
         return
@@ -67,8 +67,9 @@ def ensure_same_grid(volume: Volume, labels: Volume) -> None:
     corners[:, :3] *= np.array(volume.shape) - 1
     apart = np.linalg.norm((corners @ (volume.affine - labels.affine).T)[:, :3], axis=1).max()
     if apart > min(volume.spacing) / 2:
-        raise DataError(
-            f"{volume.source}: its mask {labels.source.name} lies elsewhere, {apart:.3g} mm apart"
+        raise UnusableScanError(
+            f"the mask {labels.source.name} lies elsewhere, {apart:.3g} mm apart",
+            "a mask that lies elsewhere",
         )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import ConfigError, DataError
+from runtime.core.errors import ConfigError
+from runtime.data.imports.source import UnusableScanError
 
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 _MOST_SHOWN = 4
@@ -42,8 +43,8 @@ class LabelRule:
         """Yield the categories of a slice's labels, each with its pixels, bool [rows, columns].
 
         Raises:
-            DataError: the labels are not whole numbers of 0 or more, or not binary where they
-                must be.
+            UnusableScanError: the labels are not whole numbers of 0 or more, or not binary where
+                they must be.
 
         Example:
             >>> labels = np.array([[0, 255]], np.float32)
@@ -53,7 +54,9 @@ class LabelRule:
         levels = np.unique(labels)
         whole = np.isfinite(levels).all() and (levels == np.rint(levels)).all()
         if not whole or levels[0] < 0:
-            raise DataError("its labels are not whole numbers of 0 or more")
+            raise UnusableScanError(
+                "its labels are not whole numbers of 0 or more", "labels that are no whole numbers"
+            )
         for category in self.chosen or self._own(levels[levels > 0].astype(int).tolist()):
             mask = np.zeros(labels.shape, bool)
             for low, high in category.levels:
@@ -72,9 +75,9 @@ class LabelRule:
         if len(levels) > 1:
             shown = ", ".join(map(str, levels[:_MOST_SHOWN]))
             more = f" and {len(levels) - _MOST_SHOWN} more" if len(levels) > _MOST_SHOWN else ""
-            raise DataError(
-                f"a mask that is not binary, with the levels {shown}{more}; "
-                "give --label NAME=LEVELS"
+            raise UnusableScanError(
+                f"a mask that is not binary, with the levels {shown}{more}",
+                "a mask that is not binary; --label NAME=LEVELS chooses levels",
             )
         return [Category(1, "foreground", ((1, level),)) for level in levels]
 

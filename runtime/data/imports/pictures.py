@@ -5,23 +5,25 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from runtime.core.errors import DataError, ImageError
+from runtime.core.errors import DataError
 from runtime.data.image_names import patient_name, slice_number
+from runtime.data.imports.config import PatientSource
 from runtime.data.imports.source import (
     ImportSource,
     LabeledScan,
-    PatientSource,
     SourceOptions,
+    UnusableScanError,
     skipped,
 )
 from runtime.data.label_pictures import mask_levels, picture_sizes
 from runtime.data.layouts import SPLIT_NAMES
 from runtime.data.mask_files import IMAGE_FOLDERS, MaskFolder
-from runtime.data.volumes.gray import Plane
+from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume, volume_of
 
 MIN_PATIENT_FOLDERS = 4
 """Fewest folders that are taken as patients: fewer are rather classes, such as "benign"."""
+_SIZE = "a mask of another size than its image"
 _SPLITS = {alias: name for name, aliases in SPLIT_NAMES.items() for alias in aliases}
 
 
@@ -94,12 +96,11 @@ class _Opener:
         for mask, found in zip(self._masks, levels, strict=True):
             if found.shape not in sizes:
                 (height, width), found_size = sizes[0], f"{found.shape[1]}x{found.shape[0]}"
-                raise ImageError(
-                    f"{self._picture}: {width}x{height} pixels, but the mask {mask.name} has "
-                    f"{found_size}"
+                raise UnusableScanError(
+                    f"{width}x{height} pixels, but the mask {mask.name} has {found_size}", _SIZE
                 )
         if len({found.shape for found in levels}) > 1:
-            raise ImageError(f"{self._picture}: its masks have different sizes")
+            raise UnusableScanError("masks of different sizes", _SIZE)
         joined = np.maximum.reduce(levels)
         return None, volume_of(joined[None].astype(np.float32), source=self._masks[0])
 

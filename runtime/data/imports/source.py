@@ -3,14 +3,24 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from runtime.core.errors import printable
+from runtime.core.errors import DataError, printable
 from runtime.data.defects import Action, Defect
-from runtime.data.volumes.gray import Plane
+from runtime.data.imports.config import SourceOptions as SourceOptions
+from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume
 
-PatientSource = Literal["folder", "name", "none"]
+
+class UnusableScanError(DataError):
+    """A scan that is skipped.
+
+    Attributes:
+        reason: the problem without its values, by which skipped scans are counted.
+    """
+
+    def __init__(self, problem: str, reason: str) -> None:
+        super().__init__(problem)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +66,6 @@ class ImportSource:
     defects: tuple[Defect, ...] = ()
     mask_pattern: str | None = None
     license: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """The choices of a user that an importer may need.
-
-    Attributes:
-        mask_pattern: the mask of a picture (`runtime.data.mask_files`); None for the usual names.
-        patients: the source of the patients of pictures; None to decide.
-        modality: suffix of the image in BIDS, such as "FLAIR", where masks have several images.
-        volume: of files of several volumes, from 1.
-    """
-
-    mask_pattern: str | None = None
-    patients: PatientSource | None = None
-    modality: str | None = None
-    volume: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.volumes.gray import Plane
 from runtime.data.volumes.nifti import is_nifti, read_nifti, write_nifti
+from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume
 
 

@@ -6,54 +6,15 @@ that becomes black to white is one for the whole volume: slices of one volume st
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import ConfigError, ImageError
+from runtime.core.errors import ImageError
+from runtime.data.volumes.spec import Plane as Plane, VolumeSpec as VolumeSpec
 from runtime.data.volumes.volume import Volume
 
-Plane = Literal["axial", "coronal", "sagittal"]
-Range = Literal["percentiles", "window"]
-
 _HALF = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeSpec:
-    """How a volume becomes gray images.
-
-    Attributes:
-        plane: of the slices.
-        range: the source of the values that become black and white: percentiles of all finite
-            voxels of the volume, or a fixed window in the source's units.
-        low, high: the two percentiles, or the two values.
-
-    Raises:
-        ConfigError: `low` is not less than `high`, or a percentile is not in 0 to 100.
-
-    Example:
-        >>> VolumeSpec(range="window", low=-160.0, high=240.0).plane
-        'axial'
-        >>> VolumeSpec(low=2, high=1)
-        Traceback (most recent call last):
-        runtime.core.errors.ConfigError: volumes: expected percentiles 0 <= low < high <= 100, \
-found 2 and 1
-    """
-
-    plane: Plane = "axial"
-    range: Range = "percentiles"
-    low: float = 0.5
-    high: float = 99.5
-
-    def __post_init__(self) -> None:
-        found = f"found {self.low:g} and {self.high:g}"
-        if self.range == "percentiles" and not 0 <= self.low < self.high <= 100:
-            raise ConfigError(f"volumes: expected percentiles 0 <= low < high <= 100, {found}")
-        if not -np.inf < self.low < self.high < np.inf:
-            raise ConfigError(f"volumes: expected a window with low < high, {found}")
 
 
 def gray_slices(volume: Volume, spec: VolumeSpec) -> Callable[[int], NDArray[np.uint8]]:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from runtime.core.errors import ImageError
 from runtime.core.extras import require
 from runtime.core.files import found_instead, replacing
-from runtime.data.volumes.gray import Plane
 from runtime.data.volumes.nifti_header import WRITTEN_BY, NiftiHeader, read_header, result_header
 from runtime.data.volumes.planes import SliceOrder, slice_order, spacing_of
+from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume
 
 SUFFIXES = (".nii.gz", ".nii")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.volumes.gray import Plane
+from runtime.data.volumes.spec import Plane
 
 Level = TypeVar("Level", bound=np.generic)
 

@@ -139,3 +139,20 @@ def test_the_real_data_have_no_link_beyond_those_as_stored(real_data: Dataset) -
         ("look", "as stored"),
         ("slices", "as stored"),
     }
+
+
+def test_images_of_two_stated_patients_are_not_linked_by_look(tmp_path: Path) -> None:
+    """What is known takes the place of a guess; one stated patient alone says nothing."""
+    make_data(
+        tmp_path,
+        {"train": {"s1.png": noise(0), "s2.png": noise(0)}, "test": {"s3.png": noise(0)}},
+    )
+    for patients, expected in (((1, 1, 2), 1), ((1, 1, None), 3), ((1, 2, 3), 0)):
+        remaining = iter(patients)
+        for split in ("train", "test"):
+            path = tmp_path / split / "_annotations.coco.json"
+            content = json.loads(path.read_text())
+            for image in content["images"]:
+                image["patient_id"] = next(remaining)
+            path.write_text(json.dumps(content))
+        assert len(audit_dataset(read_dataset(tmp_path)).links) == expected
