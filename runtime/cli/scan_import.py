@@ -13,8 +13,8 @@ from runtime.data.imports.config import ImportConfig
 from runtime.data.volumes.spec import VolumeSpec, volume_spec
 
 if TYPE_CHECKING:
+    from runtime.data.defects import Defect
     from runtime.data.imports.import_dataset import ImportReport
-    from runtime.data.samples import Defect
     from runtime.data.volumes.spec import Plane
 
 _EXAMPLES = 3
