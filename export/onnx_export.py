@@ -119,7 +119,9 @@ def comparison_data(source: Path, checkpoint: Checkpoint, data: str | Path | Non
             f"{checkpoint.config.data}; give a data set with --data"
         )
     config = checkpoint.config
-    return read_dataset(data or config.data, categories=config.categories)
+    return read_dataset(
+        data or config.data, categories=config.categories, intensity=config.intensity
+    )
 
 
 def _ensemble_metadata(

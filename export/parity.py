@@ -7,7 +7,6 @@ the file's: on a trained ResNet50 it is the larger of the two.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import onnx
@@ -55,8 +54,6 @@ def make_parity_cases(
     size: Size,
     multiple: int,
     masks: MaskKind = "boxes",
-    *,
-    intensity: int | None = None,
 ) -> tuple[ParityCase, ...]:
     """Return real images alone and as one batch, other sizes, and four artificial images.
 
@@ -64,7 +61,6 @@ def make_parity_cases(
 
     Args:
         masks: the kind of masks that the soft IoU of the real images is computed against.
-        intensity: as for `runtime.data.images.load_scan`.
         multiple: of other heights and widths; 0 where the network takes no other size.
 
     Raises:
@@ -72,20 +68,19 @@ def make_parity_cases(
     """
     chosen = np.linspace(0, len(split.samples) - 1, min(REAL_IMAGES, len(split.samples)))
     samples = [split.samples[int(index)] for index in chosen]
-    inputs = partial(_inputs, intensity=intensity)
     cases = [
-        ParityCase(sample.file_name, inputs([sample], size), sample.mask(size, masks)[None])
+        ParityCase(sample.file_name, _inputs([sample], size), sample.mask(size, masks)[None])
         for sample in samples
     ]
-    cases.append(ParityCase(f"a batch of {len(samples)}", inputs(samples, size)))
+    cases.append(ParityCase(f"a batch of {len(samples)}", _inputs(samples, size)))
     others = ((size[0] + multiple, size[1]), (size[0], size[1] + 2 * multiple))
     for other in others if multiple else ():
-        cases.append(ParityCase(f"size {other[0]}x{other[1]}", inputs(samples[:1], other)))
+        cases.append(ParityCase(f"size {other[0]}x{other[1]}", _inputs(samples[:1], other)))
     return (*cases, *_artificial(size))
 
 
-def _inputs(samples: Sequence[Sample], size: Size, intensity: int | None) -> Floats:
-    return np.stack([to_input(sample.load(size, intensity).pixels) for sample in samples])
+def _inputs(samples: Sequence[Sample], size: Size) -> Floats:
+    return np.stack([to_input(sample.load(size).pixels) for sample in samples])
 
 
 def _artificial(size: Size) -> list[ParityCase]:

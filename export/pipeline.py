@@ -156,9 +156,7 @@ def _write_variant(
 def _compare(trained: TrainedNetworks, threads: int) -> _Comparison:
     valid = trained.dataset.split("valid")
     spec = trained.metadata.input
-    cases = make_parity_cases(
-        valid, trained.size, spec.multiple, trained.masks, intensity=spec.intensity
-    )
+    cases = make_parity_cases(valid, trained.size, spec.multiple, trained.masks)
     return _Comparison(
         cases,
         run_reference(trained.networks, cases),

@@ -49,18 +49,16 @@ def decode_split(
     masks: MaskKind,
     cache: str | Path,
     *,
-    intensity: int | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> DecodedSplit:
     """Return a split decoded at `size`, from the cache where it has an entry for it.
 
     An entry that is incomplete or damaged is made again; cleaners of temporary folders leave such.
     An entry's key depends on the COCO file's content, on the images' names, sizes and times of
-    change, on `size`, on the kind of masks, on the chosen categories and on `intensity`.
+    change, on `size`, on the kind of masks, on the chosen categories and on the white level.
 
     Args:
         cache: a folder; an entry is renamed when it is complete, so that no half one is read.
-        intensity: as for `runtime.data.images.load_scan`.
         on_progress: called with the number of images decoded and of all; not called where the
             cache has the split.
 
@@ -68,13 +66,13 @@ def decode_split(
         ImageError, AnnotationError: a file of the split cannot be read.
         OutputError: the cache cannot be written.
     """
-    entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks, intensity)}"
+    entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks)}"
     found = _read(split, size, entry)
     if found is not None:
         return found
     try:
         shutil.rmtree(entry, ignore_errors=True)
-        _build(split, size, masks, entry, intensity, on_progress)
+        _build(split, size, masks, entry, on_progress)
     except OutputError:
         if _read(split, size, entry) is None:  # else another run has written it meanwhile
             raise
@@ -106,18 +104,17 @@ def _read(split: Split, size: int, entry: Path) -> DecodedSplit | None:
     return DecodedSplit(tuple(sample.file_name for sample in split.samples), *arrays)
 
 
-def _key(split: Split, size: int, masks: MaskKind, intensity: int | None) -> str:
+def _key(split: Split, size: int, masks: MaskKind) -> str:
     try:
-        files = [(s.file_name, s.path.stat()) for s in split.samples]
+        files = [(s.file_name, s.intensity, s.path.stat()) for s in split.samples]
     except OSError as error:
         raise ImageError(f"{error.filename}: image not found") from error
     facts = [
         _FORMAT,
         size,
         masks,
-        intensity,
         split.categories,
-        [(name, s.st_size, s.st_mtime_ns) for name, s in files],
+        [(name, white, s.st_size, s.st_mtime_ns) for name, white, s in files],
     ]
     digest = hashlib.sha256(split.annotation_file.read_bytes())
     digest.update(json.dumps(facts).encode())
@@ -129,11 +126,10 @@ def _build(
     size: int,
     masks: MaskKind,
     entry: Path,
-    intensity: int | None,
     on_progress: ProgressCallback | None,
 ) -> None:
     def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        scan = sample.load((size, size), intensity)
+        scan = sample.load((size, size))
         return scan.pixels, np.packbits(sample.mask((size, size), masks), axis=1)
 
     count, cores = len(split.samples), available_cores()

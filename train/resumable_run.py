@@ -129,7 +129,6 @@ class ResumableRun:
                 config.size,
                 config.mask_kind,
                 cache,
-                intensity=config.intensity,
                 on_progress=report,
             )
             batches.append(

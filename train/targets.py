@@ -29,7 +29,7 @@ def read_training_splits(config: TrainConfig) -> TrainingSplits:
     Raises:
         DataError: the data set cannot be read, or is not ready to train on.
     """
-    dataset = read_dataset(config.data, categories=config.categories)
+    dataset = read_dataset(config.data, categories=config.categories, intensity=config.intensity)
     splits = training_splits(dataset)
     targets = choose_targets(config.masks, splits)
     settled = replace(config, masks=targets.masks)

@@ -16,6 +16,7 @@ from runtime.cli.options import (
     Folder,
     category_option,
     data_option,
+    intensity_option,
     json_option,
     masks_option,
     models_argument,
@@ -23,6 +24,7 @@ from runtime.cli.options import (
     split_option,
     square,
     threads_option,
+    verify_option,
 )
 from runtime.cli.outputs import Outputs
 from runtime.model.providers import CPU, Arithmetic, ProviderRequest
@@ -100,6 +102,8 @@ _SECONDS = click.FloatRange(min=0.0, min_open=True)
     help="Measure the providers in this number format; can be repeated.  [default: default]",
 )
 @config_options(Budget)
+@intensity_option
+@verify_option
 @threads_option
 @json_option("the result")
 @click.option(
@@ -163,6 +167,8 @@ def _settings(
     threads: int | None,
     providers: tuple[str, ...],
     arithmetics: "tuple[Arithmetic, ...]",
+    intensity: int | None,
+    verify: bool,
 ) -> "MeasurementSettings":
     """Return the settings, after a check that the split exists and no data file is replaced."""
     from bench.measure.accuracy import read_accuracy
@@ -188,6 +194,8 @@ def _settings(
         scoring=scoring,
         providers=_requests(providers or (CPU,), arithmetics or ("default",)),
         known={} if evaluation is None else read_accuracy(evaluation),
+        intensity=intensity,
+        verify=verify,
     )
 
 

@@ -72,6 +72,8 @@ class NetworkWorker(Worker):
         self._threads = settings.threads
         self._provider = to_dict(request)
         self._size = None if settings.size is None else list(settings.size)
+        self._intensity = settings.intensity
+        self._verify = settings.verify
 
     def inspect(self, path: Path) -> FileFacts:
         """Return the figures of a file that need no run."""
@@ -86,6 +88,8 @@ class NetworkWorker(Worker):
             size=self._size,
             threads=self._threads,
             provider=self._provider,
+            intensity=self._intensity,
+            verify=self._verify,
         )
         return from_dict(LoadedNetwork, answer, where=str(path), error=MeasurementError)
 

@@ -48,6 +48,7 @@ class MeasurementSettings:
         known: accuracies by the digest of the file, provider and arithmetic, which are taken as
             they are.
         providers: that each file is measured on.
+        intensity, verify: as for `runtime.model.predictor.Predictor`.
     """
 
     threads: int
@@ -60,3 +61,5 @@ class MeasurementSettings:
     scoring: Scoring | None = None
     known: Mapping[tuple[str, str, str], Accuracy] = field(default_factory=dict)
     providers: tuple[ProviderRequest, ...] = field(default_factory=lambda: (ProviderRequest(),))
+    intensity: int | None = None
+    verify: bool = True

@@ -41,19 +41,33 @@ class _Network:
         self._service = service
         self._predictor: Predictor | None = None
         self._request = ProviderRequest()
+        self._verify = True
         self._inputs: dict[int, Any] = {}
         self._factors: Any = None
 
     def load(
-        self, path: str, size: list[int] | None, threads: int | None, provider: dict[str, Any]
+        self,
+        path: str,
+        size: list[int] | None,
+        threads: int | None,
+        provider: dict[str, Any],
+        intensity: int | None = None,
+        verify: bool = True,
     ) -> Answer:
         from runtime.core.schema import to_dict
         from runtime.model.predictor import Predictor
 
         chosen = None if size is None else (size[0], size[1])
-        self._request = ProviderRequest(**provider)
+        self._request, self._verify = ProviderRequest(**provider), verify
         start = time.perf_counter()
-        self._predictor = Predictor(path, size=chosen, threads=threads, provider=self._request)
+        self._predictor = Predictor(
+            path,
+            size=chosen,
+            threads=threads,
+            provider=self._request,
+            intensity=intensity,
+            verify=verify,
+        )
         return {
             "open_s": time.perf_counter() - start,
             "size": list(self._predictor.size),
@@ -128,6 +142,8 @@ class _Network:
             threads=loaded.threads,
             concurrency=concurrency_for(loaded.threads),
             provider=self._request,
+            intensity=loaded.intensity,
+            verify=self._verify,
         )
         evaluation = evaluate(
             predictor,

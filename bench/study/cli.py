@@ -34,7 +34,9 @@ _PRESETS = {name: changes for name, changes in PRESETS.items() if changes}
 @config_options(StudyConfig)
 @encoder_weights_option
 @config_options(
-    TrainConfig, only=(*SCALE, "seed", "device", "compile", "threads"), presets=_PRESETS
+    TrainConfig,
+    only=(*SCALE, "seed", "device", "compile", "threads", "intensity"),
+    presets=_PRESETS,
 )
 @click.option(
     "--out",

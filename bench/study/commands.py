@@ -44,5 +44,6 @@ def _train(run: TrainConfig) -> str:
             continue
         if field.name == "encoder_weights":
             value = Path(value).name
-        parts.append(field.option + ("" if value is True else f" {value}"))
+        for each in value if field.repeated else (value,):
+            parts.append(field.option + ("" if each is True else f" {each}"))
     return " ".join(parts)

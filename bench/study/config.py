@@ -50,7 +50,7 @@ class StudyConfig:
         splits: the original one, and the one that keeps groups of similar images together.
         encoder_weights: source of each pretrained encoder's weights, by architecture.
         changes: training settings named in `SCALE` that replace the preset's, for all networks.
-        masks, categories, seed, device, threads, compile: as in `TrainConfig`.
+        masks, categories, seed, device, threads, compile, intensity: as in `TrainConfig`.
 
     Raises:
         ConfigError: a name is unknown or repeated, or an ensemble has fewer than two members.
@@ -88,6 +88,7 @@ class StudyConfig:
     device: Device = "auto"
     threads: int | None = None
     compile: bool = False
+    intensity: int | None = None
     masks: MaskChoice = setting("auto", help=MASKS_HELP)
     categories: tuple[str, ...] = setting(
         (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
@@ -129,7 +130,7 @@ class StudyConfig:
             changes["loss"] = match["loss"].replace("-", "+")
         if match["arch"] in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[match["arch"]]
-        for name in ("masks", "categories", "seed", "device", "threads", "compile"):
+        for name in ("masks", "categories", "seed", "device", "threads", "compile", "intensity"):
             changes[name] = getattr(self, name)
         return study_config(data, match["arch"], **changes)
 

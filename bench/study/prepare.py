@@ -64,7 +64,7 @@ def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Sch
         ConfigError: `folder` holds a study of other data.
     """
     schedule.start("read the data")
-    original = read_dataset(config.data, categories=config.categories)
+    original = read_dataset(config.data, categories=config.categories, intensity=config.intensity)
     for name in SPLITS:
         original.split(name)
     sha256 = manifest_sha256(original.splits.values())
@@ -73,21 +73,27 @@ def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Sch
         raise ConfigError(
             f"{folder}: holds a study of other data than {config.data}; give another --out"
         )
+    chosen = [sha256, config.masks, config.categories, config.intensity]
     schedule.start("explore the data")
-    exploration = results.result("exploration", sha256, Exploration, lambda: explore(original))
+    exploration = results.result(
+        "exploration", chosen, Exploration, lambda: explore(original, masks=config.masks)
+    )
     schedule.start("look for leaks")
+    seen = [sha256, config.intensity]
     audit = cache(lambda: audit_dataset(original))
-    audited = results.result("groups", sha256, _Audited, lambda: _audited(audit()))
+    audited = results.result("groups", seen, _Audited, lambda: _audited(audit()))
     datasets, grouped_audit = {"original": original}, None
     if "grouped" in config.splits:
         target = folder / f"{original.name}-grouped"
         grouped_audit = results.result(
             "audit-grouped",
-            [sha256, config.seed],
+            [*seen, config.seed],
             AuditSummary,
-            lambda: summarize(audit_dataset(_grouped(original, audit(), target, config.seed))),
+            lambda: summarize(audit_dataset(_grouped(original, audit(), target, config))),
         )
-        datasets["grouped"] = read_dataset(target, categories=config.categories)
+        datasets["grouped"] = read_dataset(
+            target, categories=config.categories, intensity=config.intensity
+        )
     groups = dict(zip(_paths(original), audited.groups, strict=True))
     write_text(folder / "groups.csv", _table(datasets, groups))
     datasets = {kind: datasets[kind] for kind in config.splits}
@@ -104,12 +110,12 @@ def _audited(audit: Audit) -> _Audited:
     return _Audited(summarize(audit), tuple(image.group for image in audit.images))
 
 
-def _grouped(original: Dataset, audit: Audit, target: Path, seed: int) -> Dataset:
-    split = split_by_group(original, audit, seed=seed)
+def _grouped(original: Dataset, audit: Audit, target: Path, config: StudyConfig) -> Dataset:
+    split = split_by_group(original, audit, seed=config.seed)
     if not target.is_dir():
         return write_split(original, split, target)
     # An interrupted study wrote it before the step was cached.
-    written = read_dataset(target)
+    written = read_dataset(target, intensity=config.intensity)
     wanted = dict(zip(_paths(original), split.assigned, strict=True))
     if _owners(written) != wanted:
         raise ConfigError(f"{target}: was split by another rule; give another --out")

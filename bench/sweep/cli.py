@@ -42,7 +42,7 @@ _MODULES = ("torch", "torchvision", "safetensors", "matplotlib", "onnx", "onnxsc
 @config_options(SweepConfig, without=["score_size"], presets={"demo": DEMO_GRID})
 @config_options(TrainConfig, only=SCALE, presets={"demo": DEMO})
 @encoder_weights_option
-@config_options(TrainConfig, only=["seed", "device", "threads"])
+@config_options(TrainConfig, only=["seed", "device", "threads", "intensity"])
 @config_options(SweepConfig, only=["score_size"])
 @click.option(
     "--max-seconds",
@@ -119,6 +119,7 @@ def _measurement(config: SweepConfig, max_seconds: float | None) -> "Measurement
         threads=config.threads or available_cores(),
         batch_sizes=(),
         rule=StoppingRule(max_seconds=seconds),
+        intensity=config.intensity,
     )
 
 

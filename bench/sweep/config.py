@@ -35,7 +35,7 @@ class SweepConfig:
         changes: training settings named in `SCALE` that replace the protocol's or the demo's.
         score_size: height and width at which all networks are scored; None means the largest of
             `sizes`.
-        masks, categories, seed, device, threads: as in `TrainConfig`.
+        masks, categories, seed, device, threads, intensity: as in `TrainConfig`.
 
     Raises:
         ConfigError: a side of the grid is empty or has a value twice, or a setting is out of its
@@ -79,6 +79,7 @@ class SweepConfig:
     seed: int = 0
     device: Device = "auto"
     threads: int | None = None
+    intensity: int | None = None
     masks: MaskChoice = setting("auto", help=MASKS_HELP)
     categories: tuple[str, ...] = setting(
         (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
@@ -110,7 +111,7 @@ class SweepConfig:
         changes: dict[str, Any] = {**(DEMO if self.demo else {}), **self.changes}
         if arch in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[arch]
-        for name in ("masks", "categories", "seed", "device", "threads"):
+        for name in ("masks", "categories", "seed", "device", "threads", "intensity"):
             changes[name] = getattr(self, name)
         return study_config(self.data, arch, **{**changes, "width": width, "size": size})
 

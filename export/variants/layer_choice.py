@@ -47,14 +47,12 @@ class LayerChoice:
         size: Size,
         *,
         threads: int,
-        intensity: int | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> None:
         self._model = model
         self._samples = samples
         self._size = size
         self._threads = threads
-        self._intensity = intensity
         self._on_progress = on_progress
 
     def candidates(self) -> Iterator[QuantizedCandidate]:
@@ -120,7 +118,7 @@ class LayerChoice:
         return np.concatenate([session.run(None, {INPUT_NAME: image})[0] for image in inputs])
 
     def _input(self, sample: Sample) -> Floats:
-        return to_input(sample.load(self._size, self._intensity).pixels)[None]
+        return to_input(sample.load(self._size).pixels)[None]
 
 
 def _with_reasons(quantizer: Quantizer, reasons: dict[str, str]) -> tuple[UnconvertedLayer, ...]:

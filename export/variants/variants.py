@@ -116,7 +116,6 @@ def int8_variants(
         [samples[int(index)] for index in chosen],
         (spec.height, spec.width),
         threads=threads,
-        intensity=spec.intensity,
         on_progress=on_progress,
     )
     calibration = f"{len(chosen)} images of {dataset.name}, train"

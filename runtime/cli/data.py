@@ -15,6 +15,7 @@ from runtime.cli.options import (
     Folder,
     Function,
     category_option,
+    intensity_option,
     json_option,
     masks_option,
 )
@@ -77,9 +78,14 @@ main.add_command(import_scans)
 @folder_argument
 @masks_option
 @category_option
+@intensity_option
 @json_option("the report")
 def check(
-    folder: Path, masks: "MaskChoice", categories: tuple[str, ...], json_file: Path | None
+    folder: Path,
+    masks: "MaskChoice",
+    categories: tuple[str, ...],
+    intensity: int | None,
+    json_file: Path | None,
 ) -> None:
     """List every defect of the data set in DIR, and the action taken on it.
 
@@ -90,7 +96,7 @@ def check(
     from runtime.data.check import check_dataset
     from runtime.data.coco import read_dataset
 
-    dataset = read_dataset(folder, categories=categories)
+    dataset = read_dataset(folder, categories=categories, intensity=intensity)
     outputs = Outputs(dataset.files, json=json_file)
     with progress("Check") as bar:
         report = check_dataset(dataset, masks=masks, on_progress=bar)
@@ -143,12 +149,14 @@ def _defect_lines(group: "DefectGroup") -> list[str]:
 @folder_argument
 @masks_option
 @category_option
+@intensity_option
 @page_option("data-report.html")
 @json_option("the numbers")
 def report(
     folder: Path,
     masks: "MaskChoice",
     categories: tuple[str, ...],
+    intensity: int | None,
     out: Path,
     json_file: Path | None,
 ) -> None:
@@ -165,7 +173,7 @@ def report(
     from runtime.report.exploration_page import exploration_html
     from runtime.report.exploration_tables import exploration_text
 
-    dataset = read_dataset(folder, categories=categories)
+    dataset = read_dataset(folder, categories=categories, intensity=intensity)
     outputs = Outputs(dataset.files, out=out, json=json_file)
     with progress("Explore") as bar:
         exploration = explore(dataset, masks=masks, on_progress=bar)
@@ -200,6 +208,7 @@ def phantom(folder: Path, **settings: int) -> None:
 @main.command()
 @folder_argument
 @link_options
+@intensity_option
 @page_option("audit.html")
 @json_option("the figures and pairs")
 @click.option(
@@ -210,7 +219,12 @@ def phantom(folder: Path, **settings: int) -> None:
     help="Write the group of every image as CSV; all links go to the file's name with '-links'.",
 )
 def audit(
-    folder: Path, out: Path, json_file: Path | None, csv_file: Path | None, **rule: Any
+    folder: Path,
+    intensity: int | None,
+    out: Path,
+    json_file: Path | None,
+    csv_file: Path | None,
+    **rule: Any,
 ) -> None:
     """Find similar images of the data set in DIR, within splits and between them.
 
@@ -227,7 +241,7 @@ def audit(
     from runtime.data.similarity import LinkRule
     from runtime.report.audit_page import audit_page, exposure_table
 
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder, intensity=intensity)
     links_file = csv_file and csv_file.with_stem(f"{csv_file.stem}-links")
     outputs = Outputs(dataset.files, out=out, json=json_file, csv=csv_file, links=links_file)
     found = audit_dataset(dataset, LinkRule(**rule))
@@ -257,8 +271,16 @@ def audit(
     "[default: the present splits and their sizes]",
 )
 @link_options
+@intensity_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N")
-def split(folder: Path, target: Path, shares: str | None, seed: int, **rule: Any) -> None:
+def split(
+    folder: Path,
+    target: Path,
+    shares: str | None,
+    intensity: int | None,
+    seed: int,
+    **rule: Any,
+) -> None:
     """Split the data set in DIR again, so that similar images are never in two splits.
 
     Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. Splits get the
@@ -271,7 +293,7 @@ def split(folder: Path, target: Path, shares: str | None, seed: int, **rule: Any
     from runtime.data.similarity import LinkRule
     from runtime.data.split_files import write_split
 
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder, intensity=intensity)
     wanted = None if shares is None else read_shares(shares)
     before = audit_dataset(dataset, LinkRule(**rule))
     chosen = split_by_group(dataset, before, seed=seed, shares=wanted)

@@ -111,8 +111,8 @@ def intensity_option(function: Function) -> Function:
         "--intensity",
         type=click.IntRange(1, 65535),
         metavar="LEVEL",
-        help="Level of 16-bit gray images that is white, such as 4095 for 12 bits.  [default: as "
-        "in training, or what each image states, or 65535]",
+        help="Level of 16-bit images that is white, such as 4095 for 12 bits.  [default: as a "
+        "network was trained, or what each image states, or 65535]",
     )(function)
 
 

@@ -88,6 +88,11 @@ class Split:
         )
         return replace(self, samples=chosen, categories=tuple(categories))
 
+    def with_intensity(self, intensity: int | None) -> "Split":
+        """Return the split with another white level of 16-bit images (`Sample.intensity`)."""
+        samples = tuple(replace(sample, intensity=intensity) for sample in self.samples)
+        return replace(self, samples=samples)
+
 
 class Splits(Mapping[str, Split]):
     """The splits of a data set by name; each is read when it is first asked for.
@@ -95,13 +100,14 @@ class Splits(Mapping[str, Split]):
     A file that cannot be used then stops only the commands that need its split.
     """
 
-    def __init__(self, places: Mapping[str, SplitPlace]) -> None:
+    def __init__(self, places: Mapping[str, SplitPlace], intensity: int | None = None) -> None:
         self._places = places
+        self._intensity = intensity
         self._read: dict[str, Split] = {}
 
     def __getitem__(self, name: str) -> Split:
         if name not in self._read:
-            self._read[name] = _read_split(name, self._places[name])
+            self._read[name] = _read_split(name, self._places[name], self._intensity)
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
@@ -181,7 +187,9 @@ class Dataset:
         return split.only(self.categories)
 
 
-def read_dataset(root: str | Path, *, categories: Sequence[str] = ()) -> Dataset:
+def read_dataset(
+    root: str | Path, *, categories: Sequence[str] = (), intensity: int | None = None
+) -> Dataset:
     """Find the splits of a data set; each COCO file is read when its split is first asked for.
 
     Images are not opened. A COCO file that is not JSON, or lacks `images` or `annotations`, raises
@@ -189,6 +197,8 @@ def read_dataset(root: str | Path, *, categories: Sequence[str] = ()) -> Dataset
 
     Args:
         categories: names of the categories that are foreground; by default all.
+        intensity: level of 16-bit images that is white; by default what each image states, or
+            65535.
 
     Raises:
         DataError: `root` is not a folder in one of the two layouts.
@@ -213,7 +223,7 @@ def read_dataset(root: str | Path, *, categories: Sequence[str] = ()) -> Dataset
             f"{folder}: not a COCO data set, which has train|valid|test/{ROBOFLOW_FILE} or "
             "annotations/*.json"
         )
-    return Dataset(folder, Splits(places), tuple(categories))
+    return Dataset(folder, Splits(places, intensity), tuple(categories))
 
 
 def image_folders(root: Path) -> tuple[Path, ...]:
@@ -221,7 +231,7 @@ def image_folders(root: Path) -> tuple[Path, ...]:
     return tuple(place.images for place in find_splits(root).values())
 
 
-def _read_split(name: str, place: SplitPlace) -> Split:
+def _read_split(name: str, place: SplitPlace, intensity: int | None) -> Split:
     path = place.file
     if place.ambiguous:
         files = names_of([path, *place.others])
@@ -237,7 +247,7 @@ def _read_split(name: str, place: SplitPlace) -> Split:
     elsewhere = _image_root(path, content)
     # The splits of a data set may be links to other places, here as where it is read itself.
     links = image_folders(elsewhere) if elsewhere else ()
-    reader = SplitReader(name, path, elsewhere or place.images, links)
+    reader = SplitReader(name, path, elsewhere or place.images, links, intensity=intensity)
     for other in place.others:
         also = f"also {other.name}, a file for the same split"
         reader.defects.note(

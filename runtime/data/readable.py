@@ -31,7 +31,6 @@ def readable_part(
     size: Size,
     *,
     masks: MaskKind = "boxes",
-    intensity: int | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> tuple[Split, tuple[Skipped, ...]]:
     """Return a split without the samples that cannot be read, and a list of those.
@@ -42,7 +41,6 @@ def readable_part(
         split: may name missing images, as `Dataset.split` returns it with `allow_missing=True`.
         size: (height, width) at which images and masks are used.
         masks: the kind of masks that is used.
-        intensity: as for `runtime.data.images.load_scan`.
         on_progress: called after each image, with numbers of images.
 
     Raises:
@@ -51,7 +49,7 @@ def readable_part(
 
     def fault(sample: Sample) -> str | None:
         try:
-            sample.load(size, intensity)
+            sample.load(size)
             sample.mask(size, masks)
         except DataError as error:
             return str(error)

@@ -46,6 +46,8 @@ class Sample:
         patient: the patient that the COCO file or the file name states; None where neither does.
         spacing: distance between the centers of two rows, and of two columns, in mm; None where the
             COCO file does not state it.
+        intensity: level of a 16-bit image that is white; None for what the image states, or 65535
+            (`runtime.data.levels`).
 
     Example:
         >>> annotation = Annotation(id=1, box=(2.0, 0.0, 4.0, 4.0), segmentation=None)
@@ -64,8 +66,9 @@ class Sample:
     group: int | None = None
     patient: str | None = None
     spacing: tuple[float, float] | None = None
+    intensity: int | None = None
 
-    def load(self, size: Size | None = None, intensity: int | None = None) -> Scan:
+    def load(self, size: Size | None = None) -> Scan:
         """Decode the image and resize it (`runtime.data.images.load_scan`).
 
         The image is turned as its EXIF tag says, unless the stored size is the stated one.
@@ -75,7 +78,9 @@ class Sample:
                 states.
         """
         stated = (self.height, self.width)
-        return self.fitting(load_scan(self.path, size, intensity=intensity, stated_size=stated))
+        return self.fitting(
+            load_scan(self.path, size, intensity=self.intensity, stated_size=stated)
+        )
 
     def fitting(self, scan: Scan) -> Scan:
         """Return the sample's decoded image.

@@ -33,7 +33,8 @@ def write_split(dataset: Dataset, split: GroupedSplit, folder: str | Path) -> Da
     image that two COCO files of the data set list is written once.
 
     Returns:
-        The data set that was written, as it is read back.
+        The data set that was written, as it is read back, with the white level of the audit's
+        images.
 
     Raises:
         AnnotationError: a COCO file of the data set cannot be read, or two disagree on a category.
@@ -56,6 +57,7 @@ def write_split(dataset: Dataset, split: GroupedSplit, folder: str | Path) -> Da
     entries = {name: _entries(content) for name, content in contents.items()}
     first = next(iter(contents.values()))
     description = f"{dataset.name}, split by groups of similar images, seed {split.seed}"
+    intensity = split.audit.images[0].sample.intensity
     with replacing_folder(target) as temporary:
         for name, images in placed.items():
             content = {
@@ -70,7 +72,7 @@ def write_split(dataset: Dataset, split: GroupedSplit, folder: str | Path) -> Da
             }
             write_json(temporary / name / ROBOFLOW_FILE, content)
         _ensure_readable(temporary, target, listed)
-    return read_dataset(target)
+    return read_dataset(target, intensity=intensity)
 
 
 def locate_images(folder: str | Path, images: str | Path) -> Dataset:

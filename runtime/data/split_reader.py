@@ -24,12 +24,22 @@ class SplitReader:
         path: the COCO file.
         images: folder of the images.
         links: folders that a link in `images` may lead to.
+        intensity: of every sample.
     """
 
-    def __init__(self, split: str, path: Path, images: Path, links: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        split: str,
+        path: Path,
+        images: Path,
+        links: tuple[Path, ...] = (),
+        *,
+        intensity: int | None = None,
+    ) -> None:
         self.path = path
         self.images = ImageFolder(images, links)
         self.defects = DefectList(split, path)
+        self.intensity = intensity
 
     def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
         """Return the samples of a COCO file's content, in its order."""
@@ -125,6 +135,7 @@ class SplitReader:
             group=group if type(group) is int else None,
             patient=stated_patient(entry) or patient_name(name),
             spacing=self._spacing(entry, name),
+            intensity=self.intensity,
         )
 
     def _spacing(self, entry: dict[str, Any], name: str) -> tuple[float, float] | None:

@@ -99,7 +99,9 @@ def evaluate_files(
     ]
     files = [predictor.file for predictor in predictors]
     dataset, targets = scored_targets(files, dataset, split, masks=masks, categories=categories)
-    splits = _choose_splits(dataset, split, baselines, allow_missing=skip_unreadable)
+    splits = _choose_splits(
+        dataset, split, baselines, predictors[0].intensity, allow_missing=skip_unreadable
+    )
     if skip_unreadable:
         splits = _readable(splits, predictors[0], targets.masks, on_progress)
     return _score(predictors, dataset, splits, targets, clinical, on_progress)
@@ -117,12 +119,16 @@ class _Splits:
     skipped: tuple[Skipped, ...] = ()
 
 
-def _choose_splits(dataset: Dataset, name: str, baselines: bool, *, allow_missing: bool) -> _Splits:
+def _choose_splits(
+    dataset: Dataset, name: str, baselines: bool, intensity: int | None, *, allow_missing: bool
+) -> _Splits:
     """Return the split of this name, and the train split if there is one for the baselines."""
-    scored = dataset.split(name, allow_missing=allow_missing)
-    if not baselines or "train" not in dataset.splits:
-        return _Splits(scored, None)
-    return _Splits(scored, dataset.split("train", allow_missing=allow_missing))
+
+    def read(name: str) -> Split:
+        return dataset.split(name, allow_missing=allow_missing).with_intensity(intensity)
+
+    with_baselines = baselines and "train" in dataset.splits
+    return _Splits(read(name), read("train") if with_baselines else None)
 
 
 def _readable(
@@ -133,7 +139,6 @@ def _readable(
         readable_part,
         size=predictor.size,
         masks=masks,
-        intensity=predictor.intensity,
         on_progress=on_progress,
     )
     scored, skipped = read(splits.scored)

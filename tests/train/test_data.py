@@ -15,7 +15,9 @@ from runtime.data.coco import Dataset, read_dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
 from runtime.data.samples import MaskKind
+from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split
+from train.targets import read_training_splits
 
 
 @pytest.fixture
@@ -126,10 +128,15 @@ def test_a_last_batch_of_one_joins_the_one_before_where_two_are_needed(
     ]
 
 
+def test_the_intensity_of_a_run_reaches_its_images(phantom: Path) -> None:
+    splits = read_training_splits(TrainConfig(str(phantom), intensity=4095))
+    assert {s.intensity for s in (*splits.train.samples, *splits.valid.samples)} == {4095}
+
+
 def test_the_intensity_is_part_of_an_entrys_key(phantom_data: Dataset, tmp_path: Path) -> None:
     split = phantom_data.split("valid")
     decode_split(split, 32, "boxes", tmp_path)
-    decode_split(split, 32, "boxes", tmp_path, intensity=4095)
+    decode_split(split.with_intensity(4095), 32, "boxes", tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 

@@ -49,6 +49,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--batch-size 3 --batch-size 5 --batch-size 3": {"batch_sizes": (3, 5)},
     "--max-seconds 4": {"rule": StoppingRule(max_seconds=4.0)},
     "--timeout 9": {"limit_s": 9.0},
+    "--intensity 4095": {"intensity": 4095},
+    "--no-verify": {"verify": False},
     "--evaluation evaluation.json": {"known": KNOWN},
     DATA: {"scoring": Scoring("{phantom}")},
     f"{DATA} --split valid": {"scoring": Scoring("{phantom}", split="valid")},

@@ -13,6 +13,7 @@ from bench.study.config import StudyConfig
         ({"seed": 5}, "seed", 5),
         ({"device": "cpu"}, "device", "cpu"),
         ({"threads": 3}, "threads", 3),
+        ({"intensity": 4095}, "intensity", 4095),
         ({"compile": True}, "compile", True),
         ({"preset": "small"}, "width", 16),
         ({"changes": {"epochs": 7}}, "epochs", 7),

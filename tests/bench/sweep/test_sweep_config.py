@@ -12,6 +12,7 @@ from train.config import TrainConfig
         ({"seed": 5}, "seed", 5),
         ({"device": "cpu"}, "device", "cpu"),
         ({"threads": 3}, "threads", 3),
+        ({"intensity": 4095}, "intensity", 4095),
         ({"changes": {"epochs": 2}}, "epochs", 2),
         ({"archs": ("resnet34",), "encoder_weights": {"resnet34": "w.pth"}}, "encoder_weights",
          "w.pth"),
