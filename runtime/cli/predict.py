@@ -53,6 +53,19 @@ if TYPE_CHECKING:
     metavar="N",
     help="The image to use of files with several: TIFF pages, frames of PNG and WebP.",
 )
+@click.option(
+    "--volume",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The volume to use of NIfTI files of several (four dimensions).",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    metavar="T",
+    help="Also write masks of the probabilities of at least T, with areas (masks.csv) and, of "
+    "pictures, run-length encodings (masks.json).  [default: no masks]",
+)
 @intensity_option
 @on_error_option("")
 @verify_option
@@ -65,6 +78,8 @@ def main(
     map_format: "MapFormat",
     size: "Size | None",
     frame: int | None,
+    volume: int | None,
+    threshold: float | None,
     intensity: int | None,
     on_error: str,
     verify: bool,
@@ -75,15 +90,20 @@ def main(
 
     Both have the size of the image. In the overlay, red grows with the probability, and a yellow
     line encloses pixels of at least 0.5. In folders and their subfolders, regular files that end in
-    .jpg, .jpeg, .png, .bmp, .tif, .tiff or .webp are used.
+    .jpg, .jpeg, .png, .bmp, .tif, .tiff, .webp, .nii or .nii.gz are used. The results of a NIfTI
+    volume are on its own grid, with an overlay of several slices.
     """
-    from runtime.model.predict_files import find_images, predict_files
+    from runtime.model.mask_tables import write_mask_coco, write_mask_table
+    from runtime.model.predict_files import find_images, predict_files, volume_note
     from runtime.model.predictor import Predictor
 
     files = find_images(images)
     predictor = Predictor(
         model, size=size, threads=threads, provider=provider, intensity=intensity, verify=verify
     )
+    note = volume_note(predictor, [file.path for file in files])
+    if note is not None:
+        click.echo(f"{model}: {note}")
     if predictor.choice is not None:
         click.echo(f"{model}: {predictor.choice}")
     skipped: list[str] = []
@@ -95,20 +115,25 @@ def main(
             out,
             map_format=map_format,
             frame=frame,
+            volume=volume,
+            threshold=threshold,
             on_progress=bar,
             on_error=skip,
         )
     if not written:
         raise ImageError(f"none of the images can be read; the first: {skipped[0]}")
-    click.echo(_report(written, skipped))
+    if threshold is not None:
+        write_mask_table(out / "masks.csv", written)
+        write_mask_coco(out / "masks.json", written)
+    click.echo(_report(written, skipped, 0.5 if threshold is None else threshold))
     number = f", {len(skipped)} skipped" if skipped else ""
     click.echo(f"{counted(len(written), 'image')}{number}, maps and overlays in {out}")
 
 
-def _report(written: "Sequence[FilePrediction]", skipped: Sequence[str]) -> str:
+def _report(written: "Sequence[FilePrediction]", skipped: Sequence[str], threshold: float) -> str:
     lines = [
         f"{printable(prediction.image)}: highest probability {prediction.highest:.3f}, "
-        f"{prediction.foreground_share:.2%} of the pixels at 0.5 or more -> "
+        f"{prediction.foreground_share:.2%} of the pixels at {threshold:g} or more -> "
         f"{printable(prediction.overlay)}"
         for prediction in written
     ]

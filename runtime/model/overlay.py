@@ -62,7 +62,7 @@ def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write RGB, uint8 [H, W, 3], as PNG. Raises OutputError."""
+    """Write RGB, uint8 [H, W, 3], or gray, uint8 [H, W], as PNG. Raises OutputError."""
     with replacing(path) as temporary:
         _save(Image.fromarray(picture), temporary)
 

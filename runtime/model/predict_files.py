@@ -1,4 +1,4 @@
-"""Predicting image files, and writing a probability map and an overlay for each."""
+"""Predicting pictures and volumes, and writing a probability map and an overlay for each."""
 
 import glob
 import os
@@ -14,12 +14,17 @@ from runtime.core.errors import ImageError, OutputError
 from runtime.core.files import ensure_apart
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.images import SUFFIXES, load_scan
+from runtime.data.volumes.formats import VolumeFormat, format_of
 from runtime.metrics import THRESHOLD
 from runtime.model.overlay import draw_overlay, is_result, write_picture, write_probability
+from runtime.model.predict_volumes import predict_volume_file
 from runtime.model.predictor import Predictor
+from runtime.model.volumes import volume_rule
 
 MapFormat = Literal["png", "npy"]
-_MAP, _OVERLAY = ".probability", ".overlay"
+_MAP, _OVERLAY, _MASK = ".probability", ".overlay", ".mask"
+_VOLUME_ENDINGS = (".nii", ".nii.gz", ".dcm")
+"""Endings of results of volumes, which must not replace an input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,10 @@ class FilePrediction:
         image: the image file.
         probability, overlay: the written files.
         highest: the highest probability.
-        foreground_share: share of pixels with a probability of at least 0.5, in [0, 1].
+        foreground_share: share of pixels with a probability of at least the threshold, in [0, 1].
+        area: number of these pixels, or voxels.
+        milliliters: their volume; None for a picture, and where the spacing is unknown.
+        mask: the written mask; None without a threshold.
     """
 
     image: Path
@@ -51,10 +59,13 @@ class FilePrediction:
     overlay: Path
     highest: float
     foreground_share: float
+    area: int = 0
+    milliliters: float | None = None
+    mask: Path | None = None
 
 
 def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
-    """Find the images that the patterns name, each once.
+    """Find the pictures and volumes that the patterns name, each once.
 
     Results of images in a folder keep their place below it. Pictures that this toolkit has written
     are passed over, wherever they lie, and so are companion files of macOS (`._scan.png`).
@@ -94,22 +105,31 @@ def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
 
 def _matches(pattern: str) -> list[FoundImage]:
     path = Path(pattern)
-    if path.is_dir():
+    if path.is_dir() and format_of(path) is None:
         with os.scandir(path):  # raises, where rglob would find nothing
             pass
-        files = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+        files = [p for p in path.rglob("*") if _is_scan(p) and p.is_file()]
         chosen = sorted(p for p in files if not _is_passed_over(p))
         if not chosen:
             but = " except results of this command" if files else ""
             raise ImageError(f"{path}: no images in this folder{but}")
-        return [FoundImage(p, p.relative_to(path).with_suffix("")) for p in chosen]
+        return [FoundImage(p, p.relative_to(path).with_name(_stem(p))) for p in chosen]
     if path.exists():
-        return [FoundImage(path, Path(path.stem))]
+        return [FoundImage(path, Path(_stem(path)))]
     files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
     files = [p for p in files if p.is_file()]
     if not files:
         raise ImageError(f"{pattern}: no such image or folder, and no file matches")
-    return [FoundImage(p, Path(p.stem)) for p in files]
+    return [FoundImage(p, Path(_stem(p))) for p in files]
+
+
+def _is_scan(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES or format_of(path) is not None
+
+
+def _stem(path: Path) -> str:
+    """Return a file's name without its endings, such as `.nii.gz`."""
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def _is_passed_over(path: Path) -> bool:
@@ -117,7 +137,9 @@ def _is_passed_over(path: Path) -> bool:
 
     The latter (AppleDouble, `._scan.png`) hold what other file systems cannot store of `scan.png`.
     """
-    return path.name.startswith("._") or is_result(path)
+    written = format_of(path)
+    is_volume = written is not None and written.is_result(path)
+    return path.name.startswith("._") or is_volume or is_result(path)
 
 
 def predict_files(
@@ -127,15 +149,23 @@ def predict_files(
     *,
     map_format: MapFormat = "png",
     frame: int | None = None,
+    volume: int | None = None,
+    threshold: float | None = None,
     on_progress: ProgressCallback | None = None,
     on_error: Callable[[ImageError], None] | None = None,
 ) -> tuple[FilePrediction, ...]:
     """Predict images, and write NAME.probability.png (or .npy) and NAME.overlay.png for each.
 
+    Results of a volume are on its own grid and in its own format, and the overlay shows several
+    slices. With a threshold, NAME.mask.png is written too, 255 where the probability is at least
+    as high; of a volume, its levels are 0 and 1.
+
     Args:
         out: the output folder, which is created where needed.
-        map_format: of the probability map: "png" (16 bits) or "npy" (float32).
+        map_format: of the probability map of a picture: "png" (16 bits) or "npy" (float32).
         frame: of files with several images, from 1.
+        volume: of files with several volumes, from 1.
+        threshold: of the mask, in [0, 1]; None for no mask.
         on_progress: called after each image, with the images done and their total number.
         on_error: called for an image that cannot be read, which is then skipped; by default the
             error is raised.
@@ -152,15 +182,24 @@ def predict_files(
     ensure_apart(results, [image.path for image in images])
     written = []
     for index, image in enumerate(images):
+        form = format_of(image.path)
         try:
-            # Both before anything is written: an image has all of its results, or none.
-            pixels, probability = _predicted(predictor, image.path, frame)
+            if form is not None:
+                base = Path(out) / image.name
+                written.append(
+                    _predict_volume(predictor, image.path, form, base, threshold, volume)
+                )
+            else:
+                # Before anything is written: an image has all of its results, or none.
+                pixels, probability = _predicted(predictor, image.path, frame)
         except ImageError as error:
             if on_error is None:
                 raise
             on_error(error)
         else:
-            written.append(_write(image, Path(out), map_format, pixels, probability))
+            if form is None:
+                files = _results(image, Path(out), map_format)
+                written.append(_write(image.path, files, pixels, probability, threshold))
         if on_progress is not None:
             on_progress(Progress(index + 1, len(images), "predict"))
     return tuple(written)
@@ -176,22 +215,67 @@ def _predicted(
         raise ImageError(f"{path}: image too large for the available memory") from error
 
 
-def _results(image: FoundImage, out: Path, map_format: MapFormat) -> tuple[Path, Path]:
-    """Return the paths of an image's map and overlay."""
+def volume_note(predictor: Predictor, paths: Sequence[Path]) -> str | None:
+    """Return what to say where volumes are predicted by a network trained on pictures."""
+    stated = predictor.metadata is not None and predictor.metadata.input.volumes is not None
+    if stated or all(format_of(path) is None for path in paths):
+        return None
+    rule = volume_rule(predictor)
+    return (
+        f"the file does not say how slices become images; taking {rule.plane} slices, and the "
+        f"{rule.range} {rule.low:g} and {rule.high:g} of each volume as black and white"
+    )
+
+
+def _predict_volume(
+    predictor: Predictor,
+    path: Path,
+    form: VolumeFormat,
+    base: Path,
+    threshold: float | None,
+    number: int | None,
+) -> FilePrediction:
+    found = predict_volume_file(predictor, path, form, base, threshold=threshold, number=number)
+    return FilePrediction(
+        path,
+        found.files[0],
+        found.overlay,
+        found.highest,
+        found.area / found.voxels,
+        found.area,
+        found.milliliters,
+        found.files[-1] if threshold is not None else None,
+    )
+
+
+def _results(image: FoundImage, out: Path, map_format: MapFormat) -> tuple[Path, ...]:
+    """Return the paths of an image's map, overlay and mask; all that may be, of a volume."""
     base = out / image.name
-    names = f"{base.name}{_MAP}.{map_format}", f"{base.name}{_OVERLAY}.png"
-    return base.with_name(names[0]), base.with_name(names[1])
+    names = [f"{_MAP}.{map_format}", f"{_OVERLAY}.png", f"{_MASK}.png"]
+    if format_of(image.path) is not None:
+        names += [kind + ending for kind in (_MAP, _MASK) for ending in _VOLUME_ENDINGS]
+    return tuple(base.with_name(base.name + name) for name in names)
 
 
 def _write(
-    image: FoundImage,
-    out: Path,
-    map_format: MapFormat,
+    image: Path,
+    files: tuple[Path, ...],
     pixels: NDArray[np.uint8],
     probability: NDArray[np.float32],
+    threshold: float | None,
 ) -> FilePrediction:
-    map_file, overlay_file = _results(image, out, map_format)
+    map_file, overlay_file, mask_file = files
+    inside = probability >= (THRESHOLD if threshold is None else threshold)
     write_probability(map_file, probability)
     write_picture(overlay_file, draw_overlay(pixels, probability))
-    share = float((probability >= THRESHOLD).mean())
-    return FilePrediction(image.path, map_file, overlay_file, float(probability.max()), share)
+    if threshold is not None:
+        write_picture(mask_file, inside.astype(np.uint8) * np.uint8(255))
+    return FilePrediction(
+        image,
+        map_file,
+        overlay_file,
+        float(probability.max()),
+        float(inside.mean()),
+        int(inside.sum()),
+        mask=mask_file if threshold is not None else None,
+    )

@@ -1,16 +1,27 @@
 """Predicting volumes, slice by slice."""
 
+import mmap
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.core.errors import OutputError
 from runtime.data.images import load_scan
 from runtime.data.orientation import Size
 from runtime.data.resizing import resize_map
-from runtime.data.volumes.gray import VolumeSpec, gray_slices
+from runtime.data.volumes.gray import gray_slices
+from runtime.data.volumes.spec import VolumeSpec
 from runtime.data.volumes.volume import Volume
 from runtime.model.predictor import Predictor
+
+
+def volume_rule(predictor: Predictor) -> VolumeSpec:
+    """Return how slices become images for a network: as in its training, or by default."""
+    metadata = predictor.metadata
+    stated = None if metadata is None else metadata.input.volumes
+    return stated or VolumeSpec()
 
 
 def predict_slices(
@@ -38,13 +49,15 @@ def predict_slices(
 def predict_volume(predictor: Predictor, volume: Volume, spec: VolumeSpec) -> NDArray[np.float32]:
     """Return a volume's probabilities, float32 [slices, rows, columns] in [0, 1], on its own grid.
 
-    The result is in memory as a whole; `predict_slices` yields it slice by slice.
+    The result is a read-only view of an unnamed temporary file, so that memory does not grow with
+    the number of slices (`runtime.data.volumes.mapped`).
 
     Args:
-        spec: how slices become gray images, as in the network's training.
+        spec: how slices become gray images, as in the network's training (`volume_rule`).
 
     Raises:
         ImageError, ModelError: as `predict_slices`.
+        OutputError: there is no space for the temporary file.
 
     Example:
         >>> from runtime.data.volumes.volume import volume_of
@@ -53,7 +66,12 @@ def predict_volume(predictor: Predictor, volume: Volume, spec: VolumeSpec) -> ND
         >>> predict_volume(predictor, volume, VolumeSpec()).shape
         (2, 40, 50)
     """
-    result = np.empty(volume.shape, np.float32)
-    for index, probability in enumerate(predict_slices(predictor, volume, spec)):
-        result[index] = probability
-    return result
+    try:
+        with tempfile.TemporaryFile() as file:
+            for probability in predict_slices(predictor, volume, spec):
+                file.write(probability.tobytes())
+            file.flush()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise OutputError(f"{volume.source}: no temporary file: {error.strerror}") from error
+    return np.ndarray(volume.shape, np.float32, mapped)

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.json_files import write_json
 from runtime.data.imports.labels import Category
-from runtime.data.layouts import ROBOFLOW_FILE
 from runtime.data.segmentations import Box
 
 
@@ -65,27 +63,33 @@ def region_of(category: Category, mask: NDArray[np.bool_]) -> Region:
     return Region(category, runs["counts"].decode("ascii"), (x, y, width, height), int(mask.sum()))
 
 
-def write_split_file(
-    folder: Path,
+def coco_content(
     images: Sequence[ImportedImage],
-    groups: Sequence[int],
-    *,
-    info: Mapping[str, Any],
     categories: Sequence[Category],
-    license_name: str | None,
-) -> None:
-    """Write the COCO file of a split, with each image's patient and group. Raises OutputError."""
+    *,
+    groups: Sequence[int] = (),
+    info: Mapping[str, Any] | None = None,
+    license_name: str | None = None,
+) -> dict[str, Any]:
+    """Return the content of a COCO file of images.
+
+    Args:
+        groups: the group of each image; empty where there are none.
+    """
     listed: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (image, group) in enumerate(zip(images, groups, strict=True)):
+    for number, image in enumerate(images):
         entry: dict[str, Any] = {
             "id": number,
             "file_name": image.file_name,
             "width": image.width,
             "height": image.height,
-            "group": group,
         }
-        listed.append(entry | ({"patient_id": image.patient} if image.patient else {}))
+        listed.append(
+            entry
+            | ({"group": groups[number]} if groups else {})
+            | ({"patient_id": image.patient} if image.patient else {})
+        )
         annotations += [
             {
                 "id": len(annotations) + index,
@@ -98,16 +102,13 @@ def write_split_file(
             }
             for index, region in enumerate(image.regions)
         ]
-    write_json(
-        folder / ROBOFLOW_FILE,
-        {
-            "info": dict(info),
-            "licenses": [] if license_name is None else [{"id": 1, "name": license_name}],
-            "categories": [{"id": each.id, "name": each.name} for each in categories],
-            "images": listed,
-            "annotations": annotations,
-        },
-    )
+    return {
+        "info": dict(info or {}),
+        "licenses": [] if license_name is None else [{"id": 1, "name": license_name}],
+        "categories": [{"id": each.id, "name": each.name} for each in categories],
+        "images": listed,
+        "annotations": annotations,
+    }
 
 
 def relative_folder(folder: Path, base: Path) -> str:

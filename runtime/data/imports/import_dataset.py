@@ -13,17 +13,25 @@ from PIL import Image
 
 from runtime.core.errors import DataError
 from runtime.core.files import replacing_folder
+from runtime.core.json_files import write_json
 from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.schema import to_dict
 from runtime.core.workers import map_ahead
-from runtime.data.coco import IMAGE_ROOT, MASK_PATTERN, VOLUMES, Dataset, read_dataset
+from runtime.data.coco import (
+    IMAGE_ROOT,
+    MASK_PATTERN,
+    ROBOFLOW_FILE,
+    VOLUMES,
+    Dataset,
+    read_dataset,
+)
 from runtime.data.defects import Defect
 from runtime.data.imports.coco_files import (
     ImportedImage,
+    coco_content,
     region_of,
     relative_folder,
-    write_split_file,
 )
 from runtime.data.imports.config import ImportConfig
 from runtime.data.imports.importers import find_source
@@ -211,14 +219,14 @@ def _write_splits(
         info[MASK_PATTERN] = source.mask_pattern
     for name, images in placed.images.items():
         root = target if volumes else source.root
-        write_split_file(
-            folder / name,
+        content = coco_content(
             images,
-            placed.groups[name],
+            ordered,
+            groups=placed.groups[name],
             info={**info, IMAGE_ROOT: relative_folder(root, target / name)},
-            categories=ordered,
             license_name=source.license,
         )
+        write_json(folder / name / ROBOFLOW_FILE, content)
 
 
 def _ensure_readable(written: Path, target: Path) -> None:

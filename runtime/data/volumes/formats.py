@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.volumes.nifti import is_nifti, read_nifti, write_nifti
+from runtime.data.volumes.nifti import is_nifti, is_nifti_result, read_nifti, write_nifti
 from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume
 
@@ -30,15 +30,17 @@ class VolumeFormat:
         write: writes a volume's probabilities, float32 [slices, rows, columns] in [0, 1], and at a
             threshold a mask, on the source's grid; the last argument is the path of the results
             without endings. Returns the written files. Raises OutputError.
+        is_result: returns whether a file was written by `write`.
     """
 
     name: str
     recognizes: Callable[[Path], bool]
     read: Callable[[Path, Plane, int | None], Volume]
     write: Callable[[Volume, NDArray[np.float32], float | None, Path], tuple[Path, ...]]
+    is_result: Callable[[Path], bool] = lambda path: False
 
 
-FORMATS = (VolumeFormat("NIfTI", is_nifti, read_nifti, write_nifti),)
+FORMATS = (VolumeFormat("NIfTI", is_nifti, read_nifti, write_nifti, is_nifti_result),)
 
 
 def format_of(path: Path) -> VolumeFormat | None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from runtime.core.errors import ImageError
 from runtime.core.extras import require
 from runtime.core.files import found_instead, replacing
+from runtime.data.volumes.mapped import release_pages
 from runtime.data.volumes.nifti_header import WRITTEN_BY, NiftiHeader, read_header, result_header
 from runtime.data.volumes.planes import SliceOrder, slice_order, spacing_of
 from runtime.data.volumes.spec import Plane
@@ -100,7 +101,7 @@ def read_nifti(path: Path, plane: Plane, number: int | None = None) -> Volume:
         nifti_name(path) + (f"_{index + 1}" if header.volumes > 1 else ""),
         path,
         shape,
-        _SliceReader(slices, mapped, header.scaling),
+        _SliceReader(slices, header.scaling),
         spacing=spacing_of(affine),
         affine=affine if header.located else None,
         origin=_Origin(header, order),
@@ -110,11 +111,8 @@ def read_nifti(path: Path, plane: Plane, number: int | None = None) -> Volume:
 class _SliceReader:
     """Reads slice i of a mapped array [slices, rows, columns], scaled, as float32."""
 
-    def __init__(
-        self, slices: NDArray[Any], mapped: mmap.mmap, scaling: tuple[float, float] | None
-    ) -> None:
+    def __init__(self, slices: NDArray[Any], scaling: tuple[float, float] | None) -> None:
         self._slices = slices
-        self._mapped = mapped
         self._scaling = scaling
 
     def __call__(self, index: int) -> NDArray[np.float32]:
@@ -124,8 +122,7 @@ class _SliceReader:
                 slope, intercept = self._scaling
                 raw = raw.astype(np.float64) * slope + intercept
             values: NDArray[np.float32] = raw.astype(np.float32)
-        if hasattr(mmap, "MADV_DONTNEED"):  # else the pages of all slices would count as memory
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+        release_pages(self._slices)
         return values
 
 
@@ -232,3 +229,4 @@ def _write(
             if threshold is not None:
                 layer = layer >= threshold
             stream.write(layer.astype(header.get_data_dtype()).tobytes(order="F"))
+            release_pages(stored)

@@ -1,0 +1,50 @@
+"""The masks of predictions as tables that others read: CSV, and COCO with run-length encodings."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from runtime.core.files import write_text
+from runtime.core.json_files import write_json
+from runtime.data.imports.coco_files import ImportedImage, coco_content, region_of
+from runtime.data.imports.labels import Category
+from runtime.model.predict_files import FilePrediction
+
+_CATEGORY = Category(1, "foreground", ((1, 1),))
+
+
+def write_mask_table(path: Path, predictions: Sequence[FilePrediction]) -> None:
+    """Write a row for each image: highest probability, area and its share. Raises OutputError.
+
+    The area is in pixels, or in voxels, whose volume is stated in milliliters where it is known.
+    """
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("image", "highest", "area", "share", "milliliters", "mask"))
+    for each in predictions:
+        volume = "" if each.milliliters is None else f"{each.milliliters:.6g}"
+        writer.writerow(
+            (each.image, f"{each.highest:.6f}", each.area, f"{each.foreground_share:.6f}", volume,
+             each.mask or "")
+        )  # fmt: skip
+    write_text(path, table.getvalue())
+
+
+def write_mask_coco(path: Path, predictions: Sequence[FilePrediction]) -> None:
+    """Write the masks of pictures as a COCO file with run-length encodings. Raises OutputError."""
+    images = []
+    for each in predictions:
+        if each.mask is None or each.mask.suffix != ".png":  # of a volume
+            continue
+        with Image.open(each.mask) as opened:
+            inside = np.asarray(opened) > 0
+        regions = (region_of(_CATEGORY, inside),) if inside.any() else ()
+        height, width = inside.shape
+        images.append(
+            ImportedImage(str(each.image), each.image, width, height, None, None, regions)
+        )
+    write_json(path, coco_content(images, [_CATEGORY]))

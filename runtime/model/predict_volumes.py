@@ -1,0 +1,75 @@
+"""Predicting a volume's file, and writing its results on the file's own grid."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.data.volumes.formats import VolumeFormat
+from runtime.data.volumes.gray import gray_slices
+from runtime.data.volumes.mapped import release_pages
+from runtime.metrics import THRESHOLD
+from runtime.model.montage import draw_montage
+from runtime.model.overlay import write_picture
+from runtime.model.predictor import Predictor
+from runtime.model.volumes import predict_volume, volume_rule
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeResult:
+    """The results of a volume.
+
+    Attributes:
+        files: the probability volume, and the mask where there is a threshold.
+        overlay: a picture of several slices.
+        highest: the highest probability.
+        area: number of voxels of at least the threshold, or 0.5 without one.
+        voxels: number of all voxels.
+        milliliters: volume of `area`; None where the spacing is unknown.
+    """
+
+    files: tuple[Path, ...]
+    overlay: Path
+    highest: float
+    area: int
+    voxels: int
+    milliliters: float | None
+
+
+def predict_volume_file(
+    predictor: Predictor,
+    path: Path,
+    form: VolumeFormat,
+    base: Path,
+    *,
+    threshold: float | None = None,
+    number: int | None = None,
+) -> VolumeResult:
+    """Predict a volume slice by slice, and write its results on the grid of its file.
+
+    Args:
+        base: path of the results without endings.
+        threshold: also write a mask of the voxels of at least this probability.
+        number: of a file of several volumes, from 1.
+
+    Raises:
+        ImageError: the file cannot be read.
+        ModelError: the network cannot be run.
+        OutputError: a result cannot be written.
+    """
+    spec = volume_rule(predictor)
+    volume = form.read(path, spec.plane, number)
+    probability = predict_volume(predictor, volume, spec)
+    highest, area = 0.0, 0
+    for each in probability:
+        highest = max(highest, float(each.max()))
+        area += int((each >= (THRESHOLD if threshold is None else threshold)).sum())
+        release_pages(probability)
+    montage = draw_montage(volume, gray_slices(volume, spec), probability)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    files = form.write(volume, probability, threshold, base)
+    overlay = base.with_name(f"{base.name}.overlay.png")
+    write_picture(overlay, montage)
+    slices, rows, columns = volume.shape
+    milliliters = None
+    if volume.spacing is not None:
+        milliliters = area * volume.spacing[0] * volume.spacing[1] * volume.spacing[2] / 1000.0
+    return VolumeResult(files, overlay, highest, area, slices * rows * columns, milliliters)
