@@ -17,6 +17,7 @@ from runtime.core.schema import to_dict
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.phantom import PhantomConfig, make_phantom
 from tests.support.browser import Browser, find_chromium
+from tests.support.made_once import MadeOnce
 from tests.support.model_builder import ModelBuilder
 
 if TYPE_CHECKING:
@@ -29,10 +30,15 @@ SHARED = Path(os.environ.get("SEG_SHARED", Path(__file__).resolve().parents[2] /
 
 
 @pytest.fixture(scope="session")
-def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    return MadeOnce(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def phantom(made_once: MadeOnce) -> Path:
     """A phantom data set of 16, 4 and 4 images of 64x64."""
     config = PhantomConfig(train=8, valid=2, test=2, slices=2, size=64)
-    return make_phantom(tmp_path_factory.mktemp("data") / "phantom", config)
+    return made_once("data", lambda folder: make_phantom(folder / "phantom", config)) / "phantom"
 
 
 @pytest.fixture(scope="session")
@@ -41,43 +47,53 @@ def phantom_data(phantom: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def run_folder(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(phantom: Path, made_once: MadeOnce) -> Path:
     """A run of the scratch network, width 4, 32x32, two epochs on the phantom set."""
-    pytest.importorskip("torch")
-    from train.config import demo_config
-    from train.run import train_network
 
-    folder = tmp_path_factory.mktemp("artifacts")
-    config = demo_config(str(phantom), "scratch", width=4, size=32, epochs=2, threads=1)
-    return train_network(config, folder / "tiny", cache=folder / "cache").folder
+    def train(folder: Path) -> None:
+        pytest.importorskip("torch")
+        from train.config import demo_config
+        from train.run import train_network
+
+        config = demo_config(str(phantom), "scratch", width=4, size=32, epochs=2, threads=1)
+        train_network(config, folder / "tiny", cache=folder / "cache")
+
+    return made_once("run", train) / "tiny"
 
 
 @pytest.fixture(scope="session")
-def model(run_folder: Path, phantom: Path) -> Path:
+def model(run_folder: Path, phantom: Path, made_once: MadeOnce) -> Path:
     """That run's network as an ONNX file."""
-    pytest.importorskip("onnxscript")
-    from export.onnx_export import export_checkpoints
-    from export.request import ExportRequest
 
-    output = run_folder.parent / "tiny.onnx"
-    return export_checkpoints(
-        ExportRequest([run_folder / "best.pt"], output, data=phantom)
-    ).file.path
+    def export(folder: Path) -> None:
+        pytest.importorskip("onnxscript")
+        from export.onnx_export import export_checkpoints
+        from export.request import ExportRequest
+
+        best = run_folder / "best.pt"
+        export_checkpoints(ExportRequest([best], folder / "tiny.onnx", data=phantom))
+
+    return made_once("model", export) / "tiny.onnx"
 
 
 @pytest.fixture(scope="session")
-def converted_run(run_folder: Path) -> "onnx.ModelProto":
+def converted_run(run_folder: Path, made_once: MadeOnce) -> "onnx.ModelProto":
     """That network's graph before anything is added, for tests that don't change it.
 
     A conversion takes seconds: tests of what follows it put this in its place.
     """
     pytest.importorskip("onnxscript")
-    from export.conversion import convert
-    from runtime.model.metadata import InputSpec
-    from train.checkpoint import build_network, load_checkpoint
+    import onnx
 
-    network = build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
-    return convert([network], InputSpec(32, 32, multiple=16))
+    def convert_run(folder: Path) -> None:
+        from export.conversion import convert
+        from runtime.model.metadata import InputSpec
+        from train.checkpoint import build_network, load_checkpoint
+
+        network = build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+        onnx.save(convert([network], InputSpec(32, 32, multiple=16)), folder / "graph.onnx")
+
+    return onnx.load(made_once("graph", convert_run) / "graph.onnx")
 
 
 @pytest.fixture

@@ -44,12 +44,6 @@ def trainings() -> Iterator[Trainings]:
         yield server
 
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The picture takes longer than all the rest of a run; some runs of other processes draw it."""
-    monkeypatch.setattr("train.resumable_run.draw_curves", lambda *_: None)
-
-
 @pytest.fixture(scope="module")
 def arguments(phantom: Path) -> list[object]:
     return [

@@ -47,7 +47,9 @@ def assert_same_weights(one: Path, two: Path) -> None:
         assert torch.equal(value, second[name]), name
 
 
-def test_the_loss_falls_and_the_results_are_there(config: TrainConfig, tmp_path: Path) -> None:
+def test_the_loss_falls_and_the_results_are_there(
+    config: TrainConfig, tmp_path: Path, curves: None
+) -> None:
     steps: list[Progress] = []
     result = train_network(config, tmp_path / "run", cache=tmp_path / "c", on_progress=steps.append)
     assert result.history[-1].train_loss < result.history[0].train_loss

@@ -164,13 +164,6 @@ def test_an_impossible_rule_is_refused(setting: dict[str, float]) -> None:
         LinkRule(**setting)  # type: ignore[arg-type]
 
 
-def test_the_neighbors_in_the_real_data_are_those_that_were_counted(real_data: Dataset) -> None:
-    by_split = {(e.split, e.other): e for e in audit_dataset(real_data).exposures}
-    assert by_split["valid", "train"].next_slices == 395
-    assert by_split["test", "train"].next_slices == 197
-    assert by_split["test", "train"].images == 215
-
-
 def test_a_missing_image_is_told_by_name(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", {"train": {"a.png": noise(0)}, "test": {"b.png": noise(1)}})
     shutil.move(tmp_path / "data" / "test" / "b.png", tmp_path / "c.png")

@@ -14,7 +14,7 @@ from PIL import Image
 from runtime.core.errors import AnnotationError, DataError, ImageError
 from runtime.core.progress import Progress
 from runtime.core.settings import MaskChoice
-from runtime.data.check import CheckReport, check_dataset
+from runtime.data.check import check_dataset
 from runtime.data.coco import read_dataset
 
 COCO = "_annotations.coco.json"
@@ -24,11 +24,6 @@ COCO = "_annotations.coco.json"
 def copy(phantom: Path, tmp_path: Path) -> Path:
     """A copy of the phantom set, to be damaged."""
     return Path(shutil.copytree(phantom, tmp_path / "copy"))
-
-
-@pytest.fixture(scope="module")
-def real_report(real_root: Path) -> CheckReport:
-    return check_dataset(read_dataset(real_root))
 
 
 def coco(folder: Path) -> dict[str, Any]:
@@ -51,38 +46,6 @@ def test_the_phantom_set_has_no_defect(phantom: Path) -> None:
     assert report.defects == ()
     assert report.usable
     assert report.root == phantom
-
-
-def test_the_real_sets_two_defects_are_found_and_nothing_else(real_report: CheckReport) -> None:
-    speck, empty = sorted(real_report.defects, key=lambda defect: defect.where)
-    assert empty.split == speck.split == "train"
-    assert empty.where.startswith("2369_jpg.rf.8b8afa9d")
-    assert (empty.problem, empty.action) == ("no annotation", "used, with an empty mask")
-    assert speck.where.startswith("176_jpg.rf.23ef40c3")
-    assert "speck" in speck.problem
-    assert speck.action == "used"
-    assert real_report.usable
-
-
-def test_the_real_sets_summaries_are_those_measured(real_report: CheckReport) -> None:
-    assert [(s.name, s.images, s.annotations) for s in real_report.splits] == [
-        ("train", 1502, 1502),
-        ("valid", 429, 429),
-        ("test", 215, 215),
-    ]
-    assert [round(s.annotated_area) for s in real_report.splits] == [14965, 15015, 14969]
-
-
-def test_the_foreground_share_is_that_of_the_boxes_areas(
-    real_root: Path, real_report: CheckReport
-) -> None:
-    for summary in real_report.splits:
-        boxes = [a["bbox"] for a in coco(real_root / summary.name)["annotations"]]
-        pixels = summary.images * 640 * 640
-        area = sum(w * h for _, _, w, h in boxes)
-        # pixels are whole: each side of a mask differs from its box's by less than one
-        rounding = sum(w + h + 1 for _, _, w, h in boxes)
-        assert abs(summary.foreground_share - area / pixels) < rounding / pixels
 
 
 def test_every_image_of_every_split_is_counted_once(phantom: Path) -> None:

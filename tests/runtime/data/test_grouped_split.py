@@ -1,7 +1,6 @@
 """The grouped split: no group in two splits, sizes kept, files that other readers take."""
 
 import json
-from collections import Counter
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
-from scipy.stats import ks_2samp
 
 from runtime.core.errors import AnnotationError, ConfigError, DataError, OutputError
 from runtime.data.audit import Audit, AuditedImage, audit_dataset
@@ -19,18 +17,8 @@ from runtime.data.grouped_split import read_shares, split_by_group
 from runtime.data.samples import Annotation, Sample
 from runtime.data.similarity import LinkRule
 from runtime.data.split_files import write_split
-from runtime.scoring.baselines import evaluate_baselines
-from runtime.scoring.evaluation import Evaluation
 
 COCO_FILE = "_annotations.coco.json"
-
-
-@pytest.fixture(scope="module")
-def grouped_real(real_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("split") / "grouped"
-    audit = audit_dataset(real_data)
-    write_split(real_data, split_by_group(real_data, audit), folder)
-    return read_dataset(folder)
 
 
 def test_every_image_keeps_its_pixels_its_annotations_and_its_group(
@@ -142,37 +130,6 @@ def test_one_split_alone_cannot_be_split_again(phantom: Path, tmp_path: Path) ->
     data = read_dataset(tmp_path / "one")
     with pytest.raises(DataError, match="one split, 'train'; give --shares 70/15/15"):
         split_by_group(data, audit_dataset(data))
-
-
-def test_the_real_split_keeps_sizes_and_tumor_sizes_and_has_no_link_across(
-    real_data: Dataset, grouped_real: Dataset
-) -> None:
-    def shares(data: Dataset, name: str) -> list[float]:
-        return [
-            sum(a.box[2] * a.box[3] for a in s.annotations) / (s.width * s.height)
-            for s in data.split(name).samples
-        ]
-
-    for name in ("train", "valid", "test"):
-        before, after = len(real_data.split(name).samples), len(grouped_real.split(name).samples)
-        assert after == pytest.approx(before, abs=5)
-        assert ks_2samp(shares(real_data, name), shares(grouped_real, name)).pvalue > 0.2
-        assert np.mean(shares(grouped_real, name)) == pytest.approx(0.0365, abs=0.003)
-    assert audit_dataset(grouped_real).crossing() == ()
-    assert grouped_real.license == real_data.license
-    count = Counter(s.path.resolve() for d in grouped_real.splits.values() for s in d.samples)
-    assert len(count) == 2146
-    assert set(count.values()) == {1}
-
-
-def test_the_nearest_image_tells_much_less_across_groups(
-    real_data: Dataset, grouped_real: Dataset
-) -> None:
-    def nearest(data: Dataset) -> Evaluation:
-        return evaluate_baselines(data.split("train"), data.split("test"), (128, 128))[2]
-
-    assert nearest(real_data).soft.pooled.iou == pytest.approx(0.535, abs=0.005)
-    assert nearest(grouped_real).soft.pooled.iou < 0.25
 
 
 def of_tumor_sizes(folder: Path, splits: dict[str, list[tuple[int, float]]]) -> Dataset:

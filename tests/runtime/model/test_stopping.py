@@ -44,7 +44,8 @@ def test_the_precision_is_half_the_width_of_the_interval_as_a_share_of_the_media
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
 def test_the_interval_is_that_of_the_binomial_distribution(level: float) -> None:
     for count in range(1, 120):
-        tails = [r for r in range(1, count) if binom.cdf(r - 1, count, 0.5) <= (1 - level) / 2]
-        expected = (tails[-1] - 1, count - tails[-1]) if tails else (math.nan, math.nan)
+        below = binom.cdf(np.arange(count - 1), count, 0.5)
+        rank = int(np.count_nonzero(below <= (1 - level) / 2))
+        expected = (rank - 1, count - rank) if rank else (math.nan, math.nan)
         found = median_interval(np.arange(count, dtype=np.float64), level)
         assert found == pytest.approx(expected, nan_ok=True)

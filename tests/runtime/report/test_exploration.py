@@ -3,14 +3,12 @@
 import json
 import math
 import shutil
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import ks_2samp
 
 from runtime.core.errors import DataError
 from runtime.core.json_files import write_json
@@ -58,11 +56,6 @@ def explore_boxes(
 @pytest.fixture(scope="module")
 def phantoms(phantom_data: Dataset) -> Exploration:
     return explore(phantom_data, size=(64, 64))
-
-
-@pytest.fixture(scope="module")
-def real(real_data: Dataset) -> Exploration:
-    return explore(real_data, size=(64, 64))
 
 
 def test_pixel_values_are_those_of_the_files(phantom: Path, phantoms: Exploration) -> None:
@@ -199,51 +192,6 @@ def test_every_image_is_counted(phantom: Path, phantom_data: Dataset) -> None:
     )
     images = len(list(phantom.glob("*/*.png")))
     assert calls == [(n, images) for n in range(1, images + 1)]
-
-
-def test_the_real_sets_areas_are_those_measured(real_root: Path, real: Exploration) -> None:
-    assert [round(s.spreads["area"].mean) for s in real.splits] == [14965, 15015, 14969]
-    counts = [(s.images, s.boxes, s.unannotated) for s in real.splits]
-    assert counts == [(1502, 1502, 1), (429, 429, 0), (215, 215, 0)]
-    for split in real.splits:
-        areas = [annotation["area"] for annotation in coco(real_root / split.name)["annotations"]]
-        np.testing.assert_allclose(sorted(split.area), sorted(areas), rtol=1e-4)
-
-
-def test_the_real_sets_two_oddities_are_among_the_outliers(real: Exploration) -> None:
-    found = {(o.split, o.file_name.split("_")[0], o.quantity): o for o in real.outliers}
-    assert found["train", "2369", "annotation"].reason == "no annotation"
-    speck = found["train", "176", "area"]
-    assert speck.value == 18.75
-    assert speck.beyond == max(o.beyond for o in real.outliers if o.quantity == "area")
-
-
-def test_the_real_sets_tests_are_scipys_on_the_files_boxes(
-    real_root: Path, real: Exploration
-) -> None:
-    boxes = {
-        name: np.array([a["bbox"] for a in coco(real_root / name)["annotations"]]).T
-        for name in ("train", "valid", "test")
-    }
-    values = {
-        "share": {name: w * h / 640**2 for name, (_, _, w, h) in boxes.items()},
-        "aspect": {name: w / h for name, (_, _, w, h) in boxes.items()},
-        "center_x": {name: (x + w / 2) / 640 for name, (x, _, w, _) in boxes.items()},
-        "center_y": {name: (y + h / 2) / 640 for name, (_, y, _, h) in boxes.items()},
-    }
-    found = {(t.quantity, t.first, t.second): t for t in real.tests}
-    assert len(found) == 15
-    for quantity, by_split in values.items():
-        for first, second in combinations(by_split, 2):
-            expected = ks_2samp(by_split[first], by_split[second])
-            test = found[quantity, first, second]
-            # Values that are equal but for a rounding may change their order.
-            assert test.statistic == pytest.approx(expected.statistic, abs=0.01)
-            assert test.p_value == pytest.approx(expected.pvalue, abs=0.05)
-
-
-def test_the_real_splits_are_alike_in_every_quantity(real: Exploration) -> None:
-    assert min(test.holm_p_value for test in real.tests) > 0.05
 
 
 def test_tables_have_a_row_for_each_thing(phantoms: Exploration) -> None:

@@ -36,16 +36,6 @@ def test_the_nearest_image_of_the_split_itself_is_the_image(phantom_data: Datase
     assert nearest.soft.pooled.iou == 1.0
 
 
-def test_baselines_of_the_real_set_are_those_that_were_measured(real_data: Dataset) -> None:
-    baselines = evaluate_baselines(real_data.split("train"), real_data.split("test"), (256, 256))
-    background, _, nearest = (baseline.soft.pooled for baseline in baselines)
-    assert background.accuracy == pytest.approx(0.963, abs=1e-3)
-    assert nearest.iou == pytest.approx(0.535, abs=5e-3)
-    assert nearest.accuracy == pytest.approx(0.978, abs=1e-3)
-    assert nearest.recall == pytest.approx(0.706, abs=5e-3)
-    assert nearest.precision == pytest.approx(0.688, abs=5e-3)
-
-
 @pytest.mark.parametrize("masks", ["boxes", "segmentation"])
 def test_baselines_and_networks_are_scored_on_the_masks_asked_for(
     model: Path, phantom_data: Dataset, masks: MaskKind
