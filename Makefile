@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# Python compiles what it imports at the first time; all packages would take a minute more.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo test lint docs page-tools bench faults load fuzz mutants wheel audit readme clean
 

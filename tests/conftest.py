@@ -228,29 +228,50 @@ def pytest_terminal_summary(
         terminalreporter.write_line(line)
 
 
+LONGEST = (
+    "tests/bench/study/",
+    "tests/train/test_faults.py",
+    "tests/bench/sweep/test_sweep.py",
+    "tests/runtime/test_real_data.py",
+    "tests/train/test_run.py",
+    "tests/train/test_objective.py",
+)
+"""What takes longest, and so runs first: else one worker would be busy when others are done."""
+
+
+def scope_of(nodeid: str) -> str:
+    """Return what a worker of pytest-xdist takes as a whole: a file, or all tests of a study.
+
+    So one worker makes the study once.
+    """
+    file = nodeid.split("::")[0]
+    return LONGEST[0] if file.startswith(LONGEST[0]) else file
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the benchmarks to `pytest --benchmark-only`."""
+    """Leave the benchmarks to `pytest --benchmark-only`, and put what takes longest first."""
     if config.getoption("benchmark_only"):
         return
     folder = Path(__file__).parent / "benchmarks"
     measured = [item for item in items if item.path.is_relative_to(folder)]
     config.hook.pytest_deselected(items=measured)
-    items[:] = [item for item in items if item not in measured]
+    places = {scope: place for place, scope in enumerate(LONGEST)}
+    items[:] = sorted(
+        (item for item in items if item not in measured),
+        key=lambda item: places.get(scope_of(item.nodeid), len(places)),
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadfile`, all tests of a study run in one worker: it makes the study once."""
+    """With `--dist loadfile`, hand out the scopes in the order of `LONGEST`."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadScopeScheduling
 
-    def scope(nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        return "study" if file.startswith("tests/bench/study/") else file
-
+    config.option.loadscopereorder = False  # those with the most tests would come first
     scheduler = LoadScopeScheduling(config, log)
-    scheduler._split_scope = scope
+    scheduler._split_scope = scope_of
     return scheduler
 
 

@@ -8,6 +8,11 @@ from tests.support.mutation_targets import TARGETS, find_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = """\
+@dataclass(frozen=True)
+class Point:
+    x: int = 3
+
+
 def share(part: int | None, whole: float = 2) -> float:
     return part / whole if part < whole else 1
 """
@@ -23,7 +28,7 @@ def test_a_module_without_tests_is_refused() -> None:
         find_tests("runtime/core/missing.py", ROOT)
 
 
-def test_the_sample_depends_on_the_seed_and_leaves_annotations_alone() -> None:
+def test_the_sample_depends_on_the_seed_and_leaves_types_and_records_alone() -> None:
     pytest.importorskip("cosmic_ray")
     from tests.support.mutation_run import sample_mutants
 
@@ -34,4 +39,5 @@ def test_the_sample_depends_on_the_seed_and_leaves_annotations_alone() -> None:
     changed = {line for mutant in sample for line in mutant.difference.splitlines()}
     assert any("whole: float = " in line for line in changed)
     assert any(" / whole" not in line and line.startswith("    +") for line in changed)
+    assert {mutant.code.count("@dataclass(frozen=True)\n") for mutant in sample} == {1}
     assert len(sample) == len({mutant.code for mutant in sample})

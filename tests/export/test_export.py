@@ -27,6 +27,7 @@ from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
 from runtime.model.metadata import KEY, InputSpec, Metadata, dump_metadata, parse_metadata
 from runtime.model.onnx_file import read_onnx
+from tests.support.seeded_network import seeded_network
 from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
@@ -76,12 +77,18 @@ def test_input_and_output_are_those_of_the_contract(model: Path) -> None:
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("size", [(64, 64), (96, 160)])
 def test_networks_give_pytorchs_probabilities(
-    arch: str, batch: int, size: tuple[int, int], phantom_data: Dataset, converted: dict[str, bytes]
+    arch: str,
+    batch: int,
+    size: tuple[int, int],
+    phantom_data: Dataset,
+    converted: dict[str, tuple[UNet, onnx.ModelProto]],
 ) -> None:
-    network = seeded_network(arch)
+    network, graph = converted[arch]
     samples = phantom_data.split("valid").samples[:batch]
     images = np.stack([to_input(load_scan(sample.path, size).pixels) for sample in samples])
-    session = onnxruntime.InferenceSession(converted[arch], providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     (found,) = session.run(["probability"], {"image": images})
     with torch.no_grad():
         expected = torch.sigmoid(network(torch.from_numpy(images))).numpy()
@@ -89,32 +96,9 @@ def test_networks_give_pytorchs_probabilities(
     assert found.std() > 0.0
 
 
-def seeded_network(arch: str) -> UNet:
-    """A network whose normalization has statistics of real images, as after training."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = UNet(arch, 4)
-        for _ in range(3):
-            network.train()(torch.rand(4, 3, 64, 64))
-    return network.eval()
-
-
-@pytest.fixture(scope="module")
-def converted() -> dict[str, bytes]:
-    spec = InputSpec(64, 64, multiple=32)
-    return {
-        arch: convert([seeded_network(arch)], spec).SerializeToString()
-        for arch in ("scratch", "resnet50")
-    }
-
-
 def test_a_swin_graph_takes_any_batch_of_its_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
     use_small_backbones(monkeypatch)
     network = seeded_network("swin")
-    with torch.no_grad():  # spread the probabilities
-        logits = network(torch.rand(2, 3, 64, 64))
-        network.head.weight.div_(logits.std())
-        network.head.bias.sub_(logits.mean()).div_(logits.std())  # type: ignore[union-attr]
     # In the first stage a feature has windows of 7 with a rest, in the third it is within one.
     model = convert([network], InputSpec(64, 64))
     assert {node.domain for node in model.graph.node} == {""}
@@ -367,7 +351,7 @@ def test_a_data_set_that_is_gone_is_named(run_folder: Path, tmp_path: Path) -> N
 
 
 def test_without_arguments_every_run_below_artifacts_is_exported(
-    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_folder: Path, converted_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("one", "two"):

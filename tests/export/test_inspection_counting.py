@@ -20,6 +20,7 @@ from export import inspect
 from export.conversion import convert, count_macs
 from runtime.model.metadata import InputSpec
 from tests.support.onnx_graphs import graph_of, normal, saved
+from tests.support.seeded_network import seeded_network
 from tests.support.small_backbones import use_small_backbones
 from train.network import UNet
 
@@ -51,13 +52,18 @@ def fused(network: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("arch", ["scratch", "resnet34", "resnet50"])
 def test_counts_of_an_exported_network_are_pytorchs(
-    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arch: str,
+    converted: dict[str, tuple[UNet, onnx.ModelProto]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if arch == "resnet34":
         use_small_backbones(monkeypatch)
-    network = UNet(arch, 4)
-    randomized(network)
-    path = saved(convert([network], InputSpec(64, 64, multiple=32)), tmp_path)
+        network = seeded_network(arch)
+        graph = convert([network], InputSpec(64, 64, multiple=32))
+    else:
+        network, graph = converted[arch]
+    path = saved(graph, tmp_path)
     for size in (64, 96):
         total = inspect(path, size=(size, size)).counts.total
         assert total.macs == count_macs(network, size)

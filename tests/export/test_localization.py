@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import numpy_helper
 
 from export.conversion import convert
@@ -15,27 +14,11 @@ from export.onnx_export import export_checkpoints
 from export.request import ExportRequest
 from runtime.core.errors import ParityError
 from runtime.model.metadata import InputSpec
+from tests.support.seeded_network import seeded_network
 from tests.support.small_backbones import use_small_backbones
 from train.network import UNet
 
 IMAGES = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
-
-
-def seeded(arch: str) -> UNet:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = UNet(arch, 4)
-        network.train()(torch.rand(4, 3, 64, 64))
-    if arch != "scratch":
-        network.freeze_encoder()
-    return network.eval()
-
-
-@pytest.fixture(scope="module")
-def converted() -> dict[str, tuple[UNet, onnx.ModelProto]]:
-    networks = {arch: seeded(arch) for arch in ("scratch", "resnet50")}
-    spec = InputSpec(64, 64, multiple=32)
-    return {arch: (network, convert([network], spec)) for arch, network in networks.items()}
 
 
 def disturb(model: onnx.ModelProto, weight: str) -> None:
@@ -81,7 +64,7 @@ def model_operator(model: onnx.ModelProto, weight: str) -> str:
 
 
 def test_a_member_of_an_ensemble_is_named() -> None:
-    networks = [seeded("scratch"), UNet("scratch", 2).eval()]
+    networks = [seeded_network("scratch"), UNet("scratch", 2).eval()]
     model = convert(networks, InputSpec(64, 64, multiple=32))
     disturb(model, "members.1.network.decoder.0.convs.3.weight")
     found = first_difference(model, networks, IMAGES, threads=1)
@@ -91,7 +74,7 @@ def test_a_member_of_an_ensemble_is_named() -> None:
 
 def test_a_wrong_stride_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     use_small_backbones(monkeypatch)
-    network = seeded("resnet34")
+    network = seeded_network("resnet34")
     model = convert([network], InputSpec(64, 64, multiple=32))
     (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
     (pads,) = (attribute for attribute in pool.attribute if attribute.name == "pads")
@@ -103,10 +86,14 @@ def test_a_wrong_stride_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_export_that_fails_names_the_layer_and_writes_nothing(
-    run_folder: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_folder: Path,
+    converted_run: onnx.ModelProto,
+    phantom: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(networks: list[UNet], spec: InputSpec) -> onnx.ModelProto:
-        model = convert(networks, spec)
+        model = copy.deepcopy(converted_run)
         disturb(model, "network.encoder.levels.1.0.weight")
         return model
 

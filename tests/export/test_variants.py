@@ -1,7 +1,6 @@
 """Forms of a graph: half storage, pixel shuffles, INT8, each against what it must compute."""
 
 import copy
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,6 @@ def weights_of(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
 @pytest.fixture(scope="module")
 def plain(converted_run: onnx.ModelProto) -> onnx.ModelProto:
     return converted_run
-
-
-@pytest.fixture(scope="module")
-def converted_once(plain: onnx.ModelProto) -> Iterator[None]:
-    """Exports of that run's network take its graph as it was converted before."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("export.pipeline.convert", lambda *_: copy.deepcopy(plain))
-        yield
 
 
 def test_half_storage_computes_in_float32_with_rounded_weights(plain: onnx.ModelProto) -> None:

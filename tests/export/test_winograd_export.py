@@ -43,6 +43,7 @@ def test_a_rewritten_file_is_certified_and_tells_what_it_is(
     run_folder: Path,
     phantom: Path,
     model: Path,
+    converted_once: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -81,7 +82,11 @@ def test_a_rewritten_file_is_certified_and_tells_what_it_is(
 
 
 def test_a_file_that_is_not_faster_is_not_written(
-    run_folder: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_folder: Path,
+    phantom: Path,
+    converted_once: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taking(monkeypatch, 5.0, 5.5)
     with pytest.raises(
@@ -95,7 +100,9 @@ def test_a_file_that_is_not_faster_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_use_is_told(run_folder: Path, phantom: Path, tmp_path: Path) -> None:
+def test_wrong_use_is_told(
+    run_folder: Path, phantom: Path, converted_once: None, tmp_path: Path
+) -> None:
     out = ["--out", str(tmp_path / "m.onnx"), "--data", str(phantom)]
     both = [str(run_folder), *out, "--optimize", "winograd", "--precision", "int8"]
     result = CliRunner().invoke(main, both)

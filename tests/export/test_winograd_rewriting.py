@@ -4,36 +4,22 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 
 from export.conversion import convert
 from export.winograd import ConvAlgorithm, ConvShape, choose_algorithm, rewrite
 from runtime.core.errors import ConfigError, ParityError
 from runtime.model.metadata import InputSpec
+from tests.support.seeded_network import seeded_network
 from train.network import UNet
 
 ALGORITHMS = tuple(ConvAlgorithm)
 
 
-def seeded_network(arch: str, seed: int = 0) -> UNet:
-    """A network whose normalization has statistics, and whose probabilities spread."""
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(seed)
-        network = UNet(arch, 4)
-        for _ in range(3):
-            network.train()(torch.rand(4, 3, 64, 64))
-        logits = network.eval()(torch.rand(2, 3, 64, 64))
-        network.head.weight.div_(logits.std())
-        network.head.bias.sub_(logits.mean()).div_(logits.std())  # type: ignore[union-attr]
-    return network
-
-
 @pytest.fixture(scope="module")
-def plain() -> dict[str, onnx.ModelProto]:
-    spec = InputSpec(64, 64, multiple=32)
-    models = {arch: [seeded_network(arch)] for arch in ("scratch", "resnet50")}
-    models["ensemble"] = [seeded_network("scratch", seed) for seed in (1, 2)]
-    return {name: convert(networks, spec) for name, networks in models.items()}
+def plain(converted: dict[str, tuple[UNet, onnx.ModelProto]]) -> dict[str, onnx.ModelProto]:
+    ensemble = [seeded_network("scratch", seed) for seed in (1, 2)]
+    graphs = {arch: graph for arch, (_, graph) in converted.items()}
+    return {**graphs, "ensemble": convert(ensemble, InputSpec(64, 64, multiple=32))}
 
 
 def probabilities(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:

@@ -55,7 +55,8 @@ class Mutant:
 def sample_mutants(module: str, source: str, number: int, seed: int) -> list[Mutant]:
     """Return up to `number` changes of a module, at places drawn at random.
 
-    Type annotations are left alone. A change that Python reads as the same program is skipped.
+    Type annotations and dataclass decorators are left alone: a change of them shows in no result.
+    A change that Python reads as the same program is skipped.
     """
     places = _places(source)
     rng = random.Random(f"{seed} {module}")
@@ -72,13 +73,13 @@ def sample_mutants(module: str, source: str, number: int, seed: int) -> list[Mut
 
 def _places(source: str) -> dict[Position, list[tuple[str, int]]]:
     """Return the operators that apply at each place, each with its number of the occurrence."""
-    tree, annotations = get_ast(source), list(_annotations(source))
+    tree, left_alone = get_ast(source), list(_left_alone(source))
     places: dict[Position, list[tuple[str, int]]] = {}
     for name in filter(_is_telling, sorted(plugins.operator_names())):
         operator = plugins.get_operator(name)
         starts = (s for node in ast_nodes(tree) for s, _ in operator().mutation_positions(node))
         for occurrence, start in enumerate(starts):
-            if not any(first <= start < last for first, last in annotations):
+            if not any(first <= start < last for first, last in left_alone):
                 places.setdefault(start, []).append((name, occurrence))
     return places
 
@@ -91,13 +92,19 @@ def _is_telling(name: str) -> bool:
     return len({part in BITWISE for part in replaced}) <= 1
 
 
-def _annotations(source: str) -> Iterator[tuple[Position, Position]]:
+def _left_alone(source: str) -> Iterator[tuple[Position, Position]]:
+    """Yield where each annotation and each dataclass decorator begins and ends."""
     for node in ast.walk(ast.parse(source)):
-        for field in ("annotation", "returns"):
-            found = getattr(node, field, None)
-            if isinstance(found, ast.expr):
-                end = (found.end_lineno or 0, found.end_col_offset or 0)
-                yield (found.lineno, found.col_offset), end
+        parts = [getattr(node, field, None) for field in ("annotation", "returns")]
+        if isinstance(node, ast.ClassDef):
+            parts += [one for one in node.decorator_list if "dataclass" in ast.unparse(one)]
+        for part in parts:
+            if isinstance(part, ast.expr):
+                # A decorator's @ precedes it.
+                yield (
+                    (part.lineno, part.col_offset - 1),
+                    (part.end_lineno or 0, part.end_col_offset or 0),
+                )
 
 
 def _differs(source: str, code: str) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from bench.study.config import StudyConfig
 from bench.study.prepare import Prepared
 from bench.study.report import write_study_report
@@ -36,12 +38,16 @@ def make_study(phantom: Path, folder: Path) -> Finished:
         threads=1,
     )
     steps: list[Progress] = []
-    result, prepared = run_study(
-        config,
-        folder / "out",
-        cache=folder / "cache",
-        command="seg-study",
-        on_progress=steps.append,
-    )
-    write_study_report(result, prepared, folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        # Drawing takes longer than all the rest: no curves of single runs, and half the examples.
+        patch.setattr("train.resumable_run.draw_curves", lambda *_: None)
+        patch.setattr("bench.study.examples.EXAMPLES", 1)
+        result, prepared = run_study(
+            config,
+            folder / "out",
+            cache=folder / "cache",
+            command="seg-study",
+            on_progress=steps.append,
+        )
+        write_study_report(result, prepared, folder / "out")
     return Finished(config, folder / "out", folder / "cache", result, prepared, steps)

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 import bench.training
 from bench.study.cli import main
+from bench.study.prepare import Prepared
+from bench.study.result import StudyResult
 from tests.support.study_fixture import Finished
 
 
@@ -100,10 +102,23 @@ def test_a_signal_stops_a_study_after_a_training_step(
     assert (folder / "original" / "unet-scratch-w4" / "last.pt").is_file()
 
 
-def test_a_finished_study_is_told_again_at_once(finished: Finished, tmp_path: Path) -> None:
+def test_a_finished_study_is_told_again_at_once(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "out")
+    reported: list[tuple[StudyResult, Path]] = []
+
+    def report(result: StudyResult, prepared: Prepared, out: Path) -> Path:
+        reported.append((result, out))
+        return out / "report.html"
+
+    # Its report is tested elsewhere, and takes longest to draw.
+    monkeypatch.setattr("bench.study.report.write_study_report", report)
     result = call(*as_before(finished), "--out", folder)
     assert result.exit_code == 0, result.output
+    ((told, out),) = reported
+    assert str(told.splits) == str(finished.result.splits)
+    assert out == folder
     assert "Estimated time" not in result.output
     for network in finished.result.splits[0].networks:
         assert f"{network.means['iou'].value:.3f}" in result.output

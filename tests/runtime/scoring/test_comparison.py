@@ -56,8 +56,8 @@ def test_values_are_the_evaluations_own(
         hard = compared.find(metric, "per image at 0.5")
         assert hard.candidate == pytest.approx(candidate.thresholded.per_image[metric].mean)
         deviation = compared.find(metric, "standard deviation")
-        values = soft_values(reference, metric)
-        assert deviation.reference == pytest.approx(np.nanstd(values), abs=1e-7)
+        deviations = [np.nanstd(soft_values(one, metric)) for one in pair]
+        assert (deviation.reference, deviation.candidate) == pytest.approx(deviations, abs=1e-7)
 
 
 def test_the_interval_is_that_of_scipy(
@@ -129,6 +129,10 @@ def test_images_without_foreground_are_behind_accuracies_and_pools_alone() -> No
         assert comparison.find("accuracy", kind).images == 20
         assert comparison.find("iou", kind).images == 12
         assert comparison.find("recall", kind).images == 12
+    for metric in METRICS:
+        found = comparison.find(metric)
+        means = [np.nanmean(soft_values(one, metric)) for one in (first, second)]
+        assert (found.reference, found.candidate) == pytest.approx(means)
     assert comparison.find("iou", "pooled").images == 20
     # Nothing is predicted at 0.5 by the first, so no image has two precisions to compare.
     assert comparison.find("precision", "per image at 0.5").images == 0
