@@ -1,6 +1,8 @@
 """Forms of a graph: half storage, pixel shuffles, INT8, each against what it must compute."""
 
 import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,12 @@ from export.variants.layer_choice import LayerChoice
 from export.variants.layer_speed import LayerSpeed, measure_layers
 from export.variants.pixel_shuffle import shuffle_pixels
 from export.variants.quantization import Quantizer
+from export.variants.variants import int8_variants
 from runtime.core.errors import ParityError
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
+from runtime.data.samples import Sample
 from runtime.model.metadata import InputSpec
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
@@ -247,6 +251,27 @@ def test_the_layers_that_cost_accuracy_are_found(
     assert proposed[2] == head | both
     for fewer, more in pairwise(proposed):
         assert fewer < more
+
+
+def test_ranges_are_taken_from_images_of_the_whole_train_split(
+    plain: onnx.ModelProto, phantom_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = phantom_data.split("train")
+    samples = [replace(train.samples[0], file_name=str(number)) for number in range(200)]
+    splits = {**phantom_data.splits, "train": replace(train, samples=tuple(samples))}
+    taken: list[int] = []
+
+    class Choice:
+        def __init__(self, _model: object, samples: Sequence[Sample], *_: object, **__: object):
+            taken.extend(int(sample.file_name) for sample in samples)
+
+        def candidates(self) -> Iterator[object]:
+            return iter(())
+
+    monkeypatch.setattr("export.variants.variants.LayerChoice", Choice)
+    assert list(int8_variants(plain, SPEC, replace(phantom_data, splits=splits), threads=1)) == []
+    assert (taken[0], taken[-1], len(taken)) == (0, 199, 64)
+    assert set(np.diff(taken)) == {3, 4}
 
 
 @pytest.fixture(scope="module")

@@ -381,6 +381,16 @@ def test_a_perfect_map_is_calibrated_and_its_opposite_is_not() -> None:
     assert (opposite.brier, opposite.ece) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("pixels", [1, 8191, 8192, 8193, 20_000])
+def test_no_pixel_of_a_large_image_is_lost(pixels: int) -> None:
+    rng = np.random.default_rng(pixels)
+    p, y = rng.random(pixels, np.float32), rng.integers(0, 2, pixels, np.uint8)
+    found = accumulated([(p, y)]).result()
+    assert sum(found.bin_pixels) == pixels
+    assert found.brier == pytest.approx(((p.astype(np.float64) - y) ** 2).mean())
+    assert np.nansum(np.multiply(found.bin_observed, found.bin_pixels)) == pytest.approx(y.sum())
+
+
 def test_calibration_of_nothing_is_undefined() -> None:
     result = CalibrationSums().result()
     assert math.isnan(result.brier)

@@ -64,6 +64,10 @@ def test_other_c_libraries_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch)
             (3, 4096),
         ),
         ({"GLIBC_TUNABLES": "glibc.malloc.check=3", "MALLOC_MMAP_MAX_": "7"}, (7, 131072)),
+        (
+            {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=3", "MALLOC_MMAP_MAX_": "7"},
+            (3, 131072),  # a tunable wins, as in glibc
+        ),
         ({"MALLOC_MMAP_MAX_": "many"}, (65536, 131072)),
         ({"MALLOC_TRIM_THRESHOLD_": str(2**40)}, (65536, 2**31 - 1)),
     ],

@@ -10,7 +10,7 @@ from tests.support.model_builder import ModelBuilder
 
 pytest.importorskip("onnx")
 
-from bench.measure.memory import resident_bytes
+from bench.measure.memory import memory_by_phase, resident_bytes
 from bench.workers.process import Worker
 
 needs_proc = pytest.mark.skipif(resident_bytes() is None, reason="the system tells no memory")
@@ -32,6 +32,15 @@ def test_memory_grows_by_phase_and_with_the_input(build_onnx: ModelBuilder, tmp_
     small, large = found
     # At least the input, float32 [1, 3, 1024, 1024], and the maps before and after the sigmoid.
     assert large["peak"] - small["peak"] > (3 + 2) * 4 * 1024**2 * 0.9
+
+
+def test_the_peak_alone_is_read_as_a_peak(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"VmRSS": 5, "VmHWM": 7}
+    monkeypatch.setattr("bench.measure.memory.resident_bytes", lambda field="VmRSS": sizes[field])
+    found = memory_by_phase(str(model), (32, 32), 1, runs=1)
+    assert found.pop("peak") == 7
+    assert found.pop("trimmed", 5) == 5
+    assert found == dict.fromkeys(("import", "session", "first_run", "steady"), 5)
 
 
 @needs_proc

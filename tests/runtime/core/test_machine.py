@@ -53,7 +53,10 @@ def test_the_quota_of_cgroup_v1_cuts_the_cores(eight_cores: Path, quota: str, co
     assert available_cores() == cores
 
 
-@pytest.mark.parametrize(("outer", "inner", "cores"), [("max", "200000", 2), ("300000", "max", 3)])
+@pytest.mark.parametrize(
+    ("outer", "inner", "cores"),
+    [("max", "200000", 2), ("300000", "max", 3), ("200000", "400000", 2), ("500000", "300000", 3)],
+)
 def test_the_smallest_quota_of_nested_cgroups_counts(
     eight_cores: Path, monkeypatch: pytest.MonkeyPatch, outer: str, inner: str, cores: int
 ) -> None:

@@ -38,6 +38,20 @@ def test_it_is_the_hash_of_the_manifest_that_the_docstring_describes(
     assert manifest_sha256(phantom_data.splits.values()) == expected
 
 
+def test_a_line_has_the_image_s_name_as_in_the_coco_file(copy: Path) -> None:
+    coco = copy / "test" / ROBOFLOW_FILE
+    content = json.loads(coco.read_text())
+    names = [f"scans/{image['file_name']}" for image in content["images"]]
+    (copy / "test" / "scans").mkdir()
+    for image, name in zip(content["images"], names, strict=True):
+        (copy / "test" / image["file_name"]).rename(copy / "test" / name)
+        image["file_name"] = name
+    coco.write_text(json.dumps(content))
+    lines = [f"test\t{name}\t{sha256(copy / 'test' / name)}\n" for name in (coco.name, *names)]
+    expected = hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert manifest_sha256([read_dataset(copy).split("test")]) == expected
+
+
 def test_a_copy_elsewhere_has_the_same_fingerprint(phantom: Path, copy: Path) -> None:
     assert fingerprint(copy) == fingerprint(phantom)
 
