@@ -11,7 +11,7 @@ from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
 from runtime.data.annotation_reader import SPECK_SHARE
-from runtime.data.coco import Split, read_dataset
+from runtime.data.coco import Dataset, Split, read_dataset
 from runtime.data.defects import Action, DefectList
 
 Coco = dict[str, Any]
