@@ -14,7 +14,13 @@ from tests.support.fuzz_run import fuzz
 from tests.support.fuzz_targets import TARGETS, Target
 
 ROOT = Path(__file__).resolve().parents[1]
-NEEDS = {"onnx": "onnx", "checkpoint": "torch", "weights": "torch", "safetensors": "safetensors"}
+NEEDS = {
+    "nifti": "nibabel",
+    "onnx": "onnx",
+    "checkpoint": "torch",
+    "weights": "torch",
+    "safetensors": "safetensors",
+}
 
 
 @pytest.mark.parametrize("reader", TARGETS)

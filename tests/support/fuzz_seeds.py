@@ -59,6 +59,19 @@ def images() -> list[bytes]:
     ]
 
 
+def nifti_files() -> list[bytes]:
+    """NIfTI-1 and NIfTI-2, one of them compressed, by nibabel."""
+    import gzip
+
+    import nibabel as nib
+
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    affine = np.diag([-1.0, 2.0, 3.0, 1.0])
+    first = nib.Nifti1Image(voxels, affine).to_bytes()
+    second = nib.Nifti2Image(voxels.astype(np.float32), affine).to_bytes()
+    return [first, second, gzip.compress(first, mtime=0)]
+
+
 def segmentations() -> list[bytes]:
     """Lists of segmentations, as an image's annotations hold them."""
     polygons = [[2, 2, 20, 2.5, 20, 18, 2, 18], [1, 1, 5, 1, 5, 5]]

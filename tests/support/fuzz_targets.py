@@ -48,6 +48,17 @@ def _image(path: Path) -> None:
         assert scan.pixels.shape == (*(size or scan.original_size), 3)
 
 
+def _nifti(path: Path) -> None:
+    import numpy as np
+
+    from runtime.data.volumes.nifti import read_nifti, write_nifti
+
+    volume = read_nifti(path, "coronal")
+    assert volume.read(volume.shape[0] - 1).shape == volume.shape[1:]
+    if np.prod(volume.shape) < 1000:
+        write_nifti(volume, np.zeros(volume.shape, np.float32), 0.5, path.with_name("out"))
+
+
 def _coco_folder(folder: Path) -> None:
     for split in ("train", "test"):
         (folder / split).mkdir()
@@ -172,6 +183,7 @@ def _step_seeds() -> list[bytes]:
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "image": Target(fuzz_seeds.images, mutate_bytes, _image, "scan.png", 800),
+        "nifti": Target(fuzz_seeds.nifti_files, mutate_bytes, _nifti, "scan.nii", 300),
         "coco": Target(
             fuzz_seeds.coco, mutate_json, _coco, "train/_annotations.coco.json", 60, _coco_folder
         ),
