@@ -1,4 +1,4 @@
-"""`seg-data audit` and `seg-data split` as a user meets them."""
+"""`seg-data` as a user meets it: checks, audits, splits and the phantom set."""
 
 import json
 import shutil
@@ -14,6 +14,7 @@ from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import split_by_group
 from runtime.data.phantom import PhantomConfig, make_phantom
 from runtime.data.similarity import LinkRule
+from tests.runtime.data.test_audit import make_data, mixed, noise
 from tests.support.self_contained import external_references
 
 
@@ -147,3 +148,31 @@ def test_defects_of_one_kind_are_counted_with_three_examples(phantom: Path, tmp_
     assert counts
     assert all(line.startswith("  5 times: ") for line in counts)
     assert shown.count("    and 2 more, all in --json") == len(counts)
+
+
+def test_what_was_written_is_audited_by_the_rule_it_was_split_by(tmp_path: Path) -> None:
+    """Two images that correlate by 0.98 are alike by default, and not to this rule."""
+    alike = mixed(noise(0), noise(1), 0.83)
+    data = make_data(tmp_path / "d", {"train": {"a.png": noise(0)}, "test": {"b.png": alike}})
+    assert len(audit_dataset(data).crossing()) == 1
+    result = call("split", tmp_path / "d", tmp_path / "out", "--correlation", 0.995)
+    assert result.exit_code == 0, result.output
+    assert "in what was written: 0 " in result.output
+
+
+@pytest.mark.parametrize(("box", "code"), [([0, 0, 8, 80], 0), (None, 1)])
+def test_a_check_fails_only_where_the_set_cannot_be_used(
+    phantom: Path, tmp_path: Path, box: list[int] | None, code: int
+) -> None:
+    """A box that is clipped is a defect that every command can live with; a lost image is none."""
+    data = Path(shutil.copytree(phantom, tmp_path / "data"))
+    coco = data / "train" / "_annotations.coco.json"
+    content = json.loads(coco.read_text())
+    if box is None:
+        (data / "train" / content["images"][0]["file_name"]).unlink()
+    else:
+        content["annotations"][0].update(bbox=box)
+        coco.write_text(json.dumps(content))
+    result = call("check", data)
+    assert "1 defect:" in result.output
+    assert result.exit_code == code, result.output

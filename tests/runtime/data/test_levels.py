@@ -2,7 +2,8 @@
 
 import struct
 import zlib
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from runtime.core.errors import ConfigError, DataWarning
 from runtime.data.images import ImageSource, load_scan
+from runtime.data.levels import LevelRange, stated_range
 from tests.support.pictures import Pixels, encoded, tiff
 
 TWELVE_BITS = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -25,6 +27,18 @@ def test_the_white_level_that_a_tiff_states_is_white() -> None:
     np.testing.assert_array_equal(
         gray_of(tiff(TWELVE_BITS, s_max_sample_value=4095)), TWELVE_BITS_SEEN
     )
+
+
+@pytest.mark.parametrize(
+    ("bits", "stated", "white"),
+    [(8, None, 65535), (9, None, 511), (12, None, 4095), (16, None, 65535), (12, 1023, 1023)],
+)
+def test_the_white_level_of_a_tiff_is_stated_or_what_its_bits_allow(
+    bits: int, stated: int | None, white: int
+) -> None:
+    tags = {258: (bits,), 262: 1} | ({} if stated is None else {341: stated})
+    image = cast(Image.Image, SimpleNamespace(format="TIFF", tag_v2=tags))
+    assert stated_range(image, b"") == LevelRange(white)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "array", "image"])

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from runtime.core.errors import ConfigError, ImageError, ModelError, ProviderErr
 from runtime.core.machine import available_cores
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
+from runtime.model.metadata import KEY, dump_metadata
+from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import MAX_CONCURRENCY, Predictor, concurrency_for
 from runtime.model.sessions import open_engine
 from tests.support.model_builder import ModelBuilder
@@ -41,6 +44,23 @@ def test_a_map_has_the_images_own_size_and_lies_in_0_to_1(
     assert probability.dtype == np.float32
     assert probability.min() >= 0.0
     assert probability.max() <= 1.0
+
+
+def test_the_intensity_is_the_networks_own_unless_another_is_given(
+    model: Path, tmp_path: Path
+) -> None:
+    about = read_onnx(model).metadata
+    assert about is not None
+    proto = onnx.load(model)
+    (entry,) = (entry for entry in proto.metadata_props if entry.key == KEY)
+    entry.value = dump_metadata(replace(about, input=replace(about.input, intensity=4095)))
+    onnx.save(proto, tmp_path / "m.onnx")
+    levels = np.random.default_rng(0).integers(0, 4096, (32, 32), np.uint16)
+    own = Predictor(tmp_path / "m.onnx", threads=1)
+    given = Predictor(tmp_path / "m.onnx", threads=1, intensity=65535)
+    assert (own.intensity, given.intensity) == (4095, 65535)
+    np.testing.assert_array_equal(own(levels), Predictor(model, threads=1, intensity=4095)(levels))
+    assert np.abs(own(levels) - given(levels)).max() > 1e-4
 
 
 def test_it_computes_what_pytorch_computes(

@@ -13,6 +13,7 @@ from runtime.core.errors import ConfigError
 from runtime.data.coco import Dataset
 from runtime.data.samples import Sample
 from runtime.metrics import METRICS
+from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import Comparison, Summary, compare, soft_values
 from runtime.scoring.evaluation import Evaluation, score
 from tests.support.intervals import expanded
@@ -136,6 +137,13 @@ def test_images_without_foreground_are_behind_accuracies_and_pools_alone() -> No
     assert comparison.find("iou", "pooled").images == 20
     # Nothing is predicted at 0.5 by the first, so no image has two precisions to compare.
     assert comparison.find("precision", "per image at 0.5").images == 0
+
+
+def test_the_groups_of_the_bootstrap_given_are_drawn(pair: tuple[Evaluation, Evaluation]) -> None:
+    groups = [number // 2 for number in range(len(pair[0].samples))]
+    found = compare(*pair, Bootstrap(len(groups), groups, level=0.9))
+    assert (found.groups, found.level) == (len(groups) // 2, 0.9)
+    assert found.find("iou").difference.withheld  # eight groups are too few
 
 
 def test_other_images_are_refused(pair: tuple[Evaluation, Evaluation]) -> None:

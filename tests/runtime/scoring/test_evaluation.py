@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 
 from runtime.core.errors import ConfigError
+from runtime.core.settings import MaskKind
 from runtime.data.coco import Dataset, Split
 from runtime.data.images import load_scan
 from runtime.data.resizing import resize_map, to_input
@@ -79,6 +81,35 @@ def test_at_another_size_the_map_is_resized_and_the_mask_drawn_anew(
         overlaps.append([(y * p).sum(), np.maximum(p, y).sum()])
     overlap, union = np.sum(overlaps, axis=0)
     assert found.soft.pooled.iou == pytest.approx(overlap / union, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["boxes", "segmentation"])
+def test_a_network_is_scored_on_the_masks_it_was_trained_on(
+    model: Path, split: Split, kind: MaskKind
+) -> None:
+    predictor = Predictor(model, threads=1)
+    about = predictor.file.metadata
+    assert about is not None
+    assert about.training is not None
+    trained = replace(about, training=replace(about.training, masks=kind))
+    predictor.file = replace(predictor.file, metadata=trained)
+    assert str(evaluate(predictor, split)) == str(evaluate(predictor, split, masks=kind))
+
+
+def test_an_image_that_is_annotated_as_stored_is_scored_as_stored(
+    model: Path, split: Split, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 64), np.uint8))
+    stored.save(tmp_path / "turned.png", exif=exif)
+    stored.save(tmp_path / "plain.png")
+    found = []
+    for name in ("turned.png", "plain.png"):
+        sample = Sample(tmp_path / name, "a.png", 64, 32, split.samples[0].annotations)
+        one = replace(split, samples=(sample,))
+        found.append(evaluate(Predictor(model, threads=1), one, masks="boxes").samples)
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("size", [(0, 32), (32, 1 << 14)])
