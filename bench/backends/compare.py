@@ -23,7 +23,7 @@ from runtime.data.resizing import to_input
 from runtime.model.golden import golden_scan
 from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.predictor import Predictor
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 from runtime.model.timing import InterleavedTiming
 
 
@@ -61,10 +61,7 @@ def compare_backends(
     """
     limits = limits or BackendLimits()
     report = on_progress or _ignore
-    if REFERENCE not in [backend.name for backend in backends]:
-        raise ConfigError(f"backends: {REFERENCE} is missing, which the others are compared with")
-    # An invalid or hostile file is refused here, before a worker opens it.
-    variants = [read_onnx(backend.model) if backend.model else None for backend in backends]
+    variants = _read_variants(backends)
     predictor = Predictor(model, size=size, threads=threads)
     file, size, threads = predictor.file, predictor.size, predictor.threads
     del predictor  # frees its threads and memory for the workers
@@ -96,6 +93,16 @@ def compare_backends(
 
 def _ignore(_: Progress) -> None:
     pass
+
+
+def _read_variants(backends: Sequence[Backend]) -> list[OnnxFile | None]:
+    """Return the file of each backend that has its own.
+
+    An invalid or hostile file is refused here, before a worker opens it.
+    """
+    if REFERENCE not in [backend.name for backend in backends]:
+        raise ConfigError(f"backends: {REFERENCE} is missing, which the others are compared with")
+    return [read_onnx(backend.model) if backend.model else None for backend in backends]
 
 
 def _candidate(

@@ -70,12 +70,7 @@ def convolve_winograd(
         value = builder.node("MatMul", right, builder.reshape(value, n, n * tiles * inputs))
         value = builder.node("MatMul", right, builder.reshape(value, n, n, tiles * inputs))
         value = builder.reshape(value, n * n, tiles, inputs)
-        if layout.weights_left:
-            # ONNX Runtime fuses the transposition with the product.
-            value = builder.node("Transpose", value, perm=[0, 1, 3, 2])
-            value = builder.node("MatMul", kernels, value)
-        else:
-            value = builder.node("MatMul", value, kernels)
+        value = _product(builder, value, kernels, layout)
         value = builder.node("MatMul", back, builder.reshape(value, n, n * tiles * outputs))
         value = builder.node("MatMul", back, builder.reshape(value, m, n, tiles * outputs))
         if layout.weights_left:
@@ -98,6 +93,13 @@ def _transformed(builder: GraphBuilder, weights: Weights, layout: WinogradLayout
     g = transform(layout.tile).weight
     both = np.kron(g, g).astype(np.float32)[:, :, None, None]
     return builder.node("Conv", values, builder.constant(both))
+
+
+def _product(builder: GraphBuilder, value: str, kernels: str, layout: WinogradLayout) -> str:
+    if not layout.weights_left:
+        return builder.node("MatMul", value, kernels)
+    # ONNX Runtime fuses the transposition with the product.
+    return builder.node("MatMul", kernels, builder.node("Transpose", value, perm=[0, 1, 3, 2]))
 
 
 def _strips(count: int, strips: int) -> list[range]:

@@ -77,17 +77,23 @@ def gather_pixels(builder: GraphBuilder, batch: str, maps: Sequence[Rows], pixel
             where[pixels == NONE] = taken
             taken += count
         index.append(where[..., None] + np.arange(count))
-    rows_taken = np.concatenate(index, axis=-1)
     joined = builder.node("Concat", *pieces, axis=1) if len(pieces) > 1 else pieces[0]
-    channels = rows_taken.shape[-1] * width
-    if np.array_equal(rows_taken.ravel(), np.arange(taken)):
-        return builder.reshape(joined, *pixels.shape, channels)
-    if rows_taken.shape[-1] == 1:
-        rows_taken = rows_taken[..., 0]
-    found = builder.node("Gather", joined, builder.constant(rows_taken.astype(np.int32)), axis=1)
-    if rows_taken.shape == pixels.shape:
-        return found
-    return builder.reshape(found, *pixels.shape, channels)
+    return _take(builder, joined, np.concatenate(index, axis=-1), taken, width)
+
+
+def _take(builder: GraphBuilder, joined: str, index: Order, count: int, width: int) -> str:
+    """Take rows of a value [batch, count, width]; the last axis of the index joins channels."""
+    channels = index.shape[-1] * width
+    if np.array_equal(index.ravel(), np.arange(count)):
+        return builder.reshape(joined, *index.shape[:-1], channels)
+    if index.shape[-1] == 1:
+        return builder.node("Gather", joined, _int32(builder, index[..., 0]), axis=1)
+    found = builder.node("Gather", joined, _int32(builder, index), axis=1)
+    return builder.reshape(found, *index.shape[:-1], channels)
+
+
+def _int32(builder: GraphBuilder, index: Order) -> str:
+    return builder.constant(index.astype(np.int32))
 
 
 def _compact(builder: GraphBuilder, part: RowPart, places: Order) -> tuple[str, int, Order]:

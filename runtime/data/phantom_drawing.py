@@ -104,13 +104,18 @@ def draw_slice(
     image = _edge(tissue_edge - 0.045 - radius, 0.02) * brain
     ring = _edge(radius - tissue_edge, 0.015) * _edge(1.0 - radius, 0.015)
     image += 0.85 * ring + 0.06 * _edge(1.0 - radius, 0.02)
+    return _scanned(image, person, x, y, rng), _contour(person, place, reach, size)
+
+
+def _scanned(
+    image: Floats, person: Person, x: Floats, y: Floats, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return an image under the bias field and Rician noise, as levels."""
     a, b, c, d, e = person.bias
-    image *= np.exp(a * x + b * y + c * x * y + d * x**2 + e * y**2)
+    image = image * np.exp(a * x + b * y + c * x * y + d * x**2 + e * y**2)
     real = image + rng.normal(0.0, person.noise, image.shape)
     image = np.hypot(real, rng.normal(0.0, person.noise, image.shape))
-
-    pixels = np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
-    return pixels, _contour(person, place, reach, size)
+    return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def _contour(person: Person, place: Floats, reach: float, size: int) -> Floats:

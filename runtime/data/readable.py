@@ -1,6 +1,7 @@
 """Skipping the samples of a split that cannot be read."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from runtime.core.errors import DataError
 from runtime.core.machine import available_cores
@@ -46,17 +47,9 @@ def readable_part(
     Raises:
         DataError: no sample can be read.
     """
-
-    def fault(sample: Sample) -> str | None:
-        try:
-            sample.load(size)
-            sample.mask(size, masks)
-        except DataError as error:
-            return str(error)
-        return None
-
     cores = available_cores()
     readable, skipped = [], []
+    fault = partial(_fault, size=size, masks=masks)
     faults = map_ahead(fault, split.samples, workers=cores, ahead=2 * cores)
     for sample, reason in zip(split.samples, faults, strict=True):
         if reason is None:
@@ -72,3 +65,13 @@ def readable_part(
             f"{skipped[0].reason}"
         )
     return replace(split, samples=tuple(readable)), tuple(skipped)
+
+
+def _fault(sample: Sample, *, size: Size, masks: MaskKind) -> str | None:
+    """Return why a sample cannot be read; None where it can."""
+    try:
+        sample.load(size)
+        sample.mask(size, masks)
+    except DataError as error:
+        return str(error)
+    return None

@@ -113,11 +113,7 @@ def find_links(
     """
     units = thumbnails(samples)
     numbers = [slice_number(sample.file_name) for sample in samples]
-    reasons: dict[Pair, Reason] = {}
-    for pair in _same([source_name(sample.file_name) for sample in samples], splits):
-        reasons.setdefault(pair, "source")
-    for pair in _same([sample.patient for sample in samples], splits):
-        reasons.setdefault(pair, "patient")
+    reasons = _reasons_by_name(samples, splits)
     stated = _numbers([sample.patient for sample in samples])
     for pair in _alike(units, rule.correlation, where, stated):
         reasons.setdefault(pair, "look")
@@ -139,6 +135,16 @@ def find_links(
         apart = _distance(numbers[pair[0]], numbers[pair[1]])
         links.append(Link(*pair, value, apart, reason, ORIENTATIONS[k]))
     return tuple(sorted(links, key=lambda link: (-link.correlation, link.first, link.second)))
+
+
+def _reasons_by_name(samples: Sequence[Sample], splits: Sequence[str]) -> dict[Pair, Reason]:
+    """Return why pairs belong together by names and COCO entries, however they look."""
+    sources = [source_name(sample.file_name) for sample in samples]
+    patients = [sample.patient for sample in samples]
+    reasons: dict[Pair, Reason] = dict.fromkeys(_same(sources, splits), "source")
+    for pair in _same(patients, splits):
+        reasons.setdefault(pair, "patient")
+    return reasons
 
 
 def connected_groups(count: int, links: Sequence[Link]) -> list[int]:
