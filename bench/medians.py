@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.model.stopping import median_interval
+from runtime.model.stopping_rule import median_interval
 from runtime.scoring.bootstrap import Interval
 
 Verdict = Literal["faster", "slower", "not ranked"]

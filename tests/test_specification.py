@@ -82,7 +82,7 @@ def test_the_checksums_and_digests(texts: dict[str, str]) -> None:
     digest = sha256(*(encoded for number, _, encoded in model() if number != METADATA_PROPS))
     assert json.loads(texts["segmentation"])["parity"]["digest"] == digest
     contents = sha256(json.dumps(checksums, sort_keys=True, separators=(",", ":")).encode())
-    assert contents == verify(FILE).contents
+    assert contents == verify(FILE).contents_digest
 
 
 def test_the_golden_pair(texts: dict[str, str]) -> None:

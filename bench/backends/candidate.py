@@ -15,7 +15,7 @@ from bench.workers.process import Worker
 from runtime.core.errors import MeasurementError
 from runtime.core.machine import installed_versions
 from runtime.core.schema import to_dict
-from runtime.model.stopping import Doubles
+from runtime.model.stopping_rule import Doubles
 
 _MODULE = "bench.backends.worker"
 

@@ -39,7 +39,7 @@ def find_dominators(result: BenchResult) -> dict[str, tuple[str, ...]]:
     A file on the frontier has none. A file that lacks a figure is not in the result.
     """
     points = [point for model in result.models if (point := pareto_point(model)) is not None]
-    verdicts = {(r.one, r.other): r.verdict for r in result.rankings}
+    verdicts = {(r.first, r.second): r.verdict for r in result.rankings}
     return dominators(points, verdicts, iou_differences(result.models))
 
 

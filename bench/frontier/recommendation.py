@@ -34,7 +34,7 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
     Example:
         >>> from runtime.core.machine import Machine
         >>> from bench.measure.latency import Latency
-        >>> from runtime.model.stopping import StoppingRule
+        >>> from runtime.model.stopping_rule import StoppingRule
         >>> fast = ModelResult("fast.onnx", latency_ms=Latency(4, 5, 6, 4, 30, 3, 5))
         >>> slow = ModelResult("slow.onnx", latency_ms=Latency(9, 10, 11, 9, 30, 8, 10))
         >>> machine = Machine("Linux", "CPU", (), 2, 0, {})
@@ -101,7 +101,7 @@ def _fastest(result: BenchResult, candidates: list[ModelResult], budget: Budget)
         return Recommendation(None, "no latency was measured")
     best = min(timed, key=_latency)
     paths = {model.name for model in candidates} - {best.name}
-    pairs = [{r.one, r.other} for r in result.rankings if r.verdict == "not ranked"]
+    pairs = [{r.first, r.second} for r in result.rankings if r.verdict == "not ranked"]
     ties = ", ".join(path for path in sorted(paths) if {path, best.name} in pairs)
     doubt = f"; the difference in latency to {ties} is not significant" if ties else ""
     return Recommendation(best.name, f"the fastest {_among(candidates, budget)}{doubt}")

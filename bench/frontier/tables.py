@@ -118,7 +118,7 @@ def rankings_table(result: BenchResult) -> Table:
     rows: list[list[object]] = []
     for pair in result.rankings:
         interval = Cell(f"{pair.ratio:.3f} [{pair.low:.3f}, {pair.high:.3f}]", pair.ratio)
-        rows.append([names[pair.one], names[pair.other], interval, pair.rounds, pair.verdict])
+        rows.append([names[pair.first], names[pair.second], interval, pair.rounds, pair.verdict])
     return header, rows
 
 

@@ -18,6 +18,6 @@ if TYPE_CHECKING:
         MeasurementSettings as MeasurementSettings,
         Scoring as Scoring,
     )
-    from runtime.model.stopping import StoppingRule as StoppingRule
+    from runtime.model.stopping_rule import StoppingRule as StoppingRule
 
 __getattr__, __dir__ = lazy_imports(__name__)

@@ -176,7 +176,7 @@ def _settings(
     from runtime.core.machine import available_cores
     from runtime.data.coco import read_dataset
     from runtime.data.targets import target_notes
-    from runtime.model.stopping import StoppingRule
+    from runtime.model.stopping_rule import StoppingRule
 
     scoring = None
     if data is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.medians import RANKING_LEVEL, Verdict, median, verdict_of
-from runtime.model.stopping import Doubles
+from runtime.model.stopping_rule import Doubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,16 @@ class LatencyRatio:
     """The latency of one file relative to another one's in the same rounds.
 
     Attributes:
-        one: path of the file whose latency is divided.
-        other: path of the file whose latency it is divided by.
+        first: path of the file whose latency is divided.
+        second: path of the file whose latency it is divided by.
         ratio: median of the ratio over rounds.
         low, high: ends of its 99 % interval; NaN with fewer than 8 rounds.
         rounds: number of rounds that both files ran in.
-        verdict: whether `one` is faster or slower; "not ranked" if the interval contains 1.
+        verdict: whether `first` is faster or slower; "not ranked" if the interval contains 1.
     """
 
-    one: str
-    other: str
+    first: str
+    second: str
     ratio: float
     low: float
     high: float
@@ -72,7 +72,7 @@ def summarize(seconds: Doubles) -> Latency:
 
 
 def compare_latency(
-    one: str, other: str, one_seconds: Doubles, other_seconds: Doubles
+    first: str, second: str, first_seconds: Doubles, second_seconds: Doubles
 ) -> LatencyRatio:
     """Return the latency ratio of two files that were timed interleaved.
 
@@ -80,10 +80,10 @@ def compare_latency(
     rounds in which both files ran are compared.
 
     Args:
-        one: path of the first file.
-        other: path of the second file.
-        one_seconds: samples of the first file, float64 [N], one for each round.
-        other_seconds: samples of the second file, float64 [M], from the same first round.
+        first: path of the first file.
+        second: path of the second file.
+        first_seconds: samples of the first file, float64 [N], one for each round.
+        second_seconds: samples of the second file, float64 [M], from the same first round.
 
     Example:
         >>> noise = np.linspace(1.0, 1.5, 10)
@@ -91,6 +91,8 @@ def compare_latency(
         >>> ratio.ratio, ratio.rounds, ratio.verdict
         (0.5, 10, 'faster')
     """
-    rounds = min(len(one_seconds), len(other_seconds))
-    ratio = median(one_seconds[:rounds] / other_seconds[:rounds], RANKING_LEVEL)
-    return LatencyRatio(one, other, ratio.value, ratio.low, ratio.high, rounds, verdict_of(ratio))
+    rounds = min(len(first_seconds), len(second_seconds))
+    ratio = median(first_seconds[:rounds] / second_seconds[:rounds], RANKING_LEVEL)
+    return LatencyRatio(
+        first, second, ratio.value, ratio.low, ratio.high, rounds, verdict_of(ratio)
+    )

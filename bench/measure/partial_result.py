@@ -13,7 +13,7 @@ from bench.measure.latency import summarize
 from bench.measure.result import ModelResult, row_name
 from runtime.core.errors import MeasurementError
 from runtime.model.providers import ProviderRequest
-from runtime.model.stopping import Doubles
+from runtime.model.stopping_rule import Doubles
 from runtime.model.timing import InterleavedTiming
 
 

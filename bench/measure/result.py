@@ -13,7 +13,7 @@ from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
 from runtime.model.providers import CPU, ProviderRequest
 from runtime.model.sessions import Engine
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from bench.measure.accuracy import Accuracy
 from runtime.core.settings import MaskChoice
 from runtime.data.orientation import Size
 from runtime.model.providers import ProviderRequest
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 
 
 @dataclass(frozen=True, slots=True)

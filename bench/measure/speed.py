@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from bench.measure.settings import MeasurementSettings
 from bench.measure.stages import example_jpeg
 from runtime.core.progress import Progress
 from runtime.model.providers import ProviderRequest
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 from runtime.model.timing import InterleavedTiming, TimedRun
 
 Report = Callable[[str], None]
@@ -55,12 +54,7 @@ class SpeedMeasurement:
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property

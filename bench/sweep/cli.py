@@ -112,7 +112,7 @@ def _measurement(config: SweepConfig, max_seconds: float | None) -> "Measurement
     """Return the settings of the measurement: single images only, which show what width costs."""
     from bench.measure.settings import MeasurementSettings
     from runtime.core.machine import available_cores
-    from runtime.model.stopping import StoppingRule
+    from runtime.model.stopping_rule import StoppingRule
 
     seconds = max_seconds or (_DEMO_SECONDS if config.demo else _SECONDS)
     return MeasurementSettings(

@@ -79,8 +79,8 @@ def _negated(interval: Interval) -> Interval:
 
 def _latency_ratio(measured: BenchResult, path: str, other: str) -> Interval:
     for pair in measured.rankings:
-        if (pair.one, pair.other) == (path, other):
+        if (pair.first, pair.second) == (path, other):
             return Interval(pair.ratio, pair.low, pair.high)
-        if (pair.one, pair.other) == (other, path):
+        if (pair.first, pair.second) == (other, path):
             return Interval(1.0 / pair.ratio, 1.0 / pair.high, 1.0 / pair.low)
     return _UNKNOWN

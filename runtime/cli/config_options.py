@@ -32,14 +32,14 @@ def config_options(
         presets: named changes of the defaults, which the help text states.
     """
     offered = [
-        one
-        for one in config_fields(config)
-        if one.setting.help and one.name not in without and (not only or one.name in only)
+        field
+        for field in config_fields(config)
+        if field.setting.help and field.name not in without and (not only or field.name in only)
     ]
 
     def decorate(function: Function) -> Function:
-        for one in reversed(offered):  # click lists the option that was added last first
-            function = _option(one, presets or {})(function)
+        for field in reversed(offered):  # click lists the option that was added last first
+            function = _option(field, presets or {})(function)
         return function
 
     return decorate
@@ -56,28 +56,28 @@ def given_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _option(
-    one: ConfigField, presets: Mapping[str, Mapping[str, Any]]
+    field: ConfigField, presets: Mapping[str, Mapping[str, Any]]
 ) -> Callable[[Function], Function]:
-    flag = one.kind is bool
-    kind: Any = click.Choice(one.choices) if one.choices else one.kind
+    flag = field.kind is bool
+    kind: Any = click.Choice(field.choices) if field.choices else field.kind
     return click.option(
-        one.declaration,
-        one.name,
+        field.declaration,
+        field.name,
         type=None if flag else kind,
         is_flag=flag,
-        multiple=one.repeated,
+        multiple=field.repeated,
         default=None,
-        metavar=one.setting.metavar or (None if one.choices else _METAVARS.get(one.kind)),
-        help=_help(one, presets),
+        metavar=field.setting.metavar or (None if field.choices else _METAVARS.get(field.kind)),
+        help=_help(field, presets),
     )
 
 
-def _help(one: ConfigField, presets: Mapping[str, Mapping[str, Any]]) -> str:
+def _help(field: ConfigField, presets: Mapping[str, Mapping[str, Any]]) -> str:
     """Return an option's help text, with the default and what each preset makes of it."""
-    default = one.setting.default_text or _shown(one.default)
+    default = field.setting.default_text or _shown(field.default)
     texts = [f"default: {default}"] if default else []
-    texts += [f"{name}: {_shown(p[one.name])}" for name, p in presets.items() if one.name in p]
-    return f"{one.setting.help}  [{'; '.join(texts)}]" if texts else one.setting.help
+    texts += [f"{name}: {_shown(p[field.name])}" for name, p in presets.items() if field.name in p]
+    return f"{field.setting.help}  [{'; '.join(texts)}]" if texts else field.setting.help
 
 
 def _shown(value: object) -> str:

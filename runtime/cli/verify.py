@@ -51,7 +51,8 @@ def main(
     unreadable: list[str] = []
     for model in models:
         try:
-            results.append(verify(model, threads=threads, provider=provider, digest=digest))
+            result = verify(model, threads=threads, provider=provider, contents_digest=digest)
+            results.append(result)
         except ModelError as error:
             unreadable.append(str(error))
             continue
@@ -70,6 +71,6 @@ def _report(result: "Verification") -> str:
     return (
         f"{result.path}: {'passed' if result.passed else 'FAILED'}\n"
         f"{table(('check', 'outcome', 'found'), rows)}\n"
-        f"digest of the contents: {result.contents}\n"
+        f"digest of the contents: {result.contents_digest}\n"
         + ("" if result.engine is None else f"replayed on {result.engine}\n")
     )

@@ -27,7 +27,7 @@ from runtime.model.predictor import Predictor
 from runtime.model.provider_devices import find_provider, installed_providers
 from runtime.model.providers import CPU, ProviderRequest
 from runtime.model.replay import replay_golden
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 from runtime.model.timing import InterleavedTiming, timed
 
 _RULE = StoppingRule(min_runs=10, max_seconds=2.0)

@@ -14,7 +14,7 @@ import numpy as np
 from runtime.core.errors import SegmentationError
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.model.predictor import Predictor
-from runtime.model.stopping import Doubles, StoppingRule
+from runtime.model.stopping_rule import Doubles, StoppingRule
 
 TimedRun = Callable[[], float]
 """Runs a network once and returns how many seconds that took."""

@@ -42,7 +42,8 @@ class Verification:
 
     Attributes:
         digest: SHA-256 over graph and weights, as `OnnxFile.digest`.
-        contents: SHA-256 over graph, weights, metadata and golden pair (`checksums.digest_of`).
+        contents_digest: SHA-256 over graph, weights, metadata and golden pair
+            (`checksums.digest_of`).
         checks: in the order in which they were made.
         difference: to the golden probabilities; None if the pair could not be replayed.
         versions: of the libraries of the replay.
@@ -51,7 +52,7 @@ class Verification:
 
     path: str
     digest: str
-    contents: str
+    contents_digest: str
     checks: tuple[Check, ...]
     difference: Difference | None
     versions: dict[str, str]
@@ -68,7 +69,7 @@ def verify(
     *,
     threads: int | None = None,
     provider: str | ProviderRequest = CPU,
-    digest: str | None = None,
+    contents_digest: str | None = None,
 ) -> Verification:
     """Compare a file with its own checksums and certificate, and replay its golden pair.
 
@@ -76,16 +77,17 @@ def verify(
         threads: of the computation; by default the cores that the process may use.
         provider: that replays the pair, as for `Predictor`. In another arithmetic than float32 the
             tolerance is that of `allowed_difference`.
-        digest: SHA-256 of the contents as the file's author publishes it, or its first 8 or more
-            digits; not compared by default.
+        contents_digest: as the file's author publishes it, or its first 8 or more digits; not
+            compared by default.
 
     Raises:
-        ConfigError: `digest` is not one.
+        ConfigError: `contents_digest` is not one.
         ProviderError: the provider is not available.
         ModelError: the file cannot be read, or was not written by `export-onnx`.
     """
-    if digest is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", digest):
-        raise ConfigError(f"digest: expected 8 to 64 hexadecimal digits, found {digest[:80]!r}")
+    expected = contents_digest
+    if expected is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", expected):
+        raise ConfigError(f"digest: expected 8 to 64 hexadecimal digits, found {expected[:80]!r}")
     file = Path(path)
     parts = read_parts(file, each_weight=True)
     stated, found = stated_checksums(parts, str(file)), checksums_of(parts)
@@ -96,16 +98,16 @@ def verify(
         _weights(stated, found),
         _certificate(parts, str(file)),
     ]
-    contents = digest_of(found)
-    if digest is not None:
-        agrees = contents.startswith(digest.lower())
-        checks.append(Check("digest", agrees, f"{contents}, expected {digest}"))
+    actual = digest_of(found)
+    if expected is not None:
+        agrees = actual.startswith(expected.lower())
+        checks.append(Check("digest", agrees, f"{actual}, expected {expected}"))
     request = ProviderRequest(provider) if isinstance(provider, str) else provider
     replay, difference, engine = _replay(file, parts, threads, request)
     return Verification(
         path=str(file),
         digest=parts.digest,
-        contents=contents,
+        contents_digest=actual,
         checks=(*checks, replay),
         difference=difference,
         versions=installed_versions("onnxruntime", "numpy", "pillow"),

@@ -7,7 +7,7 @@ from bench.measure.latency import Latency, LatencyRatio
 from bench.measure.result import BenchResult, ModelResult
 from bench.medians import Verdict
 from runtime.core.machine import Machine
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 
 Figures = tuple[int | None, int | None, int | None]
 

@@ -14,7 +14,7 @@ from bench.measure.accuracy import Accuracy
 from bench.measure.cli import measure
 from bench.measure.settings import MeasurementSettings, Scoring
 from runtime.core.errors import ConfigError
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 
 Asked = list[tuple[tuple[Path, ...], MeasurementSettings]]
 KNOWN = {

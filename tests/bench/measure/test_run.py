@@ -28,7 +28,7 @@ from runtime.core.progress import Progress
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.predictor import Predictor
 from runtime.model.sessions import Engine
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import evaluate
 from runtime.scoring.results import EvaluationReport, scored_file, write_report
@@ -110,7 +110,7 @@ def test_what_fails_is_a_row_with_its_reason(
     assert rows[fixed].latency_ms is not None
     assert set(rows[fixed].throughput_per_s or {}) == {"1"}
     assert rows[fixed].parameters == 3
-    pairs = {(Path(r.one), Path(r.other)) for r in result.rankings}
+    pairs = {(Path(r.first), Path(r.second)) for r in result.rankings}
     assert pairs == {(good, printing), (good, fixed), (printing, fixed)}
 
 

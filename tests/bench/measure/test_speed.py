@@ -13,7 +13,7 @@ from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
 from runtime.model.sessions import Engine
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 
 
 class Timing:

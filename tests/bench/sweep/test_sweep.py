@@ -30,7 +30,7 @@ from runtime.core.errors import ConfigError, ModelError, StoppedError
 from runtime.data.coco import read_dataset
 from runtime.data.phantom import PhantomConfig, make_phantom
 from runtime.model.predictor import Predictor
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 from runtime.report.cells import as_table
 from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import evaluate
@@ -130,7 +130,9 @@ def test_gains_are_paired_differences_from_each_width_to_the_next(swept: Swept) 
     assert gain.iou.value == pytest.approx(each.mean())
     assert gain.iou.value == pytest.approx(wide.accuracy.iou - narrow.accuracy.iou)
     assert each.min() <= gain.iou.low <= gain.iou.value <= gain.iou.high <= each.max()
-    pair = next(r for r in result.measured.rankings if (r.one, r.other) == (narrow.path, wide.path))
+    pair = next(
+        r for r in result.measured.rankings if (r.first, r.second) == (narrow.path, wide.path)
+    )
     ends = (1 / pair.high, 1 / pair.ratio, 1 / pair.low)
     assert (gain.latency.low, gain.latency.value, gain.latency.high) == pytest.approx(ends)
     # Two of the widest have as many parameters and MACs: the first is taken.

@@ -11,7 +11,7 @@ from runtime.model import provider_choice
 from runtime.model.predictor import Predictor
 from runtime.model.provider_choice import ProviderChoice, TriedProvider, choose_provider
 from runtime.model.providers import ProviderRequest
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 from tests.support.model_builder import ModelBuilder
 
 AUTO = ProviderRequest("auto")

@@ -12,7 +12,7 @@ import pytest
 import runtime.model.timing
 from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress
-from runtime.model.stopping import StoppingRule
+from runtime.model.stopping_rule import StoppingRule
 from runtime.model.timing import (
     WARM_UP_ROUNDS,
     InterleavedTiming,

@@ -177,7 +177,7 @@ def test_the_command_tells_each_check_and_fails_where_one_does(model: Path, tmp_
 
 
 def test_a_published_digest_covers_everything_in_the_file(model: Path, tmp_path: Path) -> None:
-    contents = verify(model).contents
+    contents = verify(model).contents_digest
     for given, code in ((contents, 0), (contents[:12].upper(), 0), ("0" * 64, 1)):
         result = CliRunner().invoke(main, [str(model), "--digest", given])
         assert result.exit_code == code, result.output
@@ -190,7 +190,9 @@ def test_a_published_digest_covers_everything_in_the_file(model: Path, tmp_path:
         entry.value = text if entry.key == CHECKSUMS_KEY else entry.value
     forged.write_bytes(proto.SerializeToString())
     assert verify(forged).passed
-    failed = [check.name for check in verify(forged, digest=contents).checks if not check.passed]
+    failed = [
+        check.name for check in verify(forged, contents_digest=contents).checks if not check.passed
+    ]
     assert failed == ["digest"]
     assert f"--digest {contents}" in model.with_suffix(".md").read_text()
 
@@ -255,10 +257,10 @@ def test_a_certificate_without_a_digest_certifies_nothing(model: Path, tmp_path:
 
 
 def test_a_published_digest_is_compared_in_either_case(model: Path) -> None:
-    digest = verify(model).contents
+    digest = verify(model).contents_digest
     assert digest != digest.upper()
-    assert verify(model, digest=digest.upper()).passed
-    assert not verify(model, digest=("1" if digest[0] == "0" else "0") + digest[1:]).passed
+    assert verify(model, contents_digest=digest.upper()).passed
+    assert not verify(model, contents_digest=("1" if digest[0] == "0" else "0") + digest[1:]).passed
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2])

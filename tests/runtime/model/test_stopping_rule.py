@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from runtime.core.errors import ConfigError
-from runtime.model.stopping import StoppingRule, median_interval
+from runtime.model.stopping_rule import StoppingRule, median_interval
 
 
 def test_the_rule_stops_when_the_median_is_sure_or_runs_are_many() -> None:
