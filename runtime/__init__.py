@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         manifest_sha256 as manifest_sha256,
         read_dataset as read_dataset,
     )
+    from runtime.data.configs import LinkRule as LinkRule, PhantomConfig as PhantomConfig
     from runtime.data.defects import Defect as Defect
     from runtime.data.grouped_split import (
         GroupedSplit as GroupedSplit,
@@ -54,14 +55,12 @@ if TYPE_CHECKING:
     )
     from runtime.data.images import Scan as Scan, load_scan as load_scan
     from runtime.data.phantom import (
-        PhantomConfig as PhantomConfig,
         ensure_phantom as ensure_phantom,
         make_phantom as make_phantom,
     )
     from runtime.data.readable import Skipped as Skipped, readable_part as readable_part
     from runtime.data.resizing import to_input as to_input
     from runtime.data.samples import Annotation as Annotation, Sample as Sample
-    from runtime.data.similarity import LinkRule as LinkRule
     from runtime.data.split_files import (
         locate_images as locate_images,
         write_split as write_split,

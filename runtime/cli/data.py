@@ -1,13 +1,13 @@
 """`seg-data`: examine a data set, split it again, or make the phantom set."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.cli.command import Group, require
+from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import counted, progress, table
 from runtime.cli.options import (
     ARTIFACTS,
@@ -21,6 +21,7 @@ from runtime.cli.options import (
 )
 from runtime.cli.outputs import Outputs
 from runtime.cli.scan_import import import_scans
+from runtime.data.configs import LinkRule, PhantomConfig
 
 if TYPE_CHECKING:
     from runtime.core.settings import MaskChoice
@@ -45,25 +46,6 @@ def page_option(default: str) -> Callable[[Function], Function]:
         metavar="FILE",
         help="Where the page is written.",
     )
-
-
-def link_options(function: Function) -> Function:
-    """Options of `runtime.LinkRule`."""
-    options = (
-        ("--slice-correlation", 0.8, "X", "Smallest correlation that links two near slices."),
-        ("--slices", 2, "N", "Largest distance between the numbers of near slices."),
-        (
-            *("--correlation", 0.97, "X"),
-            "Smallest correlation of 32x32 gray versions that links any two images, in any of the "
-            "eight orientations.",
-        ),
-    )
-    for name, default, metavar, text in options:
-        decorate = click.option(
-            name, default=default, show_default=True, metavar=metavar, help=text
-        )
-        function = decorate(function)
-    return function
 
 
 @click.group(cls=Group)
@@ -186,19 +168,12 @@ def report(
 
 @main.command()
 @folder_argument
-@click.option(
-    "--size", default=256, show_default=True, metavar="N", help="Height and width of an image."
-)
-@click.option("--train", default=60, show_default=True, metavar="N", help="People to train on.")
-@click.option("--valid", default=15, show_default=True, metavar="N", help="People to validate on.")
-@click.option("--test", default=15, show_default=True, metavar="N", help="People to test on.")
-@click.option("--slices", default=4, show_default=True, metavar="N", help="Images per person.")
-@click.option("--seed", default=0, show_default=True, metavar="N", help="Same seed, same pixels.")
-def phantom(folder: Path, **settings: int) -> None:
+@config_options(PhantomConfig)
+def phantom(folder: Path, **settings: Any) -> None:
     """Draw synthetic head scans with one lesion each into DIR, as a COCO data set."""
-    from runtime.data.phantom import PhantomConfig, make_phantom
+    from runtime.data.phantom import make_phantom
 
-    config = PhantomConfig(**{field.name: settings[field.name] for field in fields(PhantomConfig)})
+    config = PhantomConfig(**given_settings(settings))
     with progress("Phantom") as bar:
         make_phantom(folder, config, on_progress=bar)
     images = (config.train + config.valid + config.test) * config.slices
@@ -207,7 +182,7 @@ def phantom(folder: Path, **settings: int) -> None:
 
 @main.command()
 @folder_argument
-@link_options
+@config_options(LinkRule)
 @intensity_option
 @page_option("audit.html")
 @json_option("the figures and pairs")
@@ -238,13 +213,12 @@ def audit(
     from runtime.core.schema import to_dict
     from runtime.data.audit import audit_dataset, groups_csv, links_csv, summarize
     from runtime.data.coco import read_dataset
-    from runtime.data.similarity import LinkRule
     from runtime.report.audit_page import audit_page, exposure_table
 
     dataset = read_dataset(folder, intensity=intensity)
     links_file = csv_file and csv_file.with_stem(f"{csv_file.stem}-links")
     outputs = Outputs(dataset.files, out=out, json=json_file, csv=csv_file, links=links_file)
-    found = audit_dataset(dataset, LinkRule(**rule))
+    found = audit_dataset(dataset, LinkRule(**given_settings(rule)))
     summary = summarize(found)
     if summary.exposures:
         click.echo(table(*exposure_table(summary)) + "\n")
@@ -270,7 +244,7 @@ def audit(
     help="Percentages of images in train, valid and test, such as 70/15/15.  "
     "[default: the present splits and their sizes]",
 )
-@link_options
+@config_options(LinkRule)
 @intensity_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N")
 def split(
@@ -290,12 +264,11 @@ def split(
     from runtime.data.audit import audit_dataset, summarize
     from runtime.data.coco import read_dataset
     from runtime.data.grouped_split import read_shares, split_by_group
-    from runtime.data.similarity import LinkRule
     from runtime.data.split_files import write_split
 
     dataset = read_dataset(folder, intensity=intensity)
     wanted = None if shares is None else read_shares(shares)
-    before = audit_dataset(dataset, LinkRule(**rule))
+    before = audit_dataset(dataset, LinkRule(**given_settings(rule)))
     chosen = split_by_group(dataset, before, seed=seed, shares=wanted)
     written = write_split(dataset, chosen, target)
     after = summarize(audit_dataset(written, before.rule))

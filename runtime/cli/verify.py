@@ -52,11 +52,11 @@ def main(
     for model in models:
         try:
             result = verify(model, threads=threads, provider=provider, contents_digest=digest)
-            results.append(result)
         except ModelError as error:
             unreadable.append(str(error))
-            continue
-        click.echo(_report(results[-1]))
+        else:
+            results.append(result)
+            click.echo(_report(result))
     for message in unreadable:
         click.echo(f"Error: {message}", err=True)
     files = [to_dict(result) | {"passed": result.passed} for result in results]

@@ -65,6 +65,8 @@ class Setting:
         """The range in words, such as "1 or more"."""
         if self.above is not None and self.below is not None:
             return f"a value between {self.above:g} and {self.below:g}"
+        if self.above is not None and self.maximum is not None:
+            return f"more than {self.above:g} and at most {self.maximum:g}"
         if self.above is not None:
             return f"more than {self.above:g}"
         if self.minimum is not None and self.maximum is not None:
@@ -139,13 +141,13 @@ class ConfigField:
 def config_fields(config: type) -> Iterator[ConfigField]:
     """Yield the fields of a config dataclass that were declared by `setting`, in their order."""
     hints = get_type_hints(config)
-    for one in fields(config):
-        found = one.metadata.get("setting")
+    for each in fields(config):
+        found = each.metadata.get("setting")
         if found is not None:
-            yield _config_field(one, hints[one.name], found)
+            yield _config_field(each, hints[each.name], found)
 
 
-def _config_field(one: "Field[Any]", hint: Any, found: Setting) -> ConfigField:
+def _config_field(each: "Field[Any]", hint: Any, found: Setting) -> ConfigField:
     if get_origin(hint) in (Union, types.UnionType):
         (hint,) = (argument for argument in get_args(hint) if argument is not type(None))
     repeated = get_origin(hint) is tuple
@@ -154,18 +156,18 @@ def _config_field(one: "Field[Any]", hint: Any, found: Setting) -> ConfigField:
     choices = found.choices
     if get_origin(hint) is Literal:
         choices, hint = get_args(hint), str
-    return ConfigField(one.name, hint, one.default, found, choices, repeated)
+    return ConfigField(each.name, hint, each.default, found, choices, repeated)
 
 
 def check_settings(config: object) -> None:
     """Raise ConfigError where a value of a config is not one of the choices, or out of range."""
-    for one in config_fields(type(config)):
-        value = getattr(config, one.name)
+    for each in config_fields(type(config)):
+        value = getattr(config, each.name)
         if value is None:
             continue
-        for item in value if one.repeated else (value,):
-            if one.choices and item not in one.choices:
-                allowed = ", ".join(one.choices)
-                raise ConfigError(f"{one.name}: expected one of {allowed}, found {item!r}")
-            if one.kind in (int, float) and not one.setting.allows(item):
-                raise ConfigError(f"{one.name}: expected {one.setting.range_text}, found {item}")
+        for item in value if each.repeated else (value,):
+            if each.choices and item not in each.choices:
+                allowed = ", ".join(each.choices)
+                raise ConfigError(f"{each.name}: expected one of {allowed}, found {item!r}")
+            if each.kind in (int, float) and not each.setting.allows(item):
+                raise ConfigError(f"{each.name}: expected {each.setting.range_text}, found {item}")

@@ -4,52 +4,19 @@ Each split shows other people, and each person has one lesion. The data set is f
 tools, not for medical conclusions. `runtime.data.phantom_drawing` draws the scans.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from runtime.core.errors import ConfigError
 from runtime.core.files import replacing_folder
 from runtime.core.json_files import write_json
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.data.configs import PhantomConfig as PhantomConfig
 from runtime.data.phantom_drawing import Floats, Person, draw_slice
 
 CATEGORIES = ((1, "bright"), (2, "dark"))
-
-
-@dataclass(frozen=True, slots=True)
-class PhantomConfig:
-    """The size of a phantom data set.
-
-    Attributes:
-        train, valid, test: number of people in each split.
-        slices: images per person.
-        size: height and width of an image, in pixels.
-        seed: the same seed gives the same pixels.
-
-    Raises:
-        ConfigError: a number is out of its range.
-    """
-
-    train: int = 60
-    valid: int = 15
-    test: int = 15
-    slices: int = 4
-    size: int = 256
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.train, self.valid, self.test, self.slices) < 1:
-            raise ConfigError(
-                "phantom: every split needs at least 1 person, and every person at least 1 slice"
-            )
-        if self.seed < 0:
-            raise ConfigError(f"phantom: expected a seed of 0 or more, found {self.seed}")
-        if not 32 <= self.size <= 2048:
-            raise ConfigError(f"phantom: expected a size of 32 to 2048 pixels, found {self.size}")
 
 
 def make_phantom(

@@ -21,7 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import ConfigError, DataError
+from runtime.core.errors import DataError
+from runtime.data.configs import LinkRule as LinkRule
 from runtime.data.image_names import slice_number, source_name
 from runtime.data.samples import Sample
 from runtime.data.thumbnails import ORIENTATIONS, orders, thumbnails
@@ -30,40 +31,6 @@ MAX_LINKS = 1_000_000
 _BLOCK = 1024
 Pair = tuple[int, int]
 Reason = Literal["source", "patient", "look", "slices"]
-
-
-@dataclass(frozen=True, slots=True)
-class LinkRule:
-    """The rule by which two images are linked, beside equal sources and patients.
-
-    Attributes:
-        correlation: smallest correlation of the 32x32 gray versions that links any two images, one
-            of them in any of the eight orientations of a square.
-        slices: largest distance between the slice numbers of two near slices.
-        slice_correlation: smallest correlation that links two near slices, both as stored. Between
-            two heads, or two viewing directions, consecutive numbers correlate less than this.
-
-    Raises:
-        ConfigError: a correlation is not in (0, 1], or `slices` is negative.
-
-    Example:
-        >>> LinkRule(correlation=1.5)
-        Traceback (most recent call last):
-        runtime.core.errors.ConfigError: correlation: expected a value in (0, 1], found 1.5
-    """
-
-    correlation: float = 0.97
-    slices: int = 2
-    slice_correlation: float = 0.8
-
-    def __post_init__(self) -> None:
-        for name in ("correlation", "slice_correlation"):
-            if not 0.0 < getattr(self, name) <= 1.0:
-                raise ConfigError(
-                    f"{name}: expected a value in (0, 1], found {getattr(self, name)}"
-                )
-        if self.slices < 0:
-            raise ConfigError(f"slices: expected 0 or more, found {self.slices}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,8 @@ def test_a_split_is_written_and_read(phantom: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--correlation", "2"], "correlation: expected a value in (0, 1]"),
-        (["--slice-correlation", "0"], "slice_correlation: expected a value in (0, 1]"),
+        (["--correlation", "2"], "correlation: expected more than 0 and at most 1"),
+        (["--slice-correlation", "0"], "slice_correlation: expected more than 0 and at most 1"),
         (["--slices", "-1"], "slices: expected 0 or more"),
     ],
 )
