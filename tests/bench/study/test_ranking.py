@@ -41,7 +41,7 @@ def split(networks: list[Evaluation], baselines: list[Evaluation]) -> SplitResul
 
 
 def noisy(seed: int, level: float) -> list[float]:
-    return np.random.default_rng(seed).uniform(level - 0.02, level + 0.02, COUNT).tolist()
+    return list(np.random.default_rng(seed).uniform(level - 0.02, level + 0.02, COUNT))
 
 
 def test_networks_and_baselines_are_sorted_by_their_mean_soft_iou() -> None:
