@@ -67,7 +67,13 @@ def test_an_impossible_rule_ends_with_one_sentence(
 
 
 def test_the_loosest_rule_leaves_nothing_to_split(phantom: Path, tmp_path: Path) -> None:
-    result = call("split", phantom, tmp_path / "out", "--correlation", "0.01")
+    data = shutil.copytree(phantom, tmp_path / "data")
+    for split in data.iterdir():  # no patient is stated: those of two are never linked
+        file = split / "_annotations.coco.json"
+        file.write_text(file.read_text().replace("person", "scan"))
+        for image in split.glob("person*"):
+            image.rename(image.with_name(image.name.replace("person", "scan")))
+    result = call("split", data, tmp_path / "out", "--correlation", "0.01")
     assert result.exit_code == 2
     assert "1 group of similar images" in result.output
     assert not (tmp_path / "out").exists()
