@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.core.exact import exact, nearest
+
 THRESHOLD = 0.5
 CALIBRATION_BINS = 15
 _BLOCK = 8192
@@ -204,7 +206,7 @@ class Spread:
     undefined: int
 
 
-def spread(values: Sequence[float]) -> Spread:
+def spread(values: Sequence[float] | NDArray[Any]) -> Spread:
     """Return the distribution of one metric over images; NaN marks undefined values.
 
     Example:
@@ -246,20 +248,36 @@ class Calibration:
 class CalibrationSums:
     """Accumulates the calibration of many images in constant memory.
 
+    The sums over images are exact: those of parts of a data set add up to those of the whole, in
+    any order.
+
+    Args:
+        sums: of earlier images, as `sums` returns them; none by default.
+
     Example:
-        >>> sums = CalibrationSums(bins=2)
-        >>> sums.add(np.array([0.25, 0.25, 0.75, 1.0]), np.array([0, 0, 1, 1]))
-        >>> sums.result().brier
+        >>> images = CalibrationSums()
+        >>> images.add(np.array([0.25, 0.25, 0.75, 1.0]), np.array([0, 0, 1, 1]))
+        >>> images.result().brier
         0.046875
-        >>> sums.result().bin_pixels, sums.result().bin_observed
-        ((2, 2), (0.0, 1.0))
+        >>> (images + CalibrationSums(images.sums)).result().bin_pixels[11]
+        2
     """
 
-    def __init__(self, bins: int = CALIBRATION_BINS) -> None:
-        self._bins = bins
-        self._counts = np.zeros((2, bins), np.int64)
-        self._probability = np.zeros(bins, np.float64)
-        self._squared_error = 0.0
+    def __init__(self, sums: Sequence[int] = (0,) * (3 * CALIBRATION_BINS + 1)) -> None:
+        if len(sums) != 3 * CALIBRATION_BINS + 1:
+            raise ValueError(f"expected {3 * CALIBRATION_BINS + 1} sums, found {len(sums)}")
+        self._sums = list(sums)
+
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """The pixels without foreground by bin, those with it, then two kinds of `exact` sums.
+
+        They are the sum of p by bin, and the sum of (p - y)^2.
+        """
+        return tuple(self._sums)
+
+    def __add__(self, other: "CalibrationSums") -> "CalibrationSums":
+        return CalibrationSums([a + b for a, b in zip(self._sums, other._sums, strict=True)])
 
     def add(self, probability: NDArray[np.floating[Any]], mask: NDArray[Any]) -> None:
         """Add an image, p in [0, 1] and y in {0, 1}; raise ValueError if their shapes differ."""
@@ -268,32 +286,48 @@ class CalibrationSums:
                 "expected a probability and a mask of the same shape, found "
                 f"{probability.shape} and {mask.shape}"
             )
+        counts = np.zeros(2 * CALIBRATION_BINS, np.int64)
+        floats = np.zeros(CALIBRATION_BINS + 1, np.float64)
         flat, target = probability.ravel(), mask.ravel().astype(bool, copy=False)
         for start in range(0, flat.size, _BLOCK):
-            self._add(flat[start : start + _BLOCK], target[start : start + _BLOCK])
-
-    def _add(self, flat: NDArray[np.floating[Any]], target: NDArray[np.bool]) -> None:
-        index = (flat * self._bins).astype(np.intp)
-        np.minimum(index, self._bins - 1, out=index)
-        values = flat.astype(np.float64)
-        self._probability += np.bincount(index, values, self._bins)
-        inside = np.bincount(index[target], minlength=self._bins)
-        self._counts += np.bincount(index, minlength=self._bins) - inside, inside
-        values -= target
-        self._squared_error += float(np.dot(values, values))
+            end = start + _BLOCK
+            _add_pixels(flat[start:end], target[start:end], counts, floats)
+        image = [*counts.tolist(), *map(exact, floats.tolist())]
+        self._sums = [a + b for a, b in zip(self._sums, image, strict=True)]
 
     def result(self) -> Calibration:
         """Return the calibration of all added images; NaN if there are none."""
-        pixels = self._counts.sum(axis=0)
+        counts = np.array(self._sums[: 2 * CALIBRATION_BINS], np.int64).reshape(2, -1)
+        *sums, squared_error = map(nearest, self._sums[2 * CALIBRATION_BINS :])
+        probability, pixels = np.array(sums), counts.sum(axis=0)
         total = int(pixels.sum())
         with np.errstate(invalid="ignore"):
-            mean = self._probability / pixels
-            observed = self._counts[1] / pixels
-        gap = np.abs(self._counts[1] - self._probability).sum()
+            mean = probability / pixels
+            observed = counts[1] / pixels
+        gap = np.abs(counts[1] - probability).sum()
         return Calibration(
-            brier=_ratio(self._squared_error, total),
+            brier=_ratio(squared_error, total),
             ece=_ratio(float(gap), total),
             bin_pixels=tuple(int(n) for n in pixels),
             bin_probability=tuple(float(p) for p in mean),
             bin_observed=tuple(float(o) for o in observed),
         )
+
+
+def _add_pixels(
+    flat: NDArray[np.floating[Any]],
+    target: NDArray[np.bool],
+    counts: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Add pixels to an image's counts [2 x bins], and to its sums of p by bin and of (p - y)^2."""
+    bins = CALIBRATION_BINS
+    index = (flat * bins).astype(np.intp)
+    np.minimum(index, bins - 1, out=index)
+    values = flat.astype(np.float64)
+    sums[:bins] += np.bincount(index, values, bins)
+    inside = np.bincount(index[target], minlength=bins)
+    counts[bins:] += inside
+    counts[:bins] += np.bincount(index, minlength=bins) - inside
+    values -= target
+    sums[bins] += float(np.dot(values, values))
