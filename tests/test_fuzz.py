@@ -16,6 +16,7 @@ from tests.support.fuzz_targets import TARGETS, Target
 ROOT = Path(__file__).resolve().parents[1]
 NEEDS = {
     "nifti": "nibabel",
+    "dicom": "highdicom",
     "onnx": "onnx",
     "checkpoint": "torch",
     "weights": "torch",

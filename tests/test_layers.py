@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("runtime", "train", "export", "bench")
 ROOMS = ("core", "metrics", "data", "model", "scoring", "report", "cli")
 REPORT = {"jinja2", "markupsafe", "matplotlib", "scipy"}
-VOLUMES = {"nibabel"}
+VOLUMES = {"nibabel", "pydicom", "highdicom"}
 ABOVE_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"} | REPORT | VOLUMES
 
 

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     "--volume",
     type=click.IntRange(min=1),
     metavar="N",
-    help="The volume to use of NIfTI files of several (four dimensions).",
+    help="The volume to use of NIfTI files of several (four dimensions), or the series of a DICOM "
+    "folder of several.",
 )
 @click.option(
     "--threshold",
@@ -90,8 +91,9 @@ def main(
 
     Both have the size of the image. In the overlay, red grows with the probability, and a yellow
     line encloses pixels of at least 0.5. In folders and their subfolders, regular files that end in
-    .jpg, .jpeg, .png, .bmp, .tif, .tiff, .webp, .nii or .nii.gz are used. The results of a NIfTI
-    volume are on its own grid, with an overlay of several slices.
+    .jpg, .jpeg, .png, .bmp, .tif, .tiff, .webp, .nii or .nii.gz are used. A folder that directly
+    holds DICOM files is one series. The results of a volume are on its own grid and in its format,
+    with an overlay of several slices.
     """
     from runtime.model.mask_tables import write_mask_coco, write_mask_table
     from runtime.model.predict_files import find_images, predict_files, volume_note

@@ -39,7 +39,8 @@ def data_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         shown = warnings.showwarning
         warnings.simplefilter("always", DataWarning)
-        warnings.filterwarnings("ignore", module="PIL")  # its errors are reported in our words
+        for package in ("PIL", "pydicom", "highdicom"):  # their errors are reported in our words
+            warnings.filterwarnings("ignore", module=package)
         warnings.showwarning = show
         try:
             yield

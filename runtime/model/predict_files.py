@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -108,7 +108,7 @@ def _matches(pattern: str) -> list[FoundImage]:
     if path.is_dir() and format_of(path) is None:
         with os.scandir(path):  # raises, where rglob would find nothing
             pass
-        files = [p for p in path.rglob("*") if _is_scan(p) and p.is_file()]
+        files = list(_scans(path))
         chosen = sorted(p for p in files if not _is_passed_over(p))
         if not chosen:
             but = " except results of this command" if files else ""
@@ -123,12 +123,26 @@ def _matches(pattern: str) -> list[FoundImage]:
     return [FoundImage(p, Path(_stem(p))) for p in files]
 
 
+def _scans(folder: Path) -> Iterator[Path]:
+    """Yield pictures, volumes in files, and folders that are volumes, in and below a folder."""
+    inside = sorted(folder.rglob("*"))
+    volumes = {p: form for p in inside if p.is_dir() and (form := format_of(p)) is not None}
+    yield from volumes
+    for path in inside:
+        form = volumes.get(path.parent)
+        part = form is not None and form.recognizes(path) and path.suffix.lower() not in SUFFIXES
+        if not part and path.is_file() and _is_scan(path):
+            yield path
+
+
 def _is_scan(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES or format_of(path) is not None
 
 
 def _stem(path: Path) -> str:
-    """Return a file's name without its endings, such as `.nii.gz`."""
+    """Return a file's name without its endings, such as `.nii.gz`; a folder's as it is."""
+    if path.is_dir():
+        return path.name
     return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
@@ -217,14 +231,17 @@ def _predicted(
 
 def volume_note(predictor: Predictor, paths: Sequence[Path]) -> str | None:
     """Return what to say where volumes are predicted by a network trained on pictures."""
-    stated = predictor.metadata is not None and predictor.metadata.input.volumes is not None
-    if stated or all(format_of(path) is None for path in paths):
+    forms = {form.name: form for path in paths if (form := format_of(path)) is not None}
+    if volume_rule(predictor) is not None or not forms:
         return None
-    rule = volume_rule(predictor)
-    return (
-        f"the file does not say how slices become images; taking {rule.plane} slices, and the "
-        f"{rule.range} {rule.low:g} and {rule.high:g} of each volume as black and white"
-    )
+    taken = []
+    for rule in (form.rule for form in forms.values()):
+        shares = f"the percentiles {rule.low:g} and {rule.high:g} of each volume as black and white"
+        if rule.range == "stated":
+            taken.append(f"DICOM slices as acquired, in the window that they state, or {shares}")
+        else:
+            taken.append(f"{rule.plane} slices, and {shares}")
+    return f"the file does not say how slices become images; taking {'; '.join(taken)}"
 
 
 def _predict_volume(

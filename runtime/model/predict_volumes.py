@@ -6,6 +6,7 @@ from pathlib import Path
 from runtime.data.volumes.formats import VolumeFormat
 from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.mapped import release_pages
+from runtime.data.volumes.volume import PredictedBy
 from runtime.metrics import THRESHOLD
 from runtime.model.montage import draw_montage
 from runtime.model.overlay import write_picture
@@ -55,8 +56,9 @@ def predict_volume_file(
         ModelError: the network cannot be run.
         OutputError: a result cannot be written.
     """
-    spec = volume_rule(predictor)
-    volume = form.read(path, spec.plane, number)
+    stated = volume_rule(predictor)
+    spec = stated or form.rule
+    volume = form.read(path, None if stated is None else stated.plane, number)
     probability = predict_volume(predictor, volume, spec)
     highest, area = 0.0, 0
     for each in probability:
@@ -65,7 +67,7 @@ def predict_volume_file(
         release_pages(probability)
     montage = draw_montage(volume, gray_slices(volume, spec), probability)
     base.parent.mkdir(parents=True, exist_ok=True)
-    files = form.write(volume, probability, threshold, base)
+    files = form.write(volume, probability, threshold, base, _predicted_by(predictor))
     overlay = base.with_name(f"{base.name}.overlay.png")
     write_picture(overlay, montage)
     slices, rows, columns = volume.shape
@@ -73,3 +75,11 @@ def predict_volume_file(
     if volume.spacing is not None:
         milliliters = area * volume.spacing[0] * volume.spacing[1] * volume.spacing[2] / 1000.0
     return VolumeResult(files, overlay, highest, area, slices * rows * columns, milliliters)
+
+
+def _predicted_by(predictor: Predictor) -> PredictedBy:
+    """Return the network as results name it; its foreground by the categories of its training."""
+    metadata = predictor.metadata
+    training = None if metadata is None else metadata.training
+    label = ", ".join(training.categories) if training is not None else ""
+    return PredictedBy(predictor.file.path.name, predictor.file.digest, label or "foreground")

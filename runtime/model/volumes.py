@@ -17,11 +17,10 @@ from runtime.data.volumes.volume import Volume
 from runtime.model.predictor import Predictor
 
 
-def volume_rule(predictor: Predictor) -> VolumeSpec:
-    """Return how slices become images for a network: as in its training, or by default."""
+def volume_rule(predictor: Predictor) -> VolumeSpec | None:
+    """Return how slices become images for a network, as in its training; None if it is unknown."""
     metadata = predictor.metadata
-    stated = None if metadata is None else metadata.input.volumes
-    return stated or VolumeSpec()
+    return None if metadata is None else metadata.input.volumes
 
 
 def predict_slices(

@@ -4,6 +4,7 @@ import io
 import json
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,38 @@ def golden_pairs() -> list[bytes]:
     tolerance = Difference(1e-5, 1e-6)
     pair = make_golden(scan, output, tolerance=tolerance, reference="PyTorch in float64")
     return [dump_golden(pair).encode()]
+
+
+def dicom_files() -> list[bytes]:
+    """An image with all that turns pixels into gray, one of many frames, and a segmentation."""
+    from pydicom.dataset import Dataset
+    from pydicom.uid import RLELossless
+
+    from runtime.data.volumes.dicom_seg import write_dicom
+    from runtime.data.volumes.dicom_series import read_dicom
+    from runtime.data.volumes.volume import PredictedBy
+    from tests.support.dicom_data import image, many_frames, saved
+
+    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    table = Dataset()
+    table.add_new("LUTDescriptor", "SS", [4, -2, 8])
+    table.add_new("LUTData", "US", [0, 9, 99, 255])
+    tables = {"ModalityLUTSequence": [table], "VOILUTSequence": [table]}
+    plain = image(voxels[0], (0, 0, 0), PixelPaddingValue=3, **tables)
+    window = image(voxels[0], (0, 0, 0), WindowCenter=[4, 5], WindowWidth=[9, 9])
+    packed = image(voxels[0], (0, 0, 0))
+    packed.compress(RLELossless)
+    contents = []
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "scan.dcm"
+        for made in (plain, window, packed, many_frames(voxels, [1.0, 2.0])):
+            contents.append(saved(made, path).read_bytes())
+        volume = read_dicom(path)
+        result = np.linspace(0, 1, 24, dtype=np.float32).reshape(2, 3, 4)
+        network = PredictedBy("net.onnx", "00")
+        for written in write_dicom(volume, result, 0.5, Path(folder) / "result", network):
+            contents.append(written.read_bytes())
+    return contents
 
 
 def onnx_files() -> list[bytes]:

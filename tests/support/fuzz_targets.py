@@ -59,6 +59,34 @@ def _nifti(path: Path) -> None:
         write_nifti(volume, np.zeros(volume.shape, np.float32), 0.5, path.with_name("out"))
 
 
+def _dicom(path: Path) -> None:
+    """Read a file as a volume, and as the labels of one."""
+    from runtime.data.volumes.dicom_labels import read_segmentation
+    from runtime.data.volumes.dicom_series import read_dicom
+    from runtime.data.volumes.gray import VolumeSpec, gray_slices
+
+    segmentation = read_segmentation(path)
+    if segmentation is None:
+        volume = read_dicom(path)
+        assert volume.voxels.shape == volume.shape
+        for spec in (VolumeSpec(range="stated"), VolumeSpec(range="window", low=0.0, high=9.0)):
+            assert gray_slices(volume, spec)(0).shape == volume.shape[1:]
+        return
+    levels = {name: number for number, name in enumerate(segmentation.names.values(), start=1)}
+    source = DicomSource(segmentation.size)
+    for source.instance, source.frame in segmentation.frames:
+        assert segmentation.labels(cast(Any, source), levels).shape == segmentation.size
+
+
+@dataclass
+class DicomSource:
+    """As much of a `DicomImage` as a segmentation's labels take."""
+
+    size: tuple[int, int]
+    instance: str = ""
+    frame: int = 0
+
+
 def _coco_folder(folder: Path) -> None:
     for split in ("train", "test"):
         (folder / split).mkdir()
@@ -184,6 +212,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "image": Target(fuzz_seeds.images, mutate_bytes, _image, "scan.png", 800),
         "nifti": Target(fuzz_seeds.nifti_files, mutate_bytes, _nifti, "scan.nii", 300),
+        "dicom": Target(fuzz_seeds.dicom_files, mutate_bytes, _dicom, "scan.dcm", 300),
         "coco": Target(
             fuzz_seeds.coco, mutate_json, _coco, "train/_annotations.coco.json", 60, _coco_folder
         ),

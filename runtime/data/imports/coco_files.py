@@ -36,6 +36,7 @@ class ImportedImage:
         file_name: relative to the folder of the images.
         path: of the file.
         split: of the source; None where it has none.
+        spacing: distance of rows and of columns in mm; None where unknown.
     """
 
     file_name: str
@@ -45,6 +46,7 @@ class ImportedImage:
     patient: str | None
     split: str | None
     regions: tuple[Region, ...]
+    spacing: tuple[float, float] | None = None
 
 
 def region_of(category: Category, mask: NDArray[np.bool_]) -> Region:
@@ -85,11 +87,9 @@ def coco_content(
             "width": image.width,
             "height": image.height,
         }
-        listed.append(
-            entry
-            | ({"group": groups[number]} if groups else {})
-            | ({"patient_id": image.patient} if image.patient else {})
-        )
+        group = {"group": groups[number]} if groups else {}
+        stated = {"patient_id": image.patient, "spacing": image.spacing}
+        listed.append(entry | group | {key: value for key, value in stated.items() if value})
         annotations += [
             {
                 "id": len(annotations) + index,

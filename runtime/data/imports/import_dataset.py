@@ -156,6 +156,7 @@ class _ScanWriter:
 
     def _write(self, scan: LabeledScan, volume: Volume | None, labels: Volume) -> _Imported:
         gray = None if volume is None else gray_slices(volume, self._config.volumes)
+        spacing = None if volume is None or volume.spacing is None else volume.spacing[1:]
         # By name, so that a choice depends neither on threads nor on other scans.
         chances = np.random.default_rng([self._config.seed, zlib.crc32(scan.name.encode())])
         kept = chances.random(labels.shape[0]) < self._config.keep_empty
@@ -172,9 +173,8 @@ class _ScanWriter:
             if gray is not None:
                 _write_png(path, gray(index))
             height, width = labels.shape[1:]
-            images.append(
-                ImportedImage(name, path, width, height, scan.patient, scan.split, regions)
-            )
+            known = (scan.patient, scan.split, regions)
+            images.append(ImportedImage(name, path, width, height, *known, spacing))
         return _Imported(tuple(images), dropped)
 
     def _place(self, scan: LabeledScan, index: int) -> tuple[str, Path]:

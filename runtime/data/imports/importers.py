@@ -5,12 +5,14 @@ from pathlib import Path
 from runtime.core.errors import DataError
 from runtime.data.imports.bids import is_bids, read_bids
 from runtime.data.imports.decathlon import is_decathlon, read_decathlon
+from runtime.data.imports.dicom import is_dicom_folder, read_dicom_folder
 from runtime.data.imports.pictures import is_picture_folder, read_pictures
 from runtime.data.imports.source import Importer, ImportSource, SourceOptions
 
 IMPORTERS = (
     Importer("Medical Segmentation Decathlon", is_decathlon, read_decathlon),
     Importer("BIDS derivatives", is_bids, read_bids),
+    Importer("DICOM series with segmentations", is_dicom_folder, read_dicom_folder),
     Importer("pictures with masks", is_picture_folder, read_pictures),
 )
 """In the order in which they are asked: the ones with a mark of their own first."""

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.data.volumes.dicom_seg import is_dicom_result, write_dicom
+from runtime.data.volumes.dicom_series import is_dicom, read_dicom
 from runtime.data.volumes.nifti import is_nifti, is_nifti_result, read_nifti, write_nifti
-from runtime.data.volumes.spec import Plane
-from runtime.data.volumes.volume import Volume
+from runtime.data.volumes.spec import Plane, VolumeSpec
+from runtime.data.volumes.volume import PredictedBy, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +26,48 @@ class VolumeFormat:
         name: in messages, such as "NIfTI".
         recognizes: returns whether a file or folder is of this format, without the optional
             package.
-        read: returns the volume in a file or folder, in slices of a plane; the third argument
+        read: returns the volume in a file or folder, in slices of a plane, or of the plane that is
+            usual for the format where it is None; the third argument
             chooses one of several volumes, from 1, and None means that there must be only one.
             Raises ImageError, MissingExtraError.
         write: writes a volume's probabilities, float32 [slices, rows, columns] in [0, 1], and at a
-            threshold a mask, on the source's grid; the last argument is the path of the results
-            without endings. Returns the written files. Raises OutputError.
+            threshold a mask, on the source's grid; then come the path of the results without
+            endings, and the network that made them. Returns the written files. Raises OutputError.
         is_result: returns whether a file was written by `write`.
+        rule: how slices become gray images for a network that does not state it.
     """
 
     name: str
     recognizes: Callable[[Path], bool]
-    read: Callable[[Path, Plane, int | None], Volume]
-    write: Callable[[Volume, NDArray[np.float32], float | None, Path], tuple[Path, ...]]
-    is_result: Callable[[Path], bool] = lambda path: False
+    read: Callable[[Path, Plane | None, int | None], Volume]
+    write: Callable[
+        [Volume, NDArray[np.float32], float | None, Path, PredictedBy], tuple[Path, ...]
+    ]
+    is_result: Callable[[Path], bool]
+    rule: VolumeSpec
 
 
-FORMATS = (VolumeFormat("NIfTI", is_nifti, read_nifti, write_nifti, is_nifti_result),)
+def _read_nifti(path: Path, plane: Plane | None, number: int | None) -> Volume:
+    return read_nifti(path, plane or "axial", number)
+
+
+def _write_nifti(
+    volume: Volume,
+    probability: NDArray[np.float32],
+    threshold: float | None,
+    base: Path,
+    network: PredictedBy,
+) -> tuple[Path, ...]:
+    """As `write_nifti`; a NIfTI header has no place for a network."""
+    return write_nifti(volume, probability, threshold, base)
+
+
+FORMATS = (
+    VolumeFormat("NIfTI", is_nifti, _read_nifti, _write_nifti, is_nifti_result, VolumeSpec()),
+    VolumeFormat(
+        "DICOM", is_dicom, read_dicom, write_dicom, is_dicom_result, VolumeSpec(range="stated")
+    ),
+)
 
 
 def format_of(path: Path) -> VolumeFormat | None:

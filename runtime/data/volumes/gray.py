@@ -20,8 +20,8 @@ _HALF = 1 << 16
 def gray_slices(volume: Volume, spec: VolumeSpec) -> Callable[[int], NDArray[np.uint8]]:
     """Return a function that reads slice i as a gray image, uint8 [rows, columns].
 
-    A voxel becomes 255 (v - low) / (high - low), rounded, and clipped to 0 to 255. NaN is black.
-    Percentiles read the whole volume twice.
+    A voxel becomes 255 (v - low) / (high - low), rounded, and clipped to 0 to 255. Where low values
+    are white, it becomes the rest to 255. NaN is black. Percentiles read the whole volume twice.
 
     Raises:
         ImageError: the volume has no finite voxel to take percentiles of.
@@ -32,12 +32,16 @@ def gray_slices(volume: Volume, spec: VolumeSpec) -> Callable[[int], NDArray[np.
         >>> gray_slices(volume, VolumeSpec(range="window", low=0, high=10))(0).tolist()
         [[0, 128, 255, 0]]
     """
+    if spec.range == "stated" and volume.levels is not None:
+        return volume.levels
     low, high = spec.low, spec.high
-    if spec.range == "percentiles":
+    if spec.range != "window":
         found = percentiles(volume.slices, (low, high))
         if found is None:
             raise ImageError(f"{volume.source}: no voxel has a finite value")
         low, high = found
+    if volume.inverted:
+        return lambda index: to_gray(-volume.read(index), -high, -low)
     return lambda index: to_gray(volume.read(index), low, high)
 
 

@@ -11,7 +11,7 @@ from runtime.core.errors import ConfigError
 from runtime.core.settings import check_settings, setting
 
 Plane = Literal["axial", "coronal", "sagittal"]
-Range = Literal["percentiles", "window"]
+Range = Literal["percentiles", "window", "stated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class VolumeSpec:
     Attributes:
         plane: of the slices.
         range: the source of the values that become black and white: percentiles of all finite
-            voxels of the volume, or a fixed window in the source's units.
+            voxels of the volume, a fixed window in the source's units, or the window that each
+            slice of a DICOM series states, which is percentiles where one states none.
         low, high: the two percentiles, or the two values.
 
     Raises:
@@ -44,7 +45,7 @@ found 2 and 1
     def __post_init__(self) -> None:
         check_settings(self)
         found = f"found {self.low:g} and {self.high:g}"
-        if self.range == "percentiles" and not 0 <= self.low < self.high <= 100:
+        if self.range != "window" and not 0 <= self.low < self.high <= 100:
             raise ConfigError(f"volumes: expected percentiles 0 <= low < high <= 100, {found}")
         if not -math.inf < self.low < self.high < math.inf:
             raise ConfigError(f"volumes: expected a window with low < high, {found}")
@@ -56,7 +57,8 @@ def volume_spec(
     """Return the spec of a user's choices; what is None has its default.
 
     Args:
-        window, percentiles: two numbers, such as "-160/240"; only one of the two may be given.
+        window, percentiles: two numbers, such as "-160/240"; only one of the two may be given. The
+            window may also be "stated".
 
     Raises:
         ConfigError: both are given, or one is not two numbers in order.
@@ -68,6 +70,8 @@ def volume_spec(
     if window is not None and percentiles is not None:
         raise ConfigError("window and percentiles exclude each other")
     given: dict[str, Any] = {} if plane is None else {"plane": plane}
+    if window == "stated":
+        return VolumeSpec(**given, range="stated")
     text = window if window is not None else percentiles
     if text is not None:
         try:

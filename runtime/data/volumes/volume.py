@@ -24,6 +24,9 @@ class Volume:
         affine: float64 [4, 4]: `affine @ (slice, row, column, 1)` is the position of a voxel's
             center in mm, toward the patient's right, front and head (RAS+); None where unknown.
         patient: the patient that the source states; None where it states none.
+        levels: returns slice i as a gray image, uint8 [rows, columns], in the window that the
+            source states; None where it states none.
+        inverted: whether low values are white.
         origin: what the source's format needs to write results on its grid
             (`runtime.data.volumes.formats`).
 
@@ -40,6 +43,8 @@ class Volume:
     spacing: tuple[float, float, float] | None = None
     affine: NDArray[np.float64] | None = None
     patient: str | None = None
+    levels: Callable[[int], NDArray[np.uint8]] | None = None
+    inverted: bool = False
     origin: object = None
 
     def slices(self) -> Iterator[NDArray[np.float32]]:
@@ -50,6 +55,21 @@ class Volume:
     def voxels(self) -> NDArray[np.float32]:
         """The whole scan in memory, float32 [slices, rows, columns]."""
         return np.stack(list(self.slices()))
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedBy:
+    """The network that made a result, as a result states it.
+
+    Attributes:
+        name: of its file, without the folder.
+        digest: of its file, in hexadecimal digits.
+        label: what its foreground is, in words.
+    """
+
+    name: str
+    digest: str
+    label: str = "foreground"
 
 
 def volume_of(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from runtime.core.errors import ConfigError, ImageError
@@ -13,6 +13,7 @@ FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 SHARES = st.tuples(st.floats(0, 100), st.floats(0, 100))
 
 
+@settings(deadline=None)  # the first call imports
 @given(arrays(np.float32, (3, 2, 4), elements=FLOATS), SHARES)
 def test_percentiles_are_those_of_all_finite_voxels(
     voxels: np.ndarray, shares: tuple[float, float]

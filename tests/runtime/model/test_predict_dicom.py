@@ -1,0 +1,71 @@
+"""`seg-predict` on DICOM series: results read by highdicom, against an independent calculation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from runtime.cli.predict import main
+from runtime.model.predictor import Predictor
+from tests.support.dicom_data import NAME, image, saved, series
+from tests.support.model_builder import ModelBuilder
+
+highdicom = pytest.importorskip("highdicom")
+pydicom = pytest.importorskip("pydicom")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:pydicom", "ignore::UserWarning:highdicom"
+)
+
+SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
+
+
+@pytest.fixture(scope="module")
+def network(build_onnx: ModelBuilder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_onnx(tmp_path_factory.mktemp("net") / "net.onnx")
+
+
+def test_a_folder_of_studies_is_answered_by_segmentations(network: Path, tmp_path: Path) -> None:
+    """From pydicom's pixels, its window and Pillow's resizing, without our reading."""
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+    arguments = [str(network), str(SHIPPED / "98892001"), "--out", str(tmp_path), "--size", "32"]
+    run = CliRunner().invoke(main, [*arguments, "--threshold", "0.4", "--on-error", "skip"])
+    assert run.exit_code == 0, run.output
+    assert "in the window that they state" in run.output
+    assert "CT2N: its images are not parallel" in run.output
+    fractional = highdicom.seg.segread(tmp_path / "CT5N.probability.dcm")
+    binary = highdicom.seg.segread(tmp_path / "CT5N.mask.dcm")
+    assert (tmp_path / "CT5N.overlay.png").is_file()
+    predictor = Predictor(network, size=(32, 32))
+    for path in (SHIPPED / "98892001" / "CT5N").iterdir():
+        source = pydicom.dcmread(path)
+        assert str(source.PatientName) not in run.output
+        shown = apply_voi_lut(apply_modality_lut(source.pixel_array, source), source)
+        low, span = -32768 + source.RescaleIntercept, 65535
+        gray = Image.fromarray(np.rint(255 * (shown - low) / span).astype(np.uint8))
+        large = gray.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
+        inputs = (np.asarray(large, np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
+        small = Image.fromarray(predictor.run(inputs)[0])
+        expected = np.asarray(small.resize((16, 16), Image.Resampling.BILINEAR))
+        instances = [source.SOPInstanceUID]
+        found = fractional.get_pixels_by_source_instance(instances)[0, ..., 0]
+        assert np.abs(found - expected).max() <= 0.5 / 255 + 1e-5
+        mask = binary.get_pixels_by_source_instance(instances)[0, ..., 0]
+        assert np.array_equal(mask, expected >= 0.4)
+
+
+def test_results_are_no_scans_and_errors_name_no_patient(network: Path, tmp_path: Path) -> None:
+    voxels = np.random.default_rng(20).integers(0, 2000, (2, 16, 16)).astype(np.int16)
+    series(tmp_path / "in" / "head", voxels)
+    arguments = [str(network), str(tmp_path / "in"), "--out", str(tmp_path / "in"), "--size", "32"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    run = CliRunner().invoke(main, arguments)
+    assert run.exit_code == 0, run.output
+    assert "1 image," in run.output
+    saved(image(voxels[0], (-20.0, -30.0, 10.0)), tmp_path / "in" / "head" / "other")
+    run = CliRunner().invoke(main, arguments)
+    assert run.exit_code == 2
+    assert "1 of its 3 images show the same place as another" in run.output
+    assert NAME not in run.output
