@@ -7,7 +7,15 @@ import pytest
 
 from export.description import describe_ensemble, describe_network
 from export.onnx_export import is_exported
-from train.checkpoint import Checkpoint, DataFacts, build_network, load_checkpoint
+from runtime.data.volumes.spec import VolumeSpec
+from runtime.model.metadata import dump_metadata, parse_metadata
+from train.checkpoint import (
+    Checkpoint,
+    DataFacts,
+    build_network,
+    load_checkpoint,
+    save_checkpoint,
+)
 from train.history import EpochRow
 from train.network import UNet
 from train.weights import EncoderWeights
@@ -47,6 +55,18 @@ def test_training_is_described_as_it_was(checkpoint: Checkpoint, network: UNet) 
     assert (training.optimizer, training.loss, training.augmented) == ("Adam", "soft Dice", True)
     assert training.validation == {"loss": 0.21, "precision": 0.22, "recall": 0.23, "iou": 0.24}
     assert (about.encoder, about.parity, about.license) == (None, None, None)
+
+
+def test_the_rule_of_slices_goes_from_the_data_into_the_file(
+    checkpoint: Checkpoint, network: UNet, tmp_path: Path
+) -> None:
+    spec = VolumeSpec("coronal", "window", -160.0, 240.0)
+    data = replace(checkpoint.data, volumes=spec)
+    save_checkpoint(tmp_path / "a.pt", replace(checkpoint, data=data))
+    about = describe_network(load_checkpoint(tmp_path / "a.pt"), network, "net")
+    assert parse_metadata(dump_metadata(about), "net").input.volumes == spec
+    assert describe_ensemble([about, about], "both").input.volumes == spec
+    assert describe_network(checkpoint, network, "net").input.volumes is None
 
 
 def test_the_origin_of_an_encoder_is_stated(checkpoint: Checkpoint, network: UNet) -> None:
