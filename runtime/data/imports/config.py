@@ -65,7 +65,7 @@ class ImportConfig:
     patients: PatientSource | None = setting(
         None,
         help="The source of the patients of pictures.",
-        default_text="the names if all state one, or else the folders if there are at least 4",
+        default_text="the folders if there are at least 4, or else the names if all state one",
     )
     modality: str | None = setting(
         None,

@@ -35,8 +35,8 @@ def is_picture_folder(folder: Path, options: SourceOptions) -> bool:
 def read_pictures(folder: Path, options: SourceOptions) -> ImportSource:
     """Find the pictures of a folder that have masks.
 
-    A folder named like a split holds that split's pictures. Patients are the ones that all names
-    state (`runtime.data.image_names.patient_name`), or else the folders of the pictures.
+    A folder named like a split holds that split's pictures. Patients are the folders of
+    the pictures, or else what all names state (`runtime.data.image_names.patient_name`).
 
     Raises:
         DataError: a mask pattern that finds no mask.
