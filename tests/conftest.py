@@ -231,7 +231,11 @@ def pytest_terminal_summary(
 LONGEST = (
     "tests/bench/study/",
     "tests/train/test_faults.py",
-    "tests/bench/sweep/test_sweep.py",
+    "tests/bench/sweep/test_run.py",
+    "tests/export/test_export.py",
+    "tests/export/inspection/test_counting.py",
+    "tests/export/test_ensemble.py",
+    "tests/export/winograd/test_rewriting.py",
     "tests/runtime/test_real_data.py",
     "tests/train/test_run.py",
     "tests/train/test_objective.py",
@@ -269,6 +273,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadScopeScheduling
 
+    gone = [place for place in LONGEST if not (config.rootpath / place).exists()]
+    assert not gone, f"LONGEST in tests/conftest.py names what is not there: {gone}"
     config.option.loadscopereorder = False  # those with the most tests would come first
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = scope_of
