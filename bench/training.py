@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.schedule import Schedule
 from runtime.core.progress import Progress
+from runtime.data.coco import Dataset
 from train.config import TrainConfig
 from train.determinism import repeatable
 from train.history import HISTORY
@@ -50,8 +51,13 @@ def epochs_done(folder: Path) -> int:
     return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
 
 
-def train_step(config: TrainConfig, folder: Path, cache: Path, schedule: Schedule) -> TrainResult:
+def train_step(
+    config: TrainConfig, folder: Path, cache: Path, schedule: Schedule, dataset: Dataset
+) -> TrainResult:
     """Train a network, or resume its run in `folder`, as the current step of `schedule`.
+
+    Args:
+        dataset: the data set of `config`.
 
     Raises:
         SegmentationError: as in `train_network`.
@@ -63,7 +69,13 @@ def train_step(config: TrainConfig, folder: Path, cache: Path, schedule: Schedul
             schedule.advance((step.fraction - before) / (1.0 - before), step.note)
 
     return train_network(
-        config, folder, cache=cache, resume=True, on_progress=on_progress, stop=schedule.stop
+        config,
+        folder,
+        cache=cache,
+        dataset=dataset,
+        resume=True,
+        on_progress=on_progress,
+        stop=schedule.stop,
     )
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ from runtime.cli.options import PHANTOM
 from runtime.core.progress import Progress, ProgressCallback
 from train.architectures import PRETRAINED
 from train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from runtime.data.coco import Dataset
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -55,12 +58,21 @@ def ensure_data(data: Path | None) -> None:
             ensure_phantom(PHANTOM, on_progress=bar)
 
 
-def echo_target_notes(config: TrainConfig) -> None:
-    """Print what masks a run is trained on, and which annotations are dropped. Raises DataError."""
+def echo_target_notes(config: TrainConfig) -> "Dataset":
+    """Print what masks a run is trained on, and which annotations are dropped.
+
+    Returns:
+        The data set of the run.
+
+    Raises:
+        DataError: it cannot be read, or is not ready to train on.
+    """
     from train.targets import read_training_splits
 
-    for note in read_training_splits(config).notes:
+    data = read_training_splits(config)
+    for note in data.notes:
         click.echo(note)
+    return data.dataset
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def make_parity_cases(
     split: Split,
     size: Size,
     multiple: int,
-    masks: MaskKind = "boxes",
+    masks: MaskKind,
 ) -> tuple[ParityCase, ...]:
     """Return real images alone and as one batch, other sizes, and four artificial images.
 

@@ -18,6 +18,7 @@ from runtime.core.progress import Progress, ProgressCallback
 from train.config import DEMO, TrainConfig, demo_config, study_config
 
 if TYPE_CHECKING:
+    from runtime.data.coco import Dataset
     from train.run import TrainResult
 
 
@@ -63,12 +64,13 @@ def main(
     folder = out or _default_folder(config, data)
     if data is None:
         _make_phantom(config)
-    _announce(config, folder, resume=resume)
+    dataset = _announce(config, folder, resume=resume)
     with stopping() as stop, _progress_bars(config.epochs) as on_progress:
         result = train_network(
             config,
             folder,
             cache=cache,
+            dataset=dataset,
             resume=resume,
             overwrite=overwrite,
             on_progress=on_progress,
@@ -95,7 +97,8 @@ def _make_phantom(config: TrainConfig) -> None:
         ensure_phantom(PHANTOM, on_progress=bar)
 
 
-def _announce(config: TrainConfig, folder: Path, *, resume: bool) -> None:
+def _announce(config: TrainConfig, folder: Path, *, resume: bool) -> "Dataset":
+    """Print what is about to be trained, and return its data set."""
     from train.checkpoint import LAST
     from train.targets import read_training_splits
 
@@ -104,8 +107,10 @@ def _announce(config: TrainConfig, folder: Path, *, resume: bool) -> None:
         click.echo("The network is compiled before the first step and the first validation.")
     if resume and not (folder / LAST).exists():
         click.echo(f"{folder} has no run to resume: this is a new one.")
-    for note in read_training_splits(config).notes:
+    data = read_training_splits(config)
+    for note in data.notes:
         click.echo(note)
+    return data.dataset
 
 
 @contextmanager

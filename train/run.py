@@ -9,6 +9,7 @@ from runtime.core.errors import ConfigError, OutputError, StoppedError
 from runtime.core.files import ensure_writable
 from runtime.core.lock import locked
 from runtime.core.progress import ProgressCallback
+from runtime.data.coco import Dataset
 from train.checkpoint import BEST, LAST, DataFacts
 from train.config import TrainConfig
 from train.determinism import repeatable
@@ -43,6 +44,7 @@ def train_network(
     folder: str | Path,
     *,
     cache: str | Path,
+    dataset: Dataset | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_progress: ProgressCallback | None = None,
@@ -57,6 +59,7 @@ def train_network(
 
     Args:
         cache: folder of decoded data sets.
+        dataset: the data set of `config`, where it was read before.
         resume: continue the run in `folder`, if there is one. The final weights are those of an
             uninterrupted run.
         overwrite: replace a run in `folder`.
@@ -74,7 +77,8 @@ def train_network(
         StoppedError: `stop` returned True.
     """
     out, device = Path(folder), choose_device(config)
-    data = read_training_splits(config)  # before the folder is made, or refused data would leave it
+    # Before the folder is made, or refused data would leave it.
+    data = read_training_splits(config, dataset)
     config = replace(data.config, precision=choose_precision(config, device))
     splits = data.train, data.valid
     _check_folder(out, resume=resume, overwrite=overwrite)

@@ -23,13 +23,19 @@ class TrainingSplits:
     notes: tuple[str, ...]
 
 
-def read_training_splits(config: TrainConfig) -> TrainingSplits:
+def read_training_splits(config: TrainConfig, dataset: Dataset | None = None) -> TrainingSplits:
     """Read the splits `train` and `valid`, and decide what their masks are drawn from.
+
+    Args:
+        dataset: the run's data set, where it was read before: a large COCO file takes a minute.
 
     Raises:
         DataError: the data set cannot be read, or is not ready to train on.
     """
-    dataset = read_dataset(config.data, categories=config.categories, intensity=config.intensity)
+    if dataset is None:
+        dataset = read_dataset(
+            config.data, categories=config.categories, intensity=config.intensity
+        )
     splits = training_splits(dataset)
     targets = choose_targets(config.masks, splits)
     settled = replace(config, masks=targets.masks)

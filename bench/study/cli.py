@@ -65,12 +65,18 @@ def main(
 
     config = _config(data, weights, given_settings(settings))
     ensure_data(data)
-    echo_target_notes(config.training(config.trained[0], config.data))
+    dataset = echo_target_notes(config.training(config.trained[0], config.data))
     folder = out or ARTIFACTS / (f"study-{config.preset}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with stopping() as stop, schedule_progress("Study  ") as on_progress:
         result, prepared = run_study(
-            config, folder, cache=cache, command=command, on_progress=on_progress, stop=stop
+            config,
+            folder,
+            cache=cache,
+            command=command,
+            dataset=dataset,
+            on_progress=on_progress,
+            stop=stop,
         )
         on_progress(Progress(1.0, 1.0, "write the report"))
         page = write_study_report(result, prepared, folder)

@@ -1,6 +1,6 @@
 """The figures of a report of a study."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -128,10 +128,21 @@ def reliability_figure(split: SplitResult) -> Figure:
     return figure
 
 
-def examples_figure(
+def examples_figures(
+    examples: Sequence[ExampleScan], pictures: Mapping[str, Pictures], networks: Sequence[str]
+) -> dict[str, Figure]:
+    """Draw the example scans of each metric that has some.
+
+    Without foreground in the test split, only accuracy has.
+    """
+    metrics = dict.fromkeys(example.metric for example in examples)
+    return {metric: _examples_figure(metric, examples, pictures, networks) for metric in metrics}
+
+
+def _examples_figure(
     metric: str,
     examples: Sequence[ExampleScan],
-    pictures: dict[str, Pictures],
+    pictures: Mapping[str, Pictures],
     networks: Sequence[str],
 ) -> Figure:
     """Draw the example scans of one metric: a row per scan, with the annotation and each map."""
@@ -157,7 +168,8 @@ def _draw_scan(axes: "Axes", shown: Pictures) -> None:
     axes.grid(visible=False)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.contour(shown.mask, [0.5], colors="#40ff80", linewidths=1.0)
+    if shown.mask.min() < shown.mask.max():  # else there is no outline, and matplotlib warns
+        axes.contour(shown.mask, [0.5], colors="#40ff80", linewidths=1.0)
 
 
 def _draw_map(axes: "Axes", probability: NDArray[np.float32]) -> None:

@@ -92,7 +92,9 @@ class NetworkSteps:
 
         def make() -> Trained:
             folder = self._folder / kind / config.name
-            result = train_step(config, folder, self._cache, self._schedule)
+            result = train_step(
+                config, folder, self._cache, self._schedule, self._data.datasets[kind]
+            )
             return Trained(
                 name=config.name,
                 checkpoint=result.best.relative_to(self._folder).as_posix(),

@@ -54,17 +54,28 @@ class _Audited:
     groups: tuple[int, ...]
 
 
-def prepare(config: StudyConfig, folder: Path, results: StepCache, schedule: Schedule) -> Prepared:
+def prepare(
+    config: StudyConfig,
+    folder: Path,
+    results: StepCache,
+    schedule: Schedule,
+    dataset: Dataset | None = None,
+) -> Prepared:
     """Explore and audit the data set, and write `groups.csv` and the grouped split to `folder`.
 
     The grouped split is made only if it is studied.
+
+    Args:
+        dataset: the data set of `config`, where it was read before.
 
     Raises:
         DataError: the data set cannot be used.
         ConfigError: `folder` holds a study of other data.
     """
     schedule.start("read the data")
-    original = read_dataset(config.data, categories=config.categories, intensity=config.intensity)
+    original = dataset or read_dataset(
+        config.data, categories=config.categories, intensity=config.intensity
+    )
     for name in SPLITS:
         original.split(name)
     sha256 = manifest_sha256(original.splits.values())

@@ -13,7 +13,7 @@ from bench.study.figures import (
     color_of,
     curves_figure,
     differences_figure,
-    examples_figure,
+    examples_figures,
     histograms_figure,
     reliability_figure,
 )
@@ -197,9 +197,8 @@ def _write_figures(views: list[_SplitView], prepared: Prepared, out: Path) -> di
         figures |= {f"{view.kind}-{name}": figure for name, figure in view.figures.items()}
         networks = [network.network for network in view.result.networks]
         with style():
-            for metric in STUDY_METRICS:
-                drawn = examples_figure(metric, view.examples, view.pictures, networks)
-                figures[f"{view.kind}-examples-{metric}"] = drawn
+            drawn = examples_figures(view.examples, view.pictures, networks)
+        figures |= {f"{view.kind}-examples-{metric}": each for metric, each in drawn.items()}
     paths = {}
     for name, figure in figures.items():
         place = f"{FIGURES}/{name}.png"

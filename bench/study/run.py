@@ -25,6 +25,7 @@ from runtime.core.lock import locked
 from runtime.core.machine import describe_machine
 from runtime.core.progress import ProgressCallback
 from runtime.core.schema import to_dict
+from runtime.data.coco import Dataset
 from runtime.data.targets import choose_targets, training_splits
 from runtime.metrics import STUDY_METRICS
 from runtime.model.timing import PredictionLatency
@@ -41,6 +42,7 @@ def run_study(
     *,
     cache: str | Path,
     command: str,
+    dataset: Dataset | None = None,
     on_progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[StudyResult, Prepared]:
@@ -50,6 +52,7 @@ def run_study(
         folder: of the study; an interrupted one is resumed there.
         cache: folder of the cache of decoded data sets.
         command: the command line, for the record.
+        dataset: the data set of `config`, where it was read before.
         on_progress: called when a step starts and advances, with estimated seconds.
         stop: asked before each step, and during training and evaluation.
 
@@ -64,14 +67,19 @@ def run_study(
     out = Path(folder)
     ensure_writable(out)
     with locked(out):
-        return _run(config, out, Path(cache), command, Schedule(on_progress, stop))
+        return _run(config, out, Path(cache), command, Schedule(on_progress, stop), dataset)
 
 
 def _run(
-    config: StudyConfig, out: Path, cache: Path, command: str, schedule: Schedule
+    config: StudyConfig,
+    out: Path,
+    cache: Path,
+    command: str,
+    schedule: Schedule,
+    dataset: Dataset | None,
 ) -> tuple[StudyResult, Prepared]:
     results = StepCache(out / "steps")
-    prepared = prepare(config, out, results, schedule)
+    prepared = prepare(config, out, results, schedule, dataset)
     targets = choose_targets(config.masks, training_splits(prepared.original))
     config = replace(config, masks=targets.masks)
     steps = NetworkSteps(config, prepared, out, cache, results, schedule)

@@ -86,12 +86,17 @@ def sweep(
 
     config = _config(data, weights, given_settings(settings))
     ensure_data(data)
-    echo_target_notes(config.networks[0])
+    dataset = echo_target_notes(config.networks[0])
     folder = out or ARTIFACTS / ("demo/sweep" if config.demo else "sweep")
     result_file = json_file or folder / "sweep.json"
     measuring = _measurement(config, max_seconds)
     files = tuple(dict.fromkeys(models))
-    to: dict[str, Any] = {"folder": folder, "cache": cache, "result_file": result_file}
+    to: dict[str, Any] = {
+        "folder": folder,
+        "cache": cache,
+        "result_file": result_file,
+        "dataset": dataset,
+    }
     with stopping() as stop, schedule_progress("Sweep  ") as on_progress:
         result = run_sweep(config, files, measuring, **to, on_progress=on_progress, stop=stop)
     _show(result, [*write_sweep_pages(result, folder), result_file])

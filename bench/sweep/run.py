@@ -38,6 +38,7 @@ def run_sweep(
     *,
     cache: str | Path,
     result_file: Path,
+    dataset: Dataset | None = None,
     on_progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> SweepResult:
@@ -53,6 +54,7 @@ def run_sweep(
             `config.scored_at`.
         cache: folder of the cache of decoded data sets.
         result_file: JSON file of the result; the partial one if the measurement ends early.
+        dataset: the data set of `config`, where it was read before.
         on_progress: called when a step starts and advances, with estimated seconds.
         stop: asked before each step, and during training and measurement.
 
@@ -65,7 +67,7 @@ def run_sweep(
     """
     out, schedule = Path(folder), Schedule(on_progress, stop)
     schedule.start("read the data")
-    data = read_training_splits(config.networks[0])
+    data = read_training_splits(config.networks[0], dataset)
     dataset, config = data.dataset, replace(config, masks=data.config.masks)
     dataset.split("test")
     given = [_readable(path) for path in models]
@@ -75,7 +77,9 @@ def run_sweep(
     with locked(out):
         runs = {out / name_of(run): run for run in config.networks}
         _add_steps(runs, dataset, settings, len(given), schedule)
-        trained = [_train(folder, run, Path(cache), schedule) for folder, run in runs.items()]
+        trained = [
+            _train(folder, run, Path(cache), schedule, dataset) for folder, run in runs.items()
+        ]
         own = {Path(network.path).resolve() for network in trained}
         given = [file for file in given if file.path.resolve() not in own]
         networks = [*trained, *(_describe(file, given=True) for file in given)]
@@ -143,10 +147,12 @@ def _add_steps(
     schedule.add(MEASURE, (len(runs) + given) * settings.rule.max_seconds)
 
 
-def _train(folder: Path, run: TrainConfig, cache: Path, schedule: Schedule) -> SweepNetwork:
+def _train(
+    folder: Path, run: TrainConfig, cache: Path, schedule: Schedule, dataset: Dataset
+) -> SweepNetwork:
     """Train and export a network, unless that is done already."""
     schedule.start(f"train {folder.name}")
-    result = train_step(run, folder, cache, schedule)
+    result = train_step(run, folder, cache, schedule, dataset)
     schedule.start(f"export {folder.name}")
     output = folder.with_name(f"{folder.name}.onnx")
     if not is_exported(result.best, output):

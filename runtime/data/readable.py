@@ -6,10 +6,12 @@ from functools import partial
 from runtime.core.errors import DataError
 from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.settings import MaskChoice, MaskKind
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
 from runtime.data.orientation import Size
-from runtime.data.samples import MaskKind, Sample
+from runtime.data.samples import Sample
+from runtime.data.targets import choose_targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ def readable_part(
     split: Split,
     size: Size,
     *,
-    masks: MaskKind = "boxes",
+    masks: MaskChoice = "auto",
     on_progress: ProgressCallback | None = None,
 ) -> tuple[Split, tuple[Skipped, ...]]:
     """Return a split without the samples that cannot be read, and a list of those.
@@ -41,7 +43,8 @@ def readable_part(
     Args:
         split: may name missing images, as `Dataset.split` returns it with `allow_missing=True`.
         size: (height, width) at which images and masks are used.
-        masks: the kind of masks that is used.
+        masks: the kind of masks that is used; "auto" is what the annotations allow
+            (`choose_targets`).
         on_progress: called after each image, with numbers of images.
 
     Raises:
@@ -49,7 +52,8 @@ def readable_part(
     """
     cores = available_cores()
     readable, skipped = [], []
-    fault = partial(_fault, size=size, masks=masks)
+    kind = choose_targets(masks, [split]).masks
+    fault = partial(_fault, size=size, masks=kind)
     faults = map_ahead(fault, split.samples, workers=cores, ahead=2 * cores)
     for sample, reason in zip(split.samples, faults, strict=True):
         if reason is None:

@@ -51,7 +51,7 @@ class Sample:
 
     Example:
         >>> annotation = Annotation(id=1, box=(2.0, 0.0, 4.0, 4.0), segmentation=None)
-        >>> Sample(Path("data/a.png"), "a.png", 8, 8, (annotation,)).mask((4, 4))
+        >>> Sample(Path("data/a.png"), "a.png", 8, 8, (annotation,)).mask((4, 4), "boxes")
         array([[0, 1, 1, 0],
                [0, 1, 1, 0],
                [0, 0, 0, 0],
@@ -97,11 +97,12 @@ class Sample:
             )
         return scan
 
-    def mask(self, size: Size, kind: MaskKind = "boxes") -> NDArray[np.uint8]:
+    def mask(self, size: Size, kind: MaskKind) -> NDArray[np.uint8]:
         """Return the foreground, uint8 [height, width] of 0 and 1, rasterized at `size`.
 
         Args:
-            kind: "boxes" for the annotations' boxes, "segmentation" for their outlines.
+            kind: "boxes" for the annotations' boxes, "segmentation" for their outlines. The whole
+                data set decides which of them is meant (`runtime.data.targets.choose_targets`).
 
         Raises:
             AnnotationError: a segmentation cannot be rasterized.

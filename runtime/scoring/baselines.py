@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.core.settings import MaskChoice
 from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.samples import MaskKind
+from runtime.data.targets import choose_targets
 from runtime.data.thumbnails import iter_thumbnails, thumbnails
 from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.evaluation import Evaluation, Mask, score
@@ -25,7 +27,7 @@ def evaluate_baselines(
     split: Split,
     size: Size,
     *,
-    masks: MaskKind = "boxes",
+    masks: MaskChoice = "auto",
     clinical: ClinicalConfig | None = None,
 ) -> tuple[Evaluation, ...]:
     """Score the three baselines on a split.
@@ -34,7 +36,8 @@ def evaluate_baselines(
         train: the split from which masks are averaged or copied.
         split: the images to predict.
         size: (height, width) at which masks and predictions are compared.
-        masks: draw the masks from "boxes" or "segmentation".
+        masks: draw the masks from "boxes" or "segmentation"; "auto" is what the annotations of
+            both splits allow (`choose_targets`).
         clinical: the scores to add; by default none.
 
     Returns:
@@ -43,17 +46,17 @@ def evaluate_baselines(
     Raises:
         ImageError, AnnotationError: a sample of either split cannot be read.
     """
-    samples = split.samples
+    samples, kind = split.samples, choose_targets(masks, [train, split]).masks
     background = np.zeros(size, np.float32)
-    mean = _mean_mask(train, size, masks)
+    mean = _mean_mask(train, size, kind)
 
     def constant(probability: NDArray[np.float32]) -> Iterator[Outcome]:
-        return ((probability, sample.mask(size, masks)) for sample in samples)
+        return ((probability, sample.mask(size, kind)) for sample in samples)
 
     outcomes = {
         "all background": constant(background),
         "mean training mask": constant(mean),
-        "nearest training image": _nearest(train, split, size, masks),
+        "nearest training image": _nearest(train, split, size, kind),
     }
     return tuple(score(name, size, samples, each, clinical) for name, each in outcomes.items())
 

@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 from bench.schedule import Schedule
 from bench.training import epochs_done, seconds_per_image, train_step
 from runtime.core.progress import Progress
+from runtime.data.coco import read_dataset
 from train.config import TrainConfig, demo_config
 
 
@@ -37,7 +38,8 @@ def test_a_resumed_run_counts_what_is_left_of_it(
     schedule = Schedule(seen.append)
     schedule.add("train", 100.0)
     schedule.start("train")
-    train_step(config, tmp_path, tmp_path / "cache", schedule)
+    data = read_dataset(config.data)
+    train_step(config, tmp_path, tmp_path / "cache", schedule, data)
     assert [(p.done, p.note) for p in seen[1:]] == [
         (25.0, "step 5"), (50.0, "step 6"), (100.0, "step 8")
     ]  # fmt: skip
@@ -46,6 +48,7 @@ def test_a_resumed_run_counts_what_is_left_of_it(
         config, tmp_path, tmp_path / "cache"
     )  # fmt: skip
     assert call["resume"] is True
+    assert call["dataset"] is data  # it is not read again for each network
     assert call["stop"] == schedule.stop
 
 

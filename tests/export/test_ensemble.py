@@ -127,7 +127,7 @@ def test_a_member_that_differs_gets_no_certificate(
     ensemble: Path, networks: list[UNet], phantom_data: Dataset
 ) -> None:
     model = onnx.load(ensemble)
-    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 32)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 32, "boxes")
     certify(model, cases, run_reference(networks, cases), images_from="", threads=1)
     with pytest.raises(ParityError, match="logits differ"):
         # The mean is the same, so that only the logits tell.

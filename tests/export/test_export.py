@@ -178,7 +178,7 @@ def test_the_certificate_holds_what_a_comparison_finds(
     assert metadata.parity is not None
     network, session = network_of(run_folder).double(), session_of(model)
     differences, count = [], 0
-    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple, "boxes")
     for case in cases:
         with torch.no_grad():
             expected = torch.sigmoid(network(torch.from_numpy(case.inputs).double())).numpy()
@@ -205,7 +205,7 @@ def test_a_network_that_differs_gets_no_certificate_and_no_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network, model = network_of(run_folder), copy.deepcopy(converted_run)
-    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple, "boxes")
     with torch.no_grad():
         network.head.bias.add_(0.001)  # type: ignore[union-attr]
     with pytest.raises(
@@ -236,7 +236,7 @@ def test_not_a_number_fails_the_gate(
     network = network_of(run_folder)
     with torch.no_grad():
         network.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
-    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple, "boxes")
     model = copy.deepcopy(converted_run)
     (bias,) = (t for t in model.graph.initializer if t.name == "network.head.bias")
     bias.CopyFrom(numpy_helper.from_array(np.full(1, np.nan, np.float32), bias.name))
@@ -297,7 +297,7 @@ def test_an_encoder_is_frozen_in_a_file_if_it_was_until_the_best_epoch(
 
 
 def test_comparison_inputs_have_one_size_where_no_other_is_allowed(phantom_data: Dataset) -> None:
-    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 0)
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 0, "boxes")
     assert {case.inputs.shape[2:] for case in cases} == {(32, 32)}
     assert {case.inputs.shape[0] for case in cases} == {1, 4}
 

@@ -52,7 +52,7 @@ def model(network: UNet) -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def cases(phantom_data: Dataset) -> tuple[ParityCase, ...]:
-    return make_parity_cases(phantom_data.split("valid"), SIZE, 16)
+    return make_parity_cases(phantom_data.split("valid"), SIZE, 16, "boxes")
 
 
 @pytest.fixture(scope="module")

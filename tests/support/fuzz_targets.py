@@ -109,7 +109,7 @@ def _coco(path: Path) -> None:
     dataset = read_dataset(root)
     check_dataset(dataset)
     for sample in dataset.split("train").samples:
-        sample.mask((16, 8))
+        sample.mask((16, 8), "boxes")
         with contextlib.suppress(AnnotationError):
             sample.mask((16, 8), "segmentation")
     manifest_sha256(dataset.splits.values())

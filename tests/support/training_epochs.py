@@ -53,7 +53,7 @@ def _plain(data: Dataset, network: UNet, size: int, batch: int, workers: int) ->
     def example(sample: Sample) -> Example:
         with Image.open(sample.path) as picture:
             pixels = np.asarray(picture.convert("RGB").resize((size, size)), np.float32) / 255.0
-        mask = sample.mask((size, size)).astype(np.float32)
+        mask = sample.mask((size, size), "boxes").astype(np.float32)
         return torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(mask)[None]
 
     class Scans(torch.utils.data.Dataset[Example]):

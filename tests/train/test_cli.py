@@ -23,7 +23,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainConfig, Path, dict
         raise ConfigError("not trained")
 
     monkeypatch.setattr("train.run.train_network", train_network)
-    no_notes = SimpleNamespace(notes=())
+    no_notes = SimpleNamespace(notes=(), dataset=None)
     monkeypatch.setattr("train.targets.read_training_splits", lambda _: no_notes)
     return calls
 

@@ -36,7 +36,7 @@ def test_batches_hold_what_the_runtime_decodes(
             sample = samples[position]
             expected = to_input(load_scan(sample.path, (32, 32)).pixels)
             np.testing.assert_array_equal(image.numpy(), expected)
-            np.testing.assert_array_equal(mask[0].numpy(), sample.mask((32, 32)))
+            np.testing.assert_array_equal(mask[0].numpy(), sample.mask((32, 32), "boxes"))
         assert images.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -133,6 +133,16 @@ def test_the_intensity_of_a_run_reaches_its_images(phantom: Path) -> None:
     assert {s.intensity for s in (*splits.train.samples, *splits.valid.samples)} == {4095}
 
 
+def test_a_data_set_that_was_read_is_not_read_again(
+    phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainConfig(str(phantom))
+    first = read_training_splits(config)
+    monkeypatch.delattr("train.targets.read_dataset")
+    again = read_training_splits(config, first.dataset)
+    assert again == first
+
+
 def test_the_intensity_is_part_of_an_entrys_key(phantom_data: Dataset, tmp_path: Path) -> None:
     split = phantom_data.split("valid")
     decode_split(split, 32, "boxes", tmp_path)
@@ -172,7 +182,7 @@ def test_masks_are_of_the_kind_that_is_asked_for(
     ((_, masks),) = batches.load(batches.indices())
     expected = np.stack([sample.mask((32, 32), kind) for sample in split.samples])
     np.testing.assert_array_equal(masks[:, 0].numpy(), expected)
-    other = np.stack([sample.mask((32, 32)) for sample in split.samples])
+    other = np.stack([sample.mask((32, 32), "boxes") for sample in split.samples])
     assert (kind == "boxes") is bool((expected == other).all())
 
 

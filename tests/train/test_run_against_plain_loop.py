@@ -52,7 +52,7 @@ def load(dataset: Dataset, split: str) -> tuple[Tensor, Tensor]:
     """All images and masks of a split, at 16x16."""
     samples = dataset.split(split).samples
     scans = np.stack([load_scan(sample.path, (16, 16)).pixels for sample in samples])
-    masks = np.stack([sample.mask((16, 16)) for sample in samples])
+    masks = np.stack([sample.mask((16, 16), "boxes") for sample in samples])
     images = torch.from_numpy(scans).permute(0, 3, 1, 2) * float(np.float32(1 / 255))
     return images, torch.from_numpy(masks)[:, None].float()
 

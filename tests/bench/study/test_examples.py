@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, strategies as st
 
-from bench.study.examples import choose_examples
+pytest.importorskip("matplotlib")
+
+from bench.study.examples import Pictures, choose_examples
+from bench.study.figures import examples_figures
 from runtime.data.samples import Sample
-from runtime.metrics import STUDY_METRICS
+from runtime.metrics import STUDY_METRICS, image_scores
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import Evaluation, score
 
@@ -49,4 +53,10 @@ def test_images_where_a_metric_is_undefined_are_ignored() -> None:
     samples = tuple(Sample(Path(f"{i}.png"), f"{i}.png", 4, 4, ()) for i in range(3))
     probability = np.full((4, 4), 0.5, np.float32)
     found = score("a", (4, 4), samples, [(probability, empty)] * 3)
-    assert {case.metric for case in choose_examples([found])} == {"accuracy"}
+    examples = choose_examples([found])
+    assert {case.metric for case in examples} == {"accuracy"}
+
+    scan = np.zeros((4, 4, 3), np.uint8)
+    maps, scores = {"a": probability}, {"a": image_scores(found.samples[0].soft)}
+    pictures = {sample.file_name: Pictures(scan, empty, maps, scores) for sample in samples}
+    assert list(examples_figures(examples, pictures, ["a"])) == ["accuracy"]  # and no warning

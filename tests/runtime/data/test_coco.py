@@ -317,7 +317,7 @@ def test_an_odd_annotation_is_reported_and_the_split_can_be_used(
     usable = read_dataset(tmp_path).split("train")
     assert [len(s.annotations) for s in usable.samples] == [kept, 1]
     assert usable.samples == split.samples
-    assert all(s.mask((SIDE, SIDE)).any() == bool(s.annotations) for s in usable.samples)
+    assert all(s.mask((SIDE, SIDE), "boxes").any() == bool(s.annotations) for s in usable.samples)
 
 
 def test_a_box_past_the_edge_by_half_a_pixel_is_no_defect(tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_boxes_and_segmentations_are_both_rasterized(tmp_path: Path) -> None:
     triangle = [[10, 20, 40, 20, 40, 60]]
     edit = annotation(segmentation=triangle)
     sample = defects(tmp_path, edit)[0].samples[0]
-    boxes, polygon = sample.mask((SIDE, SIDE)), sample.mask((SIDE, SIDE), "segmentation")
+    boxes, polygon = sample.mask((SIDE, SIDE), "boxes"), sample.mask((SIDE, SIDE), "segmentation")
     assert boxes.sum() == 30 * 40
     assert not (polygon & ~boxes & 1).any()
     area = 30 * 40 / 2
@@ -366,7 +366,7 @@ def test_boxes_and_segmentations_are_both_rasterized(tmp_path: Path) -> None:
 
 def test_a_bad_segmentation_names_the_image_and_leaves_boxes_usable(tmp_path: Path) -> None:
     sample = defects(tmp_path, annotation(segmentation=[[1, 2]]))[0].samples[0]
-    assert sample.mask((8, 8)).any()
+    assert sample.mask((8, 8), "boxes").any()
     with pytest.raises(AnnotationError, match=r"a\.png"):
         sample.mask((8, 8), "segmentation")
 

@@ -331,7 +331,7 @@ def test_a_chosen_category_alone_is_foreground(tmp_path: Path) -> None:
     root = write(tmp_path, two_categories())
     split = read_dataset(root, categories=("lesion",)).split("train")
     assert split.annotations == {"lesion": 1}
-    assert split.samples[0].mask((SIDE, SIDE)).sum() == 30 * 40
+    assert split.samples[0].mask((SIDE, SIDE), "boxes").sum() == 30 * 40
     assert notes(split)[1] == "Only the chosen categories are foreground: lesion (1)."
     with pytest.raises(DataError, match="no category 'tumor'; the categories are lesion, cyst"):
         read_dataset(root, categories=("tumor",)).split("train")

@@ -32,7 +32,7 @@ def test_every_image_keeps_its_pixels_its_annotations_and_its_group(
     after = {s.path.resolve(): s for d in again.splits.values() for s in d.samples}
     assert before.keys() == after.keys()
     for path, sample in after.items():
-        assert (sample.mask((64, 64)) == before[path].mask((64, 64))).all()
+        assert (sample.mask((64, 64), "boxes") == before[path].mask((64, 64), "boxes")).all()
     groups = {image.sample.path.resolve(): image.group for image in audit.images}
     assert all(sample.group == groups[path] for path, sample in after.items())
     owners: dict[int | None, set[str]] = {}

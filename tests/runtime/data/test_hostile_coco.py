@@ -73,7 +73,7 @@ def test_coordinates_that_are_no_numbers(tmp_path: Path, number: float) -> None:
     content = coco(tmp_path, bbox=[1, 2, number, 4], segmentation=[polygon])
     split = read_dataset(write_coco(tmp_path, content)).splits["train"]
     assert [d.action for d in split.defects if "a box of" in d.problem] == ["dropped"]
-    assert not split.samples[0].mask((SIDE, SIDE)).any()
+    assert not split.samples[0].mask((SIDE, SIDE), "boxes").any()
     with pytest.raises(AnnotationError, match=r"expected polygons of 6 or more finite numbers"):
         mask_from_segmentations([[polygon]], (SIDE, SIDE), (SIDE, SIDE), where="a.png")
 

@@ -140,7 +140,7 @@ def test_the_stated_area_is_that_of_the_contour(phantom: Path) -> None:
 
 def test_the_segmentation_mask_is_inside_the_box_mask(phantom_data: Dataset) -> None:
     for sample in samples(phantom_data):
-        box, lesion = sample.mask((64, 64)), sample.mask((64, 64), "segmentation")
+        box, lesion = sample.mask((64, 64), "boxes"), sample.mask((64, 64), "segmentation")
         assert lesion.any()
         assert not (lesion & ~box & 1).any(), sample.file_name
         assert lesion.sum() < box.sum()

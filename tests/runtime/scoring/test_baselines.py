@@ -19,13 +19,13 @@ def test_the_all_background_baseline_has_the_accuracy_of_the_background(
 ) -> None:
     train, test = phantom_data.split("train"), phantom_data.split("test")
     background, mean, _ = evaluate_baselines(train, test, (32, 32))
-    share = np.mean([sample.mask((32, 32)).mean() for sample in test.samples])
+    share = np.mean([sample.mask((32, 32), "segmentation").mean() for sample in test.samples])
     assert background.soft.pooled.accuracy == pytest.approx(1.0 - share, abs=1e-12)
     assert background.soft.pooled.recall == 0.0
     assert math.isnan(background.soft.pooled.precision)
     assert background.soft.per_image["precision"].undefined == len(test.samples)
-    masks = np.mean([sample.mask((32, 32)) for sample in train.samples], axis=0)
-    truth = np.stack([sample.mask((32, 32)) for sample in test.samples])
+    masks = np.mean([sample.mask((32, 32), "segmentation") for sample in train.samples], axis=0)
+    truth = np.stack([sample.mask((32, 32), "segmentation") for sample in test.samples])
     overlap, union = (truth * masks).sum(), (truth + masks - truth * masks).sum()
     assert mean.soft.pooled.iou == pytest.approx(overlap / union, abs=1e-6)
 

@@ -25,7 +25,7 @@ def evaluation(name: str, data: Dataset, seed: int, level: float) -> Evaluation:
     samples = [replace(sample, patient=None) for sample in data.split("train").samples]
     outcomes = []
     for sample in samples:
-        mask = sample.mask((32, 32))
+        mask = sample.mask((32, 32), "boxes")
         noise = rng.random(mask.shape)
         probability = ((1.0 - level) * mask + level * noise).astype(np.float32)
         outcomes.append((probability, mask))
@@ -87,7 +87,7 @@ def test_a_network_does_not_differ_from_itself(pair: tuple[Evaluation, Evaluatio
 
 def test_a_difference_states_how_many_images_are_behind_it(phantom_data: Dataset) -> None:
     samples = phantom_data.split("train").samples
-    masks = [sample.mask((32, 32)) for sample in samples]
+    masks = [sample.mask((32, 32), "boxes") for sample in samples]
     nothing = [(np.zeros((32, 32), np.float32), mask) for mask in masks]
     half = [(np.full((32, 32), 0.5, np.float32), mask) for mask in masks]
     reference = score("reference", (32, 32), samples, [*nothing[:1], *half[1:]])
@@ -106,7 +106,7 @@ def test_a_difference_of_too_few_images_is_withheld(
     phantom_data: Dataset, defined: int, withheld: bool
 ) -> None:
     samples = phantom_data.split("train").samples
-    masks = [sample.mask((32, 32)) for sample in samples]
+    masks = [sample.mask((32, 32), "boxes") for sample in samples]
     sharp = [(mask.astype(np.float32), mask) for mask in masks]
     nothing = [(np.zeros((32, 32), np.float32), mask) for mask in masks]
     reference = score("a", (32, 32), samples, [*sharp[:defined], *nothing[defined:]])
@@ -179,7 +179,7 @@ def test_every_difference_is_the_second_minus_the_first_and_within_its_interval(
 
 def test_a_deviation_is_over_the_images_where_both_are_defined(phantom_data: Dataset) -> None:
     samples = phantom_data.split("train").samples[:4]
-    masks = [sample.mask((32, 32)) for sample in samples]
+    masks = [sample.mask((32, 32), "boxes") for sample in samples]
     levels = (0.0, 0.2, 0.5, 0.9)
     one = score(
         "one",

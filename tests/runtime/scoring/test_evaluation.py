@@ -37,7 +37,7 @@ def test_it_scores_the_networks_output_against_the_masks(
         picture = Image.open(sample.path).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
         image = (np.asarray(picture, np.float32) / 255.0).transpose(2, 0, 1)[None]
         p = predictor.run(image)[0].astype(np.float64)
-        y = sample.mask((32, 32)).astype(np.float64)
+        y = sample.mask((32, 32), "boxes").astype(np.float64)
         found = scores(sums.soft)
         assert sums.file == sample.file_name
         assert found.accuracy == pytest.approx((y * p + (1 - y) * (1 - p)).mean(), abs=1e-6)
@@ -70,7 +70,7 @@ def test_at_another_size_the_map_is_resized_and_the_mask_drawn_anew(
         image = (np.asarray(picture, np.float32) / 255.0).transpose(2, 0, 1)[None]
         small = Image.fromarray(predictor.run(image)[0])
         p = np.asarray(small.resize(size[::-1], Image.Resampling.BILINEAR), np.float64)
-        y = sample.mask(size).astype(np.float64)
+        y = sample.mask(size, "boxes").astype(np.float64)
         assert sums.soft.pixels == sums.thresholded.pixels == size[0] * size[1]
         assert scores(sums.soft).accuracy == pytest.approx(1 - np.abs(p - y).mean(), abs=1e-6)
         assert scores(sums.soft).iou == pytest.approx(
@@ -193,7 +193,7 @@ def test_calibration_and_size_are_those_of_all_pixels(
     found = evaluate(predictor, split, masks="boxes", size=size)
     maps = [resize_map(predictor.run(scan_input(s.path))[0], size) for s in split.samples]
     p = np.stack(maps).astype(np.float64).ravel()
-    y = np.stack([sample.mask(size) for sample in split.samples]).ravel()
+    y = np.stack([sample.mask(size, "boxes") for sample in split.samples]).ravel()
     assert found.size == size
     assert sum(found.calibration.bin_pixels) == len(split.samples) * size[0] * size[1]
     assert found.calibration.brier == pytest.approx(((p - y) ** 2).mean(), abs=1e-6)
