@@ -149,7 +149,7 @@ def first_accepted(
         falls.append(evaluation.fall)
         allowed = variant.allowed_fall
     if not falls:
-        raise ParityError(f"{name} gains no speed in any layer; no file was written")
+        raise ParityError(f"{name} saves too little time in every layer; no file was written")
     raise ParityError(
         f"{name} costs too much accuracy: pooled soft IoU on {evaluator.split_name} falls by "
         f"{min(falls):.2g}, at most {allowed:g} is allowed; no file was written"

@@ -19,8 +19,8 @@ from runtime.model.sessions import open_session
 
 Floats = NDArray[np.float32]
 
-MAX_TIME_RATIO = 0.95
-"""INT8 must take less than this share of float32's time, or the layer stays float32."""
+LEAST_SAVING = 0.05
+"""The share of float32's time that INT8 must save, or the layer stays float32."""
 _RANKED_ON = 8
 
 
@@ -92,10 +92,10 @@ class LayerChoice:
         report_progress(self._on_progress, "timing each layer in float32 and INT8")
         speeds = measure_layers(self._model, quantizer.layers, self._size, threads=self._threads)
         slower = {
-            name: f"gains no speed: {speed.int8_ms:.3g} ms in INT8, {speed.float_ms:.3g} ms in "
-            "float32"
+            name: f"saves less than {100 * LEAST_SAVING:.0f} % of its time: {speed.int8_ms:.3g} ms "
+            f"in INT8, {speed.float_ms:.3g} ms in float32"
             for name, speed in speeds.items()
-            if speed.int8_ms > MAX_TIME_RATIO * speed.float_ms
+            if speed.int8_ms > (1 - LEAST_SAVING) * speed.float_ms
         }
         logits = "costs accuracy: its output is the logits, which 8 bits would round"
         return slower | dict.fromkeys(quantizer.heads, logits)

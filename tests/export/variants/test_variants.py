@@ -198,12 +198,12 @@ def choice(model: onnx.ModelProto, data: Dataset) -> LayerChoice:
 
 
 def fast(names: set[str]) -> object:
-    """Measure every layer as faster in INT8, but for `names`."""
+    """Measure every layer as faster in INT8, but `names` by too little."""
 
     def measure(
         _model: object, layers: tuple[onnx.NodeProto, ...], *_: object, **__: object
     ) -> dict[str, LayerSpeed]:
-        return {node.name: LayerSpeed(1.0, 1.5 if node.name in names else 0.3) for node in layers}
+        return {node.name: LayerSpeed(1.0, 0.98 if node.name in names else 0.3) for node in layers}
 
     return measure
 
@@ -216,7 +216,7 @@ def test_a_layer_without_gain_and_the_logits_stay_float32(
     first = next(choice(plain, phantom_data).candidates())
     reasons = {layer.name: layer.reason for layer in first.unconverted}
     assert reasons.keys() == {slow, "network.head/Conv"}
-    assert reasons[slow] == "gains no speed: 1.5 ms in INT8, 1 ms in float32"
+    assert reasons[slow] == "saves less than 5 % of its time: 0.98 ms in INT8, 1 ms in float32"
     assert "logits" in reasons["network.head/Conv"]
     assert first.unconverted[0].weight == "network.encoder.levels.0.0.weight"
 
