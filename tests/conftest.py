@@ -217,8 +217,9 @@ def long(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def report(pytestconfig: pytest.Config, long: bool) -> Callable[[str], None]:
-    """Takes what a long test has found, to be told at the end."""
-    return pytestconfig.stash.setdefault(LINES, []).append if long else lambda _: None
+    """Takes what a long test or a benchmark has found, to be told at the end."""
+    is_told = long or pytestconfig.getoption("benchmark_only")
+    return pytestconfig.stash.setdefault(LINES, []).append if is_told else lambda _: None
 
 
 def pytest_terminal_summary(

@@ -20,23 +20,35 @@ from export.page.web_runtime import (
     WEBGPU_SCRIPT,
     WebRuntime,
 )
-from runtime.core.errors import ConfigError
+from runtime.core.errors import ConfigError, OutputError
 from runtime.core.files import ensure_apart, write_all, write_text
 
 MODULES = (
+    "batch.js",
     "bytes.js",
+    "cards.js",
+    "downloads.js",
     "draw.js",
+    "elements.js",
+    "engine.js",
+    "golden.js",
     "main.js",
     "network.js",
     "orientation.js",
     "png.js",
     "resize.js",
+    "results.js",
     "scan.js",
+    "scan_list.js",
+    "status.js",
+    "text.js",
     "zip.js",
     "zoom.js",
 )
 _START = 'import "page/main.js";'
-_SIGNATURE = "Made by seg-toolkit"
+_SIGNATURE = b'<meta name="generator" content="seg-page">'
+_SIGNATURE_WITHIN = 200
+"""Bytes from a page's beginning."""
 _RUNTIME_FOLDER = "onnxruntime"
 _SINGLE_FILE_POLICY = (
     "default-src 'none'; script-src {hashes} data: 'wasm-unsafe-eval'; style-src {style}; "
@@ -79,11 +91,14 @@ def build_page(
             thread of WebAssembly.
 
     Raises:
-        ConfigError: no model is given, or two have the same name.
+        ConfigError: no model is given, two have the same name, or a single file's name does not
+            end in .html.
         ModelError: a model cannot be read, or does not pass `seg-verify`.
         UseError: a file of ONNX Runtime is not that of the pinned version.
-        OutputError: the page cannot be written.
+        OutputError: the page cannot be written, or would replace a file that is no page.
     """
+    target = Path(out)
+    _check_target(target, single_file)
     if not models:
         raise ConfigError("a page needs at least one ONNX file")
     names = [Path(path).stem for path in models]
@@ -91,7 +106,6 @@ def build_page(
     if doubled is not None:
         raise ConfigError(f"two files are called {doubled}; give them different names")
     read = [read_page_model(path) for path in models]
-    target = Path(out)
     if single_file:
         ensure_apart([target], models)
         text = _single_file(read, runtime)
@@ -103,10 +117,24 @@ def build_page(
     return Page(target / "index.html", sum(len(content) for content in contents.values()))
 
 
+def _check_target(target: Path, single_file: bool) -> None:
+    if single_file and target.suffix != ".html":
+        raise ConfigError(f"{target}: a single file's name must end in .html")
+    index = target if single_file else target / "index.html"
+    if index.exists() and not _is_page(index):
+        raise OutputError(f"{index}: would be replaced, but is no page of seg-page")
+
+
+def _is_page(index: Path) -> bool:
+    if not index.is_file():
+        return False
+    with index.open("rb") as file:
+        return _SIGNATURE in file.read(_SIGNATURE_WITHIN)
+
+
 def _models_of_an_earlier_page(folder: Path) -> set[str]:
     """Return the models that a page in `folder` has; none where there is no page of ours."""
-    index = folder / "index.html"
-    if not index.is_file() or _SIGNATURE not in index.read_text(errors="replace"):
+    if not _is_page(folder / "index.html"):
         return set()
     return {f"models/{path.name}" for path in (folder / "models").glob("*.onnx")}
 
@@ -184,7 +212,7 @@ def _render(
         loader=PackageLoader("export.page", "site"), undefined=StrictUndefined, autoescape=True
     )
     return environment.get_template("index.html").render(
-        title=", ".join(model.name for model in models),
+        title=models[0].name if len(models) == 1 else f"{len(models)} networks",
         policy=policy.replace("{hashes}", f"{_hash(import_map)} {_hash(_START)}"),
         style=style,
         import_map=f'<script type="importmap">{import_map}</script>',

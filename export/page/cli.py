@@ -28,7 +28,8 @@ from runtime.cli.command import Command, require
     "web_folder",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where npm has installed onnxruntime-web.  [default: the current folder]",
+    help="Where npm install onnxruntime-web was run.  [default: the current folder, else that of "
+    "make page-tools]",
 )
 @click.option(
     "--serve",

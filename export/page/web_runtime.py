@@ -19,6 +19,10 @@ SHA256 = {
     ),
 }
 """Of the files that a page needs, by their names in the package's folder `dist`."""
+_INSTALL = (
+    f"run npm install {PACKAGE}@{VERSION} there, or give --onnxruntime-web DIR, the folder where "
+    "it was run"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class WebRuntime:
             reason = (error.strerror or str(error)).lower()
             raise UseError(f"{path}: cannot be read, {reason}") from error
         if hashlib.sha256(content).hexdigest() != SHA256[name]:
-            raise UseError(f"{path}: is not the file of {PACKAGE} {VERSION}; {_install()}")
+            raise UseError(f"{path}: is not the file of {PACKAGE} {VERSION}; {_INSTALL}")
         return content
 
 
@@ -52,19 +56,16 @@ def find_web_runtime(folder: str | Path | None = None) -> WebRuntime:
     """Find the npm package `onnxruntime-web`.
 
     Args:
-        folder: where `npm install` was run, or the package's own folder; by default the current
-            folder.
+        folder: where `npm install` was run; by default the current folder, or that of this package,
+            where `make page-tools` runs it.
 
     Raises:
         MissingExtraError: it is not installed there.
     """
-    start = Path(folder or ".")
-    candidates = (start / "node_modules" / PACKAGE / "dist", start / "dist", start)
-    for candidate in candidates:
-        if (candidate / WASM_SCRIPT).is_file():
-            return WebRuntime(candidate)
-    raise MissingExtraError(f"{start}: has no npm package {PACKAGE}; {_install()}")
-
-
-def _install() -> str:
-    return f"run npm install {PACKAGE}@{VERSION}, and name its folder with --onnxruntime-web DIR"
+    folders = (Path(), Path(__file__).parent) if folder is None else (Path(folder),)
+    for candidate in folders:
+        found = candidate / "node_modules" / PACKAGE / "dist"
+        if (found / WASM_SCRIPT).is_file():
+            return WebRuntime(found)
+    where = "the current folder" if folder is None else f"{folder}:"
+    raise MissingExtraError(f"{where} has no npm package {PACKAGE}; {_INSTALL}")

@@ -1,4 +1,21 @@
-/** Bytes: base64, compression as zlib defines it (RFC 1950), and checksums. */
+/** Bytes: parts of the page, base64, zlib streams (RFC 1950), and checksums. */
+
+/**
+ * Return the bytes of a part of the page: an element of a single file, or a file beside the page.
+ * @param {string} source selector of the element, or address of the file
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ */
+export async function loadPart(source) {
+  if (source.startsWith("#")) {
+    const element = document.querySelector(source);
+    return fromBase64(element?.textContent?.trim() ?? "");
+  }
+  const answer = await fetch(source);
+  if (!answer.ok) {
+    throw new Error(`${source} is missing`);
+  }
+  return new Uint8Array(await answer.arrayBuffer());
+}
 
 /**
  * Return the bytes that a base64 text stands for.

@@ -1,21 +1,13 @@
-/** Networks: ONNX Runtime in the browser, and the golden pair that each has to reproduce. */
+/** Networks: ONNX files that gave their certified numbers in this browser. */
 
-import { fromBase64, inflate } from "page/bytes.js";
+import { loadPart } from "page/bytes.js";
+import { hasWebGpu, loadRuntime } from "page/engine.js";
+import { replay } from "page/golden.js";
 import { resizeMap, resizePixels } from "page/resize.js";
-import { readScan } from "page/scan.js";
+import { counted, messageOf } from "page/text.js";
 
-/** @typedef {typeof import("onnxruntime-web")} Runtime */
-
-/**
- * The scan in a file and the probabilities that PyTorch gave for it.
- * @typedef {object} Golden
- * @property {string} scan_png base64
- * @property {number} rows
- * @property {number} columns
- * @property {number} stride
- * @property {string} probabilities_zlib base64, little-endian float32 [rows, columns]
- * @property {{largest: number, mean: number}} tolerance
- */
+/** @typedef {import("page/engine.js").Engines} Engines */
+/** @typedef {import("page/golden.js").Golden} Golden */
 
 /**
  * A network as the page's maker describes it.
@@ -32,18 +24,11 @@ import { readScan } from "page/scan.js";
  */
 
 /**
- * The engines of ONNX Runtime that the page has.
- * @typedef {object} Engines
- * @property {boolean} webgpu whether WebGPU is one of them, beside WebAssembly
- * @property {string | null} wasm selector of the element that holds the WebAssembly file; null
- *   where it lies beside the script
- */
-
-/**
  * A network that gave its certified numbers in this browser.
  * @typedef {object} Network
  * @property {Model} model
- * @property {string} provider "WebGPU" or "WebAssembly", with the number of threads
+ * @property {string} engine "WebGPU" or "WebAssembly", with the number of threads
+ * @property {string} note why a faster engine is not used; empty where it is
  * @property {number} largest difference to the golden probabilities
  * @property {(pixels: Uint8Array, size: [number, number]) => Promise<Prediction>} predict
  */
@@ -54,27 +39,8 @@ import { readScan } from "page/scan.js";
  * @property {number} milliseconds that the network took
  */
 
-const MAX_THREADS = 4;
-
 /**
- * Return the bytes of a part of the page: an element of a single file, or a file beside the page.
- * @param {string} source
- * @returns {Promise<Uint8Array<ArrayBuffer>>}
- */
-export async function loadPart(source) {
-  if (source.startsWith("#")) {
-    const element = document.querySelector(source);
-    return fromBase64(element?.textContent?.trim() ?? "");
-  }
-  const answer = await fetch(source);
-  if (!answer.ok) {
-    throw new Error(`${source} is missing`);
-  }
-  return new Uint8Array(await answer.arrayBuffer());
-}
-
-/**
- * Open a network with the fastest engine on which its golden pair passes.
+ * Open a network on WebGPU if its golden pair passes there, else on WebAssembly.
  * @param {Model} model
  * @param {Engines} engines
  * @param {(text: string) => void} tell called with what is being done
@@ -85,36 +51,17 @@ export async function openNetwork(model, engines, tell) {
   tell("Loading …");
   const content = await loadPart(model.source);
   await checkDigest(content, model);
-  /** @type {string[]} */
-  const reasons = [];
+  let note = "";
   if (engines.webgpu && (await hasWebGpu())) {
     try {
       tell("Checking the certified numbers on WebGPU …");
       return await openOn("webgpu", model, content, engines);
     } catch (error) {
-      reasons.push(`WebGPU: ${messageOf(error)}`);
+      note = `WebGPU is not used: ${messageOf(error)}.`;
     }
   }
-  try {
-    tell("Checking the certified numbers …");
-    return await openOn("wasm", model, content, engines);
-  } catch (error) {
-    reasons.push(messageOf(error));
-    throw new Error(reasons.join("; "), { cause: error });
-  }
-}
-
-/**
- * @param {unknown} error
- * @returns {string}
- */
-export function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
-}
-
-async function hasWebGpu() {
-  const { gpu } = /** @type {{gpu?: {requestAdapter(): Promise<unknown>}}} */ (navigator);
-  return gpu !== undefined && (await gpu.requestAdapter().catch(() => null)) !== null;
+  tell("Checking the certified numbers …");
+  return { ...(await openOn("wasm", model, content, engines)), note };
 }
 
 /**
@@ -170,80 +117,9 @@ async function openOn(kind, model, content, engines) {
     return { values: Float32Array.from(values), milliseconds };
   }
 
-  const largest = await replay(model, predict);
+  const largest = await replay(model.golden, model.size, predict);
   const engine = kind === "webgpu" ? "WebGPU" : `WebAssembly, ${counted(threads, "thread")}`;
-  return { model, provider: engine, largest, predict };
-}
-
-/** @type {Map<string, Promise<{runtime: Runtime, threads: number}>>} */
-const runtimes = new Map();
-
-/**
- * @param {"wasm" | "webgpu"} kind
- * @param {Engines} engines
- * @returns {Promise<{runtime: Runtime, threads: number}>}
- */
-function loadRuntime(kind, engines) {
-  const known = runtimes.get(kind);
-  if (known !== undefined) {
-    return known;
-  }
-  const loading = startRuntime(kind, engines);
-  runtimes.set(kind, loading);
-  return loading;
-}
-
-/**
- * @param {"wasm" | "webgpu"} kind
- * @param {Engines} engines
- */
-async function startRuntime(kind, engines) {
-  /** @type {Runtime} */
-  const runtime =
-    kind === "webgpu"
-      ? await import("onnxruntime-web/webgpu")
-      : await import("onnxruntime-web/wasm");
-  const threads = globalThis.crossOriginIsolated
-    ? Math.min(navigator.hardwareConcurrency || 1, MAX_THREADS)
-    : 1;
-  runtime.env.wasm.numThreads = threads;
-  if (engines.wasm !== null) {
-    runtime.env.wasm.wasmBinary = await loadPart(engines.wasm);
-  }
-  return { runtime, threads };
-}
-
-/**
- * Run the scan in the file and return the largest difference to the golden probabilities.
- * @param {Model} model
- * @param {(pixels: Uint8Array, size: [number, number]) => Promise<Prediction>} predict
- * @returns {Promise<number>}
- */
-async function replay({ golden, size: [height, width] }, predict) {
-  const scan = await readScan(new Blob([fromBase64(golden.scan_png)]));
-  const packed = fromBase64(golden.probabilities_zlib);
-  const bytes = await inflate(packed, 4 * golden.rows * golden.columns);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { values } = await predict(scan.pixels, scan.size);
-  let largest = 0;
-  let sum = 0;
-  let count = 0;
-  for (let y = 0; y < height; y += golden.stride) {
-    for (let x = 0; x < width; x += golden.stride, count += 1) {
-      const expected = view.getFloat32(4 * count, true);
-      const difference = Math.abs(/** @type {number} */ (values[y * width + x]) - expected);
-      largest = Math.max(largest, difference);
-      sum += difference;
-    }
-  }
-  const { tolerance } = golden;
-  if (!(largest <= tolerance.largest && sum / count <= tolerance.mean)) {
-    throw new Error(
-      `this browser gives other numbers than the certified ones: the largest difference is ` +
-        `${largest.toExponential(1)}, ${tolerance.largest.toExponential(1)} is allowed`,
-    );
-  }
-  return largest;
+  return { model, engine, note: "", largest, predict };
 }
 
 /**
@@ -273,13 +149,4 @@ function toInput(pixels) {
  */
 export function atScanSize(values, from, to) {
   return resizeMap(values, from, to).map((value) => Math.min(1, Math.max(0, value)));
-}
-
-/**
- * @param {number} number
- * @param {string} noun
- * @returns {string}
- */
-export function counted(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -26,17 +26,33 @@ export async function readScan(file) {
   if (file.size > MAX_FILE_BYTES) {
     throw new Error(`the file is larger than ${MAX_FILE_BYTES / 2 ** 20} MB`);
   }
-  const bytes = new Uint8Array(await file.arrayBuffer());
+  const bytes = await bytesOf(file);
   const kind = kindOf(bytes);
   const stated = statedSize(bytes, kind);
   if (stated !== null && stated[0] * stated[1] > MAX_PIXELS) {
-    throw new Error(`an image of ${stated[1]}x${stated[0]} pixels is too large`);
+    const most = Math.trunc(MAX_PIXELS / 1e6);
+    throw new Error(
+      `the image has ${stated[1]}x${stated[0]} pixels; at most ${most} million are read`,
+    );
   }
   if (isAnimated(bytes, kind)) {
     throw new Error("this file holds several images; save one of them in a file of its own");
   }
   const orientation = takeOrientation(bytes, kind);
   return turned(await decode(bytes, kind), orientation);
+}
+
+/**
+ * @param {Blob} file
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ */
+async function bytesOf(file) {
+  const content = await file.arrayBuffer().catch((error) => {
+    throw new Error("it can no longer be read: it is a folder, or was moved or changed", {
+      cause: error,
+    });
+  });
+  return new Uint8Array(content);
 }
 
 /**
@@ -77,27 +93,57 @@ function isAnimated(bytes, kind) {
  * @returns {Kind}
  */
 function kindOf(bytes) {
-  const text = String.fromCharCode(...bytes.subarray(0, 132));
+  const text = textOf(bytes);
   if (isPng(bytes)) {
     return "png";
   }
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) {
+  if (text.startsWith("\xff\xd8")) {
     return "jpeg";
   }
   if (text.startsWith("BM")) {
     return "bmp";
   }
-  if (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") {
+  if (/^RIFF....WEBP/s.test(text)) {
     return "webp";
   }
-  const others = /** @type {[boolean, string][]} */ ([
-    [bytes.length === 0, "the file is empty"],
-    [/^(II\*|MM.\*)/s.test(text), "TIFF files are not read by browsers; save it as PNG"],
-    [text.slice(128, 132) === "DICM", "DICOM files are not read by this page; save it as PNG"],
-    [text.startsWith("\x1f\x8b"), "compressed volumes are not read by this page; save it as PNG"],
+  throw new Error(whyNot(text));
+}
+
+/**
+ * Return the first bytes of a file as characters of Latin-1.
+ * @param {Uint8Array} bytes
+ * @returns {string}
+ */
+function textOf(bytes) {
+  return String.fromCharCode(...bytes.subarray(0, 352));
+}
+
+/**
+ * Return why a file is not read, and what to do.
+ * @param {string} text its first bytes
+ * @returns {string}
+ */
+function whyNot(text) {
+  if (text === "") {
+    return "the file is empty";
+  }
+  const volume = "seg-predict reads them";
+  const picture = "save the image as PNG";
+  const others = /** @type {[boolean, string, string][]} */ ([
+    [text.slice(128, 132) === "DICM", "DICOM", volume],
+    [/^.{344}n[i+]1\0|^.{4}n[i+]2\0/s.test(text), "NIfTI", volume],
+    [text.startsWith("\x1f\x8b"), "gzip (.nii.gz)", volume],
+    [/^(II\*\0|MM\0\*)/.test(text), "TIFF", picture],
+    [text.startsWith("GIF8"), "GIF", picture],
+    [/^.{4}ftyp(avif|hei|mif1)/s.test(text), "AVIF and HEIC", picture],
+    [/<svg/i.test(text), "SVG", picture],
+    [text.startsWith("%PDF"), "PDF", picture],
+    [text.startsWith("PK\x03\x04"), "ZIP", "unpack it"],
   ]);
-  const reason = others.find(([applies]) => applies)?.[1];
-  throw new Error(reason ?? "this is not an image (JPEG, PNG, BMP or WebP)");
+  const found = others.find(([applies]) => applies);
+  return found === undefined
+    ? "this is not an image; PNG, JPEG, WebP and BMP files are read"
+    : `${found[1]} files are not read by this page; ${found[2]}`;
 }
 
 /**

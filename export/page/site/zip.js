@@ -4,12 +4,15 @@ import { crc32 } from "page/bytes.js";
 
 const UTF8_NAMES = 0x0800;
 const LAST_TIME = 0;
+const MOST_FILES = 2 ** 16 - 1;
+const MOST_BYTES = 2 ** 32 - 1;
 const FIRST_DATE = 0x21; // 1 January 1980: the archive states no time
 
 /**
  * Return an archive.
  * @param {{name: string, content: Uint8Array<ArrayBuffer>}[]} files
  * @returns {Blob}
+ * @throws {Error} where there is more than an archive can hold
  */
 export function zip(files) {
   /** @type {Uint8Array<ArrayBuffer>[]} */
@@ -24,6 +27,9 @@ export function zip(files) {
     parts.push(local, encoded, content);
     directory.push(record(0x02014b50, facts, offset), encoded);
     offset += local.length + encoded.length + content.length;
+  }
+  if (files.length > MOST_FILES || offset > MOST_BYTES) {
+    throw new Error("an archive holds at most 65535 files and 4 GB");
   }
   const length = directory.reduce((sum, part) => sum + part.length, 0);
   const end = new DataView(new ArrayBuffer(22));

@@ -3,6 +3,7 @@
 const FARTHEST = 1;
 const NEAREST = 16;
 const STEP = 1.25;
+const FAR = 0.1;
 
 /** A view that all pictures share. */
 export class Zoom {
@@ -13,6 +14,11 @@ export class Zoom {
     this.x = 0;
     this.y = 0;
     this.changed = changed;
+  }
+
+  /** Whether a part of a picture is out of view, so that it can be moved. */
+  get isZoomed() {
+    return this.scale > FARTHEST;
   }
 
   /** @param {HTMLElement} frame an element that shows one picture and can have the focus */
@@ -30,7 +36,7 @@ export class Zoom {
       { passive: false },
     );
     frame.addEventListener("pointerdown", (event) => {
-      if (this.scale > FARTHEST) {
+      if (this.isZoomed && event.isPrimary) {
         frame.setPointerCapture(event.pointerId);
       }
     });
@@ -41,21 +47,26 @@ export class Zoom {
     });
   }
 
-  /** @param {KeyboardEvent} event */
+  /**
+   * Do what a key stands for. Arrows scroll the page where there is nothing to move.
+   * @param {KeyboardEvent} event
+   */
   key(event) {
-    const far = 0.1;
     /** @type {Record<string, () => void>} */
-    const actions = {
+    const zooms = {
       "+": () => this.zoom(STEP),
       "=": () => this.zoom(STEP),
       "-": () => this.zoom(1 / STEP),
       0: () => this.reset(),
-      ArrowLeft: () => this.move(far, 0),
-      ArrowRight: () => this.move(-far, 0),
-      ArrowUp: () => this.move(0, far),
-      ArrowDown: () => this.move(0, -far),
     };
-    const action = actions[event.key];
+    /** @type {Record<string, () => void>} */
+    const moves = {
+      ArrowLeft: () => this.move(FAR, 0),
+      ArrowRight: () => this.move(-FAR, 0),
+      ArrowUp: () => this.move(0, FAR),
+      ArrowDown: () => this.move(0, -FAR),
+    };
+    const action = zooms[event.key] ?? (this.isZoomed ? moves[event.key] : undefined);
     if (action !== undefined && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       action();

@@ -77,7 +77,8 @@ def test_a_single_file_holds_the_model_and_the_runtime(
 def test_the_policy_allows_the_inline_scripts_and_no_other(
     fake_runtime: WebRuntime, tmp_path: Path, single_file: bool
 ) -> None:
-    page = build_page([SHIPPED], tmp_path / "p.html", fake_runtime, single_file=single_file)
+    target = tmp_path / ("page.html" if single_file else "page")
+    page = build_page([SHIPPED], target, fake_runtime, single_file=single_file)
     text = page.index.read_text()
     policy = re.search(r'Content-Security-Policy" content="(.*?)"', text)
     assert policy is not None
@@ -159,6 +160,24 @@ def test_a_folder_without_a_page_keeps_its_models(fake_runtime: WebRuntime, tmp_
     assert kept.exists()
 
 
+def test_a_page_replaces_a_page_and_no_other_file(fake_runtime: WebRuntime, tmp_path: Path) -> None:
+    single, folder = tmp_path / "page.html", tmp_path / "page"
+    for target in (single, folder):
+        for _ in range(2):
+            build_page([SHIPPED], target, fake_runtime, single_file=target is single)
+    for target, index in ((single, single), (folder, folder / "index.html")):
+        index.write_text("<!doctype html><title>Notes</title>")
+        with pytest.raises(OutputError, match=r"\.html: would be replaced, but is no page"):
+            build_page([SHIPPED], target, fake_runtime, single_file=target is single)
+        assert "Notes" in index.read_text()
+
+
+def test_a_single_file_is_named_html(fake_runtime: WebRuntime, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"page: a single file's name must end in \.html"):
+        build_page([SHIPPED], tmp_path / "page", fake_runtime, single_file=True)
+    assert not (tmp_path / "page").exists()
+
+
 def test_a_page_does_not_replace_its_model(fake_runtime: WebRuntime, tmp_path: Path) -> None:
     model = tmp_path / "page" / "models" / "net.onnx"
     model.parent.mkdir(parents=True)
@@ -176,8 +195,16 @@ def test_another_version_of_onnx_runtime_is_refused(
 
 
 def test_a_missing_package_is_told_with_the_command_that_helps(tmp_path: Path) -> None:
-    with pytest.raises(MissingExtraError, match=r"npm install onnxruntime-web@1\.30\.0"):
+    message = r"has no npm package onnxruntime-web; run npm install onnxruntime-web@1\.30\.0 there"
+    with pytest.raises(MissingExtraError, match=message):
         find_web_runtime(tmp_path)
+
+
+def test_the_current_folder_is_searched_first(
+    fake_runtime: WebRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "npm")
+    assert find_web_runtime().folder.resolve() == fake_runtime.folder.resolve()
 
 
 @pytest.mark.parametrize(
