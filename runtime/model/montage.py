@@ -31,7 +31,11 @@ def draw_montage(
     Returns:
         RGB, uint8 [H, W, 3].
     """
-    found = [index for index, each in enumerate(probability) if (each >= THRESHOLD).any()]
+    found = []
+    for index, each in enumerate(probability):
+        if (each >= THRESHOLD).any():
+            found.append(index)
+        release_pages(probability)
     first, last = (found[0], found[-1]) if found else (0, volume.shape[0] - 1)
     count = min(_MOST, last - first + 1)
     chosen = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()

@@ -59,13 +59,14 @@ def predict_volume_file(
     stated = volume_rule(predictor)
     spec = stated or form.rule
     volume = form.read(path, None if stated is None else stated.plane, number)
-    probability = predict_volume(predictor, volume, spec)
+    gray = gray_slices(volume, spec)
+    probability = predict_volume(predictor, volume, gray)
     highest, area = 0.0, 0
     for each in probability:
         highest = max(highest, float(each.max()))
         area += int((each >= (THRESHOLD if threshold is None else threshold)).sum())
         release_pages(probability)
-    montage = draw_montage(volume, gray_slices(volume, spec), probability)
+    montage = draw_montage(volume, gray, probability)
     base.parent.mkdir(parents=True, exist_ok=True)
     files = form.write(volume, probability, threshold, base, _predicted_by(predictor))
     overlay = base.with_name(f"{base.name}.overlay.png")

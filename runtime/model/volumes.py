@@ -2,7 +2,7 @@
 
 import mmap
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from runtime.core.errors import OutputError
 from runtime.data.images import load_scan
 from runtime.data.orientation import Size
 from runtime.data.resizing import resize_map
-from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.spec import VolumeSpec
 from runtime.data.volumes.volume import Volume
 from runtime.model.predictor import Predictor
@@ -24,18 +23,21 @@ def volume_rule(predictor: Predictor) -> VolumeSpec | None:
 
 
 def predict_slices(
-    predictor: Predictor, volume: Volume, spec: VolumeSpec
+    predictor: Predictor, volume: Volume, gray: Callable[[int], NDArray[np.uint8]]
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the probability map of each slice, float32 [rows, columns] in [0, 1], in order.
 
     Slices are read and computed ahead, as many as the predictor holds; memory does not grow with
     the number of slices.
 
+    Args:
+        gray: reads slice i as a gray image, uint8 [rows, columns]
+            (`runtime.data.volumes.gray.gray_slices`).
+
     Raises:
         ImageError: a slice cannot be read.
         ModelError: the network's output is not a probability map.
     """
-    gray = gray_slices(volume, spec)
 
     def load(index: int) -> tuple[NDArray[np.uint8], Size]:
         scan = load_scan(gray(index), predictor.size)
@@ -45,29 +47,32 @@ def predict_slices(
         yield resize_map(probability, size)
 
 
-def predict_volume(predictor: Predictor, volume: Volume, spec: VolumeSpec) -> NDArray[np.float32]:
+def predict_volume(
+    predictor: Predictor, volume: Volume, gray: Callable[[int], NDArray[np.uint8]]
+) -> NDArray[np.float32]:
     """Return a volume's probabilities, float32 [slices, rows, columns] in [0, 1], on its own grid.
 
     The result is a read-only view of an unnamed temporary file, so that memory does not grow with
     the number of slices (`runtime.data.volumes.mapped`).
 
     Args:
-        spec: how slices become gray images, as in the network's training (`volume_rule`).
+        gray: as for `predict_slices`, by the rule of the network's training (`volume_rule`).
 
     Raises:
         ImageError, ModelError: as `predict_slices`.
         OutputError: there is no space for the temporary file.
 
     Example:
+        >>> from runtime.data.volumes.gray import gray_slices
         >>> from runtime.data.volumes.volume import volume_of
         >>> predictor = Predictor("artifacts/unet-scratch-w16.onnx")
         >>> volume = volume_of(np.zeros((2, 40, 50), np.float32))
-        >>> predict_volume(predictor, volume, VolumeSpec()).shape
+        >>> predict_volume(predictor, volume, gray_slices(volume, VolumeSpec())).shape
         (2, 40, 50)
     """
     try:
         with tempfile.TemporaryFile() as file:
-            for probability in predict_slices(predictor, volume, spec):
+            for probability in predict_slices(predictor, volume, gray):
                 file.write(probability.tobytes())
             file.flush()
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

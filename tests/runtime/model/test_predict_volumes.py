@@ -12,6 +12,7 @@ from PIL import Image
 
 from runtime.cli.predict import main
 from runtime.data.masks import mask_from_segmentations
+from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.mapped import release_pages
 from runtime.data.volumes.spec import VolumeSpec
 from runtime.data.volumes.volume import volume_of
@@ -151,7 +152,7 @@ def test_a_threshold_writes_masks_areas_and_run_lengths_of_pictures(
 
 def test_the_result_is_a_view_of_a_file_that_may_be_released(network: Path) -> None:
     volume = volume_of(np.full((3, SIDE, SIDE), 100, np.float32))
-    result = predict_volume(Predictor(network), volume, SPEC)
+    result = predict_volume(Predictor(network), volume, gray_slices(volume, SPEC))
     before = result.copy()
     release_pages(result)
     release_pages(before)
