@@ -172,7 +172,7 @@ def test_training_stops_before_it_starts_on_a_missing_image(data: Path, tmp_path
     assert not list(out.glob("*"))
 
 
-def test_check_tells_defects_and_whether_the_set_can_be_used(data: Path) -> None:
+def test_check_reports_defects_and_whether_the_set_can_be_used(data: Path) -> None:
     assert run(seg_data, "check", data).exit_code == 0
     name = drop_image(data)
     result = run(seg_data, "check", data)
@@ -316,7 +316,7 @@ def test_a_result_does_not_replace_what_it_is_about(model: Path, data: Path) -> 
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) -> None:
+def test_a_name_moves_no_cursor_and_starts_no_line(model: Path, tmp_path: Path) -> None:
     scans = tmp_path / "scans"
     scans.mkdir()
     jpeg(scans / "b\x1b[2J\nError: no.jpg")
@@ -331,7 +331,7 @@ def test_a_name_moves_no_cursor_and_begins_no_line(model: Path, tmp_path: Path) 
         assert "\nError: no" not in output
 
 
-def test_an_evaluation_tells_of_defects_in_the_annotations(model: Path, data: Path) -> None:
+def test_an_evaluation_reports_defects_in_the_annotations(model: Path, data: Path) -> None:
     arguments = (model, "--data", data, "--no-baselines")
     assert "not four numbers" not in run(seg_eval, *arguments).output
     edit_coco(data, lambda coco: coco["annotations"][0].update(bbox=[1, float("nan")]))

@@ -53,7 +53,7 @@ def test_the_file_is_self_sufficient_standard_onnx(model: Path) -> None:
     assert proto.graph.node[-1].op_type == "Sigmoid"
 
 
-def test_the_file_tells_nothing_of_the_machine_that_made_it(model: Path) -> None:
+def test_the_file_states_nothing_of_the_machine_that_made_it(model: Path) -> None:
     content = model.read_bytes()
     for trace in (Path(__file__).resolve().parents[2], Path(sys.prefix), Path.home()):
         assert str(trace).encode() not in content
@@ -253,7 +253,7 @@ def test_the_logit_copy_leaves_the_model_as_it_is(converted_run: onnx.ModelProto
     assert [output.name for output in changed.graph.output] == ["probability", "logit_0"]
 
 
-def test_the_metadata_tells_the_training(run_folder: Path, model: Path) -> None:
+def test_the_metadata_states_the_training(run_folder: Path, model: Path) -> None:
     checkpoint = load_checkpoint(run_folder / "best.pt")
     metadata = read_onnx(model).metadata
     assert metadata is not None
@@ -269,7 +269,7 @@ def test_the_metadata_tells_the_training(run_folder: Path, model: Path) -> None:
     assert parse_metadata(text, "tiny.onnx") == metadata
 
 
-def test_a_file_tells_how_its_training_departed_from_the_studys(run_folder: Path) -> None:
+def test_a_file_states_how_its_training_departed_from_the_studys(run_folder: Path) -> None:
     checkpoint = load_checkpoint(run_folder / "best.pt")
     network = network_of(run_folder)
     assert describe_network(checkpoint, network, "n").training is not None

@@ -142,7 +142,7 @@ def test_baselines_are_those_that_were_measured(real_data: Dataset) -> None:
     assert nearest.precision == pytest.approx(0.688, abs=5e-3)
 
 
-def test_the_nearest_image_tells_much_less_across_groups(grouped: Dataset) -> None:
+def test_the_nearest_image_predicts_much_less_across_groups(grouped: Dataset) -> None:
     nearest = evaluate_baselines(grouped.split("train"), grouped.split("test"), (64, 64))[2]
     assert nearest.soft.pooled.iou < 0.25
 

@@ -65,7 +65,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none.pt")
 
 
-def test_a_record_of_another_form_is_refused(run_folder: Path, tmp_path: Path) -> None:
+def test_a_record_of_another_layout_is_refused(run_folder: Path, tmp_path: Path) -> None:
     content = torch.load(run_folder / "best.pt", weights_only=True)
     content["config"]["width"] = "wide"
     torch.save(content, tmp_path / "odd.pt")

@@ -129,7 +129,7 @@ def assert_goes_on(
     assert_same_run(folder / "run", whole)
 
 
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(
+def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(
     trainings: Trainings, arguments: list[object], whole: Path, tmp_path: Path, long: bool,
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
@@ -163,7 +163,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(
     )
 
 
-def test_a_run_killed_at_a_write_goes_on_to_the_same_weights(
+def test_a_run_killed_at_a_write_resumes_to_the_same_weights(
     trainings: Trainings, arguments: list[object], whole: Path, tmp_path: Path, long: bool,
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
@@ -202,7 +202,7 @@ class StopAt:
 
 # Asked after each of four steps, before validation, and after its one batch.
 @pytest.mark.parametrize("asked", [1, 3, STEPS, STEPS + 1, STEPS + 2, STEPS + 4, 3 * (STEPS + 2)])
-def test_a_stopped_run_goes_on_in_the_middle_of_its_epoch(
+def test_a_stopped_run_resumes_in_the_middle_of_its_epoch(
     config: TrainConfig,
     whole: Path,
     tmp_path: Path,
@@ -341,7 +341,7 @@ def test_best_states_the_epochs_that_were_trained_even_where_none_was_better(
     assert (best.epoch, best.config.epochs) == (1, 3)
 
 
-def test_a_missing_best_network_is_told_before_hours_of_training(
+def test_a_missing_best_network_is_reported_before_hours_of_training(
     config: TrainConfig, tmp_path: Path
 ) -> None:
     run, cache = tmp_path / "run", tmp_path / "cache"
@@ -362,7 +362,7 @@ def test_a_stopped_run_that_replaces_another_leaves_nothing_of_it(
     assert json.loads((run / "config.json").read_text())["seed"] == 1
 
 
-def test_weights_that_run_away_are_told_with_step_and_images(
+def test_weights_that_run_away_are_reported_with_step_and_images(
     arguments: list[object], tmp_path: Path
 ) -> None:
     out = ["--out", tmp_path / "run", "--cache", tmp_path / "cache", "--learning-rate", "1e30"]
@@ -432,7 +432,7 @@ def test_a_disk_that_fills_leaves_a_run_that_was_to_be_replaced(
             assert after == before, room
 
 
-def test_a_folder_that_becomes_read_only_ends_a_run_which_then_goes_on(
+def test_a_folder_that_becomes_read_only_ends_a_run_which_then_resumes(
     trainings: Trainings, arguments: list[object], tmp_path: Path
 ) -> None:
     if not trainings.bound:

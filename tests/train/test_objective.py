@@ -101,7 +101,7 @@ def test_a_compiled_run_that_was_stopped_ends_as_one_that_was_not(
     assert expected.history[-1].train_loss < expected.history[0].train_loss
 
 
-def test_a_machine_that_cannot_compile_is_told_why(config: TrainConfig) -> None:
+def test_a_machine_that_cannot_compile_gets_the_reason(config: TrainConfig) -> None:
     from torch._inductor import config as inductor
 
     words = r"^compile: torch\.compile does not work on this machine: .*compiler.*$"

@@ -203,7 +203,7 @@ def test_an_encoder_is_trained_from_its_epoch_on_however_often_the_run_was_inter
         assert torch.equal(value, given[name]) is kept, name
 
 
-def test_a_run_goes_on_with_its_encoder_weights_wherever_they_lie_but_with_no_others(
+def test_a_run_resumes_with_its_encoder_weights_wherever_they_lie_but_with_no_others(
     config: TrainConfig, tmp_path: Path, small_backbones: None
 ) -> None:
     weights = UNet("resnet34", 2).encoder.backbone

@@ -67,7 +67,7 @@ def test_a_missing_cuda_device_is_named(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize(("tiles", "expected"), [(True, "bf16"), (False, "float32")])
-def test_on_a_cpu_auto_is_bf16_where_pytorch_tells_of_amx_tiles(
+def test_on_a_cpu_auto_is_bf16_where_pytorch_reports_amx_tiles(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch, tiles: bool, expected: str
 ) -> None:
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: tiles)

@@ -102,7 +102,7 @@ def test_files_are_measured_and_one_is_recommended(
     assert not re.search(r"\n\n\n", text)
 
 
-def test_wrong_use_is_told_before_anything_is_measured(
+def test_wrong_use_is_reported_before_anything_is_measured(
     model: Path, phantom: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -122,7 +122,7 @@ def test_wrong_use_is_told_before_anything_is_measured(
         assert "Traceback" not in found.output
 
 
-def test_the_group_tells_of_its_commands_and_that_one_may_be_left_out() -> None:
+def test_the_group_lists_its_commands_and_that_one_may_be_omitted() -> None:
     for arguments in ((), ("--help",)):
         text = " ".join(run(*arguments).output.split())
         assert "`seg-bench artifacts/*.onnx` is short for `seg-bench measure" in text

@@ -54,7 +54,7 @@ def test_wrong_use_ends_with_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_encoder_weights_are_told_before_another_network_is_trained(
+def test_missing_encoder_weights_are_reported_before_another_network_is_trained(
     phantom: Path, tmp_path: Path
 ) -> None:
     result = call(
@@ -102,7 +102,7 @@ def test_a_signal_stops_a_study_after_a_training_step(
     assert (folder / "original" / "unet-scratch-w4" / "last.pt").is_file()
 
 
-def test_a_finished_study_is_told_again_at_once(
+def test_a_finished_study_is_reported_again_at_once(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "out")

@@ -25,7 +25,7 @@ def text(finished: Finished) -> str:
     return (finished.folder / "report.md").read_text()
 
 
-def test_the_page_needs_nothing_but_itself(page: str) -> None:
+def test_the_page_is_self_contained(page: str) -> None:
     assert external_references(page) == []
 
 

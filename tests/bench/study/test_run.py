@@ -93,7 +93,7 @@ def test_no_path_of_the_machine_is_in_what_may_be_published(finished: Finished) 
             assert str(path.parent) not in text, name
 
 
-def test_the_groups_file_tells_where_every_image_went(finished: Finished) -> None:
+def test_the_groups_file_states_where_every_image_went(finished: Finished) -> None:
     with (finished.folder / "groups.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     grouped = read_dataset(finished.folder / "phantom-grouped")
@@ -259,7 +259,7 @@ def test_a_damaged_step_is_named(finished: Finished, tmp_path: Path) -> None:
         ("resnet34-augment-unfreeze7-dice", {"unfreeze_epoch": 7, "loss": "dice"}),
     ],
 )
-def test_a_network_is_told_by_its_name(network: str, expected: dict[str, object]) -> None:
+def test_a_network_is_named_in_the_progress(network: str, expected: dict[str, object]) -> None:
     training = StudyConfig(data="d", networks=(network,)).training(network, "d")
     assert {name: getattr(training, name) for name in expected} == expected
     assert (

@@ -67,7 +67,7 @@ HIDDEN = {
 
 
 @pytest.mark.parametrize("kind", HIDDEN)
-def test_what_is_not_looked_into_is_told_and_totals_are_lower_bounds(
+def test_what_is_not_looked_into_is_reported_and_totals_are_lower_bounds(
     kind: str, tmp_path: Path
 ) -> None:
     model, reason = HIDDEN[kind]

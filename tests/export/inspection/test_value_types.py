@@ -120,7 +120,7 @@ def test_integer_operators_are_counted(tmp_path: Path) -> None:
     assert [w.macs for w in found.layers] == [w.macs for w in expected.layers]
 
 
-def test_weights_stored_as_float16_are_told(model: Path, tmp_path: Path) -> None:
+def test_weights_stored_as_float16_are_reported(model: Path, tmp_path: Path) -> None:
     proto = onnx.load(model)
     casts = []
     for tensor in proto.graph.initializer:

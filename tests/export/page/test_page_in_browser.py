@@ -253,7 +253,7 @@ BAD = {
 }
 
 
-def test_bad_files_are_told_in_a_sentence_and_the_others_are_predicted(
+def test_bad_files_are_reported_in_a_sentence_and_the_others_are_predicted(
     opened: Opened, tmp_path: Path
 ) -> None:
     files = []
@@ -268,7 +268,7 @@ def test_bad_files_are_told_in_a_sentence_and_the_others_are_predicted(
     assert opened.complaints == []
 
 
-def test_an_empty_drop_is_told(opened: Opened) -> None:
+def test_an_empty_drop_is_reported(opened: Opened) -> None:
     drop = "() => document.dispatchEvent(new DragEvent('drop', {dataTransfer: new DataTransfer()}))"
     opened.page.evaluate(drop, None)
     assert "No files were dropped" in opened.page.locator("#status").inner_text()

@@ -171,7 +171,7 @@ def test_int8_weights_take_seven_bits_with_a_scale_a_channel(
     assert np.abs(run(model) - run(plain)).max() < 0.1
 
 
-def test_a_layer_that_is_left_out_computes_in_float32(quantizer: Quantizer) -> None:
+def test_a_layer_that_is_excluded_computes_in_float32(quantizer: Quantizer) -> None:
     names = [node.name for node in quantizer.layers]
     model = quantizer.quantize(names[1:])
     (left,) = (node for node in model.graph.node if node.name == names[0])
@@ -180,7 +180,7 @@ def test_a_layer_that_is_left_out_computes_in_float32(quantizer: Quantizer) -> N
     assert weights_of(model)[left.input[1]].dtype == np.float32
 
 
-def test_layers_of_one_form_are_timed_once_and_all_are_known(quantizer: Quantizer) -> None:
+def test_layers_of_one_shape_are_timed_once_and_all_are_known(quantizer: Quantizer) -> None:
     model = quantizer.quantize([])
     speeds = measure_layers(model, quantizer.layers, (32, 32), threads=1)
     assert speeds.keys() == {node.name for node in quantizer.layers}
@@ -296,7 +296,7 @@ def int8(
         return export_checkpoints(request).file.path
 
 
-def test_an_int8_file_is_certified_and_tells_what_it_is(int8: Path, model: Path) -> None:
+def test_an_int8_file_is_certified_and_states_what_it_is(int8: Path, model: Path) -> None:
     file, plain = read_onnx(int8), read_onnx(model)
     about = file.metadata
     assert about is not None
@@ -349,7 +349,7 @@ def test_the_card_of_an_int8_file_says_what_was_changed(int8: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
-def test_a_form_that_costs_too_much_is_not_written(
+def test_a_variant_that_costs_too_much_is_not_written(
     precision: str,
     run_folder: Path,
     phantom: Path,

@@ -63,7 +63,7 @@ def test_a_rewritten_network_gives_the_same_probabilities(
             np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_the_graph_keeps_its_face_and_holds_standard_operators(
+def test_the_graph_keeps_its_interface_and_holds_standard_operators(
     plain: dict[str, onnx.ModelProto],
 ) -> None:
     model = rewrite(plain["scratch"], (32, 48), lambda _: ConvAlgorithm.F4).model

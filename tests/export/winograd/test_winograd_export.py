@@ -39,7 +39,7 @@ def taking(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
     monkeypatch.setattr("export.variants.variants.rewrite", chosen)
 
 
-def test_a_rewritten_file_is_certified_and_tells_what_it_is(
+def test_a_rewritten_file_is_certified_and_states_what_it_is(
     run_folder: Path,
     phantom: Path,
     model: Path,
@@ -100,7 +100,7 @@ def test_a_file_that_is_not_faster_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_use_is_told(
+def test_wrong_use_is_reported(
     run_folder: Path, phantom: Path, converted_once: None, tmp_path: Path
 ) -> None:
     out = ["--out", str(tmp_path / "m.onnx"), "--data", str(phantom)]

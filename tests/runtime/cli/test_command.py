@@ -21,7 +21,7 @@ def test_threads_of_pytorch_sleep_soon_unless_the_user_decides(
     assert os.environ["GOMP_SPINCOUNT"] == "7"
 
 
-def test_every_command_tells_the_version() -> None:
+def test_every_command_states_the_version() -> None:
     for module in ("runtime.cli.data", "runtime.cli.predict", "train.cli", "bench.cli"):
         main = import_module(module).main
         shown = CliRunner().invoke(main, ["--version"])

@@ -57,7 +57,7 @@ def test_the_help_states_defaults_and_presets_in_the_fields_order() -> None:
     assert "--data" not in text
 
 
-def test_fields_can_be_chosen_or_left_out() -> None:
+def test_fields_can_be_chosen_or_excluded() -> None:
     chosen = given("--help", only=("kind", "max_width"), without=("kind",))["help"]
     assert "--max-width" in chosen
     assert "--kind" not in chosen

@@ -22,7 +22,7 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="seg-data")
 
 
-def test_an_audit_tells_its_figures_and_writes_its_page(
+def test_an_audit_prints_its_figures_and_writes_its_page(
     phantom: Path, phantom_data: Dataset, tmp_path: Path
 ) -> None:
     pytest.importorskip("jinja2")

@@ -61,5 +61,5 @@ def test_an_evaluation_with_its_baselines_follows_an_intensity(
     assert found[0]["models"] == found[1]["models"]
 
 
-def test_without_an_intensity_dark_images_are_told(dark: Path) -> None:
+def test_without_an_intensity_dark_images_are_reported(dark: Path) -> None:
     assert "give --intensity 4095" in run(seg_data, "check", dark)

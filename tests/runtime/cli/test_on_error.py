@@ -138,7 +138,7 @@ def test_nothing_that_can_be_read_is_an_error_all_the_same(
         assert "can be read; the first" in ran.output
 
 
-def test_prediction_goes_on_past_what_cannot_be_read(
+def test_prediction_continues_after_an_unreadable_image(
     model: Path, data: Path, tmp_path: Path
 ) -> None:
     first, second, *rest = names(data)

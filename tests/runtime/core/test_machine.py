@@ -109,14 +109,14 @@ def test_a_process_bound_to_one_core_may_use_one() -> None:
     assert run.stdout.strip() == "1"
 
 
-def test_versions_are_those_installed_and_absent_ones_are_left_out() -> None:
+def test_versions_are_those_installed_and_absent_ones_are_omitted() -> None:
     assert installed_versions("numpy", "no-such-distribution") == {
         "python": platform.python_version(),
         "numpy": metadata.version("numpy"),
     }
 
 
-def test_the_machine_is_described_as_the_system_tells_it() -> None:
+def test_the_machine_is_described_as_the_system_reports_it() -> None:
     machine = describe_machine()
     assert 1 <= machine.cores == available_cores() <= (os.cpu_count() or 1)
     assert machine.processor

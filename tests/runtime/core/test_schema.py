@@ -77,7 +77,7 @@ def test_a_record_survives_json(record: Outer) -> None:
     assert read(json.loads(json.dumps(to_dict(record)))) == record
 
 
-def test_defaults_fill_what_is_absent_and_unknown_keys_are_left_aside() -> None:
+def test_defaults_fill_what_is_absent_and_unknown_keys_are_ignored() -> None:
     record = read({**valid(), "a later minor version": 1})
     assert record == Outer(
         3, 0.5, True, "boxes", Inner("a", 0.5), ("x",), (Inner("b", 1.0),), {"train": 0.25}, None

@@ -104,7 +104,7 @@ def test_whatever_ends_a_thread_s_work_comes_out_at_its_items_place(
     assert not threads()
 
 
-def test_a_thread_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
     started: list[threading.Thread] = []
 

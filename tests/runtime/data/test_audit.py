@@ -166,7 +166,7 @@ def test_an_impossible_rule_is_refused(setting: dict[str, float]) -> None:
         LinkRule(**setting)  # type: ignore[arg-type]
 
 
-def test_a_missing_image_is_told_by_name(tmp_path: Path) -> None:
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", {"train": {"a.png": noise(0)}, "test": {"b.png": noise(1)}})
     shutil.move(tmp_path / "data" / "test" / "b.png", tmp_path / "c.png")
     with pytest.raises(DataError, match=r"b\.png"):
@@ -276,7 +276,7 @@ def test_the_csv_files_hold_every_image_and_every_link(phantom: Path, tmp_path: 
         (["patient1_1.png", "patient2_1.png"], "of every image was recognized: 2."),
     ],
 )
-def test_the_audit_tells_which_patients_it_recognized(
+def test_the_audit_states_which_patients_it_recognized(
     tmp_path: Path, names: list[str], words: str
 ) -> None:
     images = {name: noise(seed) for seed, name in enumerate(names)}

@@ -110,7 +110,7 @@ def test_a_picture_that_is_transparent_everywhere_keeps_its_colors(kind: str, al
     np.testing.assert_array_equal(pixels, rgba[..., :3])
 
 
-def test_a_picture_in_the_transparency_alone_is_told() -> None:
+def test_a_picture_in_the_transparency_alone_is_reported() -> None:
     gray = np.zeros((9, 8), np.uint8)
     image = Image.merge("LA", [Image.fromarray(gray), Image.fromarray(noise(9, 8))])
     with pytest.warns(DataWarning, match="black, because only its transparency has a picture"):

@@ -66,7 +66,7 @@ def test_cvats_capital_letters_are_read(tmp_path: Path) -> None:
     assert list(read_dataset(tmp_path).splits) == ["train", "valid", "test"]
 
 
-def test_the_exact_name_wins_and_the_other_file_is_told(tmp_path: Path) -> None:
+def test_the_exact_name_wins_and_the_other_file_is_reported(tmp_path: Path) -> None:
     write(tmp_path, document(), "annotations/instances_train.json")
     write(tmp_path, {"images": [], "annotations": []}, "annotations/train_backup.json")
     split = train(tmp_path)
@@ -121,7 +121,9 @@ def test_only_the_split_that_is_asked_for_is_read(tmp_path: Path) -> None:
         ("a.png", "a.PNG"),
     ],
 )
-def test_a_name_of_another_spelling_is_found_and_told(tmp_path: Path, name: str, file: str) -> None:
+def test_a_name_of_another_spelling_is_found_and_reported(
+    tmp_path: Path, name: str, file: str
+) -> None:
     split = train(write(tmp_path, document(name), image=file))
     (sample,) = split.samples
     assert sample.path == tmp_path / "train" / file
@@ -235,7 +237,7 @@ def test_a_box_measured_from_the_bottom_is_refused_with_its_cause(tmp_path: Path
         train(write(tmp_path, content))
 
 
-def test_boxes_beside_their_segmentations_are_told(tmp_path: Path) -> None:
+def test_boxes_beside_their_segmentations_are_reported(tmp_path: Path) -> None:
     split = train(write(tmp_path, document(bbox=[45, 3, 9, 8], segmentation=TRIANGLE)))
     assert notes(split)[1] == (
         "train: the boxes of 1 of 1 annotations do not lie on their segmentations: used as stated; "
@@ -276,7 +278,9 @@ def test_a_polygon_without_the_outer_list_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fragment", [[], [7, 7], [7, 7, 9, 9]])
-def test_a_fragment_of_a_polygon_is_dropped_and_told(tmp_path: Path, fragment: list[float]) -> None:
+def test_a_fragment_of_a_polygon_is_dropped_and_reported(
+    tmp_path: Path, fragment: list[float]
+) -> None:
     split = train(write(tmp_path, document(segmentation=[*TRIANGLE, fragment])))
     targets = choose_targets("auto", [split])
     assert targets.masks == "segmentation"

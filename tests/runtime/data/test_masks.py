@@ -69,7 +69,7 @@ def test_a_pixel_is_foreground_where_its_center_lies_in_a_box(
 
 @pytest.mark.parametrize("side", [224, 256])
 @pytest.mark.parametrize("original", [640, 768, 800])
-def test_a_center_on_a_boxes_edge_belongs_to_the_box_that_begins_there(
+def test_a_center_on_a_boxes_edge_belongs_to_the_box_that_starts_there(
     original: int, side: int
 ) -> None:
     for index in range(side):
@@ -261,7 +261,7 @@ def size_of(mask: Mask) -> Size:
 
 @given(MASKS)
 @settings(max_examples=80, deadline=None)
-def test_run_lengths_in_both_forms_give_the_mask_back(mask: Mask) -> None:
+def test_run_lengths_in_both_encodings_give_the_mask_back(mask: Mask) -> None:
     uncompressed = {"size": list(mask.shape), "counts": runs_of(mask)}
     for runs in (uncompressed, compressed(mask)):
         np.testing.assert_array_equal(segmented(runs, size_of(mask)), mask)

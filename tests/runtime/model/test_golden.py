@@ -122,6 +122,6 @@ def test_a_scan_is_as_large_as_the_input_within_32_to_256(size: tuple[int, int],
 
 
 @pytest.mark.parametrize(("side", "stride"), [(128, 1), (129, 2), (256, 2), (257, 3), (500, 4)])
-def test_no_more_pixels_are_left_out_than_necessary(side: int, stride: int) -> None:
+def test_no_more_pixels_are_excluded_than_necessary(side: int, stride: int) -> None:
     output = np.zeros((side, side), np.float32)
     assert make_golden(b"", output, tolerance=TOLERANCE, reference="").stride == stride

@@ -154,13 +154,15 @@ def test_the_replay_is_what_onnxruntime_gives(model: Path) -> None:
     assert golden.probabilities.std() > 0.0
 
 
-def test_a_file_of_another_origin_is_told(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+def test_a_file_of_another_origin_is_reported(build_onnx: ModelBuilder, tmp_path: Path) -> None:
     path = build_onnx(tmp_path / "m.onnx")
     with pytest.raises(ModelError, match=r"m\.onnx: .* as export-onnx writes it"):
         verify(path)
 
 
-def test_the_command_tells_each_check_and_fails_where_one_does(model: Path, tmp_path: Path) -> None:
+def test_the_command_reports_each_check_and_fails_where_one_does(
+    model: Path, tmp_path: Path
+) -> None:
     proto = onnx.load(model)
     flip_a_weight(proto)
     changed = tmp_path / "changed.onnx"

@@ -87,7 +87,7 @@ def test_the_numbers_are_printed(folder: Path, result: Result) -> None:
         assert any(numbers <= set(line.split()) for line in lines)
 
 
-def test_the_page_needs_nothing_but_itself(page: Path) -> None:
+def test_the_page_is_self_contained(page: Path) -> None:
     text = page.read_text()
     assert external_references(text) == []
     assert handlers(text) == []

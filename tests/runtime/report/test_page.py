@@ -48,7 +48,7 @@ def a_figure() -> Figure:
     return figure
 
 
-def test_a_page_needs_nothing_but_itself() -> None:
+def test_a_page_is_self_contained() -> None:
     text = page(picture=figure_uri(a_figure()))
     assert external_references(text) == []
     assert handlers(text) == []

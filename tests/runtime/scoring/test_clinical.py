@@ -250,7 +250,7 @@ def stating(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_spacing_is_read_and_a_bad_one_is_told(stating: Path) -> None:
+def test_the_spacing_is_read_and_a_bad_one_is_reported(stating: Path) -> None:
     split = read_dataset(stating).split("test")
     assert [s.spacing for s in split.samples] == [(0.5, 0.25)] * 3 + [None]
     assert any("spacing that is not two positive numbers" in str(d) for d in split.defects)
