@@ -80,7 +80,7 @@ class TrainConfig:
         (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
     )
     epochs: int = setting(25, help="Passes over the training images.", minimum=1)
-    batch_size: int = setting(32, help="Images of a step.", minimum=1)
+    batch_size: int = setting(32, help="Images per step.", minimum=1)
     loss: Loss = setting("bce", help="Binary cross-entropy, soft Dice, or their sum.")
     augment: bool = setting(
         False, help="Flip, rotate, shift, brighten and darken the training images at random."
@@ -121,7 +121,7 @@ class TrainConfig:
         default_text="0.00001",
         above=0,
     )
-    seed: int = setting(0, help="Of the weights, the order and the augmentation.", minimum=0)
+    seed: int = setting(0, help="Seed of the weights, the order and the augmentation.", minimum=0)
     device: Device = setting(
         "auto", help="Where to train; auto takes a CUDA device if there is one."
     )
@@ -261,8 +261,8 @@ def differing_setting(config: TrainConfig, earlier: TrainConfig) -> str | None:
     """Return the first setting that forbids to resume a run of `earlier` as `config`, or None.
 
     More epochs may be asked for, and the data and the encoder's weights may have moved (their
-    fingerprints are compared elsewhere). A checkpoint of an earlier version does not tell the
-    arithmetic that "auto" was.
+    fingerprints are compared elsewhere). A checkpoint of an earlier version does not state the
+    arithmetic that "auto" meant.
 
     Example:
         >>> config = demo_config("phantom", "scratch")

@@ -49,7 +49,7 @@ def main(
 ) -> None:
     """Write a web page that runs MODELs in the browser: nothing installed, nothing uploaded.
 
-    Whoever opens the page drops scans on it and sees probability maps. Each MODEL must pass
+    In the open page, one drops scans and sees probability maps. Each MODEL must pass
     seg-verify; the page replays its golden pair and refuses it where a browser gives other numbers.
     """
     if single_file and serve:

@@ -1,4 +1,4 @@
-"""`seg-data`: examine a data set, split it again, or make the phantom set."""
+"""`seg-data`: examine a data set, split it again, import one, or draw the phantom set."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +50,7 @@ def page_option(default: str) -> Callable[[Function], Function]:
 
 @click.group(cls=Group)
 def main() -> None:
-    """Examine a COCO data set, split it again, make one of scans and masks, or the embedded one."""
+    """Examine a COCO data set, split it again, import one, or draw a synthetic one."""
 
 
 main.add_command(import_scans)
@@ -246,7 +246,14 @@ def audit(
 )
 @config_options(LinkRule)
 @intensity_option
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Same seed, same split.",
+)
 def split(
     folder: Path,
     target: Path,
@@ -309,7 +316,7 @@ def _links(summary: "AuditSummary") -> str:
     help="Folder of the data set that the split was made from.",
 )
 def locate(folder: Path, images: Path) -> None:
-    """Tell the split in DIR, made by `seg-data split`, where its images are now."""
+    """Repair the split in DIR, made by `seg-data split`, after its images have moved."""
     from runtime.data.split_files import locate_images
 
     dataset = locate_images(folder, images)

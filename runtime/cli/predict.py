@@ -51,14 +51,14 @@ if TYPE_CHECKING:
     "--frame",
     type=click.IntRange(min=1),
     metavar="N",
-    help="The image to use of files with several: TIFF pages, frames of PNG and WebP.",
+    help="Number of the image to use in a file of several: TIFF pages, frames of PNG and WebP.",
 )
 @click.option(
     "--volume",
     type=click.IntRange(min=1),
     metavar="N",
-    help="The volume to use of NIfTI files of several (four dimensions), or the series of a DICOM "
-    "folder of several.",
+    help="Number of the volume to use in a NIfTI file of several (four dimensions), or of the "
+    "series in a DICOM folder of several.",
 )
 @click.option(
     "--threshold",

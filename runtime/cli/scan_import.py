@@ -1,4 +1,4 @@
-"""`seg-data import`: make a data set of scans and masks as people have them."""
+"""`seg-data import`: make a data set of scans with masks in one of the usual layouts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -20,7 +20,7 @@ MaskChoice = Literal["auto", "boxes", "segmentation"]
 LengthUnit = Literal["mm", "px"]
 """The unit of lengths in images: px where their spacing is not known."""
 MASKS_HELP = (
-    "What the target masks are drawn from. auto: as the network was trained; else segmentations if "
+    "Source of the target masks. auto: as the network was trained; else segmentations if "
     "every annotation has one, and boxes otherwise (polygons that are all boxes count as boxes)."
 )
 CATEGORIES_HELP = "Use only the annotations of this category as foreground; can be repeated."
@@ -34,7 +34,7 @@ class Setting:
         help: the option's help text; a field without one gets no option.
         option: the option's name where it is not the field's; "--on/--off" for a pair of flags.
         metavar: stands for the value in the help text.
-        default_text: the default in words, where the value alone does not tell.
+        default_text: the default in words, where the value alone does not explain itself.
         choices: the allowed values, where the field's type is not a `Literal`.
         minimum, maximum: the smallest and the largest allowed number.
         above, below: numbers that the value must exceed, and must stay below.

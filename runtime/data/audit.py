@@ -34,7 +34,7 @@ class AuditedImage:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Numbers of images of one split that another split gives away.
+    """Numbers of images of one split that are linked to another split.
 
     Attributes:
         images: all images of `split`.

@@ -1,7 +1,7 @@
 """Comparison of the boxes of a COCO file with its segmentations.
 
 A conversion that mistakes rows for columns, or measures y from the bottom, leaves a valid file
-whose masks lie beside their objects. Box and segmentation describe one region, so a file that has
+whose masks miss their objects. Box and segmentation describe one region, so a file that has
 both betrays the mistake.
 """
 

@@ -243,7 +243,7 @@ def _read_split(name: str, place: SplitPlace, intensity: int | None) -> Split:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise AnnotationError(f"{path}: not a COCO file, because it has no list {key!r}")
         if not all(isinstance(entry, dict) for entry in content[key]):
-            raise AnnotationError(f"{path}: the list {key!r} contains something else than objects")
+            raise AnnotationError(f"{path}: the list {key!r} has entries that are not objects")
     elsewhere = _image_root(path, content)
     # The splits of a data set may be links to other places, here as where it is read itself.
     links = image_folders(elsewhere) if elsewhere else ()

@@ -166,7 +166,7 @@ def run_lengths(counts: object, where: str) -> NDArray[np.int64]:
     """Return the run lengths of COCO's uncompressed list, or of its compressed string.
 
     The string is decoded here because the C code of pycocotools trusts it. Each character holds
-    five bits, and a sixth that tells whether more characters follow. From the fourth run on, a
+    five bits, and a sixth that states whether more characters follow. From the fourth run on, a
     length is stored as the difference to the length two before. The specification is `rleFrString`
     in the maskApi.c of pycocotools.
     """

@@ -160,7 +160,7 @@ def _ensure_readable(written: Path, target: Path, images: Iterable[Path]) -> Non
         ) from error
     found = sorted(sample.path.resolve() for split in splits for sample in split.samples)
     if found != sorted(path.resolve() for path in images):
-        raise DataError(f"{target}: the new split read back other images, so it was removed")
+        raise DataError(f"{target}: read back, the new split has other images, so it was removed")
 
 
 def _entries(content: Any) -> dict[str, tuple[Entry, list[Entry]]]:

@@ -55,7 +55,7 @@ class SplitReader:
         return tuple(samples)
 
     def _compare_boxes(self, samples: Sequence[Sample]) -> None:
-        """Note boxes that mostly lie beside their segmentations; a known mistake is refused.
+        """Report boxes that mostly do not match their segmentations; refuse a known mistake.
 
         Otherwise the boxes may be meant to hold more than what is outlined.
         """

@@ -1,7 +1,7 @@
 """The provider "auto": the fastest that reproduces a file's certified numbers on this machine.
 
-Every installed provider, in every arithmetic that it can be told, replays the file's golden pair.
-Those that pass are timed for a moment, interleaved. The choice is kept in the user's cache, for the
+Every installed provider, in every arithmetic that can be requested, replays the file's golden pair.
+Those that pass are timed for a moment, interleaved. The choice is cached, for the
 file, the machine and the versions that it was made on.
 """
 

@@ -52,14 +52,14 @@ class Target:
         choices = self.choices
         if arithmetic not in choices:
             raise ProviderError(
-                f"{self.provider.name}: it cannot be told to compute in {arithmetic} on "
+                f"{self.provider.name}: it cannot be set to compute in {arithmetic} on "
                 f"{self.device}; it takes {', '.join(choices) or 'no arithmetic'}"
             )
         return arithmetic
 
     @property
     def choices(self) -> tuple[Arithmetic, ...]:
-        """What it can be told to compute in."""
+        """The arithmetics that can be requested."""
         offered = self.arithmetics or _ARITHMETICS
         return tuple(a for a in offered if self.provider.options(a, 1, 1) is not None)
 

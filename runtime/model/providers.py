@@ -1,4 +1,4 @@
-"""Execution providers of ONNX Runtime: how one is asked for, and what each can be told."""
+"""Execution providers of ONNX Runtime: how one is asked for, and which settings each takes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ class ProviderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """How ONNX Runtime calls a provider, and what it can be told.
+    """ONNX Runtime's name of a provider, and the settings that it takes.
 
     Attributes:
         name: the toolkit's name.

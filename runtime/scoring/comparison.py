@@ -241,7 +241,7 @@ def _of_pooled(
 
 
 def _of_ratios(draws: Bootstrap, metric: str, kind: Summary, terms: Doubles) -> MetricDifference:
-    """Return the difference of two ratios of sums: numerator and denominator of each, in turn."""
+    """Return the difference of two ratios of sums, whose four terms are in columns."""
     interval = draws.interval(terms, lambda s: s[..., 2] / s[..., 3] - s[..., 0] / s[..., 1])
     sums = terms.sum(axis=0)
     with np.errstate(invalid="ignore"):

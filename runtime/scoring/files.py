@@ -54,7 +54,7 @@ def evaluate_files(
 
     Confidence intervals draw groups of similar images, or else patients, where the data set states
     one for each image.
-    The report tells what masks are drawn from and which annotations were dropped or clipped. It
+    The report states what masks are drawn from and which annotations were dropped or clipped. It
     names files that were trained on other data than this data set's train and valid splits.
     Files of different input sizes are scored, but not compared, and the report says so.
 

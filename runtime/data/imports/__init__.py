@@ -1,1 +1,1 @@
-"""Making a data set of images and masks as people have them."""
+"""Making a data set of images and masks in one of the usual layouts."""

@@ -94,7 +94,9 @@ def _image_of(label: Path, images: Mapping[str, list[Path]], modality: str | Non
     candidates = same or candidates
     if len(candidates) > 1:
         kinds = ", ".join(dict.fromkeys(_suffix(path) for path in candidates))
-        raise DataError(f"{label}: it may be of several images ({kinds}); choose by --modality")
+        raise DataError(
+            f"{label}: several images may belong to it ({kinds}); choose one with --modality"
+        )
     return candidates[0] if candidates else None
 
 

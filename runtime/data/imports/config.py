@@ -69,11 +69,13 @@ class ImportConfig:
     )
     modality: str | None = setting(
         None,
-        help="The suffix of the image, in BIDS, where a mask may be of several.",
+        help="Suffix of the image in BIDS, where a mask may belong to several.",
         metavar="SUFFIX",
     )
     volume: int | None = setting(
-        None, help="The volume to use of files of several, or the channel, from 1.", minimum=1
+        None,
+        help="Number of the volume, or channel, to use in a file of several, from 1.",
+        minimum=1,
     )
     keep_empty: float = setting(
         1.0,

@@ -83,7 +83,7 @@ def import_dataset(
     *,
     on_progress: ProgressCallback | None = None,
 ) -> ImportReport:
-    """Make a COCO data set of scans and masks as people have them, completely or not at all.
+    """Make a COCO data set of scans with masks, completely or not at all.
 
     Layouts are those of `runtime.data.imports.importers`. Pictures stay in their place. Slices of
     volumes are written as 8-bit gray PNG files by the rule of `runtime.data.volumes.gray`. Masks

@@ -31,4 +31,4 @@ def find_source(folder: Path, options: SourceOptions) -> ImportSource:
         if importer.recognizes(folder, options):
             return importer.read(folder, options)
     known = ", ".join(importer.name for importer in IMPORTERS)
-    raise DataError(f"{folder}: no layout of scans with masks that is known: {known}")
+    raise DataError(f"{folder}: unknown layout of scans and masks; the known ones are {known}")

@@ -68,8 +68,8 @@ def ensure_same_grid(volume: Volume, labels: Volume) -> None:
     apart = np.linalg.norm((corners @ (volume.affine - labels.affine).T)[:, :3], axis=1).max()
     if apart > min(volume.spacing) / 2:
         raise UnusableScanError(
-            f"the mask {labels.source.name} lies elsewhere, {apart:.3g} mm apart",
-            "a mask that lies elsewhere",
+            f"the mask {labels.source.name} is at another place, {apart:.3g} mm away",
+            "a mask at another place",
         )
 
 

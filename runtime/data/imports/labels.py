@@ -106,7 +106,7 @@ def label_rule(choices: Sequence[str], names: Mapping[int, str] | None) -> Label
             name = (names or {}).get(int(name), f"label {name}")
         chosen.append(Category(number, name.strip(), levels))
     if len({category.name for category in chosen}) < len(chosen):
-        raise ConfigError("label: two choices have one name")
+        raise ConfigError("label: two choices have the same name")
     return LabelRule(tuple(chosen), names)
 
 

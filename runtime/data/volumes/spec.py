@@ -1,4 +1,4 @@
-"""How volumes become gray images: the settings, in one frozen record that is kept with the results.
+"""How volumes become gray images: the settings, in one frozen record stored with the results.
 
 It needs no numpy, so that a command's `--help` is quick.
 """

@@ -83,7 +83,7 @@ def test_a_plugin_without_a_device_says_which_there_are(
 def test_the_cpu_provider_computes_in_float32_alone() -> None:
     cpu = find_provider("cpu")
     assert cpu.resolve("default") == cpu.resolve("float32") == "float32"
-    with pytest.raises(ProviderError, match="cpu: it cannot be told to compute in bf16"):
+    with pytest.raises(ProviderError, match="cpu: it cannot be set to compute in bf16"):
         cpu.resolve("bf16")
 
 

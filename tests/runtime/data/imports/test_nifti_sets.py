@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_named_and_leaves_no_slices(decathlon: Path, tmp_pa
     report = imported(root, tmp_path / "set")
     assert {defect.where: defect.reason for defect in report.defects} == {
         "size": "a mask of another size than its image",
-        "place": "a mask that lies elsewhere",
+        "place": "a mask at another place",
         "half": "labels that are no whole numbers",
         "labelsTr/alone.nii": "a mask without its image",
         "imagesTr/lone.nii": "an image without a mask",
@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_named_and_leaves_no_slices(decathlon: Path, tmp_pa
     assert sorted(path.name for path in (tmp_path / "set/images").iterdir()) == ["a", "b", "c"]
     problems = {defect.where: defect.problem for defect in report.defects}
     assert problems["size"] == "4x14x12 voxels, but the mask size.nii has 3x14x12"
-    assert problems["place"] == "the mask place.nii lies elsewhere, 3 mm apart"
+    assert problems["place"] == "the mask place.nii is at another place, 3 mm away"
 
 
 def test_labels_in_another_stored_order_are_the_same_labels(
@@ -200,7 +200,7 @@ def test_bids_masks_find_their_image_by_its_entities(bids: Path, tmp_path: Path)
             path = folder / f"sub-{number}_label-{name}_mask.nii.gz"
             save(path, (whole == level).astype(np.uint8))
     with pytest.raises(
-        DataError, match=r"_mask.nii.gz: it may be of several images \(FLAIR, T1w\)"
+        DataError, match=r"_mask.nii.gz: several images may belong to it \(FLAIR, T1w\)"
     ):
         imported(bids, tmp_path / "set")
     report = imported(bids, tmp_path / "set", modality="FLAIR")

@@ -346,7 +346,7 @@ def test_a_set_whose_pictures_moved_is_located_again(lgg: Path, tmp_path: Path) 
 def test_a_folder_of_no_known_layout_is_refused(tmp_path: Path) -> None:
     picture(tmp_path / "source/a.png")
     with pytest.raises(
-        DataError, match=r"source: no layout of scans with masks that is known: Med"
+        DataError, match=r"source: unknown layout of scans and masks; the known ones are Med"
     ):
         imported(tmp_path / "source")
     with pytest.raises(DataError, match=r"absent: no such folder$"):
