@@ -194,7 +194,7 @@ def test_another_version_of_onnx_runtime_is_refused(
         build_page([SHIPPED], tmp_path / "page", fake_runtime)
 
 
-def test_a_missing_package_is_told_with_the_command_that_helps(tmp_path: Path) -> None:
+def test_a_missing_package_is_reported_with_the_command_that_helps(tmp_path: Path) -> None:
     message = r"has no npm package onnxruntime-web; run npm install onnxruntime-web@1\.30\.0 there"
     with pytest.raises(MissingExtraError, match=message):
         find_web_runtime(tmp_path)
