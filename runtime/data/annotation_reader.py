@@ -7,7 +7,13 @@ from runtime.core.errors import printable
 from runtime.data.boxes import are_shares, fault_of_box, numbers_of_box, sides_inside
 from runtime.data.defects import Action, DefectList
 from runtime.data.samples import Annotation, Sample, identity_of, sound_categories
-from runtime.data.segmentations import Box, box_of_segmentation, nested_polygons, without_fragments
+from runtime.data.segmentations import (
+    Box,
+    box_of_segmentation,
+    has_nested_polygons,
+    nested_polygons,
+    without_fragments,
+)
 
 SPECK_SHARE = 1e-4
 """A box with a smaller share of its image is reported as a speck."""
@@ -42,9 +48,11 @@ class AnnotationReader:
         if number and images and not annotations:
             lost = "its only annotation is" if number == 1 else f"all its {number} annotations are"
             self._note_file(f"{lost} dropped, so no mask is left", Action.REFUSED)
-        stated = (numbers_of_box(entry.get("bbox")) for entry in content["annotations"])
-        if any(min(i.width, i.height) > 8 for i in images.values()) and are_shares(stated):
-            shares = "the boxes are shares of the image, from 0 to 1; COCO boxes are in pixels"
+        boxes = [annotation.box for found in annotations.values() for annotation in found]
+        if any(min(i.width, i.height) > 8 for i in images.values()) and are_shares(boxes):
+            shares = (
+                "the boxes or polygons are shares of the image, from 0 to 1; COCO's are in pixels"
+            )
             self._note_file(shares, Action.REFUSED)
         return annotations
 
@@ -112,6 +120,9 @@ class AnnotationReader:
         if whole != nested:
             fragment = "a polygon of fewer than three points beside others"
             self._defects.note(image.file_name, fragment, Action.DROPPED, entry.get("id"))
+        if has_nested_polygons(whole):
+            hole = "a polygon inside another, which is filled, since COCO has no holes"
+            self._defects.note(image.file_name, hole, Action.USED_AS_FOREGROUND, entry.get("id"))
         return whole
 
     def _box(self, entry: dict[str, Any], segmentation: object, image: Sample) -> Box | None:

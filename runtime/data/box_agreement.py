@@ -109,8 +109,14 @@ def _along_the_rows(boxes: _Boxes) -> tuple[Box, Box]:
     return boxes.stated, boxes.around
 
 
+def _shares(boxes: _Boxes) -> tuple[Box, Box]:
+    (height, width), (x, y, across, down) = boxes.image, boxes.around
+    return boxes.stated, (x * width, y * height, across * width, down * height)
+
+
 _CAUSES: Mapping[str, Callable[[_Boxes], tuple[Box, Box]]] = {
     "the run lengths seem to go along the rows, where COCO's go down the columns": _along_the_rows,
+    "the polygons seem to be shares of the image, where COCO has pixels": _shares,
     "the boxes seem to measure y from the bottom, where COCO does from the top": _from_the_bottom,
     "the boxes seem to be two corners, where COCO has x, y, width and height": _corners,
     "the boxes seem to state their center, where COCO has the upper left corner": _center,

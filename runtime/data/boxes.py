@@ -36,13 +36,13 @@ def sides_inside(box: Box, image: Size) -> tuple[float, float]:
     )
 
 
-def are_shares(boxes: Iterable[Box | None]) -> bool:
+def are_shares(boxes: Iterable[Box]) -> bool:
     """Return whether all boxes are shares of an image: in 0 to 1, and not whole pixels.
 
     Example:
         >>> are_shares([(0.2, 0.3, 0.5, 0.25)]), are_shares([(0.0, 0.0, 1.0, 1.0)])
         (True, False)
     """
-    numbers = [number for box in boxes if box is not None for number in box]
+    numbers = [number for box in boxes for number in box]
     fractions = any(not number.is_integer() for number in numbers)
     return fractions and all(0.0 <= number <= 1.0 for number in numbers)

@@ -175,7 +175,8 @@ def _image_defects(split: Split, sample: Sample, outlined: bool, masks: MaskKind
     defects: list[Defect] = []
 
     def note(problem: str, action: Action) -> None:
-        defects.append(Defect(split.name, sample.file_name, None, problem, action))
+        kind = problem.replace(f"{sample.path}: ", "")
+        defects.append(Defect(split.name, sample.file_name, None, problem, action, reason=kind))
 
     original = (sample.height, sample.width)
     try:

@@ -91,9 +91,11 @@ class Sample:
         """
         height, width = scan.original_size
         if abs(height - self.height * width / self.width) > _ROUNDING:
+            exchanged = (width, height) == (self.height, self.width)
             raise ImageError(
                 f"{self.path}: {width}x{height} pixels, where the COCO file states "
                 f"{self.width}x{self.height}: the annotations do not fit this image"
+                + (", or width and height are exchanged" if exchanged else "")
             )
         return scan
 

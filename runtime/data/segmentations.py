@@ -19,6 +19,9 @@ Box = tuple[float, float, float, float]
 
 MAX_RUN_CHARACTERS = 1 << 24
 """Longest string of a run-length encoding."""
+_MOST_COMPARED, _MOST_POINTS = 16, 10_000
+"""Most polygons of an annotation, and their points, among which one inside another is looked for.
+"""
 _FRAGMENTS = (0, 2, 4)
 """Numbers in a polygon of fewer than three points."""
 
@@ -89,6 +92,36 @@ def pixels_outside(segmentations: Iterable[Any], original: Size) -> float:
             points = np.reshape(np.array(polygon, np.float64), (-1, 2))
             outside = max(outside, float(-points.min()), float((points - limits).max()))
     return outside
+
+
+def has_nested_polygons(segmentation: object) -> bool:
+    """Return whether a polygon of a segmentation lies inside another one, as a hole would.
+
+    Example:
+        >>> has_nested_polygons([[0, 0, 9, 0, 9, 9, 0, 9], [3, 3, 5, 3, 5, 5]])
+        True
+        >>> has_nested_polygons([[0, 0, 9, 0, 9, 9, 0, 9], [13, 3, 15, 3, 15, 5]])
+        False
+    """
+    polygons = segmentation if isinstance(segmentation, list) else []
+    if not 1 < len(polygons) <= _MOST_COMPARED:
+        return False
+    found = [points for polygon in polygons if (points := _points([polygon])) is not None]
+    if sum(map(len, found)) > _MOST_POINTS:
+        return False
+    return any(
+        inner is not outer and all(_encloses(outer, p) for p in inner[:: 1 + len(inner) // 5])
+        for inner in found
+        for outer in found
+    )
+
+
+def _encloses(polygon: NDArray[np.float64], point: NDArray[np.float64]) -> bool:
+    """Return whether a point is inside a polygon: a ray from it crosses an odd number of edges."""
+    (x, y), start, end = point, polygon, np.roll(polygon, -1, axis=0)
+    crossed = (start[:, 1] > y) != (end[:, 1] > y)
+    (x0, y0), (x1, y1) = start[crossed].T, end[crossed].T
+    return bool(np.count_nonzero(x < x0 + (y - y0) * (x1 - x0) / (y1 - y0)) % 2)
 
 
 def box_of_segmentation(segmentation: object, original: Size) -> Box | None:

@@ -21,6 +21,7 @@ _TOLD = (
 )
 """The actions on defects that every command tells; `seg-data check` lists all defects."""
 _MOST_CATEGORIES = 20
+_BACKGROUND = ("background", "bg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,19 @@ def choose_targets(
         return Targets(choice, "as asked for")
     if trained_on is not None:
         return Targets(trained_on, "as in training")
-    total = usable = boxes = 0
+    total = given = usable = boxes = 0
     for split in splits:
         for sample in split.samples:
             original = (sample.height, sample.width)
             for annotation in sample.annotations:
                 total += 1
+                given += bool(annotation.segmentation)
                 usable += box_of_segmentation(annotation.segmentation, original) is not None
                 boxes += is_box(annotation.segmentation)
     if not total:
         return Targets("boxes", "there are no annotations")
     if not usable:
-        return Targets("boxes", "no annotation has a segmentation")
+        return Targets("boxes", f"no annotation has a {'usable ' if given else ''}segmentation")
     if usable < total:
         lacking = f"{total - usable} of {total} annotations have no usable segmentation"
         return Targets("boxes", lacking)
@@ -119,12 +121,19 @@ def _category_notes(splits: Sequence[Split]) -> list[str]:
     if chosen:
         counted = ", ".join(named) or "no annotations"
         return [f"Only the chosen categories are foreground: {counted}."]
+    notes = []
     if len(counts) > 1:
-        return [
+        notes.append(
             f"{len(counts)} categories are merged into one foreground: {', '.join(named)}. "
             "--category chooses."
-        ]
-    return []
+        )
+    for name in counts:
+        if name.strip("_ ").lower() in _BACKGROUND:
+            notes.append(
+                f"The category {printable(name, 60)} is foreground like the others; choose those "
+                "without it by --category."
+            )
+    return notes
 
 
 def _defect_notes(split: Split) -> list[str]:

@@ -95,6 +95,15 @@ def test_mistaken_boxes_are_recognized(
     assert str(found.cause).startswith(cause)
 
 
+def test_polygons_that_are_shares_of_the_image_are_recognized() -> None:
+    samples = []
+    for mask in ellipses(20):
+        points = np.reshape(polygon(mask)[0], (-1, 2)) / (WIDTH, HEIGHT)
+        samples.append(sample(box_of(mask), [points.ravel().tolist()]))
+    found = compare_boxes(samples)
+    assert "the polygons seem to be shares of the image" in str(found.cause)
+
+
 def test_no_cause_is_invented() -> None:
     masks = ellipses(40)
     others = [*masks[1:], masks[0]]

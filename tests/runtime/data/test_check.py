@@ -14,7 +14,7 @@ from PIL import Image
 from runtime.core.errors import AnnotationError, DataError, ImageError
 from runtime.core.progress import Progress
 from runtime.core.settings import MaskChoice
-from runtime.data.check import check_dataset
+from runtime.data.check import check_dataset, group_defects
 from runtime.data.coco import read_dataset
 
 COCO = "_annotations.coco.json"
@@ -170,7 +170,7 @@ def test_a_polygon_that_is_too_long_for_a_mask_of_the_images_size_is_found(copy:
 def test_a_polygon_that_leaves_the_image_is_found(
     copy: Path, polygon: list[float], pixels: str
 ) -> None:
-    outline_the_first(copy / "train", [[1, 1, 5, 1, 5, 5], polygon])
+    outline_the_first(copy / "train", [[1, 5, 5, 9, 1, 9], polygon])
     found, action, fatal = only_defect(copy, "train")
     assert found == f"a polygon up to {pixels} pixels outside the image"
     assert (action, fatal) == ("clipped", False)
@@ -313,3 +313,18 @@ def test_a_file_in_two_splits_is_a_defect(tmp_path: Path) -> None:
     assert (defect.split, defect.where) == ("valid", "a.png")
     assert defect.problem == "the same file is in the split 'train'"
     assert not defect.fatal
+
+
+def test_width_and_height_that_are_exchanged_are_named_and_counted_once(tmp_path: Path) -> None:
+    """Two images of one size: one kind of defect, whatever their names."""
+    folder = tmp_path / "train"
+    folder.mkdir()
+    images = [{"id": n, "file_name": f"{n}.png", "width": 8, "height": 12} for n in range(2)]
+    for image in images:
+        Image.new("L", (12, 8)).save(folder / str(image["file_name"]))
+    boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 4, 4]} for n in range(2)]
+    content = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cell"}]}
+    (folder / COCO).write_text(json.dumps(content))
+    (group,) = group_defects(check_dataset(read_dataset(tmp_path)).defects)
+    assert len(group.defects) == 2
+    assert group.kind.endswith("or width and height are exchanged")

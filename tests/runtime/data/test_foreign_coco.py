@@ -199,6 +199,12 @@ def test_boxes_that_are_shares_of_the_image_are_refused(tmp_path: Path) -> None:
     assert train(write(tmp_path, document(bbox=[0, 0, 1, 1]))).samples
 
 
+def test_polygons_that_are_shares_of_the_image_are_refused_without_boxes(tmp_path: Path) -> None:
+    shares = [[0.1, 0.2, 0.6, 0.2, 0.6, 0.9]]
+    with pytest.raises(AnnotationError, match="or polygons are shares of the image, from 0 to 1"):
+        train(write(tmp_path, document(bbox=None, segmentation=shares)))
+
+
 def test_a_split_that_loses_all_masks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="its only annotation is dropped, so no mask is left"):
         train(write(tmp_path, document(bbox=None)))
@@ -299,6 +305,12 @@ def test_a_fragment_of_a_polygon_is_dropped_and_reported(
         ([TRIANGLE, None], "boxes", "1 of 2 annotations have no usable segmentation"),
         ([TRIANGLE, [[1, 2]]], "boxes", "1 of 2 annotations have no usable segmentation"),
         ([[], None], "boxes", "no annotation has a segmentation"),
+        (
+            [{"size": [SIDE, SIDE], "counts": "YmFzZTY0"}],
+            "boxes",
+            "no annotation has a usable segmentation",
+        ),
+        ([[["1", "2", "3", "2", "3", "4"]]], "boxes", "no annotation has a usable segmentation"),
     ],
 )
 def test_masks_are_chosen_by_the_annotations(
@@ -314,6 +326,27 @@ def test_masks_are_chosen_by_the_annotations(
     assert (targets.masks, targets.reason) == (masks, reason)
     assert choose_targets("boxes", [split]).masks == "boxes"
     assert choose_targets("auto", [split], trained_on="segmentation").masks == "segmentation"
+
+
+def test_a_hole_that_is_filled_is_told(tmp_path: Path) -> None:
+    hole = [20, 30, 30, 30, 30, 50, 20, 50]
+    split = train(write(tmp_path, document(segmentation=[*RECTANGLE, hole])))
+    assert split.samples[0].mask((SIDE, SIDE), "segmentation").sum() == 30 * 40
+    assert notes(split)[1].startswith("train: a polygon inside another, which is filled, since")
+    beside = [50, 0, 60, 0, 60, 10]
+    apart = document(bbox=[10, 0, 50, 60], segmentation=[*RECTANGLE, beside])
+    assert train(write(tmp_path, apart)).defects == ()
+
+
+@pytest.mark.parametrize("name", ["background", "_background_", "BG"])
+def test_a_background_that_is_foreground_is_told(tmp_path: Path, name: str) -> None:
+    content = two_categories()
+    content["categories"][1]["name"] = name
+    told = f"The category {name} is foreground like the others; choose those without it by"
+    root = write(tmp_path, content)
+    assert any(note.startswith(told) for note in notes(train(root)))
+    chosen = read_dataset(root, categories=("lesion",)).split("train")
+    assert not any(note.startswith(told) for note in notes(chosen))
 
 
 def two_categories() -> dict[str, Any]:
