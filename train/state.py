@@ -1,7 +1,7 @@
 """The state of a run: everything that a training step or an epoch changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,11 @@ def choose_precision(config: TrainConfig, device: torch.device) -> Arithmetic:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "float32"
     return "bf16" if torch.cpu._is_amx_tile_supported() else "float32"
+
+
+def settle_precision(config: TrainConfig, device: torch.device) -> TrainConfig:
+    """Return the config of a run on a device, whose precision is no longer "auto"."""
+    return replace(config, precision=choose_precision(config, device))
 
 
 def initialize_state(config: TrainConfig, device: torch.device) -> TrainState:

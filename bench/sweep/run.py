@@ -24,6 +24,7 @@ from runtime.scoring.provenance import foreign_training
 from train.checkpoint import LAST, load_checkpoint
 from train.config import TrainConfig
 from train.resumable_run import ensure_same_run
+from train.state import choose_device, settle_precision
 from train.targets import read_training_splits
 
 SPLITS = ("train", "valid", "test")
@@ -137,7 +138,8 @@ def _add_steps(
     images = {name: len(dataset.split(name).samples) for name in SPLITS}
     for folder, run in runs.items():
         if (folder / LAST).exists():
-            ensure_same_run(folder / LAST, load_checkpoint(folder / LAST), run)
+            settled = settle_precision(run, choose_device(run))
+            ensure_same_run(folder / LAST, load_checkpoint(folder / LAST), settled)
         left = run.epochs - epochs_done(folder)
         if left > 0:
             each = seconds_per_image(run)
