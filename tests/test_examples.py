@@ -58,7 +58,7 @@ def test_compare_networks(
     printed = capsys.readouterr().out
     assert printed.count("+0.000 [+0.000, +0.000], not significant") == 3
     main_of("compare_networks")(str(model), str(model), str(phantom))
-    assert capsys.readouterr().out.count("4 images are too few for an interval") == 3
+    assert capsys.readouterr().out.count("4 images in 2 groups are too few for an interval") == 3
 
 
 def test_every_example_is_short_and_has_a_test() -> None:

@@ -62,6 +62,7 @@ def test_the_table_above_has_every_option(requests: list[ExportRequest]) -> None
     assert {option for option in named if option.startswith("--")} == known | {
         "--ensemble",
         "--debug",
+        "--version",
     }
 
 

@@ -64,7 +64,12 @@ def test_the_report_is_the_same_each_time(
     folder = shutil.copytree(finished.folder, tmp_path / "out")
     monkeypatch.setattr("bench.study.examples.EXAMPLES", 1)  # as in the fixture
     # Only the text has this figure, as a file; the page has the same scans as cards.
-    monkeypatch.setattr("bench.study.report.examples_figure", lambda *_: new_figure(1.0, 1.0))
+    drawn = [path.stem for path in (folder / "figures").glob("*-examples-*.png")]
+    assert drawn
+    monkeypatch.setattr(
+        "bench.study.report.examples_figures",
+        lambda *_: {name.split("-examples-")[1]: new_figure(1.0, 1.0) for name in drawn},
+    )
     write_study_report(finished.result, finished.prepared, folder)
     assert (folder / "report.html").read_text() == page
     assert (folder / "report.md").read_text() == text

@@ -15,6 +15,7 @@ from runtime.cli.evaluate import main
 from runtime.cli.evaluation_text import evaluation_text
 from runtime.core.schema import to_dict
 from runtime.data.coco import Dataset
+from runtime.data.phantom import PhantomConfig, make_phantom
 from runtime.data.samples import MaskKind
 from runtime.model.predictor import Predictor
 from runtime.scoring.baselines import evaluate_baselines
@@ -181,11 +182,17 @@ def test_every_printed_number_stands_under_its_name(
 
 
 def test_a_printed_difference_has_its_sign_and_the_ends_of_its_interval(
-    model: Path, phantom_data: Dataset, build_onnx: ModelBuilder, tmp_path: Path
+    model: Path, build_onnx: ModelBuilder, tmp_path: Path
 ) -> None:
     other = build_onnx(tmp_path / "other.onnx", shape=("n", 3, 32, 32))
-    report = evaluate_files([model, other], phantom_data, split="train", baselines=False)
-    for row in rows_of(evaluation_text(report), "Paired differences"):
+    # Twelve people, since an interval needs ten groups.
+    people = PhantomConfig(train=12, valid=1, test=1, slices=1, size=64)
+    data = make_phantom(tmp_path / "people", people)
+    report = evaluate_files([model, other], data, split="train", baselines=False)
+    rows = rows_of(evaluation_text(report), "Paired differences")
+    per_image = [row for row in rows if "per patient" not in row["metric"]]
+    assert len(per_image) == 4
+    for row in per_image:
         assert row["networks"] == "other.onnx - tiny.onnx"
         one, two = (m.evaluation.soft.per_image[row["metric"]].mean for m in report.models)
         assert float(row["difference"]) == pytest.approx(two - one, abs=1e-4)

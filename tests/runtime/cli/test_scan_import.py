@@ -56,7 +56,10 @@ def test_wrong_use_is_one_sentence_and_writes_nothing(source: Path, tmp_path: Pa
         (("--shares", "70/30"), "Error: shares: expected percentages of train"),
         (("--window", "1/2", "--percentiles", "1/2"), "Error: window and percentiles exclude"),
         (("--window", "wide"), "Error: expected two numbers such as -160/240, found 'wide'"),
-        (("--mask-pattern", "{name}_absent"), "no layout of scans with masks that is known"),
+        (
+            ("--mask-pattern", "{name}_absent"),
+            "unknown layout of scans and masks; the known",
+        ),
     ):
         result = call("import", source, tmp_path / "set", *options)
         assert result.exit_code == 2, result.output
