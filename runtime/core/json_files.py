@@ -4,11 +4,12 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from runtime.core.errors import SegmentationError
-from runtime.core.files import read_bytes, write_text
+from runtime.core.files import read_bytes, replacing
 
 MAX_JSON_BYTES = 1 << 28
 MAX_JSON_DEPTH = 64
@@ -16,8 +17,12 @@ MAX_JSON_DEPTH = 64
 
 
 def write_json(path: str | os.PathLike[str], content: object) -> None:
-    """Write `content` as JSON, with NaN and infinities as null. Raises OutputError."""
-    write_text(path, json_text(content))
+    """Write `content` as JSON, with NaN and infinities as null. Raises OutputError.
+
+    Items of sequences that compute them, unlike lists and tuples, are asked for one by one.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(_chunks(content))
 
 
 def json_text(content: object) -> str:
@@ -30,11 +35,18 @@ def json_text(content: object) -> str:
          "dice": null
         }
     """
-    return json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
+    return "".join(_chunks(content))
+
+
+def _chunks(content: object) -> Iterator[str]:
+    yield from json.JSONEncoder(indent=1, allow_nan=False).iterencode(without_nan(content))
+    yield "\n"
 
 
 def without_nan(content: object) -> Any:
     """Return `content` with NaN and infinities replaced by None, and tuples by lists.
+
+    Dataclasses become dictionaries.
 
     Example:
         >>> without_nan({"iou": (0.5, math.nan, math.inf)})
@@ -42,11 +54,31 @@ def without_nan(content: object) -> Any:
     """
     if isinstance(content, float):
         return content if math.isfinite(content) else None
+    if content is None or isinstance(content, str | int):
+        return content
     if isinstance(content, dict):
         return {key: without_nan(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [without_nan(value) for value in content]
+    if isinstance(content, Sequence):
+        return _Items(content)
+    if is_dataclass(content):
+        return {field.name: without_nan(getattr(content, field.name)) for field in fields(content)}
     return content
+
+
+class _Items(list[Any]):
+    """The items of a sequence, as the list that JSON wants, but never all in memory."""
+
+    def __init__(self, items: Sequence[object]) -> None:
+        super().__init__()
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(without_nan, self._items)
 
 
 class _RepeatedKeyError(Exception):

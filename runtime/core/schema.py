@@ -4,7 +4,9 @@ import dataclasses
 import math
 import reprlib
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from runtime.core.errors import ConfigError, SegmentationError
@@ -13,7 +15,7 @@ Record = TypeVar("Record")
 
 
 def to_dict(record: object) -> dict[str, Any]:
-    """Return a dataclass as a dictionary that JSON can hold; tuples become lists.
+    """Return a dataclass as a dictionary that JSON can hold; sequences become lists.
 
     Raises:
         TypeError: `record` is not an instance of a dataclass.
@@ -31,11 +33,13 @@ def to_dict(record: object) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_dict(value)
-    if isinstance(value, tuple | list):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def from_dict(
@@ -65,7 +69,7 @@ def from_dict(
     """
     if not isinstance(content, dict):
         raise error(f"{where}: expected an object, found {_name(content)}")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name in content:
@@ -80,7 +84,14 @@ def from_dict(
         raise error(f"{where}: {fault}") from fault
 
 
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) -> Any:
+    if hint is Any:
+        return value
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -93,10 +104,12 @@ def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) 
         return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value, where=where, error=error)
-    if origin is tuple and isinstance(value, list):
+    if origin in (tuple, Sequence) and isinstance(value, list):
         return tuple(_convert(arguments[0], item, where, error) for item in value)
     if origin is dict and isinstance(value, dict):
         return {str(k): _convert(arguments[1], item, where, error) for k, item in value.items()}
+    if hint is Path and isinstance(value, str):
+        return Path(value)
     if hint is float and value is None:
         return math.nan
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
