@@ -5,21 +5,14 @@ import click
 from bench.backends.cli import backends
 from bench.measure.cli import measure
 from bench.sweep.cli import sweep
-from runtime.cli.command import Group
-
-DEFAULT = "measure"
+from runtime.cli.command import DefaultGroup
 
 
-class _DefaultGroup(Group):
-    """A group that passes arguments without a command to `measure`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [DEFAULT, *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_DefaultGroup, subcommand_metavar="[measure] MODEL.onnx... | COMMAND [ARGS]...")
+@click.group(
+    cls=DefaultGroup,
+    default="measure",
+    subcommand_metavar="[measure] MODEL.onnx... | COMMAND [ARGS]...",
+)
 def main() -> None:
     """Measure accuracy and cost of ONNX files on this machine.
 

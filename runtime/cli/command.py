@@ -72,6 +72,24 @@ class Group(click.Group):
         return super().main(*args, **kwargs)
 
 
+class DefaultGroup(Group):
+    """A group in which arguments that do not begin with a command belong to one of its commands.
+
+    Args:
+        default: the name of that command.
+    """
+
+    def __init__(self, *args: Any, default: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, with the name of the default command where none is given."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
 def _version_option() -> click.Option:
     def show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted:

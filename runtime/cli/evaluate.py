@@ -1,14 +1,14 @@
 """`seg-eval`: score exported files on a split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runtime.cli.command import Command
+from runtime.cli.command import DefaultGroup
 from runtime.cli.config_options import config_options, given_settings
-from runtime.cli.display import progress
+from runtime.cli.display import counted, progress
 from runtime.cli.options import (
     PHANTOM,
     File,
@@ -19,6 +19,7 @@ from runtime.cli.options import (
     masks_option,
     models_argument,
     on_error_option,
+    parse_shard,
     phantom_if_none,
     provider_options,
     size_option,
@@ -30,8 +31,37 @@ from runtime.cli.outputs import Outputs
 from runtime.core.settings import config_fields
 from runtime.scoring.clinical_config import ClinicalConfig
 
+if TYPE_CHECKING:
+    from runtime.scoring.parts import Part
+    from runtime.scoring.results import EvaluationReport
 
-@click.command(cls=Command)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def result_options(function: Function) -> Function:
+    """`--json`, `--csv` and `--patients-csv`, as parameters that end in `_file`."""
+    rows = "Write a row for each image as CSV."
+    patients = "Write a row for each patient as CSV, where the data set states its patients."
+    file: dict[str, Any] = {"type": File, "metavar": "FILE"}
+    function = click.option("--patients-csv", "patients_file", help=patients, **file)(function)
+    function = click.option("--csv", "csv_file", help=rows, **file)(function)
+    return json_option("the results")(function)
+
+
+@click.group(
+    cls=DefaultGroup,
+    default="score",
+    subcommand_metavar="[score] MODEL.onnx... | merge PART.json...",
+)
+def main() -> None:
+    """Score exported files on a split, at once or in shards.
+
+    `seg-eval artifacts/*.onnx` is short for `seg-eval score artifacts/*.onnx`. See
+    `seg-eval score --help` for its options.
+    """
+
+
+@main.command
 @models_argument
 @data_option(f"the phantom set in {PHANTOM}")
 @split_option
@@ -51,21 +81,18 @@ from runtime.scoring.clinical_config import ClinicalConfig
 @provider_options
 @on_error_option(", in --json and --csv too")
 @threads_option
-@json_option("the results")
 @click.option(
-    "--csv", "csv_file", type=File, metavar="FILE", help="Write a row for each image as CSV."
+    "--shard",
+    callback=parse_shard,
+    metavar="K/N",
+    help="Score shard K of N of the images only. --json is then a part for `seg-eval merge`.",
 )
-@click.option(
-    "--patients-csv",
-    "patients_file",
-    type=File,
-    metavar="FILE",
-    help="Write a row for each patient as CSV, where the data set states its patients.",
-)
-def main(
+@result_options
+def score(
     models: tuple[Path, ...],
     data: Path | None,
     on_error: str,
+    shard: tuple[int, int] | None,
     json_file: Path | None,
     csv_file: Path | None,
     patients_file: Path | None,
@@ -75,28 +102,62 @@ def main(
 
     Where the data set states each image's patient, scores per patient are added.
     """
-    from runtime.cli.evaluation_text import evaluation_text
     from runtime.data.coco import read_dataset
-    from runtime.scoring.files import evaluate_files
+    from runtime.scoring.evaluation_run import EvaluationSettings, open_evaluation
+    from runtime.scoring.parts import merge, shard_range
     from runtime.scoring.patients import require_patients
-    from runtime.scoring.results import write_patients, write_report, write_samples
 
+    if shard and (json_file is None or csv_file or patients_file):
+        raise click.UsageError("--shard needs --json alone; `seg-eval merge` writes CSV files")
     clinical = _clinical_config(settings)
-    files = {"json": json_file, "csv": csv_file, "patients-csv": patients_file}
-    outputs = Outputs(models, **files)
+    skip = on_error == "skip"
+    chosen = EvaluationSettings(**settings, clinical=clinical, skip_unreadable=skip)
+    outputs = _outputs(models, json_file, csv_file, patients_file)
     dataset = read_dataset(phantom_if_none(data))
     if patients_file is not None:
-        require_patients(dataset.split(settings["split"], allow_missing=True))
+        require_patients(dataset.split(chosen.split, allow_missing=True))
     outputs.protect(dataset.files)
     with progress() as bar:
-        report = evaluate_files(
-            models,
-            dataset,
-            **settings,
-            clinical=clinical,
-            skip_unreadable=on_error == "skip",
-            on_progress=bar,
-        )
+        run = open_evaluation(models, dataset, chosen, bar)
+        part = run.part(*shard_range(*(shard or (1, 1)), run.images), bar)
+    if shard is None:
+        _show(merge([(str(dataset.root), part)]), outputs)
+    else:
+        _write_part(part, outputs)
+
+
+@main.command("merge")
+@click.argument("parts", metavar="PART.json...", nargs=-1, required=True, type=File)
+@result_options
+def merge_parts(
+    parts: tuple[Path, ...],
+    json_file: Path | None,
+    csv_file: Path | None,
+    patients_file: Path | None,
+) -> None:
+    """Merge the PARTs that `seg-eval --shard` wrote into the results of `seg-eval`.
+
+    All parts must be of one evaluation, and each image must be in one of them.
+    """
+    from runtime.scoring.part_files import read_part
+    from runtime.scoring.parts import merge
+
+    outputs = _outputs(parts, json_file, csv_file, patients_file)
+    _show(merge((str(part), read_part(part)) for part in parts), outputs)
+
+
+def _outputs(
+    inputs: Iterable[Path], json: Path | None, csv: Path | None, patients: Path | None
+) -> Outputs:
+    files = {"json": json, "csv": csv, "patients-csv": patients}
+    return Outputs(inputs, **files)
+
+
+def _show(report: "EvaluationReport", outputs: Outputs) -> None:
+    """Print a report, and write it to the files that were asked for."""
+    from runtime.cli.evaluation_text import evaluation_text
+    from runtime.scoring.results import write_patients, write_report, write_samples
+
     click.echo(evaluation_text(report))
     writers: dict[str, Callable[[Path], None]] = {
         "json": lambda file: write_report(file, report),
@@ -104,6 +165,14 @@ def main(
         "patients-csv": lambda file: write_patients(file, report),
     }
     outputs.write(**writers)
+
+
+def _write_part(part: "Part", outputs: Outputs) -> None:
+    from runtime.scoring.part_files import write_part
+
+    number = counted(part.stop - part.start, "image")
+    click.echo(f"{number} of {part.images}, from image {part.start + 1} on")
+    outputs.write(json=lambda file: write_part(file, part))
 
 
 def _clinical_config(settings: dict[str, Any]) -> ClinicalConfig:

@@ -1,5 +1,6 @@
 """Options that several commands share, and the folders that they default to."""
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -23,6 +24,19 @@ MAX_SIDE = 8192
 """As `runtime.data.resizing.MAX_SIDE`, which would need numpy here."""
 
 Folder = File = click.Path(path_type=Path)
+
+
+def parse_shard(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Return the (K, N) of an option K/N, with K from 1 to N."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
+    number, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise click.BadParameter(f"expected K/N with K from 1 to N, found {value!r}")
+    return number, count
 
 
 def model_argument(function: Function) -> Function:

@@ -1,7 +1,9 @@
 """Skipping the samples of a split that cannot be read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from runtime.core.errors import DataError
 from runtime.core.machine import available_cores
@@ -50,25 +52,48 @@ def readable_part(
     Raises:
         DataError: no sample can be read.
     """
+    kind = choose_targets(masks, [split]).masks
+    readable, skipped = readable_samples(
+        split.samples, split.name, size, masks=kind, on_progress=on_progress
+    )
+    if not readable:
+        raise none_readable(split.annotation_file, skipped[0])
+    return replace(split, samples=readable), skipped
+
+
+def readable_samples(
+    samples: Sequence[Sample],
+    split: str,
+    size: Size,
+    *,
+    masks: MaskKind,
+    on_progress: ProgressCallback | None = None,
+) -> tuple[tuple[Sample, ...], tuple[Skipped, ...]]:
+    """Return the samples that can be read, and the others; see `readable_part`.
+
+    Args:
+        samples: of the split with the name `split`, or some of them.
+    """
     cores = available_cores()
     readable, skipped = [], []
-    kind = choose_targets(masks, [split]).masks
-    fault = partial(_fault, size=size, masks=kind)
-    faults = map_ahead(fault, split.samples, workers=cores, ahead=2 * cores)
-    for sample, reason in zip(split.samples, faults, strict=True):
+    fault = partial(_fault, size=size, masks=masks)
+    faults = map_ahead(fault, samples, workers=cores, ahead=2 * cores)
+    for sample, reason in zip(samples, faults, strict=True):
         if reason is None:
             readable.append(sample)
         else:
-            skipped.append(Skipped(split.name, sample.file_name, reason))
+            skipped.append(Skipped(split, sample.file_name, reason))
         if on_progress is not None:
             done = len(readable) + len(skipped)
-            on_progress(Progress(done, len(split.samples), f"read {split.name}"))
-    if not readable:
-        raise DataError(
-            f"{split.annotation_file}: none of the images can be read; the first: "
-            f"{skipped[0].reason}"
-        )
-    return replace(split, samples=tuple(readable)), tuple(skipped)
+            on_progress(Progress(done, len(samples), f"read {split}"))
+    return tuple(readable), tuple(skipped)
+
+
+def none_readable(annotation_file: Path, first: Skipped) -> DataError:
+    """Return the error of a split of which no image can be read, with the reason for the first."""
+    return DataError(
+        f"{annotation_file}: none of the images can be read; the first: {first.reason}"
+    )
 
 
 def _fault(sample: Sample, *, size: Size, masks: MaskKind) -> str | None:

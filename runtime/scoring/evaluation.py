@@ -1,14 +1,15 @@
 """Scores of a network on a split."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.core.settings import LengthUnit, MaskChoice
+from runtime.core.settings import LengthUnit, MaskChoice, MaskKind
 from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.resizing import check_size, resize_map
@@ -35,9 +36,11 @@ from runtime.scoring.lesions import SIZES, LesionSummary, lesion_terms, total_le
 from runtime.scoring.patients import PatientScores, groups_of, score_patients
 from runtime.scoring.provenance import trained_masks
 from runtime.scoring.sample_sums import SampleSums
+from runtime.scoring.sample_table import Columns, SampleTable
 from runtime.scoring.surface import SurfaceSummary, surface_values
 
 Mask = NDArray[np.uint8]
+Outcome = tuple[NDArray[np.float32], Mask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,25 @@ class FalsePositives:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSums:
+    """The sums of a network, or a baseline, over some images of a split.
+
+    The scores follow from them (`conclude`), whether all images were summed at once or in parts.
+
+    Attributes:
+        name: the network's file or the baseline's name.
+        size: (height, width) at which masks and probabilities were compared.
+        samples: the sums of each image.
+        calibration: the sums of all these images, as in `CalibrationSums`.
+    """
+
+    name: str
+    size: Size
+    samples: SampleTable
+    calibration: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The scores of a network, or a baseline, on a split.
 
@@ -89,7 +111,7 @@ class Evaluation:
 
     name: str
     size: Size
-    samples: tuple[SampleSums, ...]
+    samples: Sequence[SampleSums]
     soft: Averages
     thresholded: Averages
     calibration: Calibration
@@ -135,24 +157,46 @@ def evaluate(
     check_size(compared_at)
     trained_on = trained_masks(predictor.file.metadata)
     kind = choose_targets(masks, [split], trained_on=trained_on).masks
+    config, unit = clinical or ClinicalConfig(), unit_of(split.samples)
+    sums = sum_network(
+        predictor, split.samples, compared_at, kind, config, unit, on_progress=on_progress
+    )
+    return conclude(sums, config, unit, groups_of(split.samples))
+
+
+def sum_network(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    size: Size,
+    masks: MaskKind,
+    clinical: ClinicalConfig,
+    unit: LengthUnit,
+    on_progress: ProgressCallback | None = None,
+) -> NetworkSums:
+    """Return the sums of a network over some images; see `evaluate`.
+
+    Args:
+        samples: the images, of which there may be none.
+        unit: of the clinical scores.
+    """
 
     def load(sample: Sample) -> tuple[NDArray[np.uint8], Mask]:
         scan = predictor.load(sample.path, stated_size=(sample.height, sample.width))
-        return sample.fitting(scan).pixels, sample.mask(compared_at, kind)
+        return sample.fitting(scan).pixels, sample.mask(size, masks)
 
     outcomes = (
-        (resize_map(probability, compared_at), mask)
-        for probability, mask in predictor.run_ahead(split.samples, load)
+        (resize_map(probability, size), mask)
+        for probability, mask in predictor.run_ahead(samples, load)
     )
     name = str(predictor.file.path)
-    return score(name, compared_at, split.samples, outcomes, clinical, on_progress)
+    return sum_outcomes(name, size, samples, outcomes, clinical, unit, on_progress)
 
 
 def score(
     name: str,
     size: Size,
     samples: Sequence[Sample],
-    outcomes: Iterable[tuple[NDArray[np.float32], Mask]],
+    outcomes: Iterable[Outcome],
     clinical: ClinicalConfig | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> Evaluation:
@@ -177,27 +221,56 @@ def score(
         (0.5, 1.0)
     """
     config, unit = clinical or ClinicalConfig(), unit_of(samples)
+    sums = sum_outcomes(name, size, samples, outcomes, config, unit, on_progress)
+    return conclude(sums, config, unit, groups_of(samples))
+
+
+def sum_outcomes(
+    name: str,
+    size: Size,
+    samples: Sequence[Sample],
+    outcomes: Iterable[Outcome],
+    clinical: ClinicalConfig,
+    unit: LengthUnit,
+    on_progress: ProgressCallback | None = None,
+) -> NetworkSums:
+    """Return the sums of probability maps and masks; see `score` and `sum_network`."""
     calibration = CalibrationSums()
-    images: list[SampleSums] = []
-    for sample, (probability, mask) in zip(samples, outcomes, strict=True):
-        calibration.add(probability, mask)
-        sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
-        added = clinical_scores(sample, probability, mask, config, unit)
-        images.append(SampleSums(sample.file_name, *sums, sample.patient, *added))
-        if on_progress is not None:
-            on_progress(Progress(len(images), len(samples), phase=Path(name).stem))
-    groups = groups_of(samples)
+
+    def images() -> Iterator[SampleSums]:
+        for done, (sample, (probability, mask)) in enumerate(zip(samples, outcomes, strict=True)):
+            calibration.add(probability, mask)
+            sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
+            added = clinical_scores(sample, probability, mask, clinical, unit)
+            yield SampleSums(sample.file_name, *sums, sample.patient, *added)
+            if on_progress is not None:
+                on_progress(Progress(done + 1, len(samples), phase=Path(name).stem))
+
+    table = SampleTable.of(images(), Columns(clinical.surface, clinical.lesions))
+    return NetworkSums(name, size, table, calibration.sums)
+
+
+def conclude(
+    sums: NetworkSums, clinical: ClinicalConfig, unit: LengthUnit, groups: Sequence[int]
+) -> Evaluation:
+    """Return the scores that follow from the sums over all images of a split.
+
+    Args:
+        clinical, unit: as for the sums.
+        groups: the group of each image; empty if none are known.
+    """
+    images = sums.samples
     return Evaluation(
-        name=name,
-        size=size,
-        samples=tuple(images),
-        soft=_averages([sums.soft for sums in images]),
-        thresholded=_averages([sums.thresholded for sums in images]),
-        calibration=calibration.result(),
+        name=sums.name,
+        size=sums.size,
+        samples=images,
+        soft=_averages(images, attrgetter("soft")),
+        thresholded=_averages(images, attrgetter("thresholded")),
+        calibration=CalibrationSums(sums.calibration).result(),
         false_positives=_false_positives(images),
         patients=score_patients(images),
-        surface=_surface(images, config, unit, groups),
-        lesions=_lesions(images, config, unit, groups),
+        surface=_surface(images, clinical, unit, groups),
+        lesions=_lesions(images, clinical, unit, groups),
     )
 
 
@@ -241,13 +314,15 @@ def _lesions(
     )
 
 
-def _averages(images: list[PixelSums]) -> Averages:
-    each = [image_scores(sums) for sums in images]
-    spreads = {name: spread([getattr(image, name) for image in each]) for name in METRICS}
-    return Averages(spreads, pooled(images))
+def _averages(images: SampleTable, kind: Callable[[SampleSums], PixelSums]) -> Averages:
+    scores = attrgetter(*METRICS)
+    row = np.dtype((np.float64, len(METRICS)))
+    each = np.fromiter((scores(image_scores(kind(i))) for i in images), row, len(images))
+    spreads = {name: spread(column) for name, column in zip(METRICS, each.T, strict=True)}
+    return Averages(spreads, pooled(map(kind, images)))
 
 
-def _false_positives(images: Sequence[SampleSums]) -> FalsePositives:
+def _false_positives(images: SampleTable) -> FalsePositives:
     empty = [image for image in images if image.soft.target == 0.0]
     decided = [image.thresholded.predicted / image.thresholded.pixels for image in empty]
     return FalsePositives(

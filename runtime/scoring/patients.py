@@ -83,12 +83,13 @@ def patient_sums(images: Sequence[SampleSums]) -> tuple[PatientSums, ...]:
         >>> patient_sums([*slices, SampleSums("other.png", sums, sums)])
         ()
     """
-    by_patient: dict[str, list[SampleSums]] = {}
-    for image in images:
+    by_patient: dict[str, list[int]] = {}
+    for index, image in enumerate(images):
         if image.patient is None:
             return ()
-        by_patient.setdefault(image.patient, []).append(image)
-    return tuple(_patient(name, members) for name, members in by_patient.items())
+        by_patient.setdefault(image.patient, []).append(index)
+    # The images of one patient at a time: a table makes them when they are asked for.
+    return tuple(_patient(name, [images[i] for i in found]) for name, found in by_patient.items())
 
 
 def _patient(name: str, images: Sequence[SampleSums]) -> PatientSums:
@@ -145,11 +146,20 @@ def groups_of(samples: Sequence[Sample]) -> tuple[int, ...]:
     Returns:
         An empty tuple unless every image states its group, or every image its patient.
     """
-    groups = tuple(sample.group for sample in samples if sample.group is not None)
-    if len(groups) == len(samples):
-        return groups
-    patients = [sample.patient for sample in samples if sample.patient is not None]
-    if len(patients) < len(samples):
+    return number_groups([s.group for s in samples], [s.patient for s in samples])
+
+
+def number_groups(groups: Sequence[int | None], patients: Sequence[str | None]) -> tuple[int, ...]:
+    """Return the group of each image from the groups and patients that are stated (`groups_of`).
+
+    Example:
+        >>> number_groups([None, 7], ["B", "A"]), number_groups([3, 7], ["B", "A"])
+        ((0, 1), (3, 7))
+    """
+    known = tuple(group for group in groups if group is not None)
+    if len(known) == len(groups):
+        return known
+    if any(patient is None for patient in patients):
         return ()
     numbers = {patient: number for number, patient in enumerate(dict.fromkeys(patients))}
     return tuple(numbers[patient] for patient in patients)

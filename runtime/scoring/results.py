@@ -4,14 +4,14 @@ The JSON file holds `EvaluationReport` field by field, and its format's `version
 """
 
 import csv
-import io
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from runtime.core.errors import DataError
-from runtime.core.files import write_text
+from runtime.core.files import replacing
 from runtime.core.json_files import read_json, without_nan, write_json
-from runtime.core.schema import from_dict, to_dict
+from runtime.core.schema import from_dict
 from runtime.data.readable import Skipped
 from runtime.metrics import METRICS, THRESHOLD, image_scores
 from runtime.model.predictor import Predictor
@@ -28,16 +28,35 @@ surface scores and lesions."""
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredFile:
-    """An ONNX file and its scores.
+class FileFacts:
+    """An ONNX file, and what it is scored with.
 
     Attributes:
         path, digest, file_bytes: identify the file.
         parameters: of the network; None if the file does not state them.
         macs: multiply-accumulates for one image of the evaluated size; None if unknown.
         input_size: (height, width) of the network's input.
+        engine: what computes the network.
+    """
+
+    path: str
+    digest: str
+    file_bytes: int
+    parameters: int | None
+    macs: float | None
+    input_size: tuple[int, ...]
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFile:
+    """An ONNX file and its scores.
+
+    Attributes:
         evaluation: the scores.
-        engine: what computed the network; None in old results.
+        engine: None in old results.
+
+    The other attributes are those of `FileFacts`.
     """
 
     path: str
@@ -78,29 +97,27 @@ class EvaluationReport:
     skipped: tuple[Skipped, ...] = ()
 
 
-def scored_file(predictor: Predictor, evaluation: Evaluation) -> ScoredFile:
-    """Return a file with its scores, and its cost at the input size that it was scored at."""
+def file_facts(predictor: Predictor) -> FileFacts:
+    """Return the facts on an opened file, with its cost at the input size in use."""
     file, size = predictor.file, predictor.size
     parameters = macs = None
     if file.metadata is not None:
         stated = file.metadata.input
         parameters = file.metadata.network.parameters
         macs = file.metadata.network.macs * (size[0] * size[1]) / (stated.height * stated.width)
-    return ScoredFile(
-        str(file.path),
-        file.digest,
-        file.file_bytes,
-        parameters,
-        macs,
-        size,
-        evaluation,
-        predictor.engine,
-    )
+    path, bytes_ = str(file.path), file.file_bytes
+    return FileFacts(path, file.digest, bytes_, parameters, macs, size, predictor.engine)
+
+
+def scored_file(facts: FileFacts, evaluation: Evaluation) -> ScoredFile:
+    """Return a file with its scores."""
+    values = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    return ScoredFile(**values, evaluation=evaluation)
 
 
 def write_report(path: Path, report: EvaluationReport) -> None:
     """Write a report as JSON, NaN as null. Raises OutputError."""
-    write_json(path, {"version": VERSION, **to_dict(report)})
+    write_json(path, {"version": VERSION, **without_nan(report)})
 
 
 def read_report(path: Path) -> EvaluationReport:
@@ -139,8 +156,13 @@ def write_samples(path: Path, report: EvaluationReport) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    _write_csv(path, _sample_rows(report))
+
+
+def _sample_rows(report: EvaluationReport) -> Iterator[list[object]]:
+    """Yield the header, and the rows of each file, one by one."""
     columns = [*METRICS, *(name + _AT for name in METRICS), "predicted" + _AT, *_CLINICAL]
-    rows: list[list[object]] = [["model", "file", "patient", *columns, "skipped"]]
+    yield ["model", "file", "patient", *columns, "skipped"]
     skipped = [image for image in report.skipped if image.split == report.split]
     for model in report.models:
         for sample in model.evaluation.samples:
@@ -148,10 +170,9 @@ def write_samples(path: Path, report: EvaluationReport) -> None:
             values: list[object] = [getattr(s, name) for s in (soft, hard) for name in METRICS]
             values.append(sample.thresholded.predicted / sample.thresholded.pixels)
             values += _clinical(sample)
-            rows.append([model.path, sample.file, sample.patient, *values, None])
+            yield [model.path, sample.file, sample.patient, *values, None]
         for image in skipped:
-            rows.append([model.path, image.file, *[None] * (1 + len(columns)), image.reason])
-    _write_csv(path, rows)
+            yield [model.path, image.file, *[None] * (1 + len(columns)), image.reason]
 
 
 def write_patients(path: Path, report: EvaluationReport) -> None:
@@ -187,7 +208,9 @@ def _clinical(scored: SampleSums | PatientSums) -> list[object]:
     return [*distances, *map(sum, (lesions.found, lesions.missed, lesions.false))]
 
 
-def _write_csv(path: Path, rows: list[list[object]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(without_nan(rows))
-    write_text(path, text.getvalue())
+def _write_csv(path: Path, rows: Iterable[list[object]]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        csv.writer(file, lineterminator="\n").writerows(map(without_nan, rows))

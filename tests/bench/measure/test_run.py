@@ -31,7 +31,7 @@ from runtime.model.sessions import Engine
 from runtime.model.stopping_rule import StoppingRule
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import evaluate
-from runtime.scoring.results import EvaluationReport, scored_file, write_report
+from runtime.scoring.results import EvaluationReport, file_facts, scored_file, write_report
 
 BRIEF = MeasurementSettings(
     threads=1,
@@ -150,7 +150,7 @@ def test_accuracy_from_an_evaluation_is_the_one_measured(
 ) -> None:
     predictor = Predictor(model)
     evaluation = evaluate(predictor, phantom_data.split("test"))
-    scored = (scored_file(predictor, evaluation),)
+    scored = (scored_file(file_facts(predictor), evaluation),)
     path = tmp_path / "evaluation.json"
     write_report(path, EvaluationReport(str(phantom), "test", "boxes", scored, ()))
     known = read_accuracy(path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import runtime.scoring.files
+import runtime.scoring.evaluation_run
 from runtime.cli.evaluate import main
 from runtime.cli.evaluation_text import evaluation_text
 from runtime.core.schema import to_dict
@@ -52,7 +52,7 @@ def predictors(monkeypatch: pytest.MonkeyPatch) -> list[Predictor]:
             super().__init__(*arguments, **settings)
             made.append(self)
 
-    monkeypatch.setattr(runtime.scoring.files, "Predictor", Recorded)
+    monkeypatch.setattr(runtime.scoring.evaluation_run, "Predictor", Recorded)
     return made
 
 

@@ -17,7 +17,8 @@ from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import compare
 from runtime.scoring.evaluation import evaluate
-from runtime.scoring.files import SIZES_NOTE, evaluate_files
+from runtime.scoring.evaluation_run import SIZES_NOTE
+from runtime.scoring.files import evaluate_files
 from tests.support.model_builder import ModelBuilder
 
 
@@ -72,7 +73,7 @@ def test_skipped_images_are_named_and_progress_has_phases(
     seen: list[Progress] = []
     report = evaluate_files([model], data, skip_unreadable=True, on_progress=seen.append)
     assert [(image.split, image.file) for image in report.skipped] == [("test", lost)]
-    assert list(dict.fromkeys(step.phase for step in seen)) == ["read test", "read train", "tiny"]
+    assert list(dict.fromkeys(step.phase for step in seen)) == ["read train", "read test", "tiny"]
 
 
 def test_a_split_without_readable_images_is_an_error(

@@ -18,6 +18,7 @@ from runtime.scoring.evaluation import evaluate, score
 from runtime.scoring.files import evaluate_files
 from runtime.scoring.results import (
     EvaluationReport,
+    file_facts,
     read_report,
     scored_file,
     write_report,
@@ -83,7 +84,7 @@ def test_the_cost_is_that_of_the_input_size(model: Path, phantom_data: Dataset) 
     metadata = predictor.file.metadata
     assert metadata is not None
     split = phantom_data.split("test")
-    scored = scored_file(predictor, evaluate(predictor, split))
+    scored = scored_file(file_facts(predictor), evaluate(predictor, split))
     stated = metadata.input.height * metadata.input.width
     assert scored.macs == metadata.network.macs * 64 * 32 / stated
     assert scored.parameters == metadata.network.parameters

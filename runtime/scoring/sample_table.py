@@ -1,0 +1,137 @@
+"""The rows of many images, in little memory: what a split of millions of images is kept as."""
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+
+from runtime.metrics import PixelSums
+from runtime.scoring.bootstrap import Doubles
+from runtime.scoring.lesions import LesionCounts
+from runtime.scoring.sample_sums import SampleSums
+from runtime.scoring.surface import SurfaceScores
+
+_MAX_NUMBER = float(1 << 53)
+_PIXELS, _SURFACE, _SIZES = 6, 2, len(LesionCounts().found)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a `SampleTable`: those of the pixels, and of the scores that were asked for.
+
+    Example:
+        >>> Columns().number, Columns(surface=True, lesions=True).number
+        (6, 26)
+    """
+
+    surface: bool = False
+    lesions: bool = False
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return _PIXELS + self.surface * _SURFACE + self.lesions * 3 * _SIZES
+
+    def row(self, image: SampleSums) -> Iterator[float]:
+        """Yield the numbers of an image."""
+        soft, hard = image.soft, image.thresholded
+        # Thresholding changes neither the pixels nor the target.
+        yield from (soft.pixels, soft.target, soft.predicted, soft.overlap)
+        yield from (hard.predicted, hard.overlap)
+        if image.surface is not None:
+            yield from (image.surface.hd95, image.surface.nsd)
+        if image.lesions is not None:
+            yield from (*image.lesions.found, *image.lesions.missed, *image.lesions.false)
+
+    def are_sound(self, row: Sequence[float]) -> bool:
+        """Return whether an image may have these numbers, for a row of a file."""
+        distances = slice(_PIXELS, _PIXELS + _SURFACE * self.surface)
+        undefined = self.surface and all(math.isnan(number) for number in row[distances])
+        numbers = [*row[:_PIXELS], *row[distances.stop :]] if undefined else row
+        bounded = all(0.0 <= number < _MAX_NUMBER for number in numbers)
+        return len(row) == self.number and bounded and row[0] >= 1.0
+
+    def image(self, file: str, patient: str | None, row: Sequence[float]) -> SampleSums:
+        """Return the image that `row` was called for."""
+        pixels, target, predicted, overlap, decided, hit = row[:_PIXELS]
+        soft = PixelSums(int(pixels), target, predicted, overlap)
+        hard = PixelSums(int(pixels), target, decided, hit)
+        surface = SurfaceScores(*row[_PIXELS : _PIXELS + _SURFACE]) if self.surface else None
+        lesions = None
+        if self.lesions:
+            counts = tuple(map(int, row[-3 * _SIZES :]))
+            lesions = LesionCounts(*(counts[n : n + _SIZES] for n in range(0, 3 * _SIZES, _SIZES)))
+        return SampleSums(file, soft, hard, patient, surface, lesions)
+
+
+class SampleTable(Sequence[SampleSums]):
+    """The rows of many images, as a sequence that takes 48 bytes and a name for each image.
+
+    Args:
+        columns: of `rows`.
+        files, patients: as in `SampleSums`, of each image.
+        rows: float64 [images, columns].
+
+    Example:
+        >>> image = SampleSums("a.png", PixelSums(4, 2.0, 1.5, 1.0), PixelSums(4, 2.0, 1.0, 1.0))
+        >>> table = SampleTable.of([image], Columns())
+        >>> table == (image,), table.rows.tolist()
+        (True, [[4.0, 2.0, 1.5, 1.0, 1.0, 1.0]])
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        files: Sequence[str],
+        patients: Sequence[str | None],
+        rows: Doubles,
+    ) -> None:
+        if rows.shape != (len(files), columns.number) or len(patients) != len(files):
+            raise ValueError(
+                f"expected rows [{len(files)}, {columns.number}], found {list(rows.shape)}, and "
+                f"{len(files)} patients, found {len(patients)}"
+            )
+        self.columns, self.files, self.patients, self.rows = columns, files, patients, rows
+
+    @classmethod
+    def of(cls, images: Iterable[SampleSums], columns: Columns) -> "SampleTable":
+        """Return the table of images, which are taken one by one."""
+        files: list[str] = []
+        patients: list[str | None] = []
+        numbers = array("d")
+        for image in images:
+            files.append(image.file)
+            patients.append(image.patient)
+            numbers.extend(columns.row(image))
+        rows = np.array(numbers, np.float64).reshape(-1, columns.number)
+        return cls(columns, files, patients, rows)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[SampleSums]:
+        return (self[index] for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> SampleSums: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "SampleTable": ...
+
+    def __getitem__(self, index: int | slice) -> "SampleSums | SampleTable":
+        if isinstance(index, slice):
+            names = self.files[index], self.patients[index]
+            return SampleTable(self.columns, *names, self.rows[index])
+        row: list[float] = self.rows[index].tolist()
+        return self.columns.image(self.files[index], self.patients[index], row)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
