@@ -59,8 +59,7 @@ def main(
     share_cores()
     from train.run import train_network
 
-    make = study_config if data else demo_config
-    config = make(str(data or PHANTOM), **{"arch": "scratch", **given_settings(settings)})
+    config = _config(data, given_settings(settings))
     folder = out or _default_folder(config, data)
     if data is None:
         _make_phantom(config)
@@ -77,6 +76,12 @@ def main(
             stop=stop,
         )
     click.echo(_report(result))
+
+
+def _config(data: Path | None, given: dict[str, Any]) -> TrainConfig:
+    """Return the study's settings with a data set, else the demo's, changed by those given."""
+    make = study_config if data else demo_config
+    return make(str(data or PHANTOM), **{"arch": "scratch", **given})
 
 
 def _default_folder(config: TrainConfig, data: Path | None) -> Path:

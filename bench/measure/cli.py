@@ -31,7 +31,7 @@ from runtime.model.providers import CPU, Arithmetic, ProviderRequest
 
 if TYPE_CHECKING:
     from bench.measure.result import BenchResult
-    from bench.measure.settings import MeasurementSettings
+    from bench.measure.settings import MeasurementSettings, Scoring
     from runtime.core.settings import MaskChoice
     from runtime.data.orientation import Size
 
@@ -174,17 +174,12 @@ def _settings(
     from bench.measure.accuracy import read_accuracy
     from bench.measure.settings import MeasurementSettings, Scoring
     from runtime.core.machine import available_cores
-    from runtime.data.coco import read_dataset
-    from runtime.data.targets import target_notes
     from runtime.model.stopping_rule import StoppingRule
 
     scoring = None
     if data is not None:
-        dataset = read_dataset(data, categories=categories)
-        for note in target_notes([dataset.split(split)]):
-            click.echo(note)
-        outputs.protect(dataset.files)
         scoring = Scoring(str(data), split, masks, score_size, categories)
+        _check_data(scoring, outputs)
     return MeasurementSettings(
         threads=threads or available_cores(),
         size=size,
@@ -197,6 +192,17 @@ def _settings(
         intensity=intensity,
         verify=verify,
     )
+
+
+def _check_data(scoring: "Scoring", outputs: Outputs) -> None:
+    """Read the data set, check that its split exists, and print the notes on its targets."""
+    from runtime.data.coco import read_dataset
+    from runtime.data.targets import target_notes
+
+    dataset = read_dataset(scoring.data, categories=scoring.categories)
+    for note in target_notes([dataset.split(scoring.split)]):
+        click.echo(note)
+    outputs.protect(dataset.files)
 
 
 def _requests(

@@ -73,17 +73,10 @@ def prepare(
         ConfigError: `folder` holds a study of other data.
     """
     schedule.start("read the data")
-    original = dataset or read_dataset(
-        config.data, categories=config.categories, intensity=config.intensity
-    )
+    original = dataset or _read(config.data, config)
     for name in SPLITS:
         original.split(name)
-    sha256 = manifest_sha256(original.splits.values())
-    first = results.result("data", None, _Fingerprint, lambda: _Fingerprint(sha256))
-    if first.sha256 != sha256:
-        raise ConfigError(
-            f"{folder}: holds a study of other data than {config.data}; give another --out"
-        )
+    sha256 = _checked_sha256(original, config, folder, results)
     chosen = [sha256, config.masks, config.categories, config.intensity]
     schedule.start("explore the data")
     exploration = results.result(
@@ -102,9 +95,7 @@ def prepare(
             AuditSummary,
             lambda: summarize(audit_dataset(_grouped(original, audit(), target, config))),
         )
-        datasets["grouped"] = read_dataset(
-            target, categories=config.categories, intensity=config.intensity
-        )
+        datasets["grouped"] = _read(target, config)
     groups = dict(zip(_paths(original), audited.groups, strict=True))
     write_text(folder / "groups.csv", _table(datasets, groups))
     datasets = {kind: datasets[kind] for kind in config.splits}
@@ -115,6 +106,23 @@ def prepare(
     return Prepared(
         original, datasets, manifests, groups, exploration, audited.summary, grouped_audit
     )
+
+
+def _read(folder: str | Path, config: StudyConfig) -> Dataset:
+    return read_dataset(folder, categories=config.categories, intensity=config.intensity)
+
+
+def _checked_sha256(
+    original: Dataset, config: StudyConfig, folder: Path, results: StepCache
+) -> str:
+    """Return the digest of the manifest. Raises ConfigError if other data were studied before."""
+    sha256 = manifest_sha256(original.splits.values())
+    first = results.result("data", None, _Fingerprint, lambda: _Fingerprint(sha256))
+    if first.sha256 != sha256:
+        raise ConfigError(
+            f"{folder}: holds a study of other data than {config.data}; give another --out"
+        )
+    return sha256
 
 
 def _audited(audit: Audit) -> _Audited:

@@ -1,6 +1,6 @@
 """The whole study: its steps, and the comparisons that follow from their results."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -86,14 +86,7 @@ def _run(
     steps.schedule()
     kinds = tuple(prepared.datasets)
     trained = {(k, n): steps.train(n, k) for n in config.trained for k in kinds}
-    files = {
-        (kind, network): steps.export(network, kind, [run])
-        for (kind, network), run in trained.items()
-    }
-    if ENSEMBLE in config.networks:
-        for kind in kinds:
-            members = [trained[kind, network] for network in config.trained]
-            files[kind, ENSEMBLE] = steps.export(ENSEMBLE, kind, members)
+    files = _export(config, kinds, trained, steps)
     times = steps.latencies([files[kinds[0], network] for network in config.networks])
     latency = dict(zip(config.networks, times, strict=True))
     splits = tuple(
@@ -115,6 +108,24 @@ def _run(
     )
     write_json(out / STUDY_FILE, to_dict(result))
     return result, prepared
+
+
+def _export(
+    config: StudyConfig,
+    kinds: Sequence[str],
+    trained: Mapping[tuple[str, str], Trained],
+    steps: NetworkSteps,
+) -> dict[tuple[str, str], Exported]:
+    """Return the exported file of each network, and of the ensemble, on each split."""
+    files = {
+        (kind, network): steps.export(network, kind, [run])
+        for (kind, network), run in trained.items()
+    }
+    if ENSEMBLE in config.networks:
+        for kind in kinds:
+            members = [trained[kind, network] for network in config.trained]
+            files[kind, ENSEMBLE] = steps.export(ENSEMBLE, kind, members)
+    return files
 
 
 def _split_result(

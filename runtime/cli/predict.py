@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,11 +20,10 @@ from runtime.cli.options import (
     verify_option,
 )
 from runtime.core.errors import ImageError, printable
-from runtime.model.providers import ProviderRequest
 
 if TYPE_CHECKING:
-    from runtime.data.orientation import Size
-    from runtime.model.predict_files import FilePrediction, MapFormat
+    from runtime.model.predict_files import FilePrediction, FoundImage, MapFormat
+    from runtime.model.predictor import Predictor
 
 
 @click.command(cls=Command)
@@ -77,15 +76,11 @@ def main(
     images: tuple[str, ...],
     out: Path,
     map_format: "MapFormat",
-    size: "Size | None",
     frame: int | None,
     volume: int | None,
     threshold: float | None,
-    intensity: int | None,
     on_error: str,
-    verify: bool,
-    threads: int | None,
-    provider: ProviderRequest,
+    **settings: Any,
 ) -> None:
     """Write a probability map and an overlay of each IMAGE: a file, a folder or a glob.
 
@@ -95,21 +90,13 @@ def main(
     holds DICOM files is one series. The results of a volume are on its own grid and in its format,
     with an overlay of several slices.
     """
-    from runtime.model.mask_tables import write_mask_coco, write_mask_table
-    from runtime.model.predict_files import find_images, predict_files, volume_note
+    from runtime.model.predict_files import find_images, predict_files
     from runtime.model.predictor import Predictor
 
     files = find_images(images)
-    predictor = Predictor(
-        model, size=size, threads=threads, provider=provider, intensity=intensity, verify=verify
-    )
-    note = volume_note(predictor, [file.path for file in files])
-    if note is not None:
-        click.echo(f"{model}: {note}")
-    if predictor.choice is not None:
-        click.echo(f"{model}: {predictor.choice}")
-    skipped: list[str] = []
-    skip = (lambda error: skipped.append(str(error))) if on_error == "skip" else None
+    predictor = Predictor(model, **settings)
+    _echo_notes(predictor, files)
+    skipped: list[ImageError] = []
     with progress("Predict") as bar:
         written = predict_files(
             predictor,
@@ -120,8 +107,26 @@ def main(
             volume=volume,
             threshold=threshold,
             on_progress=bar,
-            on_error=skip,
+            on_error=skipped.append if on_error == "skip" else None,
         )
+    _finish(written, list(map(str, skipped)), threshold, out)
+
+
+def _echo_notes(predictor: "Predictor", files: "Sequence[FoundImage]") -> None:
+    """Print how volumes become images, and which provider was chosen, where that is not stated."""
+    from runtime.model.predict_files import volume_note
+
+    for note in (volume_note(predictor, [file.path for file in files]), predictor.choice):
+        if note is not None:
+            click.echo(f"{predictor.file.path}: {note}")
+
+
+def _finish(
+    written: "Sequence[FilePrediction]", skipped: Sequence[str], threshold: float | None, out: Path
+) -> None:
+    """Write the tables of masks, and print the results. Raises ImageError where there are none."""
+    from runtime.model.mask_tables import write_mask_coco, write_mask_table
+
     if not written:
         raise ImageError(f"none of the images can be read; the first: {skipped[0]}")
     if threshold is not None:

@@ -27,10 +27,8 @@ def write_mask_table(path: Path, predictions: Sequence[FilePrediction]) -> None:
     writer.writerow(("image", "highest", "area", "share", "milliliters", "mask"))
     for each in predictions:
         volume = "" if each.milliliters is None else f"{each.milliliters:.6g}"
-        writer.writerow(
-            (each.image, f"{each.highest:.6f}", each.area, f"{each.foreground_share:.6f}", volume,
-             each.mask or "")
-        )  # fmt: skip
+        numbers = (f"{each.highest:.6f}", each.area, f"{each.foreground_share:.6f}", volume)
+        writer.writerow((each.image, *numbers, each.mask or ""))
     write_text(path, table.getvalue())
 
 

@@ -20,7 +20,7 @@ _FREE_DIMENSIONS = ("batch", "height", "width")
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What computes a network: it belongs beside every score and every time.
+    """The engine that computes a network, which every score and every time states.
 
     Attributes:
         provider: the toolkit's name of the provider.

@@ -123,8 +123,8 @@ def _patients(
     if source is None and None not in named:
         return named, "names"
     if source == "name":
-        return [name or slice_number(path.name)[0] or path.stem
-                for name, path in zip(named, pictures, strict=True)], "names"  # fmt: skip
+        pairs = zip(named, pictures, strict=True)
+        return [name or slice_number(path.name)[0] or path.stem for name, path in pairs], "names"
     return [None] * len(pictures), ""
 
 

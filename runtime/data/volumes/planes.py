@@ -88,8 +88,9 @@ def slice_order(affine: NDArray[np.float64], plane: Plane) -> SliceOrder:
         permutations(range(3)),
         key=lambda axes: sum(abs(directions[row, axis]) for row, axis in enumerate(axes)),
     )
-    chosen = [(nearest[row], directions[row, nearest[row]] * sign < 0) for row, sign in
-              _DIRECTIONS[plane]]  # fmt: skip
+    chosen = [
+        (nearest[row], directions[row, nearest[row]] * sign < 0) for row, sign in _DIRECTIONS[plane]
+    ]
     (slices, first), (rows, second), (columns, third) = chosen
     return SliceOrder((slices, rows, columns), (bool(first), bool(second), bool(third)))
 
