@@ -25,7 +25,7 @@ from runtime.scoring.patients import groups_of
 
 @dataclass(frozen=True, slots=True)
 class TrainingMasks:
-    """What the baselines know of the train split.
+    """The part of the train split that the baselines predict from.
 
     Attributes:
         samples: the images of the train split.

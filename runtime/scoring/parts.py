@@ -26,7 +26,7 @@ from runtime.scoring.sample_table import SampleTable
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a report states besides scores.
+    """The facts that a report states besides the scores.
 
     Attributes:
         annotation_file: the COCO file of the split.
