@@ -231,7 +231,6 @@ async function decodeByBrowser(file) {
   context.fillStyle = "black";
   context.fillRect(0, 0, width, height);
   context.drawImage(picture, 0, 0);
-  picture.close();
   const rgba = context.getImageData(0, 0, width, height).data;
   const pixels = new Uint8Array(width * height * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
@@ -239,5 +238,27 @@ async function decodeByBrowser(file) {
     pixels[to + 1] = /** @type {number} */ (rgba[from + 1]);
     pixels[to + 2] = /** @type {number} */ (rgba[from + 2]);
   }
+  if (pixels.every((level) => level * 8 < 255)) {
+    context.clearRect(0, 0, width, height);
+    context.drawImage(picture, 0, 0);
+    if (isTransparent(context.getImageData(0, 0, width, height).data)) {
+      // The runtime uses the colors of such an image. A canvas has lost them.
+      throw new Error("the image is transparent nearly everywhere; save it without transparency");
+    }
+  }
+  picture.close();
   return { pixels, size: [height, width] };
+}
+
+/**
+ * @param {Uint8ClampedArray} rgba
+ * @returns {boolean} whether no pixel has an eighth of full opacity
+ */
+function isTransparent(rgba) {
+  for (let place = 3; place < rgba.length; place += 4) {
+    if (/** @type {number} */ (rgba[place]) * 8 >= 255) {
+      return false;
+    }
+  }
+  return true;
 }

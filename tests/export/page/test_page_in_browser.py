@@ -19,6 +19,7 @@ from export.page.build import build_page
 from export.page.web_runtime import WebRuntime
 from runtime.data.coco import read_dataset
 from runtime.model.predictor import Predictor
+from tests.support.pictures import encoded
 from tests.support.web_page import (
     ROOT,
     SCAN,
@@ -237,6 +238,13 @@ def huge_png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
+def clear_png() -> bytes:
+    """A picture whose alpha is 0 everywhere."""
+    rgba = np.random.default_rng(0).integers(0, 256, (9, 8, 4), np.uint8)
+    rgba[..., 3] = 0
+    return encoded(Image.fromarray(rgba))
+
+
 BAD = {
     "text.png": (b"not an image", "this is not an image"),
     "empty.png": (b"", "the file is empty"),
@@ -247,6 +255,7 @@ BAD = {
     "scan.nii.gz": (b"\x1f\x8b" + bytes(9), "gzip (.nii.gz) files are not read by this page"),
     "scan.gif": (b"GIF89a" + bytes(9), "GIF files are not read by this page"),
     "scan.svg": (b"<?xml?><svg>", "SVG files are not read by this page; save the image as PNG"),
+    "clear.png": (clear_png(), "the image is transparent nearly everywhere; save it without"),
     "cut.png": (b"\x89PNG\r\n\x1a\n", "damaged"),
     "animated.png": (animated_png(), "this file holds several images"),
     "cut.jpg": (SCAN.read_bytes()[:300], "damaged"),
