@@ -1,6 +1,6 @@
 """The steps of a study or a sweep, with their estimated times and their progress."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from runtime.core.errors import StoppedError
 from runtime.core.progress import Progress, ProgressCallback
@@ -63,6 +63,12 @@ class Schedule:
         """Raise StoppedError if `stop` returns True."""
         if self.stop():
             raise StoppedError(f"stopped at: {self._current}; the same command resumes there")
+
+    def advance_together(self, fractions: Mapping[str, float], note: str = "") -> None:
+        """Report that fractions in [0, 1] of several later steps are done."""
+        done = sum(fraction * self._seconds.get(step, 0.0) for step, fraction in fractions.items())
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._done + done, self.total, self._current, note))
 
     def advance(self, fraction: float, note: str = "") -> None:
         """Report that a fraction in [0, 1] of the current step is done."""

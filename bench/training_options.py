@@ -10,6 +10,7 @@ import click
 
 from runtime.cli.display import progress
 from runtime.cli.options import PHANTOM
+from runtime.core.extras import require
 from runtime.core.progress import Progress, ProgressCallback
 from train.architectures import PRETRAINED
 from train.config import TrainConfig
@@ -46,6 +47,20 @@ def encoder_weights(options: tuple[str, ...], *, demo: bool) -> dict[str, str]:
         arch, equals, source = option.partition("=")
         weights[arch if equals else _DEFAULT_ARCH] = source if equals else option
     return weights
+
+
+def require_scheduler(scheduler: str | None, threads: int | None) -> None:
+    """Raise an error where trainings cannot be handed to a scheduler.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        UsageError: no threads are given: those of each machine would round in their own ways.
+    """
+    if scheduler is None:
+        return
+    require("distributed", "distributed", "cryptography")
+    if threads is None:
+        raise click.UsageError("--scheduler needs --threads, those of each training")
 
 
 def ensure_data(data: Path | None) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runtime.core.errors import (
         AnnotationError as AnnotationError,
         CheckpointError as CheckpointError,
+        ClusterError as ClusterError,
         ConfigError as ConfigError,
         DataError as DataError,
         ImageError as ImageError,

@@ -10,10 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("runtime", "train", "export", "bench")
-ROOMS = ("core", "metrics", "data", "model", "scoring", "report", "cli")
+ROOMS = ("core", "metrics", "data", "model", "scoring", "distributed", "report", "cli")
 REPORT = {"jinja2", "markupsafe", "matplotlib", "scipy"}
 VOLUMES = {"nibabel", "pydicom", "highdicom"}
-ABOVE_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"} | REPORT | VOLUMES
+CLUSTER = {"dask", "distributed"}
+ABOVE_RUNTIME = (
+    {"torch", "torchvision", "onnx", "onnxscript", "safetensors"} | REPORT | VOLUMES | CLUSTER
+)
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -64,6 +67,7 @@ def test_the_runtime_imports_nothing_that_a_plain_install_lacks() -> None:
         ROOT / "runtime/report": REPORT,
         ROOT / "runtime/data/volumes": VOLUMES,
         ROOT / "runtime/scoring": {"scipy"},
+        ROOT / "runtime/distributed": CLUSTER,
     }
     for path in (ROOT / "runtime").rglob("*.py"):
         allowed = next((names for room, names in extras.items() if room in path.parents), set())

@@ -11,6 +11,7 @@ from bench.training_options import (
     encoder_weights,
     encoder_weights_option,
     ensure_data,
+    require_scheduler,
     schedule_progress,
 )
 from runtime.cli.command import Command, require, share_cores
@@ -24,6 +25,7 @@ from runtime.cli.options import (
     cache_option,
     data_option,
     json_option,
+    scheduler_option,
 )
 from runtime.cli.signals import stopping
 from train.config import DEMO, TrainConfig
@@ -60,6 +62,7 @@ _MODULES = ("torch", "torchvision", "safetensors", "matplotlib", "onnx", "onnxsc
     "of sweep.json.  [default: artifacts/sweep; demo: artifacts/demo/sweep]",
 )
 @cache_option
+@scheduler_option
 def sweep(
     models: tuple[Path, ...],
     data: Path | None,
@@ -68,6 +71,7 @@ def sweep(
     json_file: Path | None,
     out: Path | None,
     cache: Path,
+    scheduler: str | None,
     **settings: Any,
 ) -> None:
     """Train networks of every --arch, --width and --size, and measure them together with MODELs.
@@ -80,6 +84,7 @@ def sweep(
     starts anew; the partial one stays in the JSON file.
     """
     require("export", *_MODULES)
+    require_scheduler(scheduler, settings["threads"])
     share_cores()
     from bench.sweep.page import write_sweep_pages
     from bench.sweep.run import run_sweep
@@ -96,6 +101,7 @@ def sweep(
         "cache": cache,
         "result_file": result_file,
         "dataset": dataset,
+        "scheduler": scheduler,
     }
     with stopping() as stop, schedule_progress("Sweep  ") as on_progress:
         result = run_sweep(config, files, measuring, **to, on_progress=on_progress, stop=stop)

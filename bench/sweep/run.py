@@ -40,6 +40,7 @@ def run_sweep(
     cache: str | Path,
     result_file: Path,
     dataset: Dataset | None = None,
+    scheduler: str | None = None,
     on_progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> SweepResult:
@@ -56,6 +57,8 @@ def run_sweep(
         cache: folder of the cache of decoded data sets.
         result_file: JSON file of the result; the partial one if the measurement ends early.
         dataset: the data set of `config`, where it was read before.
+        scheduler: of a Dask cluster whose workers train the networks at the same time
+            (`bench.cluster_training`); `folder`, `cache` and the data set must be shared.
         on_progress: called when a step starts and advances, with estimated seconds.
         stop: asked before each step, and during training and measurement.
 
@@ -78,6 +81,8 @@ def run_sweep(
     with locked(out):
         runs = {out / name_of(run): run for run in config.networks}
         _add_steps(runs, dataset, settings, len(given), schedule)
+        if scheduler is not None:
+            _train_together(scheduler, runs, Path(cache), schedule)
         trained = [
             _train(folder, run, Path(cache), schedule, dataset) for folder, run in runs.items()
         ]
@@ -147,6 +152,17 @@ def _add_steps(
             schedule.add(f"train {folder.name}", left * epoch)
             schedule.add(f"export {folder.name}", each * EXPORT_IMAGES / 3)
     schedule.add(MEASURE, (len(runs) + given) * settings.rule.max_seconds)
+
+
+def _train_together(
+    scheduler: str, runs: dict[Path, TrainConfig], cache: Path, schedule: Schedule
+) -> None:
+    """Train the networks on a cluster."""
+    from bench.cluster_training import TrainingTask, train_on_cluster
+
+    schedule.start("train the networks on the cluster")
+    tasks = [TrainingTask(f"train {one.name}", run, one, cache) for one, run in runs.items()]
+    train_on_cluster(scheduler, tasks, schedule)
 
 
 def _train(

@@ -1,6 +1,7 @@
 """`seg-eval`: score exported files on a split."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,8 +11,10 @@ from runtime.cli.command import DefaultGroup
 from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import counted, progress
 from runtime.cli.options import (
+    ARTIFACTS,
     PHANTOM,
     File,
+    Folder,
     category_option,
     data_option,
     intensity_option,
@@ -22,16 +25,20 @@ from runtime.cli.options import (
     parse_shard,
     phantom_if_none,
     provider_options,
+    scheduler_option,
+    shard_size_option,
     size_option,
     split_option,
     threads_option,
     verify_option,
 )
 from runtime.cli.outputs import Outputs
+from runtime.core.extras import require
 from runtime.core.settings import config_fields
 from runtime.scoring.clinical_config import ClinicalConfig
 
 if TYPE_CHECKING:
+    from runtime.scoring.evaluation_run import EvaluationSettings
     from runtime.scoring.parts import Part
     from runtime.scoring.results import EvaluationReport
 
@@ -87,12 +94,25 @@ def main() -> None:
     metavar="K/N",
     help="Score shard K of N of the images only. --json is then a part for `seg-eval merge`.",
 )
+@scheduler_option
+@click.option(
+    "--parts",
+    type=Folder,
+    default=ARTIFACTS / "parts",
+    show_default=True,
+    metavar="DIR",
+    help="With --scheduler: folder for finished parts, which all workers share.",
+)
+@shard_size_option(256)
 @result_options
 def score(
     models: tuple[Path, ...],
     data: Path | None,
     on_error: str,
     shard: tuple[int, int] | None,
+    scheduler: str | None,
+    parts: Path,
+    shard_size: int,
     json_file: Path | None,
     csv_file: Path | None,
     patients_file: Path | None,
@@ -102,28 +122,72 @@ def score(
 
     Where the data set states each image's patient, scores per patient are added.
     """
-    from runtime.data.coco import read_dataset
-    from runtime.scoring.evaluation_run import EvaluationSettings, open_evaluation
-    from runtime.scoring.parts import merge, shard_range
-    from runtime.scoring.patients import require_patients
+    from runtime.scoring.evaluation_run import EvaluationSettings
 
-    if shard and (json_file is None or csv_file or patients_file):
-        raise click.UsageError("--shard needs --json alone; `seg-eval merge` writes CSV files")
+    if shard and (json_file is None or csv_file or patients_file or scheduler):
+        raise click.UsageError("--shard needs --json alone; `seg-eval merge` writes the results")
     clinical = _clinical_config(settings)
     skip = on_error == "skip"
     chosen = EvaluationSettings(**settings, clinical=clinical, skip_unreadable=skip)
     outputs = _outputs(models, json_file, csv_file, patients_file)
-    dataset = read_dataset(phantom_if_none(data))
-    if patients_file is not None:
-        require_patients(dataset.split(chosen.split, allow_missing=True))
+    folder = phantom_if_none(data)
+    if scheduler is None:
+        _score_here(models, folder, chosen, shard, outputs)
+    else:
+        _score_on_cluster(scheduler, models, folder, chosen, parts, shard_size, outputs)
+
+
+def _score_here(
+    models: tuple[Path, ...],
+    data: Path,
+    settings: "EvaluationSettings",
+    shard: tuple[int, int] | None,
+    outputs: Outputs,
+) -> None:
+    """Score all images, or those of a shard, in this process."""
+    from runtime.data.coco import read_dataset
+    from runtime.scoring.evaluation_run import open_evaluation
+    from runtime.scoring.parts import merge, shard_range
+    from runtime.scoring.patients import require_patients
+
+    dataset = read_dataset(data)
+    if outputs.has("patients-csv"):
+        require_patients(dataset.split(settings.split, allow_missing=True))
     outputs.protect(dataset.files)
     with progress() as bar:
-        run = open_evaluation(models, dataset, chosen, bar)
+        run = open_evaluation(models, dataset, settings, bar)
         part = run.part(*shard_range(*(shard or (1, 1)), run.images), bar)
     if shard is None:
         _show(merge([(str(dataset.root), part)]), outputs)
     else:
         _write_part(part, outputs)
+
+
+def _score_on_cluster(
+    scheduler: str,
+    models: tuple[Path, ...],
+    data: Path,
+    settings: "EvaluationSettings",
+    parts: Path,
+    shard_size: int,
+    outputs: Outputs,
+) -> None:
+    """Score all images on a Dask cluster, with one thread for each task unless more are given."""
+    require("distributed", "distributed", "cryptography")
+    from runtime.distributed.evaluation import EvaluationJob, evaluated
+
+    job = EvaluationJob(
+        models=tuple(map(str, models)),
+        data=str(data),
+        settings=replace(settings, threads=settings.threads or 1),
+        parts=str(parts),
+        shard_size=shard_size,
+        outputs=tuple(map(str, outputs.paths)),
+        patients=outputs.has("patients-csv"),
+    )
+    with progress("Score") as bar, evaluated(scheduler, job, bar) as report:
+        bar.close()
+        _show(report, outputs)
 
 
 @main.command("merge")

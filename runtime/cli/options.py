@@ -195,3 +195,26 @@ def provider_options(function: Function) -> Callable[..., Any]:
         return function(provider=ProviderRequest(**settings), **given)
 
     return config_options(ProviderRequest)(command)
+
+
+def scheduler_option(function: Function) -> Function:
+    """`--scheduler`."""
+    return click.option(
+        "--scheduler",
+        metavar="local:N|ADDRESS|FILE",
+        help="Work on a Dask cluster: N processes of this machine, or the scheduler at an address "
+        "(tcp://HOST:PORT) or of a scheduler file. The same command goes on where an interrupted "
+        "one ended.",
+    )(function)
+
+
+def shard_size_option(default: int) -> Callable[[Function], Function]:
+    """`--shard-size N`."""
+    return click.option(
+        "--shard-size",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="With --scheduler: images of a task, which --threads are for, by default 1.",
+    )

@@ -38,6 +38,15 @@ class Outputs:
         for file in self._files.values():
             ensure_replaceable(file)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files to write."""
+        return tuple(self._files.values())
+
+    def has(self, option: str) -> bool:
+        """Return whether an option was given."""
+        return option in self._files
+
     def protect(self, inputs: Iterable[StrPath]) -> None:
         """Raise OutputError if one of the outputs would replace one of further `inputs`."""
         ensure_apart(self._files.values(), inputs)

@@ -15,13 +15,17 @@ from runtime.cli.options import (
     model_argument,
     on_error_option,
     provider_options,
+    scheduler_option,
+    shard_size_option,
     size_option,
     threads_option,
     verify_option,
 )
 from runtime.core.errors import ImageError, printable
+from runtime.core.extras import require
 
 if TYPE_CHECKING:
+    from runtime.core.progress import ProgressCallback
     from runtime.model.predict_files import FilePrediction, FoundImage, MapFormat
     from runtime.model.predictor import Predictor
 
@@ -71,6 +75,8 @@ if TYPE_CHECKING:
 @verify_option
 @provider_options
 @threads_option
+@scheduler_option
+@shard_size_option(64)
 def main(
     model: Path,
     images: tuple[str, ...],
@@ -80,6 +86,8 @@ def main(
     volume: int | None,
     threshold: float | None,
     on_error: str,
+    scheduler: str | None,
+    shard_size: int,
     **settings: Any,
 ) -> None:
     """Write a probability map and an overlay of each IMAGE: a file, a folder or a glob.
@@ -96,20 +104,42 @@ def main(
     files = find_images(images)
     predictor = Predictor(model, **settings)
     _echo_notes(predictor, files)
-    skipped: list[ImageError] = []
+    how: dict[str, Any] = {
+        "map_format": map_format,
+        "frame": frame,
+        "volume": volume,
+        "threshold": threshold,
+    }
+    skipped: list[str] = []
+    skip = on_error == "skip"
     with progress("Predict") as bar:
-        written = predict_files(
-            predictor,
-            files,
-            out,
-            map_format=map_format,
-            frame=frame,
-            volume=volume,
-            threshold=threshold,
-            on_progress=bar,
-            on_error=skipped.append if on_error == "skip" else None,
-        )
-    _finish(written, list(map(str, skipped)), threshold, out)
+        if scheduler is None:
+            add = (lambda error: skipped.append(str(error))) if skip else None
+            written = predict_files(predictor, files, out, **how, on_progress=bar, on_error=add)
+        else:
+            settings |= {"threads": settings["threads"] or 1, "skip_unreadable": skip}
+            written, skipped = _on_cluster(
+                scheduler, (model, out), settings | how, files, shard_size, bar
+            )
+    _finish(written, skipped, threshold, out)
+
+
+def _on_cluster(
+    scheduler: str,
+    paths: tuple[Path, Path],
+    settings: dict[str, Any],
+    files: "Sequence[FoundImage]",
+    shard_size: int,
+    on_progress: "ProgressCallback",
+) -> "tuple[tuple[FilePrediction, ...], list[str]]":
+    """Predict on a Dask cluster, and return the results and why images were skipped."""
+    require("distributed", "distributed", "cryptography")
+    from runtime.distributed.prediction import PredictionJob, predict_on_cluster
+
+    model, out = map(str, paths)
+    job = PredictionJob(model, out, **settings)
+    found = predict_on_cluster(scheduler, job, files, shard_size, on_progress)
+    return found.written, list(found.skipped)
 
 
 def _echo_notes(predictor: "Predictor", files: "Sequence[FoundImage]") -> None:

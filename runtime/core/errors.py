@@ -14,6 +14,7 @@
     ├── ParityError
     ├── StoppedError
     ├── MeasurementError
+    ├── ClusterError
     └── TrainingError
         └── NonFiniteLossError
 
@@ -91,6 +92,10 @@ class StoppedError(SegmentationError):
 
 class MeasurementError(SegmentationError):
     """A network could not be measured: it fails, crashes its process, or does not end."""
+
+
+class ClusterError(SegmentationError):
+    """The workers or the scheduler of a cluster went away; finished parts are kept."""
 
 
 class TrainingError(SegmentationError):

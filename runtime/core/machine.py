@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -109,6 +110,18 @@ def installed_versions(*distributions: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def package_versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Return the version of each distribution; "none" where one is not installed.
+
+    Example:
+        >>> package_versions(["not-installed"])
+        {'not-installed': 'none'}
+    """
+    names = tuple(distributions)
+    found = installed_versions(*names)
+    return {name: found.get(name, "none") for name in names}
 
 
 def describe_machine() -> Machine:

@@ -192,8 +192,7 @@ def predict_files(
         ModelError: the network cannot be run on an image.
         OutputError: a result cannot be written, or would replace one of the images.
     """
-    results = (file for image in images for file in _results(image, Path(out), map_format))
-    ensure_apart(results, [image.path for image in images])
+    ensure_results_apart(images, out, map_format)
     written = []
     for index, image in enumerate(images):
         form = format_of(image.path)
@@ -217,6 +216,14 @@ def predict_files(
         if on_progress is not None:
             on_progress(Progress(index + 1, len(images), "predict"))
     return tuple(written)
+
+
+def ensure_results_apart(
+    images: Sequence[FoundImage], out: str | Path, map_format: MapFormat
+) -> None:
+    """Raise OutputError if a result of one of the images would replace one of them."""
+    results = (file for image in images for file in _results(image, Path(out), map_format))
+    ensure_apart(results, [image.path for image in images])
 
 
 def _predicted(

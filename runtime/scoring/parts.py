@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.core.errors import DataError
-from runtime.core.settings import LengthUnit
+from runtime.core.settings import LengthUnit, MaskKind
 from runtime.data.readable import Skipped, none_readable
 from runtime.metrics import CalibrationSums
 from runtime.scoring.bootstrap import Bootstrap
@@ -39,7 +39,7 @@ class Heading:
     data: str
     annotation_file: str
     split: str
-    masks: str
+    masks: MaskKind
     clinical: ClinicalConfig
     unit: LengthUnit
     models: tuple[FileFacts, ...]

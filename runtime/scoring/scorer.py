@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.core.errors import AnnotationError
-from runtime.core.machine import installed_versions
+from runtime.core.machine import package_versions
 from runtime.core.progress import ProgressCallback
 from runtime.core.settings import LengthUnit, MaskKind
 from runtime.data.readable import Skipped, readable_samples
@@ -17,7 +17,7 @@ from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.evaluation import sum_network
 from runtime.scoring.parts import Part
 
-_COMPUTING = ("seg-toolkit", "numpy", "onnxruntime", "pillow", "pycocotools")
+SCORING_PACKAGES = ("seg-toolkit", "numpy", "onnxruntime", "pillow", "pycocotools")
 """The distributions whose version may change a score."""
 
 
@@ -102,8 +102,8 @@ def computed_with(predictors: Iterable[Predictor], lists: Iterable[Path]) -> dic
         text = f"{engine.provider} {engine.version}, {engine.arithmetic}"
         found[f"the engine of {file.path}"] = text
     found |= {f"the SHA-256 of {path}": _sha256(path) for path in lists}
-    versions = installed_versions(*_COMPUTING)
-    return found | {f"the version of {name}": versions.get(name, "none") for name in _COMPUTING}
+    versions = package_versions(SCORING_PACKAGES)
+    return found | {f"the version of {name}": version for name, version in versions.items()}
 
 
 def _sha256(path: Path) -> str:

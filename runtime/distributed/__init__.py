@@ -1,0 +1,1 @@
+"""The work of commands on a Dask cluster, in shards (extra `[distributed]`)."""

@@ -1,0 +1,43 @@
+"""Schedulers that are none, and workers with other packages."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from runtime.core.errors import ConfigError, DataError
+from runtime.distributed import cluster
+from runtime.distributed.cluster import connected, ensure_same_versions
+
+
+@pytest.mark.parametrize("scheduler", ["local", "local:0", "local:x", "somewhere", "host:8786"])
+def test_another_form_is_refused(scheduler: str) -> None:
+    with pytest.raises(ConfigError, match="expected local:N, tcp:"), connected(scheduler, []):
+        pass
+
+
+def test_no_scheduler_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_ANSWER_S", 0.2)
+    address = "tcp://127.0.0.1:1"
+    message = f"^{address}: no Dask scheduler answers there$"
+    with pytest.raises(ConfigError, match=message), connected(address, []):
+        pass
+
+
+def test_a_scheduler_file_states_an_address(tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    with pytest.raises(DataError, match="no such file"), connected(str(file), []):
+        pass
+    file.write_text(json.dumps({"id": 3}))
+    with pytest.raises(DataError, match="not the file of a Dask"), connected(str(file), []):
+        pass
+
+
+def test_another_version_is_refused_with_the_name_of_the_worker() -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"^the worker tcp://a:1 has numpy 1\.0, and the command 2\.0; install the same",
+    ):
+        ensure_same_versions("the worker tcp://a:1", {"numpy": "1.0"}, {"numpy": "2.0"})
