@@ -51,6 +51,13 @@ if TYPE_CHECKING:
     help="License of the network, stated in the file and its card, such as Apache-2.0.  "
     "[default: none stated]",
 )
+@click.option(
+    "--arch",
+    "own",
+    multiple=True,
+    metavar="MODULE:FUNCTION",
+    help="Your own network, whose code may be run; a checkpoint alone never runs code. Repeatable.",
+)
 @data_option("what the network was trained on")
 @threads_option
 def main(
@@ -60,6 +67,7 @@ def main(
     precision: "WeightPrecision",
     optimization: "Optimization | None",
     license_id: str | None,
+    own: tuple[str, ...],
     data: Path | None,
     threads: int | None,
 ) -> None:
@@ -86,6 +94,7 @@ def main(
             optimization,
             threads,
             license=license_id,
+            own=own,
         )
         for group in _groups(checkpoints, out, ensemble)
     ]
@@ -137,6 +146,8 @@ def _report(result: "ExportResult", request: "ExportRequest") -> str:
         f"{network.macs / 1e9:.3g} GMACs, {file.file_bytes / 1e6:.1f} MB",
         _parity_line(metadata.parity),
     ]
+    if not metadata.input.multiple:
+        lines.append(f"takes inputs of {metadata.input.height}x{metadata.input.width} alone")
     if metadata.conversion is not None:
         lines += _conversion_lines(metadata.conversion, request.variant, file.file_bytes)
     return "\n  ".join(lines)

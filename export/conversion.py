@@ -15,12 +15,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from runtime.core.errors import ParityError
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
-from train.network import UNet
+from train.network import SegmentationNetwork, first_line
 
 OPSET = 20
 IR_VERSION = 10
 LAYER_SEPARATOR = "/"
 """Separates the layer and the operator in a node's name."""
+_SMALLEST_SIDE = 64
+"""Pixels of a side that the exporter sees; no pooling is left without a pixel."""
 _DIMENSIONS = ("batch", "height", "width")
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
@@ -28,7 +30,7 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 class WithSigmoid(nn.Module):
     """A network that ends in a sigmoid: image in, probability out."""
 
-    def __init__(self, network: UNet) -> None:
+    def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -40,7 +42,7 @@ class WithSigmoid(nn.Module):
 class MeanProbability(nn.Module):
     """The mean of several networks' probabilities: image in, probability out."""
 
-    def __init__(self, networks: Sequence[UNet]) -> None:
+    def __init__(self, networks: Sequence[SegmentationNetwork]) -> None:
         super().__init__()
         self.members = nn.ModuleList(WithSigmoid(network) for network in networks)
 
@@ -51,13 +53,13 @@ class MeanProbability(nn.Module):
         return sum(others, first) / len(self.members)  # type: ignore[no-any-return]
 
 
-def joined(networks: Sequence[UNet]) -> WithSigmoid | MeanProbability:
+def joined(networks: Sequence[SegmentationNetwork]) -> WithSigmoid | MeanProbability:
     """Return the networks as one module, whose paths are the layer names of `convert`."""
     copies = [copy.deepcopy(network).eval() for network in networks]
     return WithSigmoid(copies[0]) if len(copies) == 1 else MeanProbability(copies)
 
 
-def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
+def convert(networks: Sequence[SegmentationNetwork], spec: InputSpec) -> onnx.ModelProto:
     """Convert a network in eval mode, or several side by side, to one ONNX graph.
 
     Names and shapes are those of docs/architecture.md, section 5: the batch is dynamic,
@@ -67,29 +69,33 @@ def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
     `onnx.checker`, and holds no trace of the machine that made it.
 
     Raises:
-        ParityError: PyTorch's exporter returned another kind of graph.
+        ParityError: PyTorch cannot convert the networks, or returned another kind of graph.
     """
     # Two images with unequal sides: the exporter cannot mistake one dimension for another.
     if spec.multiple:
-        sides = (4 * spec.multiple, 5 * spec.multiple)
+        smallest = max(4, -(-_SMALLEST_SIDE // spec.multiple))
+        sides = (smallest * spec.multiple, (smallest + 1) * spec.multiple)
         dynamic = dict(zip((0, 2, 3), _DIMENSIONS, strict=True))
     else:
         sides = (spec.height, spec.width)
         dynamic = {0: _DIMENSIONS[0]}
     # A frozen encoder switches gradients off. If they were on outside of it, the exporter would put
     # the encoder into a function of its own, and lose the names of its layers.
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            joined(networks).eval(),
-            (torch.rand(2, 3, *sides),),
-            dynamo=True,
-            dynamic_shapes={"image": dynamic},
-            opset_version=OPSET,
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                joined(networks).eval(),
+                (torch.rand(2, 3, *sides),),
+                dynamo=True,
+                dynamic_shapes={"image": dynamic},
+                opset_version=OPSET,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # of torch.export, whose steps raise what they like
+        raise ParityError(f"PyTorch cannot convert the network: {_cause(error)}") from error
     assert program is not None
     model = onnx.ModelProto()
     model.CopyFrom(program.model_proto)
@@ -226,6 +232,13 @@ def final_sigmoids(model: onnx.ModelProto) -> list[onnx.NodeProto]:
         return [sigmoid for name in node.input for sigmoid in before(name)]
 
     return before(OUTPUT_NAME)
+
+
+def _cause(error: BaseException) -> str:
+    """Return the first line of the innermost error, which names the layer or operator."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return first_line(error)
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from runtime.model.metadata import (
 )
 from train.checkpoint import Checkpoint
 from train.losses import LOSSES
-from train.network import UNet
+from train.network import SegmentationNetwork
 
 
-def describe_network(checkpoint: Checkpoint, network: UNet, name: str) -> Metadata:
+def describe_network(checkpoint: Checkpoint, network: SegmentationNetwork, name: str) -> Metadata:
     """Return the metadata of a checkpoint's network, without a certificate."""
     config = checkpoint.config
     return Metadata(

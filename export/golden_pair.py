@@ -12,7 +12,7 @@ from runtime.data.resizing import to_input
 from runtime.model.golden import Difference, Golden, golden_scan, make_golden
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
 from runtime.model.sessions import open_session
-from train.network import UNet
+from train.network import SegmentationNetwork
 
 _SCANS = 8
 _LEAST_TOLERANCE = 1e-5
@@ -36,7 +36,7 @@ def choose_scan(model: onnx.ModelProto, spec: InputSpec, threads: int) -> bytes:
 
 
 def pytorch_pair(
-    scan: bytes, networks: Sequence[UNet], spec: InputSpec, *, tolerance: float
+    scan: bytes, networks: Sequence[SegmentationNetwork], spec: InputSpec, *, tolerance: float
 ) -> Golden:
     """Return the pair of a scan and the networks' probabilities in PyTorch in float64."""
     inputs = to_input(load_scan(scan, (spec.height, spec.width)).pixels)[None]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from export.conversion import LAYER_SEPARATOR, joined
 from runtime.model.metadata import INPUT_NAME
 from runtime.model.sessions import open_session
-from train.network import UNet
+from train.network import SegmentationNetwork
 
 _TINY = float(np.finfo(np.float32).tiny)
 TOLERANCE = 1e-3
@@ -40,7 +40,7 @@ class LayerDifference:
 
 def first_difference(
     model: onnx.ModelProto,
-    networks: Sequence[UNet],
+    networks: Sequence[SegmentationNetwork],
     inputs: NDArray[np.float32],
     *,
     threads: int,

@@ -17,7 +17,7 @@ from runtime.data.coco import Dataset, read_dataset
 from runtime.model.metadata import Metadata
 from runtime.model.onnx_file import MAX_BYTES, OnnxFile, read_onnx
 from train.checkpoint import BEST, Checkpoint, build_network, load_checkpoint
-from train.network import UNet
+from train.network import SegmentationNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def export_checkpoints(
     sources, target = request.sources, request.target
     checkpoints = [load_checkpoint(source) for source in sources]
     networks = [
-        build_network(checkpoint, source)
+        build_network(checkpoint, source, own=request.own)
         for checkpoint, source in zip(checkpoints, sources, strict=True)
     ]
     if len(sources) == 1:
@@ -81,11 +81,14 @@ def export_checkpoints(
     return ExportResult(sources, write_networks(trained, request, on_progress=on_progress))
 
 
-def is_exported(checkpoint: str | Path, output: str | Path) -> bool:
+def is_exported(checkpoint: str | Path, output: str | Path, *, own: Sequence[str] = ()) -> bool:
     """Return whether `output` is the plain file of a checkpoint, as an export wrote it.
 
     The file must describe its network as the checkpoint does, to the last digit of the best
     epoch's validation metrics, and hold the graph and weights that its certificate is about.
+
+    Args:
+        own: as in `train.build_network`.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -99,7 +102,7 @@ def is_exported(checkpoint: str | Path, output: str | Path) -> bool:
     stated = file.metadata
     if stated is None or stated.parity is None or stated.parity.digest != file.digest:
         return False
-    described = describe_network(loaded, build_network(loaded, source), target.stem)
+    described = describe_network(loaded, build_network(loaded, source, own=own), target.stem)
     return replace(stated, parity=None, license=None, schema=described.schema) == described
 
 
@@ -127,7 +130,7 @@ def comparison_data(source: Path, checkpoint: Checkpoint, data: str | Path | Non
 def _ensemble_metadata(
     sources: Sequence[Path],
     checkpoints: Sequence[Checkpoint],
-    networks: Sequence[UNet],
+    networks: Sequence[SegmentationNetwork],
     target: Path,
 ) -> Metadata:
     members = [
@@ -144,7 +147,9 @@ def _ensemble_metadata(
 
 
 def _check_members(
-    sources: Sequence[Path], checkpoints: Sequence[Checkpoint], networks: Sequence[UNet]
+    sources: Sequence[Path],
+    checkpoints: Sequence[Checkpoint],
+    networks: Sequence[SegmentationNetwork],
 ) -> None:
     for source, checkpoint in zip(sources[1:], checkpoints[1:], strict=True):
         for setting in ("size", "masks", "categories", "intensity"):
@@ -165,7 +170,7 @@ def _check_members(
             raise ConfigError(f"{second}: the same network as {first}; give different ones")
 
 
-def _same_weights(first: UNet, second: UNet) -> bool:
+def _same_weights(first: SegmentationNetwork, second: SegmentationNetwork) -> bool:
     weights, others = first.state_dict(), second.state_dict()
     return weights.keys() == others.keys() and all(
         torch.equal(value, others[name]) for name, value in weights.items()

@@ -25,7 +25,7 @@ from runtime.model.certificate import Parity
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME
 from runtime.model.providers import CPU, PROVIDERS
 from runtime.model.sessions import open_session
-from train.network import UNet
+from train.network import SegmentationNetwork
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -112,7 +112,7 @@ class ReferenceOutput:
 
 
 def run_reference(
-    networks: Sequence[UNet], cases: Sequence[ParityCase]
+    networks: Sequence[SegmentationNetwork], cases: Sequence[ParityCase]
 ) -> tuple[ReferenceOutput, ...]:
     """Run networks in eval mode on each case, in PyTorch on the CPU."""
     exact = [copy.deepcopy(network).double() for network in networks]

@@ -33,7 +33,8 @@ from runtime.model.certificate import Conversion, Parity
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, Metadata
 from runtime.model.onnx_file import OnnxFile
 from runtime.model.sessions import open_session
-from train.network import UNet
+from train.architectures import ARCHITECTURES
+from train.network import SegmentationNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class TrainedNetworks:
         masks: the masks that soft IoU is computed against.
     """
 
-    networks: Sequence[UNet]
+    networks: Sequence[SegmentationNetwork]
     metadata: Metadata
     dataset: Dataset
     masks: MaskKind
@@ -102,22 +103,39 @@ def write_networks(
     """
     ensure_replaceable(request.target)
     threads = request.threads or available_cores()
-    spec = trained.metadata.input
-    report_progress(on_progress, "converting")
-    plain = convert(trained.networks, spec)
-    report_progress(on_progress, "comparing with PyTorch")
-    comparison = _compare(trained, threads)
     try:
-        parity = comparison.certify(plain, TOLERANCE)
-    except ParityMismatchError as error:
-        layer = _first_wrong_layer(trained, plain, error, threads)
-        raise ParityError(f"{error}{layer}; no file was written") from error
+        plain, comparison, parity = _convert(trained, threads, on_progress)
+    except ParityError:
+        known = all(network.arch in ARCHITECTURES for network in trained.networks)
+        if known or not trained.metadata.input.multiple:
+            raise
+        # A network of others may decide by the size of its input, and a graph decides only once.
+        report_progress(on_progress, "not possible for all sizes; again for its own size")
+        spec = replace(trained.metadata.input, multiple=0)
+        trained = replace(trained, metadata=replace(trained.metadata, input=spec))
+        plain, comparison, parity = _convert(trained, threads, on_progress)
+    spec = trained.metadata.input
     if request.variant == "fp32":
         scan = choose_scan(plain, spec, threads)
         golden = pytorch_pair(scan, trained.networks, spec, tolerance=TOLERANCE)
         metadata = replace(trained.metadata, parity=parity)
         return write_model(request.target, plain, metadata, golden)
     return _write_variant(trained, request, plain, comparison, on_progress)
+
+
+def _convert(
+    trained: TrainedNetworks, threads: int, on_progress: ProgressCallback | None
+) -> tuple[onnx.ModelProto, _Comparison, Parity]:
+    """Convert the networks and compare the graph with PyTorch. Raises ParityError."""
+    report_progress(on_progress, "converting")
+    plain = convert(trained.networks, trained.metadata.input)
+    report_progress(on_progress, "comparing with PyTorch")
+    comparison = _compare(trained, threads)
+    try:
+        return plain, comparison, comparison.certify(plain, TOLERANCE)
+    except ParityMismatchError as error:
+        layer = _first_wrong_layer(trained, plain, error, threads)
+        raise ParityError(f"{error}{layer}; no file was written") from error
 
 
 def _write_variant(

@@ -31,6 +31,7 @@ class ExportRequest:
         optimization: "winograd" computes 3x3 convolutions by minimal filtering, at the one size
             that the network was trained at. Only with "fp32".
         threads: of ONNX Runtime; None for the cores that this process may use.
+        own: names "MODULE:FUNCTION" of networks whose code may be run (`train.build_network`).
         license: SPDX identifier or expression of the terms under which the network may be used;
             None states none.
 
@@ -54,6 +55,7 @@ class ExportRequest:
     optimization: Optimization | None = None
     threads: int | None = None
     license: str | None = None
+    own: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be exported before any work is done."""

@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING
 from runtime.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
-    from train.architectures import ARCHITECTURES as ARCHITECTURES, Architecture as Architecture
+    from train.architectures import (
+        ARCHITECTURES as ARCHITECTURES,
+        Architecture as Architecture,
+        find_architecture as find_architecture,
+    )
     from train.checkpoint import (
         Checkpoint as Checkpoint,
         DataFacts as DataFacts,
@@ -20,11 +24,13 @@ if TYPE_CHECKING:
     )
     from train.encoders import Encoder as Encoder, build_encoder as build_encoder
     from train.history import EpochRow as EpochRow, best_epoch as best_epoch
-    from train.network import UNet as UNet
-    from train.run import TrainResult as TrainResult, train_network as train_network
-    from train.weights import (
-        EncoderWeights as EncoderWeights,
-        load_encoder_weights as load_encoder_weights,
+    from train.network import (
+        SegmentationNetwork as SegmentationNetwork,
+        UNet as UNet,
+        make_network as make_network,
     )
+    from train.pretrained import EncoderWeights as EncoderWeights
+    from train.run import TrainResult as TrainResult, train_network as train_network
+    from train.weights import load_encoder_weights as load_encoder_weights
 
 __getattr__, __dir__ = lazy_imports(__name__)

@@ -3,7 +3,7 @@
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runtime.core.errors import CheckpointError, DataError
+from runtime.core.errors import CheckpointError, ConfigError, DataError
 from runtime.core.files import found_instead, write_bytes
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.coco import Dataset, Split, manifest_sha256
@@ -19,9 +19,10 @@ from runtime.data.volumes.spec import VolumeSpec
 from train.config import TrainConfig
 from train.epoch import EpochSteps
 from train.history import EpochRow
-from train.network import UNet
+from train.network import SegmentationNetwork, make_network
 from train.plain_load import plain_load
-from train.weights import EncoderWeights, load_weights, misfit, move_strides
+from train.pretrained import EncoderWeights
+from train.weights import load_weights, misfit, move_strides
 
 FORMAT = 3
 """Version of the file; 1 has no steps of an unfinished epoch, 2 no sums at 0.5 in them."""
@@ -224,15 +225,20 @@ def _steps(content: Any, where: str) -> EpochSteps | None:
     return steps
 
 
-def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
+def build_network(
+    checkpoint: Checkpoint, where: str | Path, *, own: Collection[str] = ()
+) -> SegmentationNetwork:
     """Build a checkpoint's network with its weights, in eval mode, on the CPU.
 
     Args:
         where: the checkpoint's name, for the message.
+        own: names "MODULE:FUNCTION" of networks whose code may be run, as a person gave them. A
+            checkpoint may come from anywhere, and is no reason to run what it names.
 
     Raises:
         CheckpointError: the weights are those of another architecture, or the run was stopped
             within an epoch, so that no scores exist for them.
+        ConfigError: it is a user's own network that `own` does not name, or cannot be made.
     """
     if checkpoint.steps is not None:
         raise CheckpointError(
@@ -240,8 +246,13 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
             f"{checkpoint.started}; complete it with train-unet --resume"
         )
     config = checkpoint.config
+    if config.architecture.own and config.arch not in own:
+        raise ConfigError(
+            f"{where}: a network that the code {config.arch} makes, which only runs if you name it "
+            f"too (export-onnx --arch {config.arch})"
+        )
     _check_fit(config, checkpoint.weights, where)
-    network = UNet(config.arch, config.width)
+    network = make_network(config.arch, config.width, config.size)
     weights = checkpoint.encoder_weights
     if weights is not None and weights.stride_in_1x1:
         move_strides(network.encoder, where)
@@ -253,9 +264,11 @@ def build_network(checkpoint: Checkpoint, where: str | Path) -> UNet:
 
 def _check_fit(config: TrainConfig, weights: dict[str, Tensor], where: str | Path) -> None:
     """Raise CheckpointError where weights do not fit, before a network takes memory."""
+    if config.architecture.own:  # whose code may need more than shapes
+        return
     try:
         with torch.device("meta"):
-            expected = UNet(config.arch, config.width).state_dict()
+            expected = make_network(config.arch, config.width, config.size).state_dict()
         fits = {n: v.shape for n, v in expected.items()} == {n: v.shape for n, v in weights.items()}
     except RuntimeError:  # a tensor beyond what PyTorch can count
         fits = False

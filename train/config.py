@@ -16,7 +16,7 @@ from runtime.core.settings import (
     setting,
     threads_setting,
 )
-from train.architectures import ARCHITECTURES, architectures_help
+from train.architectures import Architecture, architectures_help, find_architecture
 
 Device = Literal["auto", "cpu", "cuda"]
 Loss = Literal["bce", "dice", "bce+dice"]
@@ -34,7 +34,7 @@ class TrainConfig:
 
     Attributes:
         data: folder of the data set.
-        arch: a name in `train.architectures.ARCHITECTURES`.
+        arch: a name as in `train.architectures`.
         width: channels of the first level; the study's networks have 64.
         size: height and width of the input in pixels.
         masks: what the target is drawn from; "auto" is settled by the data set
@@ -70,7 +70,7 @@ class TrainConfig:
     """
 
     data: str
-    arch: str = setting("scratch", help=architectures_help(), choices=tuple(ARCHITECTURES))
+    arch: str = setting("scratch", help=architectures_help(), metavar="NAME")
     width: int = setting(64, help="Channels of the first level.", minimum=1)
     size: int = setting(
         256, help="Height and width of the input, in pixels.", minimum=1, maximum=MAX_SIZE
@@ -154,11 +154,10 @@ class TrainConfig:
             raise ConfigError(
                 f"size: expected a multiple of {self.multiple} for {self.arch}, found {self.size}"
             )
-        pretrained = ARCHITECTURES[self.arch].pretrained
-        if not pretrained and (self.encoder_weights != "none" or self.freeze_encoder):
-            raise ConfigError(
-                f"arch {self.arch}: this encoder takes no encoder weights and cannot be frozen"
-            )
+        if not self.architecture.pretrained and self.encoder_weights != "none":
+            raise ConfigError(f"arch {self.arch}: this network takes no encoder weights")
+        if self.freeze_encoder and not (self.architecture.pretrained or self.architecture.own):
+            raise ConfigError(f"arch {self.arch}: this encoder cannot be frozen")
         if self.batch_size < self.smallest_batch:
             raise ConfigError(
                 f"batch_size: at size {self.size} batch normalization needs at least 2 images, "
@@ -180,9 +179,14 @@ class TrainConfig:
             )
 
     @property
+    def architecture(self) -> Architecture:
+        """What is known of the network without building it."""
+        return find_architecture(self.arch)
+
+    @property
     def multiple(self) -> int:
         """Pixels; the input's height and width are multiples of it."""
-        return ARCHITECTURES[self.arch].multiple
+        return self.architecture.multiple
 
     @property
     def smallest_batch(self) -> int:
@@ -191,7 +195,7 @@ class TrainConfig:
         It is 2 where the encoder's coarsest feature is one pixel: batch normalization needs two
         values per channel.
         """
-        one_pixel = self.size == self.multiple and ARCHITECTURES[self.arch].batch_norm
+        one_pixel = self.size == self.multiple and self.architecture.batch_norm
         return 2 if one_pixel and not self.freeze_encoder else 1
 
     @property
@@ -206,7 +210,9 @@ class TrainConfig:
 
         Departures from the study's protocol follow the width: "unet-resnet50-w16-augment".
         """
-        parts = ["unet", self.arch, f"w{self.width}"]
+        parts = [self.architecture.label]
+        if self.architecture.has_width:
+            parts.append(f"w{self.width}")
         if self.augment:
             parts.append("augment")
         if self.unfreeze_epoch:
@@ -231,8 +237,7 @@ def study_config(data: str, arch: str, **changes: Any) -> TrainConfig:
         >>> study_config("scans", "resnet50", encoder_weights="none").freeze_encoder
         False
     """
-    known = ARCHITECTURES.get(arch)
-    default = "imagenet" if known is not None and known.pretrained else "none"
+    default = "imagenet" if find_architecture(arch).pretrained else "none"
     weights = changes.pop("encoder_weights", default)
     frozen = changes.pop("freeze_encoder", weights != "none")
     return TrainConfig(

@@ -3,14 +3,17 @@
 A further encoder is a class here, and one entry in `train.architectures.ARCHITECTURES`.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import cast
+from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
 from runtime.core.errors import ConfigError
-from train.architectures import ARCHITECTURES, Architecture
+from train.architectures import Architecture, find_architecture
+from train.pretrained import EncoderWeights, Pretrained, download_failed, fitting
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -64,15 +67,17 @@ class Encoder(nn.Module):
     Attributes:
         channels: of the features, from the finest to the coarsest.
         finest_stride: pixels of the image per pixel of the finest feature, along a side: 1, 2 or 4.
+        dynamic_size: whether one exported graph serves inputs of any height and width.
 
     Example:
-        >>> encoder = build_encoder("scratch", 2).eval()
+        >>> encoder = build_encoder("scratch", 2, 32).eval()
         >>> [tuple(feature.shape[1:]) for feature in encoder(torch.rand(1, 3, 32, 32))]
         [(2, 32, 32), (4, 16, 16), (8, 8, 8), (16, 4, 4), (32, 2, 2)]
     """
 
     channels: tuple[int, ...]
     finest_stride: int
+    dynamic_size: bool = True
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return features of images, each half the size of the previous one.
@@ -89,8 +94,10 @@ class Encoder(nn.Module):
 class ScratchEncoder(Encoder):
     """The study's encoder: w, 2w, 4w, 8w, 16w channels at 1 to 1/16 (Ronneberger et al. 2015)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, architecture: Architecture, width: int, size: int) -> None:
         super().__init__()
+        if architecture.pretrained:  # its weights would never be loaded
+            raise ConfigError(f"arch {architecture.name}: ScratchEncoder has no backbone")
         self.channels = tuple(width * 2**level for level in range(5))
         self.finest_stride = 1
         inputs = (3, *self.channels[:-1])
@@ -107,31 +114,62 @@ class ScratchEncoder(Encoder):
         return features
 
 
-class TorchvisionEncoder(Encoder):
+class TorchvisionEncoder(Encoder, Pretrained):
     """An encoder around a network of torchvision, for which ImageNet weights exist.
 
     Its channels are fixed by these weights. Parameters have torchvision's names below `backbone`.
 
     Args:
         architecture: the entry of the table, which names the network and its weights.
+        options: of torchvision's network.
 
     Attributes:
         architecture: as given.
         model: torchvision's name of the network.
         classifier_prefixes: of the names of those weights that only a classifier needs.
+
+    Raises:
+        ConfigError: the entry names no network.
     """
 
     classifier_prefixes: tuple[str, ...]
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(
+        self, architecture: Architecture, width: int, size: int, **options: object
+    ) -> None:
         from torchvision.models import get_model
 
         super().__init__()
-        assert architecture.backbone is not None
+        if architecture.backbone is None:
+            raise ConfigError(
+                f"arch {architecture.name}: {type(self).__name__} needs a backbone in ARCHITECTURES"
+            )
         self.architecture = architecture
         self.model = architecture.backbone
         self.normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
-        self.backbone = get_model(self.model, weights=None)
+        self.backbone = get_model(self.model, weights=None, **options)
+
+    def download(self) -> tuple[Mapping[str, Tensor], EncoderWeights]:
+        """See `Pretrained`."""
+        from torchvision.models import get_model_weights
+
+        weights = get_model_weights(self.model)[self.architecture.weights]
+        try:
+            state = weights.get_state_dict(progress=False, check_hash=True)
+        except (URLError, OSError, RuntimeError) as error:
+            raise download_failed("torchvision", error) from error
+        return state, EncoderWeights(
+            f"torchvision {weights}",
+            "",
+            stride_in_1x1=False,
+            license=self.architecture.weights_license,
+        )
+
+    def load_backbone(self, state: Mapping[str, Tensor], where: str) -> None:
+        """See `Pretrained`."""
+        kept = {n: v for n, v in state.items() if not n.startswith(self.classifier_prefixes)}
+        expected = self.backbone.state_dict()
+        self.backbone.load_state_dict(fitting(kept, expected, f"torchvision's {self.model}", where))
 
 
 class ResNetEncoder(TorchvisionEncoder):
@@ -142,8 +180,8 @@ class ResNetEncoder(TorchvisionEncoder):
 
     classifier_prefixes = ("fc.",)
 
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__(architecture)
+    def __init__(self, architecture: Architecture, width: int, size: int) -> None:
+        super().__init__(architecture, width, size)
         expansion = int(self.backbone.layer1[0].expansion)
         self.channels = (64, *(expansion * channels for channels in (64, 128, 256, 512)))
         self.finest_stride = 2
@@ -177,9 +215,13 @@ class SwinEncoder(TorchvisionEncoder):
     """
 
     classifier_prefixes = ("head.", "norm.")
+    # Where a feature fits into one window, torchvision's code does not shift the windows. A graph
+    # takes that decision once, for the size that it is made at, and is wrong at a size where the
+    # other decision holds.
+    dynamic_size = False
 
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__(architecture)
+    def __init__(self, architecture: Architecture, width: int, size: int) -> None:
+        super().__init__(architecture, width, size)
         deepest = int(self.backbone.head.in_features)
         self.channels = tuple(deepest >> level for level in (3, 2, 1, 0))
         self.finest_stride = 4
@@ -196,29 +238,22 @@ class SwinEncoder(TorchvisionEncoder):
         return features
 
 
-def build_encoder(arch: str, width: int) -> Encoder:
+def build_encoder(arch: str, width: int, size: int) -> Encoder:
     """Return the encoder of an architecture, untrained.
 
     Args:
-        arch: a name in `ARCHITECTURES`.
+        arch: a name in `ARCHITECTURES`, or "timm:NAME".
         width: channels of the first level; a pretrained encoder has channels of its own.
+        size: height and width of the input in pixels.
 
     Raises:
-        ConfigError: the table states a backbone for a class that loads no weights, or none for a
-            `TorchvisionEncoder`.
+        ConfigError: timm has no such backbone.
 
     Example:
-        >>> build_encoder("scratch", 4).channels
+        >>> build_encoder("scratch", 4, 64).channels
         (4, 8, 16, 32, 64)
     """
-    architecture = ARCHITECTURES[arch]
+    architecture = find_architecture(arch)
+    assert architecture.encoder is not None
     module, name = architecture.encoder.split(":")
-    make = getattr(import_module(module), name)
-    if architecture.pretrained and not issubclass(make, TorchvisionEncoder):
-        raise ConfigError(
-            f"arch {arch}: an encoder with a backbone must be a subclass of TorchvisionEncoder, "
-            f"and {name} is not"
-        )
-    if not architecture.pretrained and issubclass(make, TorchvisionEncoder):
-        raise ConfigError(f"arch {arch}: {name} needs a backbone in ARCHITECTURES")
-    return cast(Encoder, make(architecture if architecture.pretrained else width))
+    return cast(Encoder, getattr(import_module(module), name)(architecture, width, size))

@@ -9,7 +9,7 @@ from runtime.core.errors import ConfigError
 from runtime.metrics import THRESHOLD
 from train.config import TrainConfig
 from train.losses import LOSSES
-from train.network import UNet
+from train.network import SegmentationNetwork
 
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """A function of images, float32 [n, 3, H, W] in [0, 1], and masks, float32 [n, 1, H, W] of 0 and 1.
@@ -20,7 +20,7 @@ for the device."""
 
 
 def make_objective(
-    network: UNet, config: TrainConfig, device: torch.device, dtype: torch.dtype
+    network: SegmentationNetwork, config: TrainConfig, device: torch.device, dtype: torch.dtype
 ) -> Objective:
     """Return the objective of a network, in the network's mode and weights at each call.
 

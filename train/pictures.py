@@ -12,7 +12,7 @@ from train.augment import augment
 from train.config import TrainConfig
 from train.data import Batches
 from train.determinism import seed_epoch
-from train.network import UNet
+from train.network import SegmentationNetwork
 
 FIRST_BATCH = "first-batch.png"
 EVERY_EPOCHS = 5
@@ -50,7 +50,7 @@ def draw_first_batch(path: Path, batches: Batches, config: TrainConfig) -> None:
     write_picture(path, _grid(tiles, _COLUMNS))
 
 
-def draw_predictions(path: Path, batches: Batches, network: UNet) -> None:
+def draw_predictions(path: Path, batches: Batches, network: SegmentationNetwork) -> None:
     """Write six validation images in two rows: with the mask, and with the prediction below.
 
     Raises:

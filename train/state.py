@@ -11,10 +11,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from runtime.core.errors import ConfigError
 from train.config import Arithmetic, TrainConfig
-from train.encoders import TorchvisionEncoder
-from train.network import UNet
+from train.network import SegmentationNetwork, make_network
 from train.objective import Objective, make_objective
-from train.weights import EncoderWeights, load_encoder_weights, load_weights
+from train.pretrained import EncoderWeights, Pretrained
+from train.weights import load_encoder_weights, load_weights
 
 _DTYPES: Mapping[Arithmetic, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
 
@@ -32,7 +32,7 @@ class TrainState:
 
     config: TrainConfig
     device: torch.device
-    network: UNet
+    network: SegmentationNetwork
     objective: Objective
     optimizer: torch.optim.Optimizer
     scheduler: ReduceLROnPlateau
@@ -60,6 +60,7 @@ class TrainState:
         scheduler lowers both.
         """
         self.network.unfreeze_encoder()
+        assert self.network.encoder is not None
         encoder = list(self.network.encoder.parameters())
         rate = self.config.unfreeze_learning_rate
         self.optimizer.add_param_group({"params": encoder, "lr": rate})
@@ -127,13 +128,17 @@ def initialize_state(config: TrainConfig, device: torch.device) -> TrainState:
     """Return the state before the first epoch.
 
     Raises:
+        ConfigError, MissingExtraError: the network cannot be made.
         CheckpointError: the encoder's weights cannot be loaded.
     """
-    network = UNet(config.arch, config.width)
+    network = make_network(config.arch, config.width, config.size)
+    pretrained = network if isinstance(network, Pretrained) else network.encoder
     encoder_weights = None
-    if isinstance(network.encoder, TorchvisionEncoder) and config.encoder_weights != "none":
-        encoder_weights = load_encoder_weights(network.encoder, config.encoder_weights)
+    if isinstance(pretrained, Pretrained) and config.encoder_weights != "none":
+        encoder_weights = load_encoder_weights(pretrained, config.encoder_weights)
     if config.freeze_encoder:
+        if network.encoder is None:
+            raise ConfigError(f"arch {config.arch}: the network has no `encoder` to freeze")
         network.freeze_encoder()
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]

@@ -14,7 +14,6 @@ from runtime.core.settings import (
     check_settings,
     setting,
 )
-from train.architectures import ARCHITECTURES
 from train.config import DEMO, Device, TrainConfig, study_config
 
 DEMO_GRID: Mapping[str, tuple[int, ...]] = MappingProxyType({"widths": (4, 8), "sizes": (32, 64)})
@@ -50,9 +49,9 @@ class SweepConfig:
     data: str
     archs: tuple[str, ...] = setting(
         ("scratch",),
-        help="An encoder, as in train-unet. Repeatable.",
+        help="A network, as in train-unet. Repeatable.",
         option="--arch",
-        choices=tuple(ARCHITECTURES),
+        metavar="NAME",
     )
     widths: tuple[int, ...] = setting(
         (4, 8, 16),

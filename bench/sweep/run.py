@@ -173,8 +173,10 @@ def _train(
     result = train_step(run, folder, cache, schedule, dataset)
     schedule.start(f"export {folder.name}")
     output = folder.with_name(f"{folder.name}.onnx")
-    if not is_exported(result.best, output):
-        request = ExportRequest([result.best], output, data=run.data, threads=run.threads)
+    if not is_exported(result.best, output, own=[run.arch]):
+        request = ExportRequest(
+            [result.best], output, data=run.data, threads=run.threads, own=[run.arch]
+        )
         export_checkpoints(request)
     return _describe(read_onnx(output), given=False)
 

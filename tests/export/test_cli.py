@@ -40,6 +40,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--license CC0-1.0": {"license": "CC0-1.0"},
     "--threads 3": {"threads": 3},
+    "--arch nets:one --arch nets:two": {"own": ("nets:one", "nets:two")},
 }  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def test_an_option_changes_its_part_of_the_request_and_no_other(
 ) -> None:
     plain: dict[str, Any] = {
         "checkpoints": (ONE,), "output": Path("artifacts/one.onnx"), "data": None,
-        "precision": "fp32", "optimization": None, "threads": None, "license": None,
+        "precision": "fp32", "optimization": None, "threads": None, "license": None, "own": (),
     }  # fmt: skip
     result = CliRunner().invoke(main, ["artifacts/one", *words.split()])
     assert "nothing was written" in result.output, result.output

@@ -17,12 +17,12 @@ from train.checkpoint import (
     save_checkpoint,
 )
 from train.history import EpochRow
-from train.network import UNet
-from train.weights import EncoderWeights
+from train.network import SegmentationNetwork
+from train.pretrained import EncoderWeights
 
 
 @pytest.fixture(scope="module")
-def network(run_folder: Path) -> UNet:
+def network(run_folder: Path) -> SegmentationNetwork:
     return build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
 
 
@@ -39,7 +39,9 @@ def checkpoint(run_folder: Path) -> Checkpoint:
     return replace(made, config=config, history=(row,), data=data, versions={"torch": "2.x"})
 
 
-def test_training_is_described_as_it_was(checkpoint: Checkpoint, network: UNet) -> None:
+def test_training_is_described_as_it_was(
+    checkpoint: Checkpoint, network: SegmentationNetwork
+) -> None:
     about = describe_network(checkpoint, network, "net")
     assert (about.name, about.output.labels) == ("net", ("foreground",))
     assert (about.input.height, about.input.width, about.input.multiple) == (32, 32, 16)
@@ -58,7 +60,7 @@ def test_training_is_described_as_it_was(checkpoint: Checkpoint, network: UNet) 
 
 
 def test_the_rule_of_slices_goes_from_the_data_into_the_file(
-    checkpoint: Checkpoint, network: UNet, tmp_path: Path
+    checkpoint: Checkpoint, network: SegmentationNetwork, tmp_path: Path
 ) -> None:
     spec = VolumeSpec("coronal", "window", -160.0, 240.0)
     data = replace(checkpoint.data, volumes=spec)
@@ -69,7 +71,9 @@ def test_the_rule_of_slices_goes_from_the_data_into_the_file(
     assert describe_network(checkpoint, network, "net").input.volumes is None
 
 
-def test_the_origin_of_an_encoder_is_stated(checkpoint: Checkpoint, network: UNet) -> None:
+def test_the_origin_of_an_encoder_is_stated(
+    checkpoint: Checkpoint, network: SegmentationNetwork
+) -> None:
     weights = EncoderWeights("a file", "digest", stride_in_1x1=False, license="MIT")
     encoder = describe_network(replace(checkpoint, encoder_weights=weights), network, "net").encoder
     assert encoder is not None
@@ -77,7 +81,9 @@ def test_the_origin_of_an_encoder_is_stated(checkpoint: Checkpoint, network: UNe
     assert not encoder.frozen
 
 
-def test_an_ensemble_is_the_sum_of_its_members(checkpoint: Checkpoint, network: UNet) -> None:
+def test_an_ensemble_is_the_sum_of_its_members(
+    checkpoint: Checkpoint, network: SegmentationNetwork
+) -> None:
     first = describe_network(checkpoint, network, "first")
     second = replace(
         describe_network(checkpoint, network, "second"),

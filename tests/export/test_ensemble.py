@@ -20,7 +20,7 @@ from runtime.model.metadata import InputSpec, Metadata
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
-from train.network import UNet
+from train.network import SegmentationNetwork, UNet
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def members(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 
 @pytest.fixture(scope="module")
-def networks(members: list[Path]) -> list[UNet]:
+def networks(members: list[Path]) -> list[SegmentationNetwork]:
     return [build_network(load_checkpoint(path), path) for path in members]
 
 
@@ -62,7 +62,9 @@ def export(*arguments: object) -> Result:
     return CliRunner().invoke(main, [*map(str, arguments), "--threads", "1"])
 
 
-def mean_of(networks: list[UNet], images: NDArray[np.float32]) -> NDArray[np.float64]:
+def mean_of(
+    networks: list[SegmentationNetwork], images: NDArray[np.float32]
+) -> NDArray[np.float64]:
     with torch.no_grad():
         single = [
             torch.sigmoid(net.double()(torch.from_numpy(images).double())) for net in networks
@@ -75,7 +77,7 @@ def mean_of(networks: list[UNet], images: NDArray[np.float32]) -> NDArray[np.flo
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (3, 32, 32), (2, 64, 96)])
 def test_the_file_gives_the_mean_of_its_members_probabilities(
-    ensemble: Path, networks: list[UNet], shape: tuple[int, int, int]
+    ensemble: Path, networks: list[SegmentationNetwork], shape: tuple[int, int, int]
 ) -> None:
     images = np.random.default_rng(0).random((shape[0], 3, *shape[1:]), np.float32)
     found = Predictor(ensemble).run(images)
@@ -84,7 +86,9 @@ def test_the_file_gives_the_mean_of_its_members_probabilities(
     assert apart.max() > 0.01
 
 
-def test_the_file_is_one_of_the_toolkits(ensemble: Path, networks: list[UNet]) -> None:
+def test_the_file_is_one_of_the_toolkits(
+    ensemble: Path, networks: list[SegmentationNetwork]
+) -> None:
     proto = onnx.load(ensemble, load_external_data=False)
     onnx.checker.check_model(proto, full_check=True)
     assert {node.domain for node in proto.graph.node} == {""}
@@ -107,7 +111,7 @@ def test_the_file_is_one_of_the_toolkits(ensemble: Path, networks: list[UNet]) -
 
 
 def test_each_member_is_described_as_in_a_file_of_its_own(
-    ensemble: Path, members: list[Path], networks: list[UNet]
+    ensemble: Path, members: list[Path], networks: list[SegmentationNetwork]
 ) -> None:
     metadata = read_onnx(ensemble).metadata
     assert metadata is not None
@@ -124,7 +128,7 @@ def test_a_file_is_scored_on_a_split(ensemble: Path, phantom: Path) -> None:
 
 
 def test_a_member_that_differs_gets_no_certificate(
-    ensemble: Path, networks: list[UNet], phantom_data: Dataset
+    ensemble: Path, networks: list[SegmentationNetwork], phantom_data: Dataset
 ) -> None:
     model = onnx.load(ensemble)
     cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 32, "boxes")

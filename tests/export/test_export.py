@@ -31,11 +31,13 @@ from tests.support.seeded_network import seeded_network
 from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
-from train.weights import EncoderWeights
+from train.pretrained import EncoderWeights
 
 
 def network_of(run_folder: Path) -> UNet:
-    return build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+    network = build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+    assert isinstance(network, UNet)
+    return network
 
 
 def session_of(model: Path) -> onnxruntime.InferenceSession:
@@ -213,7 +215,7 @@ def test_a_network_that_differs_gets_no_certificate_and_no_file(
     ):
         certify(model, cases, run_reference([network], cases), images_from="", threads=1)
     monkeypatch.setattr("export.pipeline.convert", lambda *_: model)
-    monkeypatch.setattr("export.onnx_export.build_network", lambda *_: network)
+    monkeypatch.setattr("export.onnx_export.build_network", lambda *_, **__: network)
     output = tmp_path / "m.onnx"
     output.write_text("an earlier file")
     with pytest.raises(ParityError, match="no file was written"):

@@ -6,13 +6,18 @@ import pytest
 
 
 def use_small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give torchvision's ResNet34 and Swin-T fewer blocks and channels."""
+    """Give torchvision's ResNet34, Swin-T and ViT-B/16 fewer blocks and channels."""
     from torchvision.models.resnet import BasicBlock, ResNet
     from torchvision.models.swin_transformer import SwinTransformer
+    from torchvision.models.vision_transformer import VisionTransformer
 
-    def build(name: str, weights: None) -> Any:
+    def build(name: str, weights: None, **options: Any) -> Any:
         if name == "resnet34":
             return ResNet(BasicBlock, [1, 1, 1, 1])
+        if name == "vit_b_16":
+            return VisionTransformer(
+                patch_size=16, num_layers=12, num_heads=2, hidden_dim=8, mlp_dim=16, **options
+            )
         assert name == "swin_t"
         return SwinTransformer(
             [4, 4], 24, [2, 1, 2, 1], [3, 6, 12, 24], [7, 7], stochastic_depth_prob=0.5

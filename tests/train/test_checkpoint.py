@@ -9,7 +9,7 @@ import torch
 from runtime.core.errors import CheckpointError
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
-from train.weights import EncoderWeights
+from train.pretrained import EncoderWeights
 
 
 def test_a_checkpoint_survives_its_file(run_folder: Path, tmp_path: Path) -> None:

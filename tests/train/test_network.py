@@ -15,10 +15,11 @@ from train.encoders import (
     ResNetEncoder,
     TorchvisionEncoder,
 )
-from train.network import UNet
+from train.network import UNet, make_network
 
 PRETRAINED = {"resnet34": "resnet34", "resnet50": "resnet50", "swin": "swin_t"}
-"""The architectures with an encoder of torchvision's, and its name there."""
+"""The UNets with an encoder of torchvision's, and its name there."""
+UNETS = [arch for arch, entry in ARCHITECTURES.items() if entry.encoder is not None]
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +59,13 @@ def test_an_encoder_is_torchvisions_without_its_classifier(arch: str, model: str
 
 
 def test_the_table_states_what_the_networks_have() -> None:
-    assert {a.name: a.backbone for a in ARCHITECTURES.values() if a.pretrained} == PRETRAINED
-    assert all(ARCHITECTURES[arch].weights_license for arch in PRETRAINED)
+    backbones = {a.name: a.backbone for a in ARCHITECTURES.values() if a.pretrained}
+    assert backbones == PRETRAINED | {"unetr": "vit_b_16"}
+    assert all(ARCHITECTURES[arch].weights_license for arch in backbones)
     for arch in ARCHITECTURES:
         with torch.device("meta"):
-            assert UNet(arch, 4).multiple == TrainConfig(data="", arch=arch).multiple
+            network = make_network(arch, 4, 64)
+        assert network.multiple == TrainConfig(data="", arch=arch).multiple
 
 
 @pytest.mark.parametrize(
@@ -70,8 +73,7 @@ def test_the_table_states_what_the_networks_have() -> None:
     [
         (
             Architecture("new", "", "train.encoders:ScratchEncoder", backbone="resnet34"),
-            "arch new: an encoder with a backbone must be a subclass of TorchvisionEncoder, "
-            "and ScratchEncoder is not",
+            "arch new: ScratchEncoder has no backbone",
         ),
         (
             Architecture("new", "", "train.encoders:ResNetEncoder"),
@@ -82,13 +84,13 @@ def test_the_table_states_what_the_networks_have() -> None:
 def test_an_encoder_whose_weights_would_never_be_loaded_is_refused(
     entry: Architecture, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.encoders.ARCHITECTURES", {"new": entry})
+    monkeypatch.setattr("train.architectures.ARCHITECTURES", {"new": entry})
     with pytest.raises(ConfigError) as error:
         UNet("new", 4)
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("arch", UNETS)
 def test_logits_have_the_size_of_the_input(arch: str) -> None:
     network = UNet(arch, 4).eval()
     height, width = 2 * network.multiple, 3 * network.multiple
@@ -140,7 +142,7 @@ def test_channels_are_the_papers() -> None:
     }
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("arch", UNETS)
 def test_every_feature_reaches_the_decoder(arch: str) -> None:
     network = UNet(arch, 2).eval()
     taken: list[torch.Tensor] = []

@@ -146,5 +146,6 @@ def test_a_frozen_encoders_parameters_are_not_the_optimizers(
 ) -> None:
     config = replace(config, arch="resnet34", size=32, freeze_encoder=frozen)
     state = initialize_state(config, torch.device("cpu"))
+    assert state.network.encoder is not None
     encoder = sum(parameter.numel() for parameter in state.network.encoder.parameters())
     assert state.parameters - state.trained_parameters == (encoder if frozen else 0)

@@ -23,7 +23,7 @@ def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def encoder() -> ResNetEncoder:
-    return ResNetEncoder(ARCHITECTURES["resnet50"])
+    return ResNetEncoder(ARCHITECTURES["resnet50"], 4, 64)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_both_kinds_of_file_give_the_same(
 
 
 def encoder_of(arch: str) -> TorchvisionEncoder:
-    encoder = build_encoder(arch, 4)
+    encoder = build_encoder(arch, 4, 64)
     assert isinstance(encoder, TorchvisionEncoder)
     return encoder
 
@@ -97,7 +97,8 @@ def test_name_and_license_of_downloaded_weights_are_the_tables(
 ) -> None:
     with torch.device("meta"):
         entry = ARCHITECTURES["resnet50"]
-        encoder = ResNetEncoder(replace(entry, weights="IMAGENET1K_V2", weights_license="MIT"))
+        changed = replace(entry, weights="IMAGENET1K_V2", weights_license="MIT")
+        encoder = ResNetEncoder(changed, 4, 64)
     state = encoder.backbone.state_dict()
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: state)
     record = load_encoder_weights(encoder, "imagenet")

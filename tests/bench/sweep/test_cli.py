@@ -27,7 +27,7 @@ def test_wrong_use_ends_with_one_sentence_before_anything_is_trained(
         (("--width", 0), "width: expected 1 or more"),
         (("--size", 40), "expected a multiple of 16"),
         (("--arch", "resnet50", "--size", 48), "expected a multiple of 32"),
-        (("--arch", "vgg"), "'vgg' is not one of"),
+        (("--arch", "vgg"), "arch vgg: unknown architecture"),
         ((damaged,), f"{damaged}: expected"),
         ((sizeless,), f"{sizeless}: the file does not state the size of its input"),
         (("--data", tmp_path / "none"), "no such folder"),
