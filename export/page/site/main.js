@@ -128,11 +128,11 @@ async function show(entry, known) {
   try {
     const scan = known ?? (await readScan(entry.file));
     // Another scan may have been chosen meanwhile, or this one removed.
-    if (wanted === entry) {
+    if (wanted === entry && list.has(entry)) {
       draw(entry, scan);
     }
   } catch (error) {
-    wanted = shown;
+    wanted = wanted === entry ? shown : wanted;
     tell(`${entry.file.name}: ${messageOf(error)}.`);
   }
 }
