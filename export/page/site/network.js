@@ -94,7 +94,9 @@ async function openOn(kind, model, content, engines) {
     graphOptimizationLevel: "all",
     logSeverityLevel: 4,
   }).catch((error) => {
-    throw new Error(`ONNX Runtime cannot load the file (${messageOf(error)})`, { cause: error });
+    // What WebAssembly throws itself is a number, which tells nothing.
+    const reason = error instanceof Error ? ` (${messageOf(error)})` : "";
+    throw new Error(`ONNX Runtime cannot load the file${reason}`, { cause: error });
   });
   const [height, width] = model.size;
 
