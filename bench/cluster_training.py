@@ -7,14 +7,12 @@ killed is resumed on another one, from its last checkpoint.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 from distributed import Client, Event, Future, KilledWorker, get_worker
 
 from bench.schedule import Schedule
-from bench.training import epochs_done
+from bench.training import TrainingTask, epochs_done
 from runtime.core.errors import ConfigError, SegmentationError, TrainingError
 from runtime.core.machine import package_versions
 from runtime.core.progress import Progress
@@ -22,26 +20,20 @@ from runtime.distributed.cluster import connected, ensure_same_versions, this_wo
 from train.config import TrainConfig
 from train.run import train_network
 
-PACKAGES = ("seg-toolkit", "numpy", "pillow", "pycocotools", "torch", "torchvision")
+PACKAGES = (
+    "seg-toolkit",
+    "numpy",
+    "pillow",
+    "pycocotools",
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation-models-pytorch",
+)
 """The distributions whose version may change a weight."""
 _GPU = {"GPU": 1}
 _EVERY_S = 1.0
 """Between two heartbeats of a training, and between two questions if it should stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingTask:
-    """A training.
-
-    Attributes:
-        step: its name in the schedule.
-        folder, cache: as in `train_network`; paths must mean the same on every worker.
-    """
-
-    step: str
-    config: TrainConfig
-    folder: Path
-    cache: Path
 
 
 def train_on_cluster(scheduler: str, tasks: Sequence[TrainingTask], schedule: Schedule) -> None:
@@ -51,7 +43,7 @@ def train_on_cluster(scheduler: str, tasks: Sequence[TrainingTask], schedule: Sc
 
     Args:
         scheduler: as for `runtime.distributed.cluster.connected`.
-        schedule: has the steps of the tasks.
+        schedule: has the steps of the tasks; a step of its own is added.
 
     Raises:
         ConfigError: no scheduler is there, or a worker has other versions, several threads, or no
@@ -61,6 +53,7 @@ def train_on_cluster(scheduler: str, tasks: Sequence[TrainingTask], schedule: Sc
         StoppedError: `schedule.stop` returned True.
         SegmentationError: a training failed; the others have saved a checkpoint.
     """
+    schedule.start("train the networks on the cluster")
     left = [task for task in tasks if epochs_done(task.folder) < task.config.epochs]
     if not left:
         return

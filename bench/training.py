@@ -1,7 +1,7 @@
 """Training as a step of a schedule: its estimated time, and its progress."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -49,6 +49,21 @@ def epochs_done(folder: Path) -> int:
     """Return the number of finished epochs of the run in `folder`."""
     history = folder / HISTORY
     return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTask:
+    """A training of a schedule.
+
+    Attributes:
+        step: its name in the schedule.
+        folder, cache: as in `train_network`; paths must mean the same on every worker.
+    """
+
+    step: str
+    config: TrainConfig
+    folder: Path
+    cache: Path
 
 
 def train_step(

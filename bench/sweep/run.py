@@ -10,7 +10,7 @@ from bench.schedule import Schedule
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.gains import conclude
 from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
-from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_step
+from bench.training import EXPORT_IMAGES, TrainingTask, epochs_done, seconds_per_image, train_step
 from export.onnx_export import export_checkpoints, is_exported
 from export.request import ExportRequest
 from runtime.core.errors import ModelError
@@ -82,7 +82,13 @@ def run_sweep(
         runs = {out / name_of(run): run for run in config.networks}
         _add_steps(runs, dataset, settings, len(given), schedule)
         if scheduler is not None:
-            _train_together(scheduler, runs, Path(cache), schedule)
+            from bench.cluster_training import train_on_cluster
+
+            tasks = [
+                TrainingTask(f"train {one.name}", run, one, Path(cache))
+                for one, run in runs.items()
+            ]
+            train_on_cluster(scheduler, tasks, schedule)
         trained = [
             _train(folder, run, Path(cache), schedule, dataset) for folder, run in runs.items()
         ]
@@ -152,17 +158,6 @@ def _add_steps(
             schedule.add(f"train {folder.name}", left * epoch)
             schedule.add(f"export {folder.name}", each * EXPORT_IMAGES / 3)
     schedule.add(MEASURE, (len(runs) + given) * settings.rule.max_seconds)
-
-
-def _train_together(
-    scheduler: str, runs: dict[Path, TrainConfig], cache: Path, schedule: Schedule
-) -> None:
-    """Train the networks on a cluster."""
-    from bench.cluster_training import TrainingTask, train_on_cluster
-
-    schedule.start("train the networks on the cluster")
-    tasks = [TrainingTask(f"train {one.name}", run, one, cache) for one, run in runs.items()]
-    train_on_cluster(scheduler, tasks, schedule)
 
 
 def _train(

@@ -21,6 +21,8 @@ _LOCAL_CONFIG = {
     # The web server cannot be left out, but shows nothing to other users of this machine.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.profile.enabled": False,
+    # A busy machine restarts a killed worker slowly; by default it is given up after 15 s.
+    "distributed.deploy.lost-worker-timeout": "10 minutes",
 }
 _ANSWER_S = 10.0
 _SILENT = logging.CRITICAL + 1
@@ -80,20 +82,23 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _local(workers: int) -> Iterator[Client]:
-    with (
-        dask.config.set(_LOCAL_CONFIG),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=_SILENT,
-            # Other users can reach the ports of this machine: only who has the keys gives orders.
-            security=True,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with dask.config.set(_LOCAL_CONFIG):
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=_SILENT,
+                # Others can reach the ports of this machine: only who has the keys gives orders.
+                security=True,
+            )
+        except RuntimeError as error:
+            raise ClusterError(
+                f"local:{workers}: the worker processes could not be started"
+            ) from error
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield client
 
 
 @contextmanager
