@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from export.conversion import count_macs
 from runtime.model.metadata import (
@@ -21,6 +22,9 @@ from train.network import SegmentationNetwork
 def describe_network(checkpoint: Checkpoint, network: SegmentationNetwork, name: str) -> Metadata:
     """Return the metadata of a checkpoint's network, without a certificate."""
     config = checkpoint.config
+    view = checkpoint.data.image_size or (None, None)
+    if config.resize == "tile":
+        view = (config.size, config.size)
     return Metadata(
         name=name,
         input=InputSpec(
@@ -29,6 +33,9 @@ def describe_network(checkpoint: Checkpoint, network: SegmentationNetwork, name:
             multiple=network.multiple if network.dynamic_size else 0,
             intensity=config.intensity,
             volumes=checkpoint.data.volumes,
+            resize=config.resize,
+            view_height=view[0],
+            view_width=view[1],
         ),
         output=OutputSpec(labels=("foreground",)),
         network=NetworkInfo(
@@ -68,6 +75,7 @@ def _training(checkpoint: Checkpoint) -> TrainingInfo:
         categories=config.categories,
         annotations=checkpoint.data.annotations,
         arithmetic=row.arithmetic,
+        empty=config.empty,
     )
 
 
@@ -94,12 +102,8 @@ def describe_ensemble(members: Sequence[Metadata], name: str) -> Metadata:
     return Metadata(
         name=name,
         # The least common multiple with 0 is 0: one member of fixed size fixes the file's size.
-        input=InputSpec(
-            first.input.height,
-            first.input.width,
-            multiple=math.lcm(*(member.input.multiple for member in members)),
-            intensity=first.input.intensity,
-            volumes=first.input.volumes,
+        input=replace(
+            first.input, multiple=math.lcm(*(member.input.multiple for member in members))
         ),
         output=first.output,
         network=NetworkInfo(

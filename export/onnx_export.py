@@ -152,7 +152,7 @@ def _check_members(
     networks: Sequence[SegmentationNetwork],
 ) -> None:
     for source, checkpoint in zip(sources[1:], checkpoints[1:], strict=True):
-        for setting in ("size", "masks", "categories", "intensity"):
+        for setting in ("size", "resize", "masks", "categories", "intensity"):
             wanted, found = (getattr(c.config, setting) for c in (checkpoints[0], checkpoint))
             if found != wanted:
                 raise ConfigError(

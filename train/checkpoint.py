@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class DataFacts:
         images: number of images by split.
         annotations: number of annotations by category, which are all foreground.
         volumes: how the images were made of volumes; None where they were not.
+        image_size: median height and width of the training images, in pixels; None if unknown.
     """
 
     name: str
@@ -48,10 +50,11 @@ class DataFacts:
     images: dict[str, int]
     annotations: dict[str, int] = field(default_factory=dict)
     volumes: VolumeSpec | None = None
+    image_size: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, splits: Iterable[Split]) -> "DataFacts":
-        """Return the facts on some splits of a data set. Raises DataError."""
+        """Return the facts on some splits of a data set, train first. Raises DataError."""
         used = tuple(splits)
         volumes = used[0].volumes
         if any(split.volumes != volumes for split in used):
@@ -62,8 +65,16 @@ class DataFacts:
         annotations: Counter[str] = Counter()
         for split in used:
             annotations.update(split.annotations)
+        sides = zip(*((sample.height, sample.width) for sample in used[0].samples), strict=True)
         return cls(
-            dataset.name, manifest_sha256(used), license_, images, dict(annotations), volumes
+            name=dataset.name,
+            # Of the whole splits: a run that drops images is still one on this data set.
+            sha256=manifest_sha256(dataset.split(split.name) for split in used),
+            license=license_,
+            images=images,
+            annotations=dict(annotations),
+            volumes=volumes,
+            image_size=tuple(map(median_low, sides)),
         )
 
 

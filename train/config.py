@@ -10,8 +10,11 @@ from runtime.core.errors import ConfigError
 from runtime.core.settings import (
     CATEGORIES_HELP,
     MASKS_HELP,
+    RESIZE_HELP,
+    EmptyImages,
     MaskChoice,
     MaskKind,
+    Resize,
     check_settings,
     setting,
     threads_setting,
@@ -37,9 +40,12 @@ class TrainConfig:
         arch: a name as in `train.architectures`.
         width: channels of the first level; the study's networks have 64.
         size: height and width of the input in pixels.
+        resize: how images become inputs (`runtime.data.framing`). With "tile", a window shows as
+            many pixels of an image as the input has.
         masks: what the target is drawn from; "auto" is settled by the data set
             (`runtime.data.targets`), and a checkpoint holds the kind that was used.
         categories: names of the categories that are foreground; empty for all.
+        empty: "drop" leaves images out of train and valid that have no annotation of any category.
         learning_rate: of Adam, in the first epoch.
         patience: epochs without a lower validation loss after which the learning rate is
             multiplied by `decay`.
@@ -75,9 +81,15 @@ class TrainConfig:
     size: int = setting(
         256, help="Height and width of the input, in pixels.", minimum=1, maximum=MAX_SIZE
     )
+    resize: Resize = setting("stretch", help=RESIZE_HELP)
     masks: MaskChoice = setting("auto", help=MASKS_HELP)
     categories: tuple[str, ...] = setting(
         (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
+    )
+    empty: EmptyImages = setting(
+        "keep",
+        help="Images without annotations: keep them as images of nothing, or drop them because "
+        "annotations are missing.",
     )
     epochs: int = setting(25, help="Passes over the training images.", minimum=1)
     batch_size: int = setting(32, help="Images per step.", minimum=1)
@@ -215,6 +227,10 @@ class TrainConfig:
             parts.append(f"w{self.width}")
         if self.augment:
             parts.append("augment")
+        if self.empty == "drop":
+            parts.append("annotated")
+        if self.resize != "stretch":
+            parts.append(self.resize)
         if self.unfreeze_epoch:
             parts.append(f"unfreeze{self.unfreeze_epoch}")
         if self.loss != "bce":

@@ -18,8 +18,10 @@ from runtime.core.errors import ImageError, OutputError
 from runtime.core.files import replacing_folder
 from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.settings import Resize
 from runtime.core.workers import map_ahead
 from runtime.data.coco import Split
+from runtime.data.framing import Framing, Windows
 from runtime.data.resizing import SCALE
 from runtime.data.samples import MaskKind, Sample
 
@@ -33,7 +35,7 @@ class DecodedSplit:
     """A split at one size, in memory-mapped arrays.
 
     Attributes:
-        names: the images' file names.
+        names: the images' file names; with windows, an image is there once for each.
         images: RGB, uint8 [images, size, size, 3].
         masks: uint8 [images, size, size / 8], eight pixels a byte, the first in the highest bit.
     """
@@ -43,21 +45,30 @@ class DecodedSplit:
     masks: NDArray[np.uint8]
 
 
+def training_framing(size: int, resize: Resize) -> Framing:
+    """Return how images meet a square input in training; windows are at the images' own scale."""
+    sides = (size, size)
+    return Framing(sides, resize, sides if resize == "tile" else None)
+
+
 def decode_split(
     split: Split,
     size: int,
     masks: MaskKind,
     cache: str | Path,
     *,
+    resize: Resize = "stretch",
     on_progress: ProgressCallback | None = None,
 ) -> DecodedSplit:
     """Return a split decoded at `size`, from the cache where it has an entry for it.
 
     An entry that is incomplete or damaged is made again; cleaners of temporary folders leave such.
     An entry's key depends on the COCO file's content, on the images' names, sizes and times of
-    change, on `size`, on the kind of masks, on the chosen categories and on the white level.
+    change, on `size`, on the kind of masks, on the chosen categories, on the white level and on how
+    images are resized.
 
     Args:
+        resize: with "tile", each window of an image is an entry of its own.
         cache: a folder; an entry is renamed when it is complete, so that no half one is read.
         on_progress: called with the number of images decoded and of all; not called where the
             cache has the split.
@@ -66,32 +77,39 @@ def decode_split(
         ImageError, AnnotationError: a file of the split cannot be read.
         OutputError: the cache cannot be written.
     """
-    entry = Path(cache) / f"{split.name}-{size}-{_key(split, size, masks)}"
-    found = _read(split, size, entry)
+    framing = training_framing(size, resize)
+    entry = Path(cache) / f"{split.name}-{size}-{_key(split, framing, masks)}"
+    found = _read(split, framing, entry)
     if found is not None:
         return found
     try:
         shutil.rmtree(entry, ignore_errors=True)
-        _build(split, size, masks, entry, on_progress)
+        _build(split, framing, masks, entry, on_progress)
     except OutputError:
-        if _read(split, size, entry) is None:  # else another run has written it meanwhile
+        if _read(split, framing, entry) is None:  # else another run has written it meanwhile
             raise
-    built = _read(split, size, entry)
+    built = _read(split, framing, entry)
     if built is None:
         raise OutputError(f"{entry}: removed or changed while it was being used")
     return built
 
 
-def _shapes(split: Split, size: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array of an entry, by the name of its file."""
-    count = len(split.samples)
-    return {"images": (count, size, size, 3), "masks": (count, size, size // 8)}
+def _windows(sample: Sample, framing: Framing) -> Windows:
+    """Return the windows of an image, by the size that the COCO file states."""
+    return Windows(framing.scaled((sample.height, sample.width)), framing.size)
 
 
-def _read(split: Split, size: int, entry: Path) -> DecodedSplit | None:
+def _shapes(count: int, framing: Framing) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of an entry of `count` windows, by the name of its file."""
+    height, width = framing.size
+    return {"images": (count, height, width, 3), "masks": (count, height, width // 8)}
+
+
+def _read(split: Split, framing: Framing, entry: Path) -> DecodedSplit | None:
     """Map the arrays of an entry; None where it is missing, incomplete or damaged."""
+    names = [s.file_name for s in split.samples for _ in range(_windows(s, framing).count)]
     arrays = []
-    for name, shape in _shapes(split, size).items():
+    for name, shape in _shapes(len(names), framing).items():
         try:
             # Mode "c" maps the file privately: PyTorch wants writable memory, and the file must not
             # change.
@@ -101,20 +119,21 @@ def _read(split: Split, size: int, entry: Path) -> DecodedSplit | None:
         if array.shape != shape or array.dtype != np.uint8:
             return None
         arrays.append(array)
-    return DecodedSplit(tuple(sample.file_name for sample in split.samples), *arrays)
+    return DecodedSplit(tuple(names), *arrays)
 
 
-def _key(split: Split, size: int, masks: MaskKind) -> str:
+def _key(split: Split, framing: Framing, masks: MaskKind) -> str:
     try:
         files = [(s.file_name, s.intensity, s.path.stat()) for s in split.samples]
     except OSError as error:
         raise ImageError(f"{error.filename}: image not found") from error
     facts = [
         _FORMAT,
-        size,
+        framing.size[0],
         masks,
         split.categories,
         [(name, white, s.st_size, s.st_mtime_ns) for name, white, s in files],
+        *([] if framing.resize == "stretch" else [framing.resize]),
     ]
     digest = hashlib.sha256(split.annotation_file.read_bytes())
     digest.update(json.dumps(facts).encode())
@@ -123,17 +142,17 @@ def _key(split: Split, size: int, masks: MaskKind) -> str:
 
 def _build(
     split: Split,
-    size: int,
+    framing: Framing,
     masks: MaskKind,
     entry: Path,
     on_progress: ProgressCallback | None,
 ) -> None:
-    def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        scan = sample.load((size, size))
-        return scan.pixels, np.packbits(sample.mask((size, size), masks), axis=1)
+    def decode(sample: Sample) -> tuple[Windows, NDArray[np.uint8], NDArray[np.uint8]]:
+        windows = _windows(sample, framing)
+        return windows, sample.load(windows.scaled).pixels, sample.mask(windows.scaled, masks)
 
     count, cores = len(split.samples), available_cores()
-    shapes = _shapes(split, size)
+    shapes = _shapes(sum(_windows(s, framing).count for s in split.samples), framing)
     with replacing_folder(entry) as beside, ExitStack() as files:
         # Written and not mapped: writing to a mapped file on a full disk ends the process (SIGBUS).
         images, packed = (
@@ -143,9 +162,10 @@ def _build(
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
         decoded = map_ahead(decode, split.samples, workers=cores, ahead=8 * cores)
-        for index, (pixels, mask) in enumerate(decoded):
-            images.write(pixels.tobytes())
-            packed.write(mask.tobytes())
+        for index, (windows, pixels, mask) in enumerate(decoded):
+            for number in range(windows.count):
+                images.write(windows.cut(pixels, number).tobytes())
+                packed.write(np.packbits(windows.cut(mask, number), axis=1).tobytes())
             if on_progress is not None:
                 on_progress(Progress(index + 1, count, "decode"))
         for file in (images, packed):

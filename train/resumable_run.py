@@ -129,6 +129,7 @@ class ResumableRun:
                 config.size,
                 config.mask_kind,
                 cache,
+                resize=config.resize,
                 on_progress=report,
             )
             batches.append(

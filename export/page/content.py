@@ -60,6 +60,8 @@ def read_page_model(path: str | Path) -> PageModel:
             f"{path}: trained with --intensity {spec.intensity}, which a page does not apply to "
             "16-bit images"
         )
+    if spec.resize != "stretch":
+        raise ModelError(f"{path}: trained with --resize {spec.resize}; a page stretches images")
     return PageModel(
         name=Path(path).stem,
         content=Path(path).read_bytes(),

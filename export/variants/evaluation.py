@@ -104,13 +104,15 @@ class VariantEvaluator:
         )
 
     def _predictor(self, path: Path, concurrency: int = 1) -> Predictor:
-        return Predictor(
+        predictor = Predictor(
             path,
             size=(self._spec.height, self._spec.width),
             threads=self._threads,
             concurrency=concurrency,
             intensity=self._spec.intensity,
         )
+        predictor.framing = self._spec.framing(predictor.size)  # the graph alone states none
+        return predictor
 
     def _soft_iou(self, path: Path) -> float:
         predictor = self._predictor(path, concurrency_for(self._threads))

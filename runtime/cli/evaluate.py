@@ -25,6 +25,7 @@ from runtime.cli.options import (
     parse_shard,
     phantom_if_none,
     provider_options,
+    resize_option,
     scheduler_option,
     shard_size_option,
     size_option,
@@ -75,6 +76,7 @@ def main() -> None:
 @masks_option
 @category_option
 @size_option
+@resize_option
 @click.option("--batch-size", default=1, show_default=True, type=click.IntRange(min=1), metavar="N")
 @click.option(
     "--baselines/--no-baselines",

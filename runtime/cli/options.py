@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import progress
 from runtime.core.machine import MAX_THREADS
-from runtime.core.settings import CATEGORIES_HELP, MASKS_HELP, config_fields
+from runtime.core.settings import CATEGORIES_HELP, MASKS_HELP, RESIZE_HELP, Resize, config_fields
 from runtime.model.providers import ProviderRequest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -116,6 +116,15 @@ def size_option(function: Function) -> Function:
         callback=square,
         metavar="N",
         help="Height and width of the network's input.  [default: as stated in each file]",
+    )(function)
+
+
+def resize_option(function: Function) -> Function:
+    """`--resize stretch|fit|tile`."""
+    return click.option(
+        "--resize",
+        type=click.Choice(get_args(Resize)),
+        help=f"{RESIZE_HELP}  [default: as each network was trained]",
     )(function)
 
 

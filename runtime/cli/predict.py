@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli.anonymous import anonymous_messages, anonymous_option
 from runtime.cli.command import Command
 from runtime.cli.display import counted, progress, skipped_text
 from runtime.cli.options import (
     ARTIFACTS,
+    File,
     Folder,
     intensity_option,
     model_argument,
     on_error_option,
     provider_options,
+    resize_option,
     scheduler_option,
     shard_size_option,
     size_option,
@@ -23,10 +26,12 @@ from runtime.cli.options import (
 )
 from runtime.core.errors import ImageError, printable
 from runtime.core.extras import require
+from runtime.core.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
     from runtime.core.progress import ProgressCallback
-    from runtime.model.predict_files import FilePrediction, FoundImage, MapFormat
+    from runtime.model.image_files import FoundImage
+    from runtime.model.predict_files import FilePrediction, MapFormat
     from runtime.model.predictor import Predictor
 
 
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
     help="Format of the probability map: PNG with 16 bits per pixel, or NumPy float32.",
 )
 @size_option
+@resize_option
 @click.option(
     "--frame",
     type=click.IntRange(min=1),
@@ -72,6 +78,14 @@ if TYPE_CHECKING:
 )
 @intensity_option
 @on_error_option("")
+@anonymous_option("in messages, tables and results, whose names change too")
+@click.option(
+    "--names",
+    "names_file",
+    type=File,
+    metavar="FILE",
+    help="With --anonymous-log, write which image each pseudonym stands for, as CSV.",
+)
 @verify_option
 @provider_options
 @threads_option
@@ -86,6 +100,8 @@ def main(
     volume: int | None,
     threshold: float | None,
     on_error: str,
+    anonymous: bool,
+    names_file: Path | None,
     scheduler: str | None,
     shard_size: int,
     **settings: Any,
@@ -96,32 +112,46 @@ def main(
     line encloses pixels of at least 0.5. In folders and their subfolders, regular files that end in
     .jpg, .jpeg, .png, .bmp, .tif, .tiff, .webp, .nii or .nii.gz are used. A folder that directly
     holds DICOM files is one series. The results of a volume are on its own grid and in its format,
-    with an overlay of several slices.
+    with an overlay of several slices. Images of equal names keep the folders that tell them apart.
     """
-    from runtime.model.predict_files import find_images, predict_files
+    from runtime.model.image_files import find_images, with_pseudonyms, write_names
+    from runtime.model.predict_files import predict_files
     from runtime.model.predictor import Predictor
 
-    files = find_images(images)
-    predictor = Predictor(model, **settings)
-    _echo_notes(predictor, files)
+    if names_file is not None and not anonymous:
+        raise click.UsageError("--names needs --anonymous-log")
+    if scheduler is not None and anonymous:
+        raise click.UsageError("--anonymous-log does not reach the logs of a --scheduler's workers")
+    names = Pseudonyms(images) if anonymous else None
     how: dict[str, Any] = {
         "map_format": map_format,
         "frame": frame,
         "volume": volume,
         "threshold": threshold,
     }
-    skipped: list[str] = []
     skip = on_error == "skip"
-    with progress("Predict") as bar:
-        if scheduler is None:
-            add = (lambda error: skipped.append(str(error))) if skip else None
-            written = predict_files(predictor, files, out, **how, on_progress=bar, on_error=add)
-        else:
-            settings |= {"threads": settings["threads"] or 1, "skip_unreadable": skip}
-            written, skipped = _on_cluster(
-                scheduler, (model, out), settings | how, files, shard_size, bar
-            )
-    _finish(written, skipped, threshold, out)
+    with anonymous_messages(names):
+        files = find_images(images)
+        files = files if names is None else with_pseudonyms(files, names)
+        predictor = Predictor(model, **settings)
+        _echo_notes(predictor, files)
+        with progress("Predict") as bar:
+            if scheduler is None:
+                skipped: list[str] = []
+                add = (lambda error: skipped.append(str(error))) if skip else None
+                written = predict_files(predictor, files, out, **how, on_progress=bar, on_error=add)
+            else:
+                settings |= {"threads": settings["threads"] or 1, "skip_unreadable": skip}
+                written, skipped = _on_cluster(
+                    scheduler, (model, out), settings | how, files, shard_size, bar
+                )
+        reasons = skipped if names is None else list(map(names.message, skipped))
+        _finish(written, reasons, threshold, out)
+    if names_file is not None:
+        write_names(names_file, files)
+    note = predictor.framing.stretch_note([prediction.size for prediction in written])
+    if note is not None:
+        click.echo(note)
 
 
 def _on_cluster(

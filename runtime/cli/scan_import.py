@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli.anonymous import anonymous_messages
 from runtime.cli.command import Command
 from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import counted, progress, table
 from runtime.cli.options import Folder
+from runtime.core.pseudonyms import Pseudonyms
 from runtime.data.imports.config import ImportConfig
 from runtime.data.volumes.spec import VolumeSpec, volume_spec
 
@@ -55,7 +57,8 @@ def import_scans(
 
     volumes = volume_spec(plane, window, percentiles)
     config = ImportConfig(**given_settings(settings), volumes=volumes)
-    with progress("Import") as bar:
+    names = Pseudonyms([source]) if config.anonymous else None
+    with anonymous_messages(names), progress("Import") as bar:
         report = import_dataset(source, out, config, on_progress=bar)
     click.echo(_report_text(report))
     click.echo(str(out))

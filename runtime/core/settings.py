@@ -19,9 +19,17 @@ MaskChoice = Literal["auto", "boxes", "segmentation"]
 """The kind of masks that a user asks for; `runtime.data.targets` decides what "auto" means."""
 LengthUnit = Literal["mm", "px"]
 """The unit of lengths in images: px where their spacing is not known."""
+Resize = Literal["stretch", "fit", "tile"]
+"""How an image meets a network's input of another size (`runtime.data.framing`)."""
+EmptyImages = Literal["keep", "drop"]
+"""Images without annotations: images of nothing, or images whose annotations are missing."""
 MASKS_HELP = (
     "Source of the target masks. auto: as the network was trained; else segmentations if "
     "every annotation has one, and boxes otherwise (polygons that are all boxes count as boxes)."
+)
+RESIZE_HELP = (
+    "How images become inputs of one size. stretch: whatever their proportions; fit: with black "
+    "margins; tile: in overlapping windows at the scale of the training."
 )
 CATEGORIES_HELP = "Use only the annotations of this category as foreground; can be repeated."
 

@@ -1,11 +1,11 @@
 """Checking a data set: every defect of its COCO files, images and masks."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.core.errors import AnnotationError, DataError, DataWarning, ImageError
+from runtime.core.errors import AnnotationError, DataError, DataWarning, ImageError, printable
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import MaskChoice, MaskKind
 from runtime.data.coco import Dataset, Split
@@ -139,9 +139,22 @@ def check_dataset(
         splits=tuple(summaries),
         defects=tuple(defects),
         masks=targets.masks,
-        notes=target_notes(splits, targets),
+        notes=(*target_notes(splits, targets), *_empty_notes(dataset.splits.values())),
         not_ready=_not_ready(dataset, defects),
     )
+
+
+def _empty_notes(splits: Iterable[Split]) -> Iterator[str]:
+    """Yield a question for each split with images that have no annotation of any category."""
+    for split in splits:
+        empty = [sample.file_name for sample in split.samples if not sample.annotations]
+        if empty:
+            some = "1 image has" if len(empty) == 1 else f"{len(empty)} images have"
+            yield (
+                f"{split.name}: {some} no annotation; the first: {printable(empty[0], 60)}. Is "
+                "nothing there, or is the annotation missing? `train-unet --empty drop` leaves "
+                "such images out."
+            )
 
 
 def _not_ready(dataset: Dataset, defects: Sequence[Defect]) -> str | None:

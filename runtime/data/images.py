@@ -8,6 +8,7 @@ exported file states these choices, because a network's scores hold only for ima
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -32,6 +33,8 @@ from runtime.data.orientation import (
 from runtime.data.png_structure import check_rows
 from runtime.data.resizing import check_size, resize_image
 
+SizeRule = Callable[[Size], Size]
+"""Returns the (height, width) to resize an image to, from its own (`Framing.scaled`)."""
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.generic]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -61,7 +64,7 @@ class Scan:
 
 def load_scan(
     source: ImageSource,
-    size: Size | None = None,
+    size: Size | SizeRule | None = None,
     *,
     frame: int | None = None,
     intensity: int | None = None,
@@ -77,7 +80,8 @@ def load_scan(
         source: a path, an encoded file's bytes, an open binary file, a PIL image, or an array. An
             array is [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] of uint8, uint16, or floats in [0, 1]
             (rounded to 8 bits).
-        size: (height, width) of the result; None for the image's own size.
+        size: (height, width) of the result, or a function that returns it for the image's own
+            (height, width); None for the image's own size.
         frame: of a file with several (pages of a TIFF, frames of an animation), from 1.
         intensity: the level of a 16-bit gray image that becomes white, such as 4095 for 12 bits; by
             default what the file states, or 65535.
@@ -105,12 +109,25 @@ def load_scan(
     image, original_size = decode_image(
         source, size, frame=frame, intensity=intensity, stated_size=stated_size
     )
-    return Scan(resize_image(image, size or original_size), original_size)
+    wanted = _wanted(size, original_size, describe(source)) or original_size
+    return Scan(resize_image(image, wanted), original_size)
+
+
+def _wanted(size: Size | SizeRule | None, original_size: Size, name: str) -> Size | None:
+    """Return the size to resize to. Raises ImageError if a rule asks for too many pixels."""
+    if size is None or isinstance(size, tuple):
+        return size
+    wanted = size(original_size)
+    if wanted[0] * wanted[1] > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: would be resized to {wanted[1]}x{wanted[0]}, more than {MAX_PIXELS} pixels"
+        )
+    return wanted
 
 
 def decode_image(
     source: ImageSource,
-    size: Size | None = None,
+    size: Size | SizeRule | None = None,
     *,
     frame: int | None = None,
     intensity: int | None = None,
@@ -120,7 +137,8 @@ def decode_image(
 
     Args:
         source, frame, intensity, stated_size: as for `load_scan`.
-        size: the size that `resize_image` will be asked for; a JPEG is decoded at a suitable scale.
+        size: the size that `resize_image` will be asked for, or its rule; a JPEG is decoded at a
+            suitable scale.
 
     Returns:
         The image (mode RGB or L) before resizing, and its original (height, width).
@@ -130,7 +148,7 @@ def decode_image(
     """
     name = describe(source)
     check_intensity(intensity)
-    if size is not None:
+    if isinstance(size, tuple):
         check_size(size)
     if isinstance(source, np.ndarray):
         image = Image.fromarray(_to_uint8(source, name, intensity))
@@ -149,7 +167,7 @@ def _decode(
     image: Image.Image,
     content: bytes | None,
     name: str,
-    size: Size | None,
+    size: Size | SizeRule | None,
     intensity: int | None,
     stated_size: Size | None,
 ) -> tuple[Image.Image, Size]:
@@ -162,8 +180,11 @@ def _decode(
     # A PNG may state its orientation after the pixels. A TIFF is turned by Pillow as it is decoded.
     tag = 1 if is_png else orientation_of(image)
     stored = upright_size(tag, (height, width)) if is_tiff else (height, width)
-    scaled = size is not None and content is not None and image.format == "JPEG"
-    load_pixels(image, content, name, upright_size(tag, size) if size and scaled else None)
+    scale = None
+    if content is not None and image.format == "JPEG":
+        turned = applied_orientation(tag, stored, stated_size)
+        scale = _wanted(size, upright_size(turned, stored), name)
+    load_pixels(image, content, name, None if scale is None else upright_size(tag, scale))
     tag = orientation_of(image) if is_png else tag
     applied = applied_orientation(tag, stored, stated_size)
     decoded = to_8_bit_image(image, content, name, levels, intensity)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from runtime.core.errors import ImageError
 from runtime.core.settings import MaskKind as MaskKind
-from runtime.data.images import Scan, load_scan
+from runtime.data.images import Scan, SizeRule, load_scan
 from runtime.data.masks import mask_from_boxes, mask_from_segmentations
 from runtime.data.orientation import Size
 from runtime.data.segmentations import Box
@@ -68,7 +68,7 @@ class Sample:
     spacing: tuple[float, float] | None = None
     intensity: int | None = None
 
-    def load(self, size: Size | None = None) -> Scan:
+    def load(self, size: Size | SizeRule | None = None) -> Scan:
         """Decode the image and resize it (`runtime.data.images.load_scan`).
 
         The image is turned as its EXIF tag says, unless the stored size is the stated one.

@@ -19,12 +19,13 @@ from runtime.core.lock import locked
 from runtime.core.machine import package_versions
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.schema import from_dict, to_dict
+from runtime.core.settings import Resize
 from runtime.data.orientation import Size
 from runtime.distributed.cluster import connected, ensure_same_versions, ensure_seen, this_worker
 from runtime.distributed.tasks import PIECES, run_tasks
+from runtime.model.image_files import FoundImage
 from runtime.model.predict_files import (
     FilePrediction,
-    FoundImage,
     MapFormat,
     ensure_results_apart,
     predict_files,
@@ -59,6 +60,7 @@ class PredictionJob:
     model: str
     out: str
     size: Size | None = None
+    resize: Resize | None = None
     intensity: int | None = None
     verify: bool = True
     provider: str | ProviderRequest = CPU
@@ -74,6 +76,7 @@ class PredictionJob:
         return Predictor(
             self.model,
             size=self.size,
+            resize=self.resize,
             intensity=self.intensity,
             verify=self.verify,
             provider=self.provider,

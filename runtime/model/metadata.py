@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from runtime.core.errors import ConfigError, ModelError
 from runtime.core.json_files import parse_json
 from runtime.core.schema import from_dict, to_dict
+from runtime.core.settings import EmptyImages, Resize
+from runtime.data.framing import Framing
 from runtime.data.levels import MAX_LEVEL
 from runtime.data.orientation import Size
 from runtime.data.resizing import MAX_SIDE, RESIZE_FILTER
@@ -13,8 +15,9 @@ from runtime.data.volumes.spec import VolumeSpec
 from runtime.model.certificate import Conversion, Parity
 
 KEY = "segmentation"
-SCHEMA = "2.2"
+SCHEMA = "2.3"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
+_VIEW = ("view_height", "view_width")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class InputSpec:
             states, or else 65535 (`runtime.data.levels`).
         volumes: how slices of volumes became the images that the network was trained on; None where
             they were pictures (`runtime.data.volumes.gray`).
+        resize: how images of other sizes became inputs in training (`runtime.data.framing`).
+        view_height, view_width: in image pixels, of what one input showed in training: the median
+            height and width of the training images, or those of a window with "tile". None if they
+            are unknown.
 
     Example:
         >>> InputSpec(256, 256, multiple=16).check_size((128, 192), "network.onnx")
@@ -52,6 +59,15 @@ class InputSpec:
     jpeg_scaled_decoding: bool = True
     intensity: int | None = None
     volumes: VolumeSpec | None = None
+    resize: Resize = "stretch"
+    view_height: int | None = None
+    view_width: int | None = None
+
+    def framing(self, size: Size, resize: Resize | None = None) -> Framing:
+        """Return how images meet an input of `size`, by `resize` or else as in training."""
+        rows, columns = self.view_height, self.view_width
+        view = None if rows is None or columns is None else (rows, columns)
+        return Framing(size, resize or self.resize, view)
 
     def check_size(self, size: Size, where: str) -> None:
         """Check that the network accepts an input of this size.
@@ -134,6 +150,8 @@ class TrainingInfo:
         categories: names of the categories that were chosen as foreground; empty for all.
         annotations: number of annotations by category, which were all foreground.
         arithmetic: of the network in training: "float32" or "bf16"; empty if it is unknown.
+        empty: "drop" if images without annotations were not trained on; they do not count in
+            `images`, but belong to the manifest.
     """
 
     data_name: str
@@ -154,6 +172,7 @@ class TrainingInfo:
     categories: tuple[str, ...] = ()
     annotations: dict[str, int] = field(default_factory=dict)
     arithmetic: str = ""
+    empty: EmptyImages = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +264,11 @@ def parse_metadata(text: str, where: str) -> Metadata:
         raise ModelError(
             f"{where}: expected an intensity from 1 to {MAX_LEVEL}, found {spec.intensity}"
         )
-    expected = InputSpec(
-        spec.height, spec.width, spec.multiple, intensity=spec.intensity, volumes=spec.volumes
-    )
-    if spec != expected:
+    for side in (spec.view_height, spec.view_width):
+        if side is not None and side < 1:
+            raise ModelError(f"{where}: expected a view of 1 pixel or more, found {side}")
+    free = ("height", "width", "multiple", "intensity", "volumes", "resize", *_VIEW)
+    if spec != InputSpec(**{name: getattr(spec, name) for name in free}):
         raise ModelError(
             f"{where}: expected an input of RGB in [0, 1], resized with the antialiased "
             f"{RESIZE_FILTER} filter, found {to_dict(spec)}"

@@ -1,8 +1,6 @@
 """Predicting pictures and volumes, and writing a probability map and an overlay for each."""
 
-import glob
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,13 +8,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import ImageError, OutputError
+from runtime.core.errors import ImageError
 from runtime.core.files import ensure_apart
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.data.images import SUFFIXES, load_scan
+from runtime.data.images import load_scan
+from runtime.data.orientation import Size
 from runtime.data.volumes.formats import VolumeFormat, format_of
 from runtime.metrics import THRESHOLD
-from runtime.model.overlay import draw_overlay, is_result, write_picture, write_probability
+from runtime.model.image_files import FoundImage
+from runtime.model.overlay import draw_overlay, write_picture, write_probability
 from runtime.model.predict_volumes import predict_volume_file
 from runtime.model.predictor import Predictor
 from runtime.model.volumes import volume_rule
@@ -28,24 +28,12 @@ _VOLUME_ENDINGS = (".nii", ".nii.gz", ".dcm")
 
 
 @dataclass(frozen=True, slots=True)
-class FoundImage:
-    """An image file to predict.
-
-    Attributes:
-        path: of the image.
-        name: of its results, without endings, relative to the output folder.
-    """
-
-    path: Path
-    name: Path
-
-
-@dataclass(frozen=True, slots=True)
 class FilePrediction:
     """The files that were written for an image, and its result in two numbers.
 
     Attributes:
-        image: the image file.
+        image: the image file, or its pseudonym.
+        size: (height, width) of the image, or of a volume's slices.
         probability, overlay: the written files.
         highest: the highest probability.
         foreground_share: share of pixels with a probability of at least the threshold, in [0, 1].
@@ -55,6 +43,7 @@ class FilePrediction:
     """
 
     image: Path
+    size: Size
     probability: Path
     overlay: Path
     highest: float
@@ -62,98 +51,6 @@ class FilePrediction:
     area: int = 0
     milliliters: float | None = None
     mask: Path | None = None
-
-
-def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
-    """Find the pictures and volumes that the patterns name, each once.
-
-    Results of images in a folder keep their place below it. Pictures that this toolkit has written
-    are passed over, wherever they lie, and so are companion files of macOS (`._scan.png`).
-
-    Args:
-        patterns: files, folders (searched recursively) and globs.
-
-    Raises:
-        ImageError: a pattern names no image, or a folder cannot be read.
-        OutputError: two images would write the same results.
-    """
-    found: dict[Path, FoundImage] = {}
-    result: Path | None = None
-    for pattern in patterns:
-        try:
-            matches = _matches(pattern)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ImageError(f"{error.filename or pattern}: cannot be read, {reason}") from error
-        for image in matches:  # a shell may have expanded a glob to files
-            if _is_passed_over(image.path):
-                result = image.path
-            else:
-                found.setdefault(image.path.resolve(), image)
-    if not found and result is not None:
-        raise ImageError(f"{result}: a result of this command or a file of macOS, not an image")
-    owners: dict[Path, Path] = {}
-    for image in found.values():
-        other = owners.setdefault(image.name, image.path)
-        if other != image.path:
-            raise OutputError(
-                f"{image.path}: its results would have the same name as those of {other}; "
-                "predict them into different folders"
-            )
-    return tuple(found.values())
-
-
-def _matches(pattern: str) -> list[FoundImage]:
-    path = Path(pattern)
-    if path.is_dir() and format_of(path) is None:
-        with os.scandir(path):  # raises, where rglob would find nothing
-            pass
-        files = list(_scans(path))
-        chosen = sorted(p for p in files if not _is_passed_over(p))
-        if not chosen:
-            but = " except results of this command" if files else ""
-            raise ImageError(f"{path}: no images in this folder{but}")
-        return [FoundImage(p, p.relative_to(path).with_name(_stem(p))) for p in chosen]
-    if path.exists():
-        return [FoundImage(path, Path(_stem(path)))]
-    files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
-    files = [p for p in files if p.is_file()]
-    if not files:
-        raise ImageError(f"{pattern}: no such image or folder, and no file matches")
-    return [FoundImage(p, Path(_stem(p))) for p in files]
-
-
-def _scans(folder: Path) -> Iterator[Path]:
-    """Yield pictures, volumes in files, and folders that are volumes, in and below a folder."""
-    inside = sorted(folder.rglob("*"))
-    volumes = {p: form for p in inside if p.is_dir() and (form := format_of(p)) is not None}
-    yield from volumes
-    for path in inside:
-        form = volumes.get(path.parent)
-        part = form is not None and form.recognizes(path) and path.suffix.lower() not in SUFFIXES
-        if not part and path.is_file() and _is_scan(path):
-            yield path
-
-
-def _is_scan(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or format_of(path) is not None
-
-
-def _stem(path: Path) -> str:
-    """Return a file's name without its endings, such as `.nii.gz`; a folder's as it is."""
-    if path.is_dir():
-        return path.name
-    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
-
-
-def _is_passed_over(path: Path) -> bool:
-    """Return whether a file is no image to predict: a result, or a companion file of macOS.
-
-    The latter (AppleDouble, `._scan.png`) hold what other file systems cannot store of `scan.png`.
-    """
-    written = format_of(path)
-    is_volume = written is not None and written.is_result(path)
-    return path.name.startswith("._") or is_volume or is_result(path)
 
 
 def predict_files(
@@ -199,9 +96,7 @@ def predict_files(
         try:
             if form is not None:
                 base = Path(out) / image.name
-                written.append(
-                    _predict_volume(predictor, image.path, form, base, threshold, volume)
-                )
+                written.append(_predict_volume(predictor, image, form, base, threshold, volume))
             else:
                 # Before anything is written: an image has all of its results, or none.
                 pixels, probability = _predicted(predictor, image.path, frame)
@@ -212,7 +107,7 @@ def predict_files(
         else:
             if form is None:
                 files = _results(image, Path(out), map_format)
-                written.append(_write(image.path, files, pixels, probability, threshold))
+                written.append(_write(image, files, pixels, probability, threshold))
         if on_progress is not None:
             on_progress(Progress(index + 1, len(images), "predict"))
     return tuple(written)
@@ -253,15 +148,24 @@ def volume_note(predictor: Predictor, paths: Sequence[Path]) -> str | None:
 
 def _predict_volume(
     predictor: Predictor,
-    path: Path,
+    image: FoundImage,
     form: VolumeFormat,
     base: Path,
     threshold: float | None,
     number: int | None,
 ) -> FilePrediction:
-    found = predict_volume_file(predictor, path, form, base, threshold=threshold, number=number)
+    found = predict_volume_file(
+        predictor,
+        image.path,
+        form,
+        base,
+        threshold=threshold,
+        number=number,
+        patient=image.pseudonym,
+    )
     return FilePrediction(
-        path,
+        image.shown,
+        found.size,
         found.files[0],
         found.overlay,
         found.highest,
@@ -282,7 +186,7 @@ def _results(image: FoundImage, out: Path, map_format: MapFormat) -> tuple[Path,
 
 
 def _write(
-    image: Path,
+    image: FoundImage,
     files: tuple[Path, ...],
     pixels: NDArray[np.uint8],
     probability: NDArray[np.float32],
@@ -295,7 +199,8 @@ def _write(
     if threshold is not None:
         write_picture(mask_file, inside.astype(np.uint8) * np.uint8(255))
     return FilePrediction(
-        image,
+        image.shown,
+        (probability.shape[0], probability.shape[1]),
         map_file,
         overlay_file,
         float(probability.max()),

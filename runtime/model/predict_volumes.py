@@ -1,8 +1,9 @@
 """Predicting a volume's file, and writing its results on the file's own grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtime.data.orientation import Size
 from runtime.data.volumes.formats import VolumeFormat
 from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.mapped import release_pages
@@ -25,6 +26,7 @@ class VolumeResult:
         area: number of voxels of at least the threshold, or 0.5 without one.
         voxels: number of all voxels.
         milliliters: volume of `area`; None where the spacing is unknown.
+        size: (rows, columns) of a slice.
     """
 
     files: tuple[Path, ...]
@@ -33,6 +35,7 @@ class VolumeResult:
     area: int
     voxels: int
     milliliters: float | None
+    size: Size
 
 
 def predict_volume_file(
@@ -43,6 +46,7 @@ def predict_volume_file(
     *,
     threshold: float | None = None,
     number: int | None = None,
+    patient: str | None = None,
 ) -> VolumeResult:
     """Predict a volume slice by slice, and write its results on the grid of its file.
 
@@ -50,6 +54,7 @@ def predict_volume_file(
         base: path of the results without endings.
         threshold: also write a mask of the voxels of at least this probability.
         number: of a file of several volumes, from 1.
+        patient: that results state in place of the file's.
 
     Raises:
         ImageError: the file cannot be read.
@@ -68,14 +73,16 @@ def predict_volume_file(
         release_pages(probability)
     montage = draw_montage(volume, gray, probability)
     base.parent.mkdir(parents=True, exist_ok=True)
-    files = form.write(volume, probability, threshold, base, _predicted_by(predictor))
+    of_whom = replace(volume, patient=patient)
+    files = form.write(of_whom, probability, threshold, base, _predicted_by(predictor))
     overlay = base.with_name(f"{base.name}.overlay.png")
     write_picture(overlay, montage)
     slices, rows, columns = volume.shape
     milliliters = None
     if volume.spacing is not None:
         milliliters = area * volume.spacing[0] * volume.spacing[1] * volume.spacing[2] / 1000.0
-    return VolumeResult(files, overlay, highest, area, slices * rows * columns, milliliters)
+    voxels = slices * rows * columns
+    return VolumeResult(files, overlay, highest, area, voxels, milliliters, (rows, columns))
 
 
 def _predicted_by(predictor: Predictor) -> PredictedBy:

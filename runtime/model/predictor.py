@@ -1,6 +1,7 @@
 """Running an exported network: from an image to its probability map."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 
 from runtime.core.errors import ConfigError, ModelError, reason_of
 from runtime.core.machine import MAX_THREADS, available_cores
+from runtime.core.settings import Resize
 from runtime.core.workers import batched, map_ahead
+from runtime.data.framing import cut_windows, join_windows
 from runtime.data.images import ImageSource, Scan, load_scan
 from runtime.data.levels import check_intensity
 from runtime.data.orientation import Size
@@ -52,12 +55,15 @@ class Predictor:
             less for one another. 1 gives the lowest latency of a single image.
         intensity: level of 16-bit gray images that is white; by default what the network was
             trained with, or else what each image states.
+        resize: "stretch", "fit" or "tile": how images of other sizes meet the network's input
+            (`runtime.data.framing`); by default as in training.
         verify: refuse a file of `export-onnx` whose graph or weights have changed since.
 
     Attributes:
         file: what the file states.
         size: (height, width) of the network's input.
         fixed_batch: images of every run, where the graph takes no other number; else None.
+        framing: how images meet the input.
         threads, batch_size, concurrency, intensity: the settings in use.
         engine: the provider, and what it computes with.
         choice: how "auto" came to its provider; None for another request.
@@ -78,6 +84,7 @@ class Predictor:
         batch_size: int = 1,
         concurrency: int = 1,
         intensity: int | None = None,
+        resize: Resize | None = None,
         verify: bool = True,
     ) -> None:
         if batch_size < 1 or (threads is not None and not 1 <= threads <= MAX_THREADS):
@@ -99,6 +106,7 @@ class Predictor:
         self._spec, self.size = _input_of(self.file, size)
         check_intensity(intensity)
         self.intensity = self._spec.intensity if intensity is None else intensity
+        self.framing = self._spec.framing(self.size, resize)
         self.fixed_batch: int | None = next(iter(self.file.inputs[0].shape), None)
         if self.fixed_batch == 1:  # the results do not depend on it
             self.batch_size = 1
@@ -133,13 +141,17 @@ class Predictor:
     def load(
         self, image: ImageSource, *, frame: int | None = None, stated_size: Size | None = None
     ) -> Scan:
-        """Decode an image at the size of the network's input, as `load_scan` does.
+        """Decode an image as `load_scan` does, at the size that `framing` resizes it to.
 
         Raises:
             ImageError: the image cannot be read.
         """
         return load_scan(
-            image, self.size, frame=frame, intensity=self.intensity, stated_size=stated_size
+            image,
+            self.framing.scaled,
+            frame=frame,
+            intensity=self.intensity,
+            stated_size=stated_size,
         )
 
     def __call__(self, image: ImageSource, *, frame: int | None = None) -> NDArray[np.float32]:
@@ -154,7 +166,9 @@ class Predictor:
             ModelError: the network's output is not a probability map.
         """
         scan = self.load(image, frame=frame)
-        ((probability, original_size),) = self._run_loaded([(scan.pixels, scan.original_size)])
+        windows = cut_windows([(scan.pixels, scan.original_size)], self.size)
+        batches = map(self._run_loaded, batched(windows, self.batch_size))
+        ((probability, original_size),) = join_windows(chain.from_iterable(batches))
         return resize_map(probability, original_size)
 
     def predict_batch(self, images: Sequence[ImageSource]) -> list[NDArray[np.float32]]:
@@ -191,11 +205,11 @@ class Predictor:
 
         Args:
             items: anything that `load` can read an image for.
-            load: returns an item's image, RGB, uint8 [H, W, 3] of the network's input size, and a
-                value to yield beside its map. It is called in threads.
+            load: returns an item's image, RGB, uint8 [H, W, 3] as `Predictor.load` resizes it, and
+                a value to yield beside its map. It is called in threads.
 
         Returns:
-            Maps float32 [H, W] in [0, 1], at the size of the network's input.
+            Maps float32 [H, W] in [0, 1], of the sizes of the loaded images.
 
         Raises:
             ModelError: the network's output is not a probability map.
@@ -203,9 +217,9 @@ class Predictor:
         """
         held = self.concurrency + 1
         loaded = map_ahead(load, items, workers=self.threads, ahead=held * self.batch_size)
-        batches = batched(loaded, self.batch_size)
-        for batch in map_ahead(self._run_loaded, batches, workers=self.concurrency, ahead=held):
-            yield from batch
+        batches = batched(cut_windows(loaded, self.size), self.batch_size)
+        found = map_ahead(self._run_loaded, batches, workers=self.concurrency, ahead=held)
+        yield from join_windows(chain.from_iterable(found))
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network on prepared inputs.

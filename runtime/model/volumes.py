@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import OutputError
-from runtime.data.images import load_scan
 from runtime.data.orientation import Size
 from runtime.data.resizing import resize_map
 from runtime.data.volumes.spec import VolumeSpec
@@ -40,7 +39,7 @@ def predict_slices(
     """
 
     def load(index: int) -> tuple[NDArray[np.uint8], Size]:
-        scan = load_scan(gray(index), predictor.size)
+        scan = predictor.load(gray(index))
         return scan.pixels, scan.original_size
 
     for probability, size in predictor.run_ahead(range(volume.shape[0]), load):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runtime.core.errors import SegmentationError
 from runtime.core.progress import ProgressCallback
-from runtime.core.settings import MaskChoice
+from runtime.core.settings import MaskChoice, Resize
 from runtime.data.coco import Dataset, Split, read_dataset
 from runtime.data.orientation import Size
 from runtime.data.readable import Skipped, readable_part
@@ -36,6 +36,7 @@ class EvaluationSettings:
     masks: MaskChoice = "auto"
     categories: tuple[str, ...] = ()
     size: Size | None = None
+    resize: Resize | None = None
     batch_size: int = 1
     baselines: bool = True
     clinical: ClinicalConfig = field(default_factory=ClinicalConfig)
@@ -166,6 +167,7 @@ def open_predictors(
             concurrency=concurrency_for(settings.threads),
             provider=settings.provider,
             intensity=settings.intensity,
+            resize=settings.resize,
             verify=settings.verify,
         )
         for model in models
@@ -183,6 +185,7 @@ def _settings_text(
         "--masks": scorer.masks,
         "--category": ", ".join(categories) or "all",
         "--size": ", ".join(sizes),
+        "--resize": ", ".join(each.framing.resize for each in scorer.predictors),
         "--intensity": str(settings.intensity or "as stated"),
         "--baselines": "on" if settings.baselines else "off",
         "--surface": f"tolerance {clinical.tolerance:g}" if clinical.surface else "off",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.core.progress import ProgressCallback
-from runtime.core.settings import MaskChoice
+from runtime.core.settings import MaskChoice, Resize
 from runtime.data.coco import Dataset
 from runtime.data.orientation import Size
 from runtime.model.providers import CPU, ProviderRequest
@@ -22,6 +22,7 @@ def evaluate_files(
     masks: MaskChoice = "auto",
     categories: Sequence[str] = (),
     size: Size | None = None,
+    resize: Resize | None = None,
     batch_size: int = 1,
     baselines: bool = True,
     clinical: ClinicalConfig | None = None,
@@ -52,7 +53,7 @@ def evaluate_files(
         batch_size: images computed at once; the scores do not depend on it.
         baselines: score the baselines too, at each input size, if there is a split "train".
         clinical: the scores to add, which need SciPy; by default none.
-        intensity, verify: as for `Predictor`.
+        resize, intensity, verify: as for `Predictor`.
         skip_unreadable: skip images that cannot be read, instead of raising an error.
         threads: number of threads; by default the cores this process may use.
         provider: that computes the networks, as for `Predictor`.
@@ -70,6 +71,7 @@ def evaluate_files(
         masks=masks,
         categories=tuple(categories),
         size=size,
+        resize=resize,
         batch_size=batch_size,
         baselines=baselines,
         clinical=clinical or ClinicalConfig(),

@@ -12,6 +12,7 @@ from runtime.core.errors import DataError
 from runtime.core.files import replacing
 from runtime.core.json_files import read_json, without_nan, write_json
 from runtime.core.schema import from_dict
+from runtime.core.settings import Resize
 from runtime.data.readable import Skipped
 from runtime.metrics import METRICS, THRESHOLD, image_scores
 from runtime.model.predictor import Predictor
@@ -37,6 +38,7 @@ class FileFacts:
         macs: multiply-accumulates for one image of the evaluated size; None if unknown.
         input_size: (height, width) of the network's input.
         engine: what computes the network.
+        resize: how images meet the input (`runtime.data.framing`).
     """
 
     path: str
@@ -46,6 +48,7 @@ class FileFacts:
     macs: float | None
     input_size: tuple[int, ...]
     engine: Engine
+    resize: Resize = "stretch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class ScoredFile:
     input_size: tuple[int, ...]
     evaluation: Evaluation
     engine: Engine | None = None
+    resize: Resize = "stretch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ def file_facts(predictor: Predictor) -> FileFacts:
         parameters = file.metadata.network.parameters
         macs = file.metadata.network.macs * (size[0] * size[1]) / (stated.height * stated.width)
     path, bytes_ = str(file.path), file.file_bytes
-    return FileFacts(path, file.digest, bytes_, parameters, macs, size, predictor.engine)
+    resize = predictor.framing.resize
+    return FileFacts(path, file.digest, bytes_, parameters, macs, size, predictor.engine, resize)
 
 
 def scored_file(facts: FileFacts, evaluation: Evaluation) -> ScoredFile:

@@ -17,7 +17,8 @@ import pytest
 
 from runtime.data.coco import Dataset, Split, read_dataset
 from runtime.data.phantom import PhantomConfig, make_phantom
-from runtime.model.predict_files import FoundImage, predict_files
+from runtime.model.image_files import FoundImage
+from runtime.model.predict_files import predict_files
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import evaluate
 from tests.support.memory import Growth

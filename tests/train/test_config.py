@@ -79,7 +79,7 @@ OTHER_VALUES: dict[str, Any] = {
     "loss": "dice", "augment": True, "learning_rate": 0.5, "patience": 2, "decay": 0.2,
     "freeze_encoder": False, "unfreeze_epoch": 3, "unfreeze_learning_rate": 0.5, "seed": 1,
     "device": "cpu", "precision": "bf16", "channels_last": False, "compile": True, "threads": 2,
-    "intensity": 4095, "categories": ("Tumor",),
+    "intensity": 4095, "categories": ("Tumor",), "resize": "tile", "empty": "drop",
 }  # fmt: skip
 
 
@@ -106,6 +106,8 @@ def test_names_tell_variants_apart() -> None:
     assert name(augment=True) == "unet-resnet50-w16-augment"
     assert name(unfreeze_epoch=5) == "unet-resnet50-w16-unfreeze5"
     assert name(loss="dice") == "unet-resnet50-w16-dice"
+    assert name(empty="drop") == "unet-resnet50-w16-annotated"
+    assert name(resize="fit") == "unet-resnet50-w16-fit"
     assert name(loss="bce+dice") == "unet-resnet50-w16-bce-dice"
     every = name(augment=True, unfreeze_epoch=5, loss="dice")
     assert every == "unet-resnet50-w16-augment-unfreeze5-dice"
@@ -114,7 +116,7 @@ def test_names_tell_variants_apart() -> None:
 def test_a_config_from_before_the_later_settings_means_the_studys_protocol() -> None:
     config = study_config("data", "resnet50")
     content = to_dict(config)
-    for name in ("loss", "augment", "unfreeze_epoch", "unfreeze_learning_rate"):
+    for name in ("loss", "augment", "resize", "empty", "unfreeze_epoch", "unfreeze_learning_rate"):
         del content[name]
     assert from_dict(TrainConfig, content, where="config", error=ConfigError) == config
 

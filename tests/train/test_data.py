@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from runtime.core.errors import ImageError, OutputError
+from runtime.core.errors import DataError, ImageError, OutputError
 from runtime.core.progress import Progress
-from runtime.data.coco import Dataset, read_dataset
+from runtime.core.settings import Resize
+from runtime.data.check import check_dataset
+from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.framing import cut_windows
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
-from runtime.data.samples import MaskKind
+from runtime.data.samples import Annotation, MaskKind, Sample
+from runtime.model.metadata import InputSpec
+from train.checkpoint import DataFacts
 from train.config import TrainConfig
 from train.data import Batches, DecodedSplit, decode_split
 from train.targets import read_training_splits
@@ -220,3 +226,93 @@ def test_a_cache_entry_is_on_the_disk_before_it_has_its_name(
     decode_split(phantom_data.split("valid"), 32, "boxes", tmp_path / "cache")
     written = events[: events.index("renamed")] if "renamed" in events else events
     assert {"images.npy", "masks.npy"} <= set(written)
+
+
+@pytest.fixture
+def long_scan(tmp_path: Path) -> Split:
+    """A split with one image of 40x100 pixels, bright within its annotated box."""
+    folder = tmp_path / "long"
+    folder.mkdir()
+    pixels = np.full((40, 100), 50, np.uint8)
+    pixels[8:24, 60:90] = 250
+    Image.fromarray(pixels).save(folder / "a.png")
+    annotation = Annotation(id=1, box=(60.0, 8.0, 30.0, 16.0), segmentation=None)
+    (folder / "train.json").write_text("{}")
+    sample = Sample(folder / "a.png", "a.png", 100, 40, (annotation,))
+    return Split("train", folder / "train.json", (sample,), None, ())
+
+
+@pytest.mark.parametrize(("resize", "count"), [("stretch", 1), ("fit", 1), ("tile", 8)])
+def test_images_and_masks_are_resized_alike_by_every_rule(
+    long_scan: Split, tmp_path: Path, resize: Resize, count: int
+) -> None:
+    """Bright pixels and the mask are the same place; windows have the image's own pixels."""
+    decoded = decode_split(long_scan, 32, "boxes", tmp_path / "cache", resize=resize)
+    assert decoded.images.shape == (count, 32, 32, 3)
+    assert decoded.names == ("a.png",) * count
+    masks = np.unpackbits(decoded.masks, axis=2)
+    bright = decoded.images[..., 0] > 150
+    assert 0.98 < (bright == masks).mean() <= 1.0
+    if resize == "tile":
+        np.testing.assert_array_equal(bright, masks)
+        assert masks[:, :, :].sum() > 16 * 30
+    if resize == "fit":
+        assert not decoded.images[0, :9].any()
+        assert not decoded.images[0, -9:].any()
+
+
+def test_the_cache_follows_the_rule_for_other_sizes(long_scan: Split, tmp_path: Path) -> None:
+    for resize in ("stretch", "fit"):
+        decode_split(long_scan, 32, "boxes", tmp_path / "cache", resize=resize)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_network_predicts_as_it_was_trained(long_scan: Split, tmp_path: Path) -> None:
+    """What the runtime's windows show is what training saw."""
+    for resize in ("fit", "tile"):
+        decoded = decode_split(long_scan, 32, "boxes", tmp_path / "cache", resize=resize)
+        spec = InputSpec(32, 32, resize=resize, view_height=32, view_width=32)
+        pixels = load_scan(long_scan.samples[0].path, spec.framing((32, 32)).scaled).pixels
+        seen = [window for window, _ in cut_windows([(pixels, None)], (32, 32))]
+        np.testing.assert_array_equal(np.stack(seen), decoded.images)
+
+
+def test_images_without_annotations_are_dropped_where_asked_and_belong_to_the_data(
+    phantom: Path, tmp_path: Path
+) -> None:
+    """The manifest is that of the whole splits: the data set is not foreign to the network."""
+    root = tmp_path / "data"
+    shutil.copytree(phantom, root)
+    dataset = read_dataset(root)
+    file = dataset.split("train").annotation_file
+    content = json.loads(file.read_text())
+    empty = content["images"][2]
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] != empty["id"]]
+    file.write_text(json.dumps(content))
+    dataset = read_dataset(root)
+    kept, dropped = (
+        read_training_splits(TrainConfig(data=str(root), empty=choice), dataset)
+        for choice in ("keep", "drop")
+    )
+    names = [[sample.file_name for sample in found.train.samples] for found in (kept, dropped)]
+    assert names[1] == [name for name in names[0] if name != empty["file_name"]]
+    assert "train: 1 of 16 images have no annotation and are dropped." in dropped.notes
+    facts = [DataFacts.of(dataset, (found.train, found.valid)) for found in (kept, dropped)]
+    assert facts[0].sha256 == facts[1].sha256
+    assert [fact.images["train"] for fact in facts] == [16, 15]
+    notes = " ".join(check_dataset(dataset).notes)
+    assert f"train: 1 image has no annotation; the first: {empty['file_name']}. Is" in notes
+    only = read_training_splits(
+        TrainConfig(data=str(root), empty="drop", categories=("bright",)),
+        read_dataset(root, categories=["bright"]),
+    )
+    assert len(only.train.samples) == 15  # images of the other category are known to be negative
+
+
+def test_a_split_of_which_nothing_remains_is_named(phantom: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(phantom, root)
+    file = read_dataset(root).split("valid").annotation_file
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"annotations": []}))
+    with pytest.raises(DataError, match=r"no image has an annotation$"):
+        read_training_splits(TrainConfig(data=str(root), empty="drop"))

@@ -41,6 +41,7 @@ class ImportConfig:
         shares: percentages of train, valid and test, where the source has no splits.
         split: the one split of all images; None for the source's, or a split by patient.
         seed: of the images that are kept, and of the split.
+        anonymous: number scans and patients, instead of naming them as files and folders are.
         volumes: how slices of volumes become gray images.
 
     Raises:
@@ -96,6 +97,11 @@ class ImportConfig:
         default_text="the source's splits, or a split by patient",
     )
     seed: int = setting(0, help="Same seed, same images and split.", minimum=0)
+    anonymous: bool = setting(
+        False,
+        help="Number scans and patients, and name no file or folder in messages; for volumes.",
+        option="--anonymous-log",
+    )
     volumes: VolumeSpec = field(default_factory=VolumeSpec)
 
     def __post_init__(self) -> None:

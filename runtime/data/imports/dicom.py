@@ -18,7 +18,7 @@ from runtime.core.errors import DataError, ImageError
 from runtime.core.extras import require
 from runtime.data.defects import Defect
 from runtime.data.imports.source import ImportSource, LabeledScan, SourceOptions, skipped
-from runtime.data.volumes.dicom_files import DicomImage, read_images
+from runtime.data.volumes.dicom_images import DicomImage, read_images
 from runtime.data.volumes.dicom_labels import DicomSegmentation, read_segmentation
 from runtime.data.volumes.dicom_series import dicom_files, series_of
 from runtime.data.volumes.spec import Plane

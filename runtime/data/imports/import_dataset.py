@@ -16,6 +16,7 @@ from runtime.core.files import replacing_folder
 from runtime.core.json_files import write_json
 from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.pseudonyms import Pseudonyms
 from runtime.core.schema import to_dict
 from runtime.core.workers import map_ahead
 from runtime.data.coco import (
@@ -27,6 +28,7 @@ from runtime.data.coco import (
     read_dataset,
 )
 from runtime.data.defects import Defect
+from runtime.data.imports.anonymous import numbered, without_names
 from runtime.data.imports.coco_files import (
     ImportedImage,
     coco_content,
@@ -102,12 +104,16 @@ def import_dataset(
     config = config or ImportConfig()
     root, target = Path(source), Path(out)
     found = find_source(root, config.options)
+    if config.anonymous:
+        found = numbered(found)
     labels = label_rule(config.labels, found.names)
     with replacing_folder(target) as temporary:
         writer = _ScanWriter(temporary, config, labels)
         imported = _import_all(found.scans, writer, on_progress)
         images = [image for each in imported for image in each.images]
         defects = [*found.defects, *(each.defect for each in imported if each.defect is not None)]
+        if config.anonymous:
+            defects = without_names(defects, Pseudonyms([root]))
         if not images:
             first = f"; the first: {defects[0]}" if defects else ""
             raise DataError(f"{root}: nothing can be imported{first}")
@@ -204,8 +210,9 @@ def _write_splits(
         categories |= {r.category.id: r.category for image in images for r in image.regions}
     ordered = [categories[identity] for identity in sorted(categories)]
     volumes = any(scan.picture is None for scan in source.scans)
+    named = "" if config.anonymous else f"{source.root.resolve().name}, "
     info: dict[str, Any] = {
-        "description": f"{source.root.resolve().name}, imported from {source.description}",
+        "description": f"{named}imported from {source.description}",
         "import": {
             "labels": list(config.labels),
             "keep_empty": config.keep_empty,

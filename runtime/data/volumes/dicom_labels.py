@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 import runtime.data.images
 from runtime.core.errors import ImageError
 from runtime.core.extras import require
-from runtime.data.volumes.dicom_files import MAX_IMAGES, DicomImage, opened, read_header
+from runtime.data.volumes.dicom_files import opened, read_header
+from runtime.data.volumes.dicom_images import MAX_IMAGES, DicomImage
 from runtime.metrics import THRESHOLD
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"

@@ -33,7 +33,7 @@ _OF_EACH = (
     *("SpacingBetweenSlices", "SharedFunctionalGroupsSequence"),
     *("PerFrameFunctionalGroupsSequence", "ImageType"),
 )
-"""Attributes that are needed of each image; of the first one, all are."""
+"""Attributes that are needed of each image; of the first one, all are that are to be copied."""
 
 
 def write_dicom(
@@ -46,7 +46,9 @@ def write_dicom(
     """Write results of a volume of `read_dicom` as segmentations that refer to its images.
 
     BASE.probability.dcm is a fractional segmentation of 256 levels. Each image has a frame, also
-    where nothing was found. Patient and study are those of the images, as the standard demands.
+    where nothing was found. Patient and study are those of the images, as the standard demands. If
+    the volume states a patient, this one stands for both the name and the ID, and nothing else of
+    patient and study is copied but the study's UID.
 
     Args:
         probability: float32 [slices, rows, columns] in [0, 1].
@@ -66,7 +68,7 @@ def write_dicom(
     require("dicom", "highdicom")
     series = volume.origin
     assert isinstance(series, DicomSeries)
-    sources = _sources(series, volume.spacing)
+    sources = _sources(series, volume.spacing, volume.patient)
     stored = series.order.stored(probability)
     if len(sources) == 1:  # one file of many images, whose order may be another
         stored = stored[np.argsort([image.frame for image in series.images])]
@@ -98,7 +100,9 @@ def is_dicom_result(path: Path) -> bool:
         return False
 
 
-def _sources(series: DicomSeries, spacing: tuple[float, float, float] | None) -> list[Any]:
+def _sources(
+    series: DicomSeries, spacing: tuple[float, float, float] | None, patient: str | None
+) -> list[Any]:
     """Return the headers of the files of a series, `pydicom.Dataset`, in the images' order."""
     import pydicom
 
@@ -106,7 +110,7 @@ def _sources(series: DicomSeries, spacing: tuple[float, float, float] | None) ->
     for image in series.images:
         if image.path in sources:
             continue
-        attributes = list(_OF_EACH) if sources else None
+        attributes = list(_OF_EACH) if sources or patient is not None else None
         with opened(image.path) as file:
             sources[image.path] = pydicom.dcmread(
                 file, stop_before_pixels=True, specific_tags=attributes
@@ -119,6 +123,8 @@ def _sources(series: DicomSeries, spacing: tuple[float, float, float] | None) ->
         raise OutputError(
             f"{series.source}: no segmentation can refer to its images, which state no {missing[0]}"
         )
+    if patient is not None:
+        headers[0].PatientName = headers[0].PatientID = patient
     for name in _MAY_BE_EMPTY:
         if name not in headers[0]:
             setattr(headers[0], name, "")

@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 
 from runtime.core.errors import DataWarning, ImageError
 from runtime.data.images import SUFFIXES
-from runtime.data.volumes.dicom_files import (
-    DicomImage,
-    class_name,
-    decode,
-    is_dicom_file,
-    object_class,
-    read_images,
-)
+from runtime.data.volumes.dicom_files import class_name, is_dicom_file, object_class
+from runtime.data.volumes.dicom_images import DicomImage, read_images
+from runtime.data.volumes.dicom_pixels import decode
 from runtime.data.volumes.planes import SliceOrder, slice_order, spacing_of
 from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume

@@ -97,7 +97,9 @@ def result_header(
     header["cal_min"], header["cal_max"] = 0, 1
     header["descrip"] = WRITTEN_BY + b" " + content
     header["intent_code"] = header["intent_p1"] = header["intent_p2"] = header["intent_p3"] = 0
-    header["intent_name"] = header["aux_file"] = b""
+    for name in ("intent_name", "aux_file", "db_name", "data_type"):  # free text of the source
+        if name in header:
+            header[name] = b""
     return header
 
 

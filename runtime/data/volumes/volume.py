@@ -23,7 +23,7 @@ class Volume:
         spacing: distances of slices, rows and columns in mm; None where unknown.
         affine: float64 [4, 4]: `affine @ (slice, row, column, 1)` is the position of a voxel's
             center in mm, toward the patient's right, front and head (RAS+); None where unknown.
-        patient: the patient that the source states; None where it states none.
+        patient: stands for the patient in results; None for what the source states.
         levels: returns slice i as a gray image, uint8 [rows, columns], in the window that the
             source states; None where it states none.
         inverted: whether low values are white.

@@ -14,7 +14,8 @@ from runtime.core.errors import ConfigError, ImageError
 from runtime.core.progress import Progress
 from runtime.distributed.prediction import PredictionJob, predict_on_cluster
 from runtime.distributed.tasks import run_tasks
-from runtime.model.predict_files import FoundImage, find_images, predict_files
+from runtime.model.image_files import FoundImage, find_images
+from runtime.model.predict_files import predict_files
 from tests.support.model_builder import ModelBuilder
 from tests.support.thread_cluster import killed_worker, thread_cluster
 

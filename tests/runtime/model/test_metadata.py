@@ -82,3 +82,27 @@ def test_an_input_that_is_made_in_another_way_is_refused(
     content["input"] |= change
     with pytest.raises(ModelError, match=r"^m: expected an input of "):
         parse_metadata(json.dumps(content), "m")
+
+
+def test_a_file_without_a_rule_for_other_sizes_means_stretching(metadata: Metadata) -> None:
+    content = json.loads(dump_metadata(metadata))
+    for name in ("resize", "view_height", "view_width"):
+        del content["input"][name]
+    spec = parse_metadata(json.dumps(content), "m").input
+    assert (spec.resize, spec.framing((8, 8)).view) == ("stretch", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resize": "crop"}, "expected one of stretch, fit, tile, found str 'crop'"),
+        ({"view_width": 0}, "expected a view of 1 pixel or more, found 0"),
+    ],
+)
+def test_an_unknown_rule_for_other_sizes_is_refused(
+    metadata: Metadata, change: dict[str, object], message: str
+) -> None:
+    content = json.loads(dump_metadata(metadata))
+    content["input"] |= change
+    with pytest.raises(ModelError, match=f"{message}$"):
+        parse_metadata(json.dumps(content), "m")

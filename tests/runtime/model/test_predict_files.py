@@ -9,7 +9,8 @@ from PIL import Image
 
 from runtime.core.errors import ImageError, OutputError
 from runtime.data.images import load_scan
-from runtime.model.predict_files import MapFormat, find_images, predict_files
+from runtime.model.image_files import find_images
+from runtime.model.predict_files import MapFormat, predict_files
 from runtime.model.predictor import Predictor
 from tests.support.model_builder import ModelBuilder
 
@@ -34,9 +35,39 @@ def test_a_glob_a_file_and_repetitions_give_each_image_once(folder: Path) -> Non
     assert [image.path.name for image in found] == ["a.png", "b.JPG"]
 
 
-def test_names_that_would_collide_are_refused(folder: Path) -> None:
-    with pytest.raises(OutputError, match=r"deep/a\.png: .* those of .*scans/a\.png;"):
-        find_images([str(folder / "a.png"), str(folder / "deep" / "a.png")])
+def scans(root: Path, *names: str) -> list[str]:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(root / name)
+    return [str(root / name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("1/a.png", "2/a.png"), ["1/a", "2/a"]),
+        (("1/a.png", "2/b.png"), ["a", "b"]),
+        (("1/s/a.png", "2/s/a.png", "t/a.png"), ["1/s/a", "2/s/a", "t/a"]),
+        (("1/a.png", "2/a.png", "b.png"), ["1/a", "2/a", "b"]),
+        (("1/a.png", "1/a.tif", "b.png"), ["a.png", "a.tif", "b"]),
+        (("1/a.png", "1/a.tif", "2/a.png"), ["a.png", "a.tif", "a"]),
+    ],
+)
+def test_images_of_equal_names_keep_the_folders_that_tell_them_apart(
+    tmp_path: Path, files: tuple[str, ...], names: list[str]
+) -> None:
+    found = find_images(scans(tmp_path, *files))
+    assert [str(image.name) for image in found] == names
+
+
+def test_folders_of_equal_names_are_told_apart_too(model: Path, tmp_path: Path) -> None:
+    scans(tmp_path, "1/x/deep/a.png", "2/x/deep/a.png")
+    found = find_images([str(tmp_path / "1" / "x"), str(tmp_path / "2" / "x")])
+    assert [str(image.name) for image in found] == ["1/x/deep/a", "2/x/deep/a"]
+    written = predict_files(Predictor(model, threads=1), found, tmp_path / "out")
+    assert [str(each.overlay.relative_to(tmp_path / "out")) for each in written] == [
+        "1/x/deep/a.overlay.png", "2/x/deep/a.overlay.png",
+    ]  # fmt: skip
 
 
 def test_a_pattern_that_names_nothing_is_refused(folder: Path, tmp_path: Path) -> None:

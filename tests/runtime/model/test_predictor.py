@@ -15,8 +15,10 @@ from PIL import Image
 
 from runtime.core.errors import ConfigError, ImageError, ModelError, ProviderError
 from runtime.core.machine import available_cores
+from runtime.core.settings import Resize
 from runtime.data.coco import Dataset
-from runtime.data.images import load_scan
+from runtime.data.framing import Framing
+from runtime.data.images import decode_image, load_scan
 from runtime.model.metadata import KEY, dump_metadata
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import MAX_CONCURRENCY, Predictor, concurrency_for
@@ -423,3 +425,76 @@ def test_a_file_whose_graph_changed_is_refused(model: Path, tmp_path: Path) -> N
     edited(path, lambda content: setattr(content.graph.node[0], "name", "another"))
     with pytest.raises(ModelError, match=r"changed since its export \(its graph\)"):
         Predictor(path)
+
+
+def pixelwise(build_onnx: ModelBuilder, tmp_path: Path, **settings: Any) -> Predictor:
+    """Return a network that looks at each pixel alone."""
+    path = build_onnx(tmp_path / "pixels.onnx")
+    return Predictor(path, size=(16, 16), threads=1, **settings)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_windows_give_what_the_whole_image_gives_at_their_scale(
+    build_onnx: ModelBuilder, tmp_path: Path, batch_size: int
+) -> None:
+    """The network looks at single pixels, and 16x40 is the scale of both: no resize is left."""
+    image = np.random.default_rng(0).integers(0, 256, (16, 40, 3), np.uint8)
+    whole = Predictor(build_onnx(tmp_path / "pixels.onnx"), size=(16, 40), threads=1)
+    tiled = pixelwise(build_onnx, tmp_path, resize="tile", batch_size=batch_size)
+    np.testing.assert_allclose(tiled(image), whole(image), atol=1e-6)
+    upright = image.transpose(1, 0, 2)
+    maps = tiled.predict_batch([image, upright, image[:, :16]])
+    np.testing.assert_allclose(maps[0], whole(image), atol=1e-6)
+    np.testing.assert_allclose(maps[1], whole(image).T, atol=1e-6)
+    assert [found.shape for found in maps] == [(16, 40), (40, 16), (16, 16)]
+
+
+@pytest.mark.parametrize("resize", ["fit", "tile"])
+def test_an_image_of_the_inputs_proportions_gives_the_same_bits_by_every_rule(
+    model: Path, scans: list[Path], resize: Resize
+) -> None:
+    stretched, other = (Predictor(model, threads=1, resize=r) for r in ("stretch", resize))
+    for scan in scans:
+        np.testing.assert_array_equal(other(scan), stretched(scan))
+
+
+def test_a_fitted_image_is_computed_with_black_margins_that_are_cut_away(
+    model: Path, tmp_path: Path
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (32, 16), np.uint8)
+    padded = np.pad(image, ((0, 0), (8, 8)))
+    expected = Predictor(model, threads=1)(padded)[:, 8:24]
+    np.testing.assert_array_equal(Predictor(model, threads=1, resize="fit")(image), expected)
+
+
+def test_the_rule_of_the_training_is_the_default(model: Path, tmp_path: Path) -> None:
+    about = read_onnx(model).metadata
+    assert about is not None
+    assert (about.input.resize, about.input.view_height, about.input.view_width) == (
+        "stretch", 64, 64,
+    )  # fmt: skip
+    proto = onnx.load(model)
+    (entry,) = (entry for entry in proto.metadata_props if entry.key == KEY)
+    entry.value = dump_metadata(replace(about, input=replace(about.input, resize="fit")))
+    onnx.save(proto, tmp_path / "m.onnx")
+    framings = [Predictor(tmp_path / "m.onnx", threads=1, resize=r).framing for r in (None, "tile")]
+    assert [framing.resize for framing in framings] == ["fit", "tile"]
+    assert {framing.view for framing in framings} == {(64, 64)}
+
+
+def test_an_image_with_too_many_windows_is_refused(
+    build_onnx: ModelBuilder, tmp_path: Path
+) -> None:
+    tiled = pixelwise(build_onnx, tmp_path, resize="tile")
+    with pytest.raises(ImageError, match=r"would be resized to 4800000x16, more than 67108864"):
+        tiled(np.zeros((1, 300_000), np.uint8))
+
+
+def test_a_large_jpeg_is_decoded_at_the_scale_of_the_rule(tmp_path: Path) -> None:
+    """A fitted image is smaller than a stretched one, so that a smaller scale suffices."""
+    Image.new("RGB", (640, 160)).save(tmp_path / "a.jpg")
+    sizes = [
+        decode_image(tmp_path / "a.jpg", Framing((64, 64), resize).scaled)[0].size
+        for resize in ("stretch", "fit", "tile")
+    ]
+    assert sizes == [(320, 80), (80, 20), (320, 80)]

@@ -135,6 +135,7 @@ def test_a_part_of_another_evaluation_is_refused_with_the_difference(run: Evalua
     [
         (lambda s: replace(s, masks="boxes"), "--masks"),
         (lambda s: replace(s, size=(64, 64)), "--size"),
+        (lambda s: replace(s, resize="fit"), "--resize"),
         (lambda s: replace(s, baselines=False), "--baselines"),
         (lambda s: replace(s, categories=("bright",)), "--category"),
         (lambda s: replace(s, intensity=4095), "--intensity"),

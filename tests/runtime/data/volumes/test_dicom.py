@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from runtime.core.errors import DataWarning, ImageError
-from runtime.data.volumes.dicom_files import decode, read_images
+from runtime.data.volumes.dicom_images import read_images
+from runtime.data.volumes.dicom_pixels import decode
 from runtime.data.volumes.dicom_series import find_series, is_dicom, read_dicom
 from runtime.data.volumes.gray import VolumeSpec, gray_slices
 from tests.support.dicom_data import NAME, image, many_frames, saved, series
