@@ -47,9 +47,9 @@ class Framing:
     def scaled(self, original: Size) -> Size:
         """Return the (height, width) to which an image is resized.
 
-        With "tile", a window shows `view` pixels of the image. It shows less, of the same
-        proportions, where the image is smaller or `view` is unknown: then it is as high or as wide
-        as the image.
+        With "tile", a window shows `view` pixels of the image. An image that is smaller than that
+        is enlarged until one side fills the window. If `view` is unknown, a window is as high or as
+        wide as the image.
 
         Args:
             original: (height, width) of the image.
@@ -60,8 +60,9 @@ class Framing:
             (128, 128)
             (107, 128)
             (128, 153)
-            >>> Framing((128, 128), "tile", view=(512, 512)).scaled((1713, 2048))
-            (428, 512)
+            >>> tile = Framing((128, 128), "tile", view=(512, 512))
+            >>> tile.scaled((1713, 2048)), tile.scaled((100, 200))
+            ((428, 512), (64, 128))
         """
         (height, width), (rows, columns) = self.size, original
         if self.resize == "stretch":
@@ -69,12 +70,11 @@ class Framing:
         if self.resize == "fit":
             scale = min(height / rows, width / columns)
             return max(1, round(rows * scale)), max(1, round(columns * scale))
-        shown: tuple[float, float] = self.view or self.size
-        factor = min(rows / shown[0], columns / shown[1])
-        if self.view is None or factor < 1:
-            shown = shown[0] * factor, shown[1] * factor
-        scaled = round(rows * height / shown[0]), round(columns * width / shown[1])
-        return max(height, scaled[0]), max(width, scaled[1])
+        shown = self.view or self.size
+        shares = rows / shown[0], columns / shown[1]
+        factor = min(shares) if self.view is None else min(1.0, max(shares))
+        scaled = (height * rows / shown[0] / factor, width * columns / shown[1] / factor)
+        return max(1, round(scaled[0])), max(1, round(scaled[1]))
 
     def stretch_note(self, originals: Sequence[Size]) -> str | None:
         """Return a sentence on images that are stretched otherwise than in training; else None.

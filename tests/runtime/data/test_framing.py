@@ -53,8 +53,8 @@ def test_fit_and_tile_keep_the_proportions(
     down, along = (t * v / (s * o) for t, v, s, o in zip(tile, shown, size, original, strict=True))
     slack = [v / (s * o) for v, s, o in zip(shown, size, original, strict=True)]
     assert abs(down - along) <= sum(slack)
-    assert tile[0] >= size[0]
-    assert tile[1] >= size[1]
+    filled = [t >= s for t, s in zip(tile, size, strict=True)]
+    assert all(filled) if view is None else any(filled)
 
 
 @given(INPUTS, st.integers(1, 5), st.none() | SIZES, st.sampled_from(["fit", "tile"]))
@@ -151,6 +151,19 @@ def test_the_note_on_stretching_states_the_factor(height: int, width: int) -> No
         assert words in note
         assert f"{width}x{height}" in note
     assert Framing((64, 64), "fit").stretch_note([(height, width)]) is None
+
+
+@given(INPUTS, SIZES, st.integers(1, 60))
+def test_an_image_within_the_view_is_fitted_and_a_larger_one_has_the_trainings_scale(
+    size: tuple[int, int], original: tuple[int, int], more: int
+) -> None:
+    view = size[0] * 3, size[1] * 3
+    tile, fit = (Framing(size, rule, view).scaled(original) for rule in ("tile", "fit"))
+    if original[0] <= view[0] and original[1] <= view[1]:
+        assert tile == fit
+    larger = view[0] + more, original[1]
+    scaled = Framing(size, "tile", view).scaled(larger)
+    assert scaled == (round(larger[0] / 3), max(1, round(larger[1] / 3)))
 
 
 @pytest.mark.parametrize("original", [(1, 10_000), (10_000, 1)])
