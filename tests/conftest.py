@@ -23,6 +23,7 @@ from tests.support.model_builder import ModelBuilder
 if TYPE_CHECKING:
     import onnx
 
+    from tests.support.quick_conversion import Convert
     from tests.support.study_fixture import Finished
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
@@ -62,26 +63,8 @@ def run_folder(phantom: Path, made_once: MadeOnce) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model(run_folder: Path, phantom: Path, made_once: MadeOnce) -> Path:
-    """That run's network as an ONNX file."""
-
-    def export(folder: Path) -> None:
-        pytest.importorskip("onnxscript")
-        from export.onnx_export import export_checkpoints
-        from export.request import ExportRequest
-
-        best = run_folder / "best.pt"
-        export_checkpoints(ExportRequest([best], folder / "tiny.onnx", data=phantom))
-
-    return made_once("model", export) / "tiny.onnx"
-
-
-@pytest.fixture(scope="session")
 def converted_run(run_folder: Path, made_once: MadeOnce) -> "onnx.ModelProto":
-    """That network's graph before anything is added, for tests that don't change it.
-
-    A conversion takes seconds: tests of what follows it put this in its place.
-    """
+    """That run's network as a graph, before anything is added, which no test changes."""
     pytest.importorskip("onnxscript")
     import onnx
 
@@ -94,6 +77,40 @@ def converted_run(run_folder: Path, made_once: MadeOnce) -> "onnx.ModelProto":
         onnx.save(convert([network], InputSpec(32, 32, multiple=16)), folder / "graph.onnx")
 
     return onnx.load(made_once("graph", convert_run) / "graph.onnx")
+
+
+@pytest.fixture(scope="session")
+def model(
+    run_folder: Path, converted_run: "onnx.ModelProto", phantom: Path, made_once: MadeOnce
+) -> Path:
+    """That graph as an exported file."""
+
+    def export(folder: Path) -> None:
+        from export.onnx_export import export_checkpoints
+        from export.request import ExportRequest
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("export.pipeline.convert", lambda *_: converted_run)
+            best = run_folder / "best.pt"
+            export_checkpoints(ExportRequest([best], folder / "tiny.onnx", data=phantom))
+
+    return made_once("model", export) / "tiny.onnx"
+
+
+@pytest.fixture(scope="session")
+def quick_convert(converted_run: "onnx.ModelProto") -> "Convert":
+    """What stands for a conversion, which takes seconds, in tests of what follows it."""
+    from tests.support.quick_conversion import quick_conversion
+
+    return quick_conversion(converted_run)
+
+
+@pytest.fixture(scope="module")
+def quick_exports(quick_convert: "Convert") -> Iterator[None]:
+    """Exports of networks from scratch take no time for the conversion."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.pipeline.convert", quick_convert)
+        yield
 
 
 @pytest.fixture
@@ -140,14 +157,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
+def finished(tmp_path_factory: pytest.TempPathFactory, quick_convert: "Convert") -> "Finished":
     """A whole study, as small as one can be that has enough test images for intervals."""
-    pytest.importorskip("onnxscript")
     from tests.support.study_fixture import make_study
 
     config = PhantomConfig(train=16, valid=4, test=24, slices=1, size=64)
     data = make_phantom(tmp_path_factory.mktemp("data") / "phantom", config)
-    return make_study(data, tmp_path_factory.mktemp("study"))
+    return make_study(data, tmp_path_factory.mktemp("study"), quick_convert)
 
 
 @pytest.fixture(scope="session")

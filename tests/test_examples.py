@@ -31,9 +31,8 @@ def test_predict_image(
 
 
 def test_train_network_and_export_network(
-    phantom: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    phantom: Path, tmp_path: Path, quick_exports: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("onnxscript")
     run, output = tmp_path / "run", tmp_path / "run.onnx"
     main_of("train_network")(str(phantom), str(run), "1")
     main_of("export_network")(str(run / "best.pt"), str(output))

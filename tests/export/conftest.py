@@ -1,30 +1,18 @@
-"""What the tests of export share: graphs that are converted once, since each takes seconds."""
+"""What the tests of export share."""
 
 import copy
 from collections.abc import Iterator
-from pathlib import Path
 
 import onnx
 import pytest
 
-from export.conversion import convert
-from runtime.model.metadata import InputSpec
+from tests.support.conversions import Conversions
 from tests.support.made_once import MadeOnce
-from tests.support.seeded_network import seeded_network
-from train.network import UNet
 
 
 @pytest.fixture(scope="session")
-def converted(made_once: MadeOnce) -> dict[str, tuple[UNet, onnx.ModelProto]]:
-    """A network from scratch and one with a ResNet50, with their graphs, which no test changes."""
-    networks = {arch: seeded_network(arch) for arch in ("scratch", "resnet50")}
-
-    def fill(folder: Path) -> None:
-        for arch, network in networks.items():
-            onnx.save(convert([network], InputSpec(64, 64, multiple=32)), folder / f"{arch}.onnx")
-
-    folder = made_once("converted", fill)
-    return {arch: (net, onnx.load(folder / f"{arch}.onnx")) for arch, net in networks.items()}
+def conversions(made_once: MadeOnce) -> Conversions:
+    return Conversions(made_once)
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,28 +21,28 @@ from runtime.data.coco import Dataset
 from runtime.model.metadata import InputSpec, Metadata
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
+from tests.support.conversions import ENSEMBLE, Conversions
+from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import SegmentationNetwork, UNet
 
 
 @pytest.fixture(scope="module")
-def members(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The trained scratch network, and a ResNet34 in a checkpoint of its own."""
+def members(
+    conversions: Conversions, run_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Path]]:
+    """A scratch network and a small ResNet34, each in a checkpoint of its own."""
     folder = tmp_path_factory.mktemp("members")
-    scratch = load_checkpoint(run_folder / "best.pt")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = UNet("resnet34", 2)
-        for _ in range(3):
-            network.train()(torch.rand(4, 3, 64, 64))
-    resnet = replace(
-        scratch,
-        config=replace(scratch.config, arch="resnet34", width=2),
-        weights=network.state_dict(),
-    )
-    for name, checkpoint in (("one", scratch), ("two", resnet)):
-        save_checkpoint(folder / name / "best.pt", checkpoint)
-    return [folder / name / "best.pt" for name in ("one", "two")]
+    networks, graph = conversions[ENSEMBLE]
+    trained = load_checkpoint(run_folder / "best.pt")
+    for name, network in zip(("one", "two"), networks, strict=True):
+        config = replace(trained.config, arch=network.arch, width=network.width)
+        member = replace(trained, config=config, weights=network.state_dict())
+        save_checkpoint(folder / name / "best.pt", member)
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_backbones(patch)
+        patch.setattr("export.pipeline.convert", lambda *_: copy.deepcopy(graph))
+        yield [folder / name / "best.pt" for name in ("one", "two")]
 
 
 @pytest.fixture(scope="module")

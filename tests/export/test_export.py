@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from torchvision.models import get_model_weights
 
 from export.cli import main
-from export.conversion import convert, count_macs, with_logit_outputs
+from export.conversion import count_macs, with_logit_outputs
 from export.description import describe_network
 from export.onnx_export import export_checkpoints, find_checkpoints
 from export.parity import certify, make_parity_cases, run_reference
@@ -25,10 +25,9 @@ from runtime.core.errors import CheckpointError, ConfigError, DataError, ParityE
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
-from runtime.model.metadata import KEY, InputSpec, Metadata, dump_metadata, parse_metadata
+from runtime.model.metadata import KEY, Metadata, dump_metadata, parse_metadata
 from runtime.model.onnx_file import read_onnx
-from tests.support.seeded_network import seeded_network
-from tests.support.small_backbones import use_small_backbones
+from tests.support.conversions import Conversions
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.network import UNet
 from train.pretrained import EncoderWeights
@@ -83,9 +82,9 @@ def test_networks_give_pytorchs_probabilities(
     batch: int,
     size: tuple[int, int],
     phantom_data: Dataset,
-    converted: dict[str, tuple[UNet, onnx.ModelProto]],
+    conversions: Conversions,
 ) -> None:
-    network, graph = converted[arch]
+    (network,), graph = conversions[arch]
     samples = phantom_data.split("valid").samples[:batch]
     images = np.stack([to_input(load_scan(sample.path, size).pixels) for sample in samples])
     session = onnxruntime.InferenceSession(
@@ -98,11 +97,9 @@ def test_networks_give_pytorchs_probabilities(
     assert found.std() > 0.0
 
 
-def test_a_swin_graph_takes_any_batch_of_its_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_small_backbones(monkeypatch)
-    network = seeded_network("swin")
+def test_a_swin_graph_takes_any_batch_of_its_one_size(conversions: Conversions) -> None:
     # In the first stage a feature has windows of 7 with a rest, in the third it is within one.
-    model = convert([network], InputSpec(64, 64))
+    (network,), model = conversions["swin"]
     assert {node.domain for node in model.graph.node} == {""}
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]

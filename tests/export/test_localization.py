@@ -8,14 +8,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export.conversion import convert
 from export.localization import first_difference
 from export.onnx_export import export_checkpoints
 from export.request import ExportRequest
 from runtime.core.errors import ParityError
 from runtime.model.metadata import InputSpec
-from tests.support.seeded_network import seeded_network
-from tests.support.small_backbones import use_small_backbones
+from tests.support.conversions import ENSEMBLE, Conversions
 from train.network import UNet
 
 IMAGES = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
@@ -46,9 +44,9 @@ def disturb(model: onnx.ModelProto, weight: str) -> None:
     ],
 )
 def test_a_wrong_weight_is_named(
-    arch: str, weight: str, layer: str, converted: dict[str, tuple[UNet, onnx.ModelProto]]
+    arch: str, weight: str, layer: str, conversions: Conversions
 ) -> None:
-    network, sound = converted[arch]
+    (network,), sound = conversions[arch]
     model = copy.deepcopy(sound)
     assert first_difference(model, [network], IMAGES, threads=1) is None
     disturb(model, weight)
@@ -63,19 +61,18 @@ def model_operator(model: onnx.ModelProto, weight: str) -> str:
     return str(node.op_type)
 
 
-def test_a_member_of_an_ensemble_is_named() -> None:
-    networks = [seeded_network("scratch"), UNet("scratch", 2).eval()]
-    model = convert(networks, InputSpec(64, 64, multiple=32))
+def test_a_member_of_an_ensemble_is_named(conversions: Conversions) -> None:
+    networks, sound = conversions[ENSEMBLE]
+    model = copy.deepcopy(sound)
     disturb(model, "members.1.network.decoder.0.convs.3.weight")
     found = first_difference(model, networks, IMAGES, threads=1)
     assert found is not None
     assert found.layer == "members.1.network.decoder.0.convs.4"
 
 
-def test_a_wrong_stride_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_small_backbones(monkeypatch)
-    network = seeded_network("resnet34")
-    model = convert([network], InputSpec(64, 64, multiple=32))
+def test_a_wrong_stride_is_named(conversions: Conversions) -> None:
+    (network,), sound = conversions["resnet50"]
+    model = copy.deepcopy(sound)
     (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
     (pads,) = (attribute for attribute in pool.attribute if attribute.name == "pads")
     # Shifted by a pixel, the same size: what a wrong padding of an exporter looks like.

@@ -10,7 +10,6 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from export.conversion import convert
 from export.parity import (
     TOLERANCE,
     ParityCase,
@@ -26,6 +25,7 @@ from runtime.data.resizing import to_input
 from runtime.metrics import pixel_sums, scores
 from runtime.model.metadata import InputSpec
 from runtime.model.sessions import open_session
+from tests.support.quick_conversion import Convert
 from train.network import UNet
 
 SIZE = (32, 32)
@@ -46,8 +46,8 @@ def network() -> UNet:
 
 
 @pytest.fixture(scope="module")
-def model(network: UNet) -> onnx.ModelProto:
-    return convert([network], InputSpec(*SIZE, multiple=16))
+def model(network: UNet, quick_convert: Convert) -> onnx.ModelProto:
+    return quick_convert([network], InputSpec(*SIZE, multiple=16))
 
 
 @pytest.fixture(scope="module")

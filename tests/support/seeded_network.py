@@ -13,6 +13,8 @@ def seeded_network(arch: str, seed: int = 0) -> UNet:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         network = UNet(arch, 4)
+        for parameter in network.parameters():  # no two are equal, and no offset is zero
+            parameter.add_(0.02 * torch.randn(parameter.shape))
         for _ in range(3):
             network.train()(torch.rand(4, 3, 64, 64))
         if arch != "scratch":

@@ -6,14 +6,14 @@ import pytest
 
 
 def use_small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give torchvision's ResNet34, Swin-T and ViT-B/16 fewer blocks and channels."""
-    from torchvision.models.resnet import BasicBlock, ResNet
+    """Give torchvision's ResNets, Swin-T and ViT-B/16 fewer blocks or channels."""
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
     from torchvision.models.swin_transformer import SwinTransformer
     from torchvision.models.vision_transformer import VisionTransformer
 
     def build(name: str, weights: None, **options: Any) -> Any:
-        if name == "resnet34":
-            return ResNet(BasicBlock, [1, 1, 1, 1])
+        if name in ("resnet34", "resnet50"):
+            return ResNet(BasicBlock if name == "resnet34" else Bottleneck, [1, 1, 1, 1])
         if name == "vit_b_16":
             return VisionTransformer(
                 patch_size=16, num_layers=12, num_heads=2, hidden_dim=8, mlp_dim=16, **options

@@ -11,6 +11,7 @@ from bench.study.report import write_study_report
 from bench.study.result import StudyResult
 from bench.study.run import run_study
 from runtime.core.progress import Progress
+from tests.support.quick_conversion import Convert
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Finished:
 SMALL = {"width": 4, "size": 32, "epochs": 2, "batch_size": 4}
 
 
-def make_study(phantom: Path, folder: Path) -> Finished:
+def make_study(phantom: Path, folder: Path, convert: Convert) -> Finished:
     """Compare two networks and their ensemble on both splits, and write the report."""
     config = StudyConfig(
         data=str(phantom),
@@ -39,7 +40,9 @@ def make_study(phantom: Path, folder: Path) -> Finished:
     )
     steps: list[Progress] = []
     with pytest.MonkeyPatch.context() as patch:
-        # Drawing takes longer than all the rest: no curves of single runs, and half the examples.
+        # What takes longer than all the rest: conversions, and curves of single runs. Half the
+        # examples.
+        patch.setattr("export.pipeline.convert", convert)
         patch.setattr("train.resumable_run.draw_curves", lambda *_: None)
         patch.setattr("bench.study.examples.EXAMPLES", 1)
         result, prepared = run_study(

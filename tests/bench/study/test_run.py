@@ -31,6 +31,8 @@ from runtime.scoring.evaluation import evaluate
 from tests.runtime.data.test_audit import make_data
 from tests.support.study_fixture import Finished
 
+pytestmark = pytest.mark.usefixtures("quick_exports")
+
 
 def again(study: Finished, folder: Path | None = None, **changes: object) -> object:
     config = replace(study.config, **changes)  # type: ignore[arg-type]

@@ -70,7 +70,9 @@ class Swept:
 
 
 @pytest.fixture(scope="module")
-def swept(phantom: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+def swept(
+    phantom: Path, model: Path, quick_exports: None, tmp_path_factory: pytest.TempPathFactory
+) -> Swept:
     """A sweep on the data that the model was trained on, with enough test images for intervals."""
     folder = tmp_path_factory.mktemp("sweep")
     scans = PhantomConfig(train=1, valid=1, test=12, slices=1, size=64)

@@ -1,7 +1,5 @@
 """Counts against PyTorch's own, against sums of ones, and by the rules for parameters."""
 
-import copy
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,12 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from onnx import helper
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import inspect
-from export.conversion import convert, count_macs
-from runtime.model.metadata import InputSpec
+from export.conversion import count_macs
+from tests.support.conversions import ENSEMBLE, Conversions
 from tests.support.onnx_graphs import graph_of, normal, saved
-from tests.support.seeded_network import seeded_network
-from tests.support.small_backbones import use_small_backbones
+from tests.support.quick_conversion import fused
 from train.network import UNet
 
 
@@ -38,47 +34,26 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def fused(network: nn.Module) -> nn.Module:
-    """A copy whose normalization PyTorch has folded into the convolutions before it."""
-    result = copy.deepcopy(network)
-    for module in list(result.modules()):
-        children = list(module.named_children())
-        for (name, conv), (other, norm) in pairwise(children):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(module, name, fuse_conv_bn_eval(conv, norm))
-                setattr(module, other, nn.Identity())
-    return result
-
-
-@pytest.mark.parametrize("arch", ["scratch", "resnet34", "resnet50"])
+@pytest.mark.parametrize("name", ["scratch", "resnet50", ENSEMBLE])
 def test_counts_of_an_exported_network_are_pytorchs(
-    arch: str,
-    converted: dict[str, tuple[UNet, onnx.ModelProto]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, conversions: Conversions, tmp_path: Path
 ) -> None:
-    if arch == "resnet34":
-        use_small_backbones(monkeypatch)
-        network = seeded_network(arch)
-        graph = convert([network], InputSpec(64, 64, multiple=32))
-    else:
-        network, graph = converted[arch]
+    networks, graph = conversions[name]
     path = saved(graph, tmp_path)
     for size in (64, 96):
         total = inspect(path, size=(size, size)).counts.total
-        assert total.macs == count_macs(network, size)
-        assert total.parameters == parameters(fused(network)) < parameters(network)
+        assert total.macs == sum(count_macs(network, size) for network in networks)
+        held = [(parameters(fused(network)), parameters(network)) for network in networks]
+        assert total.parameters == sum(after for after, _ in held)
+        assert all(after < before for after, before in held)
         assert total.lower_bounds == ()
 
 
 def test_counts_of_a_transformer_are_pytorchs_but_for_the_tables_that_are_written_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    conversions: Conversions, tmp_path: Path
 ) -> None:
-    use_small_backbones(monkeypatch)
-    network = UNet("swin", 4)
-    randomized(network)
-    path = saved(convert([network], InputSpec(64, 64)), tmp_path)
-    total = inspect(path, size=(64, 64)).counts.total
+    (network,), graph = conversions["swin"]
+    total = inspect(saved(graph, tmp_path), size=(64, 64)).counts.total
     assert total.macs == count_macs(network, 64)
     # Of a window of 7x7 the network holds 13x13 relative positions a head, and looks them up for
     # 49x49 pairs; the exporter stores what was looked up.

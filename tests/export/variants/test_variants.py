@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from export.cli import main
-from export.conversion import convert, ensure_standard
+from export.conversion import ensure_standard
 from export.inspection.file import inspect
 from export.model_file import model_card
 from export.onnx_export import export_checkpoints
@@ -39,6 +39,7 @@ from runtime.model.metadata import InputSpec
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
 from runtime.model.verification import verify
+from tests.support.quick_conversion import Convert
 from train.network import UNet
 
 SPEC = InputSpec(32, 32, multiple=16)
@@ -222,7 +223,7 @@ def test_a_layer_without_gain_and_the_logits_stay_float32(
 
 
 def test_the_layers_that_cost_accuracy_are_found(
-    phantom_data: Dataset, monkeypatch: pytest.MonkeyPatch
+    phantom_data: Dataset, quick_convert: Convert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One channel a thousand times as large and read a thousand times as weakly is the same network
     # in float32; in eight bits the other channels of that feature vanish.
@@ -242,7 +243,7 @@ def test_the_layers_that_cost_accuracy_are_found(
         network.head.weight.mul_(4.0 / logits.std())
         network.head.bias.sub_(logits.mean()).mul_(4.0 / logits.std())  # type: ignore[union-attr]
     monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast(set()))
-    model = convert([network], SPEC)
+    model = quick_convert([network], SPEC)
     candidates = choice(model, phantom_data).candidates()
     proposed = [{layer.name for layer in candidate.unconverted} for candidate in candidates]
     head = {"network.head/Conv"}

@@ -5,21 +5,16 @@ import onnx
 import onnxruntime
 import pytest
 
-from export.conversion import convert
 from export.winograd import ConvAlgorithm, ConvShape, choose_algorithm, rewrite
 from runtime.core.errors import ConfigError, ParityError
-from runtime.model.metadata import InputSpec
-from tests.support.seeded_network import seeded_network
-from train.network import UNet
+from tests.support.conversions import ENSEMBLE, Conversions
 
 ALGORITHMS = tuple(ConvAlgorithm)
 
 
 @pytest.fixture(scope="module")
-def plain(converted: dict[str, tuple[UNet, onnx.ModelProto]]) -> dict[str, onnx.ModelProto]:
-    ensemble = [seeded_network("scratch", seed) for seed in (1, 2)]
-    graphs = {arch: graph for arch, (_, graph) in converted.items()}
-    return {**graphs, "ensemble": convert(ensemble, InputSpec(64, 64, multiple=32))}
+def plain(conversions: Conversions) -> dict[str, onnx.ModelProto]:
+    return {name: conversions[name][1] for name in ("scratch", "resnet50", ENSEMBLE)}
 
 
 def probabilities(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
@@ -41,7 +36,7 @@ def mixed(shape: ConvShape) -> ConvAlgorithm:
         ("scratch", (64, 64)),
         ("scratch", (16, 48)),
         ("resnet50", (64, 96)),
-        ("ensemble", (32, 32)),
+        (ENSEMBLE, (32, 32)),
     ],
 )
 def test_a_rewritten_network_gives_the_same_probabilities(
@@ -92,9 +87,11 @@ def test_weights_are_stored_as_they_were(plain: dict[str, onnx.ModelProto]) -> N
     assert floats(model) <= 1.01 * floats(plain["resnet50"])
 
 
-def test_the_layers_are_those_of_the_network(plain: dict[str, onnx.ModelProto]) -> None:
+def test_the_layers_are_those_of_the_network(
+    plain: dict[str, onnx.ModelProto], conversions: Conversions
+) -> None:
     found = rewrite(plain["scratch"], (64, 32), mixed).layers
-    network = seeded_network("scratch")
+    (network,), _ = conversions["scratch"]
     kernels = {
         name.removesuffix(".weight"): tuple(weight.shape[:2])
         for name, weight in network.named_parameters()
