@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -63,16 +63,16 @@ class Trainings:
         arguments: Sequence[object],
         *,
         signals: Sequence[tuple[float, int]] = (),
-        signals_from: Path | None = None,
         kill_at: tuple[int, str] | None = None,
+        signal_at: tuple[int, int] | None = None,
         curves: bool = True,
     ) -> tuple[int, str]:
         """Run to the end, or as far as it comes.
 
         Args:
             signals: what to send, and how many seconds after what was sent before.
-            signals_from: the file from whose appearance on the first seconds count.
             kill_at: the process kills itself at its nth write, HALF, BEFORE or AFTER.
+            signal_at: after its nth write the process sends itself this signal.
             curves: whether the run ends with its picture, which takes longer than all the rest.
 
         Returns:
@@ -83,8 +83,8 @@ class Trainings:
         request = {
             "arguments": [str(argument) for argument in arguments],
             "signals": [[seconds, int(number)] for seconds, number in signals],
-            "signals_from": None if signals_from is None else str(signals_from),
-            "kill_at": kill_at,
+            "kill_at": kill_at if signal_at is None else (signal_at[0], AFTER),
+            "number": int(signal.SIGKILL if signal_at is None else signal_at[1]),
             "curves": curves,
         }
         self._server.stdin.write(json.dumps(request) + "\n")
@@ -111,9 +111,6 @@ def _serve() -> None:
             _train(request)
         os.close(writing)
         status = None
-        if request["signals_from"] is not None:
-            appears = Path(request["signals_from"]).exists
-            status = _end(process, within=60.0, unless=appears)
         for seconds, number in request["signals"]:
             if status is None:
                 status = _end(process, within=seconds)
@@ -126,10 +123,10 @@ def _serve() -> None:
         print(json.dumps([os.waitstatus_to_exitcode(status), text]), flush=True)  # noqa: T201
 
 
-def _end(process: int, within: float, unless: Callable[[], bool] = lambda: False) -> int | None:
-    """Return a child's status if it ends within so many seconds, and before `unless` is True."""
+def _end(process: int, within: float) -> int | None:
+    """Return a child's status if it ends within so many seconds."""
     deadline = time.monotonic() + within
-    while time.monotonic() < deadline and not unless():
+    while time.monotonic() < deadline:
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
             return status
@@ -145,7 +142,8 @@ def _train(request: dict[str, Any]) -> None:
     if not request["curves"]:
         vars(train.resumable_run)["draw_curves"] = lambda *_: None
     if request["kill_at"] is not None:
-        _kill_at(*request["kill_at"])
+        write, how = request["kill_at"]
+        _signal_at(write, how, request["number"])
     code = 1
     try:
         train.cli.main(request["arguments"])
@@ -157,7 +155,7 @@ def _train(request: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _kill_at(wanted: int, how: str) -> None:
+def _signal_at(wanted: int, how: str, number: int) -> None:
     write, rename = Path.write_bytes, Path.replace
     done = 0
 
@@ -166,22 +164,20 @@ def _kill_at(wanted: int, how: str) -> None:
         done += 1
         return done == wanted
 
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
     def half(path: Path, content: bytes) -> int:
         if is_it():
             write(path, bytes(content)[: len(content) // 2])
-            die()
+            os.kill(os.getpid(), number)
         return write(path, content)
 
     def replace(path: Path, target: Path) -> Path:
-        if not is_it():
-            return rename(path, target)
-        if how == AFTER:
-            rename(path, target)
-        die()
-        raise AssertionError
+        it = is_it()
+        if it and how == BEFORE:
+            os.kill(os.getpid(), number)
+        renamed = rename(path, target)
+        if it:
+            os.kill(os.getpid(), number)
+        return renamed
 
     if how == HALF:
         Path.write_bytes = half  # type: ignore[method-assign, assignment]

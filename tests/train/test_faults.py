@@ -275,24 +275,17 @@ def test_a_run_stopped_while_it_decodes_has_written_nothing(
 
 
 def test_signals_stop_the_command_with_a_checkpoint(
-    trainings: Trainings, arguments: list[object], tmp_path: Path
+    trainings: Trainings, arguments: list[object], whole: Path, tmp_path: Path
 ) -> None:
-    arguments = [*arguments, "--epochs", 8]
-    run = [*arguments, "--cache", tmp_path / "cache", "--out"]
-    assert trainings.run([*run, tmp_path / "whole"], curves=False)[0] == 0
-    for number, extra in ((signal.SIGTERM, []), (signal.SIGINT, ["--resume"])):
-        code, output = trainings.run(
-            [*run, tmp_path / "parts", *extra],
-            signals=[(0.25, number)],
-            signals_from=tmp_path / "parts" / ".lock",
-        )
+    run = [*arguments, "--cache", tmp_path / "cache", "--out", tmp_path / "run"]
+    # The sixth write ends the first epoch, the second of the resumed run the second epoch.
+    for number, write, extra in ((signal.SIGTERM, 6, []), (signal.SIGINT, 2, ["--resume"])):
+        code, output = trainings.run([*run, *extra], signal_at=(write, number))
         assert code == 128 + number, output
-        assert f"Error: {tmp_path / 'parts'}: stopped after step " in output
+        assert f"Error: {tmp_path / 'run'}: stopped after step " in output
         assert "Traceback" not in output
-        assert load_checkpoint(tmp_path / "parts" / "last.pt").steps is not None
-    code, output = trainings.run([*run, tmp_path / "parts", "--resume"], curves=False)
-    assert code == 0, output
-    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+        assert load_checkpoint(tmp_path / "run" / "last.pt").steps is not None
+    assert_goes_on(trainings, arguments, tmp_path, whole, curves=False)
 
 
 def test_a_folder_serves_one_run_at_a_time(config: TrainConfig, tmp_path: Path) -> None:

@@ -191,26 +191,46 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
-def test_what_a_second_signal_finds_to_close_may_take_its_time(ended: list[int]) -> None:
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Waits until the watch has waited once more, however busy the machine is."""
+    stays_open, ends = vars(signals)["_stays_open"], threading.Semaphore(0)
+
+    def counted(pipe: int, seconds: float) -> bool:
+        try:
+            return bool(stays_open(pipe, seconds))
+        finally:
+            ends.release()
+
+    monkeypatch.setattr(signals, "_stays_open", counted)
+    return lambda: ends.acquire(timeout=60)
+
+
+def test_what_a_second_signal_finds_to_close_may_take_its_time(
+    ended: list[int], waited: Callable[[], bool]
+) -> None:
     def work() -> None:
         with stopping():
             send(signal.SIGINT)
-            time.sleep(0.5)
+            assert waited()
             try:
                 send(signal.SIGINT)
             finally:
-                time.sleep(0.5)
+                assert waited()
 
     assert run(work).exit_code == 130
     assert ended == []
 
 
-def test_a_signal_that_comes_twice_at_once_is_one(ended: list[int]) -> None:
+def test_a_signal_that_comes_twice_at_once_is_one(
+    ended: list[int], waited: Callable[[], bool]
+) -> None:
     """As `timeout` sends it, to a process and to the group of it."""
 
     def work() -> None:
         os.write(wakeup(), bytes([signal.SIGTERM, signal.SIGTERM]))
-        time.sleep(0.6)
+        assert waited()
+        time.sleep(0.3)  # in which a second one would end the process
 
     assert run(work).exit_code == 0
     assert ended == []
@@ -218,14 +238,15 @@ def test_a_signal_that_comes_twice_at_once_is_one(ended: list[int]) -> None:
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_that_comes_twice_at_once_lets_the_work_stop(
-    number: int, code: int, ended: list[int]
+    number: int, code: int, ended: list[int], waited: Callable[[], bool]
 ) -> None:
     def work() -> None:
         with stopping() as stop:
             send(number)
             send(number)
             assert stop()
-            time.sleep(0.5)
+            assert waited()
+            time.sleep(0.3)
             raise StoppedError("stopped")
 
     result = run(work)
@@ -240,14 +261,15 @@ def wakeup() -> int:
     return number
 
 
-def test_a_number_of_another_signal_is_none_of_the_watchs(ended: list[int]) -> None:
+def test_a_number_of_another_signal_is_none_of_the_watchs(
+    ended: list[int], waited: Callable[[], bool]
+) -> None:
     def work() -> None:
+        os.write(wakeup(), bytes([signal.SIGCHLD, signal.SIGCHLD]))
         for _ in range(2):
-            os.write(wakeup(), bytes([signal.SIGCHLD]))
-            time.sleep(0.3)
-        for _ in range(2):
+            assert ended == []
             os.write(wakeup(), bytes([signal.SIGTERM]))
-            time.sleep(0.5)
+            assert waited()
 
     assert run(work).exit_code == 0
     assert ended == [signal.SIGTERM]
@@ -255,7 +277,7 @@ def test_a_number_of_another_signal_is_none_of_the_watchs(ended: list[int]) -> N
 
 @pytest.mark.parametrize("second_was_handled", [False, True])
 def test_the_process_ends_where_only_the_first_signal_was_handled(
-    ended: list[int], second_was_handled: bool
+    ended: list[int], waited: Callable[[], bool], second_was_handled: bool
 ) -> None:
     """As where the first handler ran, and the job's next step is in C and never ends."""
     reading, writing = os.pipe()
@@ -263,30 +285,30 @@ def test_the_process_ends_where_only_the_first_signal_was_handled(
     watch = threading.Thread(target=signals._watch, args=(reading, {signal.SIGTERM}, handled))
     watch.start()
     os.write(writing, bytes([signal.SIGTERM]))
-    time.sleep(0.5)
+    assert waited()
     os.write(writing, bytes([signal.SIGTERM]))
     if second_was_handled:
         handled.append(time.monotonic())
-    time.sleep(0.5)
+    assert waited()
     os.close(writing)
     watch.join()
     os.close(reading)
     assert ended == ([] if second_was_handled else [signal.SIGTERM])
 
 
-def test_signals_within_a_tenth_of_a_second_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers: list[int] = []
-    monkeypatch.setattr(signals, "_end", numbers.append)
-    monkeypatch.setattr(signals, "_GRACE_S", 0.0)
+def test_signals_within_a_tenth_of_a_second_are_one(
+    ended: list[int], waited: Callable[[], bool]
+) -> None:
     reading, writing = os.pipe()
     os.write(writing, bytes([signal.SIGTERM, signal.SIGTERM]))
     watch = threading.Thread(target=signals._watch, args=(reading, {signal.SIGTERM}, []))
     watch.start()
+    assert waited()
     time.sleep(0.3)
-    assert numbers == []
+    assert ended == []
     os.write(writing, bytes([signal.SIGTERM]))
-    time.sleep(0.3)
+    assert waited()
     os.close(writing)
     watch.join()
     os.close(reading)
-    assert numbers == [signal.SIGTERM]
+    assert ended == [signal.SIGTERM]
