@@ -249,7 +249,7 @@ LONGEST = (
     "tests/bench/study/",
     "tests/train/test_faults.py",
     "tests/bench/sweep/test_run.py",
-    "tests/export/test_export.py",
+    "tests/export/test_conversion.py",
     "tests/export/inspection/test_counting.py",
     "tests/export/test_ensemble.py",
     "tests/export/winograd/test_rewriting.py",

@@ -1,5 +1,6 @@
 """Each option of `export-onnx` reaches the export."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,30 @@ def test_an_ensemble_is_one_request(requests: list[ExportRequest]) -> None:
     ((request),) = requests
     assert request.sources == (ONE, Path("artifacts/two/best.pt"))
     assert request.target == Path("both.onnx")
+
+
+def test_checkpoints_of_one_folder_are_refused_before_anything_is_written(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    result = CliRunner().invoke(main, [str(folder / "best.pt"), str(folder / "last.pt")])
+    assert result.exit_code == 2
+    assert "last.pt would replace the file of" in result.output
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_without_arguments_every_run_below_artifacts_is_exported(
+    run_folder: Path, converted_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / "artifacts" / name).mkdir(parents=True)
+        (tmp_path / "artifacts" / name / "best.pt").write_bytes(
+            (run_folder / "best.pt").read_bytes()
+        )
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 0, result.output
+    written = sorted(path.name for path in Path("artifacts").glob("*.onnx"))
+    assert written == ["one.onnx", "two.onnx"]
+    assert "probabilities differ by at most" in result.output

@@ -1,14 +1,18 @@
 """Each field of an exported file's metadata against the checkpoint that it comes from."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
+import onnxruntime
 import pytest
 
 from export.description import describe_ensemble, describe_network
 from export.onnx_export import is_exported
 from runtime.data.volumes.spec import VolumeSpec
-from runtime.model.metadata import dump_metadata, parse_metadata
+from runtime.model.metadata import KEY, Metadata, dump_metadata, parse_metadata
+from runtime.model.onnx_file import read_onnx
 from train.checkpoint import (
     Checkpoint,
     DataFacts,
@@ -17,7 +21,7 @@ from train.checkpoint import (
     save_checkpoint,
 )
 from train.history import EpochRow
-from train.network import SegmentationNetwork
+from train.network import SegmentationNetwork, UNet
 from train.pretrained import EncoderWeights
 
 
@@ -104,7 +108,6 @@ def test_an_ensemble_is_the_sum_of_its_members(
 def test_a_file_is_a_checkpoints_only_with_the_graph_of_its_certificate(
     run_folder: Path, model: Path, tmp_path: Path
 ) -> None:
-    import onnx
 
     checkpoint = run_folder / "best.pt"
     assert is_exported(checkpoint, model)
@@ -117,3 +120,74 @@ def test_a_file_is_a_checkpoints_only_with_the_graph_of_its_certificate(
     onnx.save(proto, changed)
     assert not is_exported(checkpoint, changed)
     assert not is_exported(checkpoint, tmp_path / "none.onnx")
+
+
+def network_of(run_folder: Path) -> UNet:
+    network = build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+    assert isinstance(network, UNet)
+    return network
+
+
+def session_of(model: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+
+
+def test_the_metadata_states_the_training(run_folder: Path, model: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    metadata = read_onnx(model).metadata
+    assert metadata is not None
+    assert metadata.training is not None
+    assert metadata.name == "tiny"
+    assert metadata.training.data_sha256 == checkpoint.data.sha256
+    assert metadata.training.best_epoch == checkpoint.epoch
+    assert metadata.training.validation["iou"] == checkpoint.history[-1].valid_iou
+    assert metadata.network.parameters == sum(
+        p.numel() for p in build_network(checkpoint, "best.pt").parameters()
+    )
+    text = session_of(model).get_modelmeta().custom_metadata_map[KEY]
+    assert parse_metadata(text, "tiny.onnx") == metadata
+
+
+def test_a_file_states_how_its_training_departed_from_the_studys(run_folder: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    network = network_of(run_folder)
+    assert describe_network(checkpoint, network, "n").training is not None
+    config = replace(checkpoint.config, loss="bce+dice", augment=True)
+    training = describe_network(replace(checkpoint, config=config), network, "n").training
+    assert training is not None
+    assert training.loss == "binary cross-entropy plus soft Dice"
+    assert training.augmented
+
+
+@pytest.mark.parametrize(("unfrozen", "frozen"), [(0, True), (1, False), (2, False), (3, True)])
+def test_an_encoder_is_frozen_in_a_file_if_it_was_until_the_best_epoch(
+    run_folder: Path, unfrozen: int, frozen: bool
+) -> None:
+    checkpoint = load_checkpoint(run_folder / "last.pt")
+    assert checkpoint.epoch == 2
+    config = replace(
+        checkpoint.config, arch="resnet34", freeze_encoder=True, epochs=3, unfreeze_epoch=unfrozen
+    )
+    weights = EncoderWeights("a test", "", stride_in_1x1=False)
+    changed = replace(checkpoint, config=config, encoder_weights=weights)
+    encoder = describe_network(changed, network_of(run_folder), "n").encoder
+    assert encoder is not None
+    assert encoder.frozen is frozen
+
+
+def test_metadata_without_the_fields_that_have_defaults_is_read(run_folder: Path) -> None:
+    metadata = describe_network(
+        load_checkpoint(run_folder / "best.pt"), network_of(run_folder), "n"
+    )
+    content = json.loads(dump_metadata(metadata))
+    del content["members"], content["license"], content["training"]["augmented"]
+    assert parse_metadata(json.dumps(content), "m") == metadata
+
+
+def test_metadata_survives_json_and_later_minor_versions(run_folder: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    metadata = describe_network(checkpoint, network_of(run_folder), "n")
+    content = json.loads(dump_metadata(metadata))
+    content["schema"], content["later"] = "2.9", "a new field"
+    assert parse_metadata(json.dumps(content), "m") == replace(metadata, schema="2.9")
+    assert isinstance(metadata, Metadata)

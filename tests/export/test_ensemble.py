@@ -24,7 +24,7 @@ from runtime.model.predictor import Predictor
 from tests.support.conversions import ENSEMBLE, Conversions
 from tests.support.small_backbones import use_small_backbones
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
-from train.network import SegmentationNetwork, UNet
+from train.network import SegmentationNetwork
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A wrong layer is found by its name, in whichever place it is."""
 
 import copy
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,12 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from export.localization import first_difference
-from export.onnx_export import export_checkpoints
-from export.request import ExportRequest
-from runtime.core.errors import ParityError
-from runtime.model.metadata import InputSpec
 from tests.support.conversions import ENSEMBLE, Conversions
-from train.network import UNet
 
 IMAGES = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
 
@@ -80,26 +74,3 @@ def test_a_wrong_stride_is_named(conversions: Conversions) -> None:
     found = first_difference(model, [network], IMAGES, threads=1)
     assert found is not None
     assert (found.layer, found.operator) == ("network.encoder.backbone.maxpool", "MaxPool")
-
-
-def test_an_export_that_fails_names_the_layer_and_writes_nothing(
-    run_folder: Path,
-    converted_run: onnx.ModelProto,
-    phantom: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def broken(networks: list[UNet], spec: InputSpec) -> onnx.ModelProto:
-        model = copy.deepcopy(converted_run)
-        disturb(model, "network.encoder.levels.1.0.weight")
-        return model
-
-    monkeypatch.setattr("export.pipeline.convert", broken)
-    with pytest.raises(
-        ParityError,
-        match=r"first in layer network\.encoder\.levels\.1\.1 \(Conv\).*; no file was written",
-    ):
-        export_checkpoints(
-            ExportRequest([run_folder / "best.pt"], tmp_path / "m.onnx", data=phantom)
-        )
-    assert list(tmp_path.iterdir()) == []

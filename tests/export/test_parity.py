@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from export.parity import (
     make_parity_cases,
     run_reference,
 )
+from runtime.core.errors import ParityError
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
@@ -26,6 +28,7 @@ from runtime.metrics import pixel_sums, scores
 from runtime.model.metadata import InputSpec
 from runtime.model.sessions import open_session
 from tests.support.quick_conversion import Convert
+from train.checkpoint import build_network, load_checkpoint
 from train.network import UNet
 
 SIZE = (32, 32)
@@ -191,3 +194,29 @@ def test_a_logit_may_differ_by_ten_times_as_much_for_its_size(
             with pytest.raises(ParityMismatchError, match="logits differ") as caught:
                 certify(model, cases[:1], [moved], **settings)
             assert caught.value.case is cases[0]
+
+
+def network_of(run_folder: Path) -> UNet:
+    network = build_network(load_checkpoint(run_folder / "best.pt"), "best.pt")
+    assert isinstance(network, UNet)
+    return network
+
+
+def test_not_a_number_fails_the_gate(
+    run_folder: Path, phantom_data: Dataset, converted_run: onnx.ModelProto
+) -> None:
+    network = network_of(run_folder)
+    with torch.no_grad():
+        network.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), network.multiple, "boxes")
+    model = copy.deepcopy(converted_run)
+    (bias,) = (t for t in model.graph.initializer if t.name == "network.head.bias")
+    bias.CopyFrom(numpy_helper.from_array(np.full(1, np.nan, np.float32), bias.name))
+    with pytest.raises(ParityError, match="found nan"):
+        certify(model, cases, run_reference([network], cases), images_from="", threads=1)
+
+
+def test_comparison_inputs_have_one_size_where_no_other_is_allowed(phantom_data: Dataset) -> None:
+    cases = make_parity_cases(phantom_data.split("valid"), (32, 32), 0, "boxes")
+    assert {case.inputs.shape[2:] for case in cases} == {(32, 32)}
+    assert {case.inputs.shape[0] for case in cases} == {1, 4}

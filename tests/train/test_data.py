@@ -134,21 +134,6 @@ def test_a_last_batch_of_one_joins_the_one_before_where_two_are_needed(
     ]
 
 
-def test_the_intensity_of_a_run_reaches_its_images(phantom: Path) -> None:
-    splits = read_training_splits(TrainConfig(str(phantom), intensity=4095))
-    assert {s.intensity for s in (*splits.train.samples, *splits.valid.samples)} == {4095}
-
-
-def test_a_data_set_that_was_read_is_not_read_again(
-    phantom: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = TrainConfig(str(phantom))
-    first = read_training_splits(config)
-    monkeypatch.delattr("train.targets.read_dataset")
-    again = read_training_splits(config, first.dataset)
-    assert again == first
-
-
 def test_the_intensity_is_part_of_an_entrys_key(phantom_data: Dataset, tmp_path: Path) -> None:
     split = phantom_data.split("valid")
     decode_split(split, 32, "boxes", tmp_path)

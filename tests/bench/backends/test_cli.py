@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 import bench.backends.compare
-from bench.backends.backend import BACKENDS
 from bench.backends.cli import backends
 from bench.backends.result import BackendComparison
 from bench.backends.tables import backends_rows
@@ -138,11 +137,3 @@ def test_wrong_use_ends_with_exit_code_2(tmp_path: Path, options: list[str], wor
     ran = call(tmp_path / "none.onnx", *options)
     assert ran.exit_code == 2, ran.output
     assert words in ran.output
-
-
-def test_every_backend_has_a_name_of_its_own_and_a_module_that_can_be_imported() -> None:
-    assert len({backend.name for backend in BACKENDS}) == len(BACKENDS)
-    for backend in BACKENDS:
-        module, _, function = backend.entry.partition(":")
-        home = __import__(module, fromlist=[function])
-        assert getattr(home, function).__doc__

@@ -1,6 +1,5 @@
 """Measuring real files in real processes: what fails is a row, and the rest is measured."""
 
-import json
 import os
 import shutil
 import signal
@@ -25,11 +24,10 @@ from bench.workers.process import Worker
 from export.inspection.file import inspect
 from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress
-from runtime.data.coco import Dataset, read_dataset
+from runtime.data.coco import Dataset
 from runtime.model.predictor import Predictor
 from runtime.model.sessions import Engine
 from runtime.model.stopping_rule import StoppingRule
-from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import evaluate
 from runtime.scoring.results import EvaluationReport, file_facts, scored_file, write_report
 
@@ -169,33 +167,3 @@ def test_accuracy_from_an_evaluation_is_the_one_measured(
     assert str(row.accuracy) == str(measured)
     (row,) = Measurement([model], replace(BRIEF, known=known, size=(64, 64))).run().models
     assert row.accuracy is None, "the evaluation is of another size"
-
-
-def test_the_score_of_each_image_is_kept_undefined_as_null(
-    model: Path, phantom: Path, tmp_path: Path
-) -> None:
-    scoring = Scoring(str(phantom), size=(48, 48))
-    result = Measurement([model], replace(BRIEF, scoring=scoring)).run()
-    (row,) = result.models
-    assert row.accuracy is not None
-    assert row.accuracy.size == (48, 48)
-    expected = evaluate(Predictor(model), read_dataset(phantom).split("test"), size=(48, 48))
-    assert row.accuracy.per_image_iou == pytest.approx(soft_values(expected, "iou"))
-    assert row.accuracy.iou == pytest.approx(np.mean(row.accuracy.per_image_iou))
-
-    undefined = (*row.accuracy.per_image_iou[1:], float("nan"))
-    changed = replace(row, accuracy=replace(row.accuracy, per_image_iou=undefined))
-    path = tmp_path / "result.json"
-    write_result(path, replace(result, models=(changed,)))
-    content = json.loads(path.read_text(), parse_constant=pytest.fail)
-    assert content["models"][0]["accuracy"]["per_image_iou"][-1] is None
-    (read,) = read_result(path).models
-    assert read.accuracy is not None
-    assert read.accuracy.per_image_iou == pytest.approx(undefined, nan_ok=True)
-    # A result from before the scores of each image were kept.
-    for name in ("per_image_iou", "image_groups"):
-        del content["models"][0]["accuracy"][name]
-    path.write_text(json.dumps(content))
-    (old,) = read_result(path).models
-    without = replace(row, accuracy=replace(row.accuracy, per_image_iou=(), image_groups=()))
-    assert str(old) == str(without)

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 import bench.training
 from bench.cli import main as seg_bench
 from bench.measure.settings import MeasurementSettings
-from bench.sweep.config import SweepConfig, name_of
+from bench.sweep.config import SweepConfig
 from bench.sweep.page import write_sweep_pages
 from bench.sweep.result import Gain, SweepResult, read_sweep
 from bench.sweep.run import run_sweep
@@ -313,31 +313,3 @@ def test_the_command_resumes_after_a_signal_and_writes_its_pages(
     for name in ("sweep.html", "sweep.md", "sweep.png", "sweep.json"):
         assert str(out / name) in found.output
         assert (out / name).is_file()
-
-
-def test_widths_ascend_and_sizes_are_named(phantom: Path) -> None:
-    config = SweepConfig(
-        str(phantom), ("scratch", "resnet50"), (16, 4), (128, 64), {"resnet50": "none"}, demo=True
-    )
-    names = [name_of(network) for network in config.networks]
-    grid = [(w, s) for s in (64, 128) for w in (4, 16)]
-    assert names == [f"unet-{a}-w{w}-s{s}" for a in ("scratch", "resnet50") for w, s in grid]
-    assert config.scored_at == (128, 128)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"widths": ()}, "widths: give one or more"),
-        ({"sizes": (32, 32)}, "sizes: give each once"),
-        ({"widths": (0,)}, "width: expected 1 or more, found 0"),
-        ({"sizes": (64, 40)}, "multiple of 16"),
-        ({"archs": ("scratch", "vgg")}, "found 'vgg'"),
-        ({"encoder_weights": {"vgg": "none"}}, "found 'vgg'"),
-        ({"changes": {"epochs": 0}}, "epochs: expected 1 or more"),
-    ],
-)
-def test_a_grid_that_is_not_possible_is_refused(changes: dict[str, object], words: str) -> None:
-    good = SweepConfig("data", ("scratch",), (4,), (32,))
-    with pytest.raises(ConfigError, match=words):
-        replace(good, **changes)  # type: ignore[arg-type]

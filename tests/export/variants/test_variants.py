@@ -1,22 +1,14 @@
 """Forms of a graph: half storage, pixel shuffles, INT8, each against what it must compute."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-import torch
 import yaml
 from click.testing import CliRunner
-from hypothesis import given, settings, strategies as st
-from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
 from export.cli import main
 from export.conversion import ensure_standard
@@ -24,234 +16,17 @@ from export.inspection.file import inspect
 from export.model_file import model_card
 from export.onnx_export import export_checkpoints
 from export.request import ExportRequest, default_output
-from export.variants.half import store_half
-from export.variants.layer_choice import LayerChoice
-from export.variants.layer_speed import LayerSpeed, measure_layers
-from export.variants.pixel_shuffle import shuffle_pixels
-from export.variants.quantization import Quantizer
 from export.variants.variants import int8_variants
 from runtime.core.errors import ParityError
 from runtime.data.coco import Dataset
-from runtime.data.images import load_scan
-from runtime.data.resizing import to_input
 from runtime.data.samples import Sample
 from runtime.model.metadata import InputSpec
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
 from runtime.model.verification import verify
-from tests.support.quick_conversion import Convert
-from train.network import UNet
+from tests.support.layer_speeds import fast
 
 SPEC = InputSpec(32, 32, multiple=16)
-IMAGES = np.random.default_rng(0).random((2, 3, 32, 32), np.float32)
-
-
-def run(model: onnx.ModelProto, images: NDArray[np.float32] = IMAGES) -> NDArray[np.float32]:
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    output: NDArray[np.float32] = session.run(None, {"image": images})[0]
-    return output
-
-
-def weights_of(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
-    return {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-
-
-@pytest.fixture(scope="module")
-def plain(converted_run: onnx.ModelProto) -> onnx.ModelProto:
-    return converted_run
-
-
-def test_half_storage_computes_in_float32_with_rounded_weights(plain: onnx.ModelProto) -> None:
-    half, kept = store_half(plain)
-    rounded = copy.deepcopy(plain)
-    for tensor in rounded.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.size >= 256:
-            nearest = values.astype(np.float16).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(nearest, tensor.name))
-    np.testing.assert_array_equal(run(half), run(rounded))
-    assert np.abs(run(half) - run(plain)).max() > 0.0
-    assert kept == ()
-    assert half.ByteSize() < 0.6 * plain.ByteSize()
-    ensure_standard(half)
-
-
-def test_a_weight_beyond_half_precision_stays_float32(plain: onnx.ModelProto) -> None:
-    name = "network.decoder.0.convs.0.weight"
-    large = copy.deepcopy(plain)
-    for tensor in large.graph.initializer:
-        if tensor.name == name:
-            values = numpy_helper.to_array(tensor).copy()
-            values.flat[0] = 7e4
-            tensor.CopyFrom(numpy_helper.from_array(values, name))
-    half, ((kept, reason),) = store_half(large)
-    assert kept == name
-    assert "beyond half precision" in reason
-    assert weights_of(half)[name].dtype == np.float32
-
-
-def upsampling(
-    weight: NDArray[np.float32], bias: NDArray[np.float32] | None, **form: Any
-) -> onnx.ModelProto:
-    tensors = [numpy_helper.from_array(weight, "w")]
-    if bias is not None:
-        tensors.append(numpy_helper.from_array(bias, "b"))
-    node = helper.make_node(
-        "ConvTranspose", ["image", *(t.name for t in tensors)], ["y"], "up/ConvTranspose", **form
-    )
-    values = [helper.make_tensor_value_info(n, 1, [None] * 4) for n in ("image", "y")]
-    graph = helper.make_graph([node], "g", [values[0]], [values[1]], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    channels=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
-    biased=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_pixel_shuffles_are_transposed_convolutions(
-    channels: tuple[int, int], size: tuple[int, int], biased: bool, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    weight = rng.normal(size=(*channels, 2, 2)).astype(np.float32)
-    bias = rng.normal(size=channels[1]).astype(np.float32) if biased else None
-    images = rng.normal(size=(2, channels[0], *size)).astype(np.float32)
-    model = shuffle_pixels(upsampling(weight, bias, strides=[2, 2]))
-    assert [node.op_type for node in model.graph.node] == ["Conv", "DepthToSpace"]
-    expected = torch.nn.functional.conv_transpose2d(
-        torch.from_numpy(images).double(),
-        torch.from_numpy(weight).double(),
-        None if bias is None else torch.from_numpy(bias).double(),
-        stride=2,
-    ).numpy()
-    np.testing.assert_allclose(run(model, images), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        {"strides": [1, 1]},
-        {"strides": [2, 2], "pads": [1, 1, 1, 1]},
-        {"strides": [2, 2], "output_padding": [1, 1]},
-        {"strides": [2, 2], "group": 2},
-        {"strides": [2, 2], "auto_pad": "SAME_UPPER"},
-        {"strides": [2, 2], "output_shape": [4, 4]},
-        {"strides": [2, 2], "dilations": [2, 2]},
-    ],
-)
-def test_another_transposed_convolution_is_left_alone(form: dict[str, object]) -> None:
-    model = upsampling(np.ones((4, 2, 2, 2), np.float32), None, **form)
-    assert shuffle_pixels(model) == model
-
-
-@pytest.fixture(scope="module")
-def quantizer(plain: onnx.ModelProto) -> Quantizer:
-    rng = np.random.default_rng(1)
-    images = (rng.random((1, 3, 32, 32), np.float32) for _ in range(4))
-    return Quantizer(shuffle_pixels(plain), images)
-
-
-def test_int8_weights_take_seven_bits_with_a_scale_a_channel(
-    quantizer: Quantizer, plain: onnx.ModelProto
-) -> None:
-    model = quantizer.quantize([node.name for node in quantizer.layers])
-    assert {node.domain for node in model.graph.node} == {""}
-    stored, originals = weights_of(model), weights_of(shuffle_pixels(plain))
-    for node in quantizer.layers:
-        name = node.input[1]
-        values, scale = stored[f"{name}_quantized"], stored[f"{name}_scale"]
-        assert values.dtype == np.int8
-        assert scale.shape == (values.shape[0],)
-        assert np.abs(values.astype(int)).max() <= 64
-        steps = scale.reshape(-1, 1, 1, 1)
-        assert np.all(np.abs(values * steps - originals[name]) <= 0.51 * steps)
-    assert np.abs(run(model) - run(plain)).max() < 0.1
-
-
-def test_a_layer_that_is_excluded_computes_in_float32(quantizer: Quantizer) -> None:
-    names = [node.name for node in quantizer.layers]
-    model = quantizer.quantize(names[1:])
-    (left,) = (node for node in model.graph.node if node.name == names[0])
-    assert left.input[0] == "image"
-    assert left.input[1] in weights_of(model)
-    assert weights_of(model)[left.input[1]].dtype == np.float32
-
-
-def test_layers_of_one_shape_are_timed_once_and_all_are_known(quantizer: Quantizer) -> None:
-    model = quantizer.quantize([])
-    speeds = measure_layers(model, quantizer.layers, (32, 32), threads=1)
-    assert speeds.keys() == {node.name for node in quantizer.layers}
-    assert all(min(speed.float_ms, speed.int8_ms) > 0.0 for speed in speeds.values())
-
-
-def choice(model: onnx.ModelProto, data: Dataset) -> LayerChoice:
-    return LayerChoice(
-        shuffle_pixels(model),
-        data.split("train").samples,
-        (32, 32),
-        threads=1,
-        on_progress=None,
-    )
-
-
-def fast(names: set[str]) -> object:
-    """Measure every layer as faster in INT8, but `names` by too little."""
-
-    def measure(
-        _model: object, layers: tuple[onnx.NodeProto, ...], *_: object, **__: object
-    ) -> dict[str, LayerSpeed]:
-        return {node.name: LayerSpeed(1.0, 0.98 if node.name in names else 0.3) for node in layers}
-
-    return measure
-
-
-def test_a_layer_without_gain_and_the_logits_stay_float32(
-    plain: onnx.ModelProto, phantom_data: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = "network.encoder.levels.0.1/Conv"
-    monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast({slow}))
-    first = next(choice(plain, phantom_data).candidates())
-    reasons = {layer.name: layer.reason for layer in first.unconverted}
-    assert reasons.keys() == {slow, "network.head/Conv"}
-    assert reasons[slow] == "saves less than 5 % of its time: 0.98 ms in INT8, 1 ms in float32"
-    assert "logits" in reasons["network.head/Conv"]
-    assert first.unconverted[0].weight == "network.encoder.levels.0.0.weight"
-
-
-def test_the_layers_that_cost_accuracy_are_found(
-    phantom_data: Dataset, quick_convert: Convert, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # One channel a thousand times as large and read a thousand times as weakly is the same network
-    # in float32; in eight bits the other channels of that feature vanish.
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = UNet("scratch", 4)
-        network.train()(torch.rand(4, 3, 32, 32))
-    network.eval()
-    samples = phantom_data.split("train").samples
-    inputs = np.stack([to_input(load_scan(sample.path, (32, 32)).pixels) for sample in samples])
-    with torch.no_grad():
-        _, norm, _, reader, *_ = network.decoder[2].convs  # type: ignore[misc]
-        norm.weight[0] *= 1e3
-        norm.bias[0] *= 1e3
-        reader.weight[:, 0] /= 1e3
-        logits = network(torch.from_numpy(inputs))  # spread, so that a change shows
-        network.head.weight.mul_(4.0 / logits.std())
-        network.head.bias.sub_(logits.mean()).mul_(4.0 / logits.std())  # type: ignore[union-attr]
-    monkeypatch.setattr("export.variants.layer_choice.measure_layers", fast(set()))
-    model = quick_convert([network], SPEC)
-    candidates = choice(model, phantom_data).candidates()
-    proposed = [{layer.name for layer in candidate.unconverted} for candidate in candidates]
-    head = {"network.head/Conv"}
-    assert [len(kept - head) for kept in proposed] == [0, 1, 2, 4, 8, 16]
-    both = {"network.decoder.2.convs.1/Conv", "network.decoder.2.convs.4/Conv"}
-    assert proposed[2] == head | both
-    for fewer, more in pairwise(proposed):
-        assert fewer < more
 
 
 def test_ranges_are_taken_from_images_of_the_whole_train_split(

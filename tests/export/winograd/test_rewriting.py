@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from export.winograd import ConvAlgorithm, ConvShape, choose_algorithm, rewrite
+from export.winograd import ConvAlgorithm, ConvShape, rewrite
 from runtime.core.errors import ConfigError, ParityError
 from tests.support.conversions import ENSEMBLE, Conversions
 
@@ -182,13 +182,3 @@ def test_what_is_not_recognized_stays_on_images() -> None:
     images = rng.random((2, 3, 18, 22), dtype=np.float32)
     expected = probabilities(model, images)
     np.testing.assert_allclose(probabilities(rewritten.model, images), expected, atol=1e-4)
-
-
-def test_many_channels_are_worth_winograd_and_few_are_not() -> None:
-    assert choose_algorithm(ConvShape(64, 64, (256, 256))).tile >= 4
-    assert choose_algorithm(ConvShape(512, 512, (32, 32))) is ConvAlgorithm.F4
-    assert (
-        choose_algorithm(ConvShape(1024, 1024, (16, 16))) is ConvAlgorithm.F2
-    )  # less than half of the weights
-    assert choose_algorithm(ConvShape(3, 64, (256, 256))) is ConvAlgorithm.DIRECT
-    assert choose_algorithm(ConvShape(4, 4, (256, 256))) is ConvAlgorithm.DIRECT
