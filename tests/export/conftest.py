@@ -8,11 +8,12 @@ import pytest
 
 from tests.support.conversions import Conversions
 from tests.support.made_once import MadeOnce
+from tests.support.quick_conversion import Convert
 
 
 @pytest.fixture(scope="session")
-def conversions(made_once: MadeOnce) -> Conversions:
-    return Conversions(made_once)
+def conversions(made_once: MadeOnce, quick_convert: Convert) -> Conversions:
+    return Conversions(made_once, quick_convert)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torchvision.models import get_model_weights
 
-from export.conversion import count_macs, with_logit_outputs
+from export.conversion import count_macs, joined, with_logit_outputs
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
 from runtime.model.onnx_file import read_onnx
 from tests.support.conversions import Conversions
+from tests.support.seeded_network import seeded_network
 from train.checkpoint import build_network, load_checkpoint
 from train.network import UNet
 
@@ -163,3 +164,11 @@ def test_the_logit_copy_leaves_the_model_as_it_is(converted_run: onnx.ModelProto
     onnx.checker.check_model(changed, full_check=True)
     assert model.SerializeToString() == before
     assert [output.name for output in changed.graph.output] == ["probability", "logit_0"]
+
+
+def test_several_networks_become_the_mean_of_their_probabilities() -> None:
+    networks = [seeded_network("scratch", seed) for seed in range(3)]
+    images = torch.rand(2, 3, 32, 48)
+    with torch.no_grad():
+        expected = torch.stack([torch.sigmoid(network(images)) for network in networks]).mean(0)
+        torch.testing.assert_close(joined(networks)(images), expected)

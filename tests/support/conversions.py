@@ -8,6 +8,7 @@ import pytest
 from export.conversion import convert
 from runtime.model.metadata import InputSpec
 from tests.support.made_once import MadeOnce
+from tests.support.quick_conversion import Convert
 from tests.support.seeded_network import seeded_network
 from tests.support.small_backbones import use_small_backbones
 from train.network import UNet
@@ -18,10 +19,16 @@ Converted = tuple[list[UNet], onnx.ModelProto]
 
 
 class Conversions:
-    """Seeded networks of 64x64 with small encoders, and their graphs, which no test changes."""
+    """Seeded networks of 64x64 with small encoders, and their graphs, which no test changes.
 
-    def __init__(self, made_once: MadeOnce) -> None:
+    Args:
+        made_once: where the graphs lie.
+        quick_convert: converts the network from scratch.
+    """
+
+    def __init__(self, made_once: MadeOnce, quick_convert: Convert) -> None:
         self._made_once = made_once
+        self._quick_convert = quick_convert
         self._known: dict[str, Converted] = {}
 
     def __getitem__(self, name: str) -> Converted:
@@ -33,7 +40,8 @@ class Conversions:
             spec = InputSpec(64, 64, multiple=0 if name == "swin" else 32)
 
             def fill(folder: Path) -> None:
-                onnx.save(convert(networks, spec), folder / "graph.onnx")
+                graph = (self._quick_convert if name == "scratch" else convert)(networks, spec)
+                onnx.save(graph, folder / "graph.onnx")
 
             graph = onnx.load(self._made_once(f"converted-{name}", fill) / "graph.onnx")
             self._known[name] = networks, graph

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from runtime.cli.evaluate import main as seg_eval
 from tests.support.faulty_files import install
 from tests.support.self_contained import external_references, handlers
 
@@ -48,9 +49,8 @@ def test_files_are_measured_and_one_is_recommended(
     model: Path, phantom: Path, tmp_path: Path
 ) -> None:
     evaluation, out, result_file = (tmp_path / n for n in ("scores.json", "out", "result.json"))
-    score = "from runtime.cli.evaluate import main; main()"
     arguments = [str(model), "--data", str(phantom), "--json", str(evaluation), "--threads", "1"]
-    subprocess.run([sys.executable, "-c", score, *arguments], check=True, cwd=ROOT)
+    assert CliRunner().invoke(seg_eval, arguments).exit_code == 0
     damaged = tmp_path / "damaged.onnx"
     damaged.write_text("not ONNX")
     found = run(

@@ -12,6 +12,7 @@ from bench.measure.client import PRODUCT_SIDE, LoadedNetwork, NetworkWorker
 from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
+from runtime.core.errors import MeasurementError
 from runtime.model.sessions import Engine
 from runtime.model.stopping_rule import StoppingRule
 
@@ -20,6 +21,8 @@ class Timing:
     """Stands in for an interleaved timing: each run is carried out once."""
 
     made: list["Timing"]
+    fails: float = 0.0
+    """The time of the run that fails."""
 
     def __init__(self, runs: list[Any], rule: StoppingRule) -> None:
         self.runs, self.rule = runs, rule
@@ -32,8 +35,8 @@ class Timing:
     def seconds(self, index: int) -> np.ndarray:
         return np.array([self.took[index]])
 
-    def failure(self, _: int) -> None:
-        return None
+    def failure(self, index: int) -> MeasurementError | None:
+        return MeasurementError("no memory") if self.took[index] == Timing.fails else None
 
 
 class Worker:
@@ -48,8 +51,9 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def load(self, _: Path) -> LoadedNetwork:
-        return LoadedNetwork((8, 8), Engine("cpu", "1", "cpu", "float32", 2), 0.1)
+    def load(self, path: Path) -> LoadedNetwork:
+        batch = 1 if path.name == "single.onnx" else None
+        return LoadedNetwork((8, 8), Engine("cpu", "1", "cpu", "float32", 2), 0.1, batch)
 
     def pause(self) -> None:
         pass
@@ -61,12 +65,35 @@ class Worker:
         return 0.5
 
 
-def test_batches_get_half_of_the_time_and_the_product_is_timed_beside_single_images(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     Timing.made = []
     monkeypatch.setattr("bench.measure.speed.InterleavedTiming", Timing)
     monkeypatch.setattr("bench.measure.speed.NetworkWorker", cast(type[NetworkWorker], Worker))
+
+
+@pytest.mark.parametrize(("fails", "broken"), [(1.0, True), (4.0, False)])
+def test_a_failure_of_a_single_image_alone_ends_a_files_measurement(
+    monkeypatch: pytest.MonkeyPatch, fails: float, broken: bool
+) -> None:
+    monkeypatch.setattr(Timing, "fails", fails)
+    file = PartialResult(Path("a.onnx"))
+    with SpeedMeasurement([file], MeasurementSettings(2), lambda _: None) as speed:
+        speed.time_latency()
+        speed.time_throughput(4)
+    assert file.is_broken is broken
+    assert "no memory" in str(file.to_result(None).failure)
+
+
+def test_a_file_for_one_batch_size_has_no_throughput_at_another() -> None:
+    files = [PartialResult(Path(name)) for name in ("single.onnx", "any.onnx")]
+    with SpeedMeasurement(files, MeasurementSettings(2), lambda _: None) as speed:
+        speed.time_latency()
+        speed.time_throughput(4)
+    assert [sorted(file.timed) for file in files] == [[1], [1, 4]]
+
+
+def test_batches_get_half_of_the_time_and_the_product_is_timed_beside_single_images() -> None:
     rule = StoppingRule(max_seconds=10.0)
     files = [PartialResult(Path(name)) for name in ("a.onnx", "b.onnx")]
     notes: list[str] = []
