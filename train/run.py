@@ -88,6 +88,9 @@ def train_network(
         if resume and (out / LAST).exists():
             run.resume()
         train, valid = run.decode(splits, cache, on_progress, stop)
+        if run.history and run.resumed is None:
+            # The run may have been killed after a checkpoint and before its pictures.
+            run.draw(len(run.history), train, valid)
         for epoch in run.remaining_epochs():
             rate = run.start_epoch(epoch)
             steps = train_epoch(

@@ -169,10 +169,11 @@ def test_a_run_killed_at_a_write_resumes_to_the_same_weights(
 ) -> None:  # fmt: skip
     # The writes: two cache folders (renamed only), config.json, best.pt and last.pt, history.csv;
     # best.pt, if it is better, last.pt and history.csv in each later epoch; what ends a run.
+    # After the first epoch, first-batch.png and the predictions follow.
     losses = [row.valid_loss for row in load_checkpoint(whole / "last.pt").history]
     better = sum(loss < min(losses[:n], default=np.inf) for n, loss in enumerate(losses))
     of_the_last_epoch = 3 + better + 2 * EPOCHS - 1
-    moments = [(2, HALF), (6, HALF), (4, AFTER), (of_the_last_epoch, AFTER)]
+    moments = [(2, HALF), (6, HALF), (4, AFTER), (7, BEFORE), (of_the_last_epoch, AFTER)]
     if long:
         moments = [(write, how) for how in (HALF, BEFORE, AFTER) for write in range(1, 16)]
     killed = 0
