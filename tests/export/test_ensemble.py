@@ -101,7 +101,7 @@ def test_the_file_is_one_of_the_toolkits(
     metadata = file.metadata
     assert metadata is not None
     assert (metadata.network.arch, metadata.name) == ("ensemble", "both")
-    assert metadata.input == InputSpec(32, 32, multiple=32)
+    assert metadata.input == InputSpec(32, 32, multiple=32, view_height=64, view_width=64)
     assert metadata.training is None
     assert metadata.network.parameters == sum(
         parameter.numel() for network in networks for parameter in network.parameters()
