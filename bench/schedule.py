@@ -70,8 +70,8 @@ class Schedule:
         if self._on_progress is not None:
             self._on_progress(Progress(self._done + done, self.total, self._current, note))
 
-    def advance(self, fraction: float, note: str = "") -> None:
+    def advance(self, fraction: float, note: str = "", *, milestone: bool = False) -> None:
         """Report that a fraction in [0, 1] of the current step is done."""
         if self._on_progress is not None:
             done = self._done + fraction * self._seconds.get(self._current, 0.0)
-            self._on_progress(Progress(done, self.total, self._current, note))
+            self._on_progress(Progress(done, self.total, self._current, note, milestone))

@@ -1,5 +1,6 @@
 """Training as a step of a schedule: its estimated time, and its progress."""
 
+import csv
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,8 +48,15 @@ def seconds_per_image(config: TrainConfig) -> float:
 
 def epochs_done(folder: Path) -> int:
     """Return the number of finished epochs of the run in `folder`."""
+    return len(epoch_seconds(folder))
+
+
+def epoch_seconds(folder: Path) -> list[float]:
+    """Return the seconds that each finished epoch of the run in `folder` took."""
     history = folder / HISTORY
-    return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
+    if not history.is_file():
+        return []
+    return [float(row["seconds"]) for row in csv.DictReader(history.read_text().splitlines())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,8 @@ def train_step(
 
     def on_progress(step: Progress) -> None:
         if step.phase == "train":
-            schedule.advance((step.fraction - before) / (1.0 - before), step.note)
+            fraction = (step.fraction - before) / (1.0 - before)
+            schedule.advance(fraction, step.note, milestone=step.milestone)
 
     return train_network(
         config,

@@ -11,7 +11,7 @@ import click
 from runtime.cli.display import progress
 from runtime.cli.options import PHANTOM
 from runtime.core.extras import require
-from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.progress import Progress, ProgressCallback, duration_text
 from train.architectures import PRETRAINED
 from train.config import TrainConfig
 
@@ -94,7 +94,8 @@ def echo_target_notes(config: TrainConfig) -> "Dataset":
 def schedule_progress(label: str) -> Iterator[ProgressCallback]:
     """Yield a progress callback for a `bench.schedule.Schedule`: an estimate, then a bar.
 
-    Where standard error is no terminal, the name of each step is printed once instead.
+    Where standard error is no terminal, the name of each step is printed once instead, and a line
+    for each milestone within it.
     """
     estimated = False
     printed = ""
@@ -110,20 +111,9 @@ def schedule_progress(label: str) -> Iterator[ProgressCallback]:
             if not in_terminal and state.phase != printed:
                 click.echo(state.phase, err=True)
                 printed = state.phase
+            if not in_terminal and state.milestone:
+                click.echo(f"  {state.note}", err=True)
             note = f"{state.phase}: {state.note}" if state.note else state.phase
             bar(Progress(state.done, state.total, state.phase, note))
 
         yield on_progress
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration in words, rounded.
-
-    Example:
-        >>> duration_text(45.2), duration_text(600), duration_text(9000)
-        ('45 s', '10 minutes', '2.5 hours')
-    """
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{round(seconds)} s"
-    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"

@@ -64,7 +64,7 @@ def main(
     if data is None:
         _make_phantom(config)
     dataset = _announce(config, folder, resume=resume)
-    with stopping() as stop, _progress_bars(config.epochs) as on_progress:
+    with stopping() as stop, _progress_bars() as on_progress:
         result = train_network(
             config,
             folder,
@@ -119,7 +119,7 @@ def _announce(config: TrainConfig, folder: Path, *, resume: bool) -> "Dataset":
 
 
 @contextmanager
-def _progress_bars(epochs: int) -> Iterator[ProgressCallback]:
+def _progress_bars() -> Iterator[ProgressCallback]:
     """Yield a callback that draws a bar for each phase.
 
     Where standard error is not a terminal, it writes a line at the end of each epoch.
@@ -132,7 +132,7 @@ def _progress_bars(epochs: int) -> Iterator[ProgressCallback]:
                 decode_bar(step)
                 return
             train_bar(step)
-            if not in_terminal and step.done * epochs % step.total == 0:
+            if step.milestone and not in_terminal:
                 click.echo(step.note, err=True)
 
         yield on_progress

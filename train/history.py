@@ -8,8 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from runtime.core.files import replacing, write_text
+from runtime.core.progress import duration_text
 
 HISTORY, CURVES = "history.csv", "curves.png"
+_RECENT = 3
+"""Epochs whose time tells how long the next ones take; other loads on a machine come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,27 @@ def best_epoch(history: Sequence[EpochRow]) -> EpochRow:
         2
     """
     return min(history, key=lambda row: row.valid_loss)
+
+
+def epoch_line(history: Sequence[EpochRow], epochs: int) -> str:
+    """Return the results of the last epoch in one line, with the time that is left.
+
+    Args:
+        history: rows up to this epoch, at least one.
+        epochs: number of epochs of the whole run.
+
+    Example:
+        >>> row = EpochRow(3, 1e-3, 60.0, 25.0, 0.05, 0.4, 0.5, 0.3, 0.06, 0.3, 0.4, 0.2)
+        >>> epoch_line([row], 4)
+        'epoch 3/4: loss 0.0500, valid 0.0600; IoU 0.300, valid 0.200; 25.0 images/s; 60 s left'
+    """
+    row, recent = history[-1], history[-_RECENT:]
+    left = (epochs - row.epoch) * sum(each.seconds for each in recent) / len(recent)
+    return (
+        f"epoch {row.epoch}/{epochs}: loss {row.train_loss:.4f}, valid {row.valid_loss:.4f}; "
+        f"IoU {row.train_iou:.3f}, valid {row.valid_iou:.3f}; {row.images_per_s:.1f} images/s; "
+        f"{duration_text(left)} left"
+    )
 
 
 def write_history(path: Path, history: Sequence[EpochRow]) -> None:

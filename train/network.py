@@ -5,6 +5,7 @@ from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from runtime.core.errors import ConfigError
 from train.architectures import ARCHITECTURES, find_architecture
@@ -69,12 +70,33 @@ class SegmentationNetwork(nn.Module):
         return self
 
 
+class UpConvolution(nn.ConvTranspose2d):
+    """A 2x2 transposed convolution with stride 2, which doubles the size.
+
+    Its outputs do not overlap, so it is a 1x1 convolution to four times the channels, whose results
+    are put in their places. On a CPU, the gradient is several times faster to compute this way.
+    In eval mode, and in an exported graph, it stays one operator.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 2, stride=2)
+
+    def forward(self, image: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Return [N, outputs, 2H, 2W] from [N, inputs, H, W]."""
+        if not self.training or image.device.type != "cpu":
+            return super().forward(image, output_size)
+        assert self.bias is not None
+        weight = self.weight.permute(1, 2, 3, 0).reshape(-1, self.in_channels, 1, 1)
+        spread = functional.conv2d(image, weight, self.bias.repeat_interleave(4))
+        return functional.pixel_shuffle(spread, 2)
+
+
 class DecoderStep(nn.Module):
     """Doubles the size: a 2x2 stride-2 transposed convolution, concatenation, two convolutions."""
 
     def __init__(self, inputs: int, skip: int, outputs: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+        self.up = UpConvolution(inputs, outputs)
         self.convs = DoubleConv(outputs + skip, outputs)
 
     def forward(self, coarse: Tensor, skip: Tensor | None) -> Tensor:

@@ -1,23 +1,24 @@
 """A training run, from the data set to the best checkpoint."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from runtime.core.errors import ConfigError, OutputError, StoppedError
 from runtime.core.files import ensure_writable
 from runtime.core.lock import locked
-from runtime.core.progress import ProgressCallback
+from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.coco import Dataset
 from train.checkpoint import BEST, LAST, DataFacts
 from train.config import TrainConfig
 from train.determinism import repeatable
 from train.epoch import train_epoch, validate
-from train.history import EpochRow
+from train.history import EpochRow, epoch_line
 from train.memory import retain_memory
 from train.resumable_run import ResumableRun
-from train.state import choose_device, choose_precision
+from train.state import choose_device, settle_precision
+from train.step_memory import ensure_step_fits
 from train.targets import read_training_splits
 
 
@@ -63,14 +64,15 @@ def train_network(
         resume: continue the run in `folder`, if there is one. The final weights are those of an
             uninterrupted run.
         overwrite: replace a run in `folder`.
-        on_progress: called after each decoded image (phase "decode") and each step (phase "train",
-            with the epoch and its mean loss as note).
+        on_progress: called after each decoded image (phase "decode"), each step (phase "train",
+            with the epoch and its mean loss as note) and each epoch (a milestone).
         stop: called after each decoded image, step and validation batch. When it returns True, the
             run saves its state to `last.pt` and ends.
 
     Raises:
-        ConfigError: the device does not exist, the network cannot be compiled, the run to resume
-            had other settings, or both `resume` and `overwrite` are given.
+        ConfigError: the device does not exist, a step cannot fit into its memory, the network
+            cannot be compiled, the run to resume had other settings, or both `resume` and
+            `overwrite` are given.
         DataError, CheckpointError: a file cannot be read or used.
         OutputError: a file cannot be written, or another process trains in `folder`.
         NonFiniteLossError: the loss is not finite.
@@ -79,12 +81,13 @@ def train_network(
     out, device = Path(folder), choose_device(config)
     # Before the folder is made, or refused data would leave it.
     data = read_training_splits(config, dataset)
-    config = replace(data.config, precision=choose_precision(config, device))
+    config = settle_precision(data.config, device)
     splits = data.train, data.valid
     _check_folder(out, resume=resume, overwrite=overwrite)
     with locked(out), repeatable(config, device), retain_memory():
         # Before the images are decoded, which takes long, so that a faulty run ends at once.
         run = ResumableRun(config, out, DataFacts.of(data.dataset, splits), device)
+        ensure_step_fits(run.state, len(data.train.samples))
         if resume and (out / LAST).exists():
             run.resume()
         train, valid = run.decode(splits, cache, on_progress, stop)
@@ -108,11 +111,22 @@ def train_network(
             run.end_epoch(epoch, rate, steps, means, validation_seconds=perf_counter() - start)
             run.save()
             run.draw(epoch, train, valid)
+            _report(run, epoch, len(train), on_progress)
         run.finish()
         state = run.state
         return TrainResult(
             out, out / BEST, config, state.parameters, state.trained_parameters, run.history
         )
+
+
+def _report(
+    run: ResumableRun, epoch: int, steps: int, on_progress: ProgressCallback | None
+) -> None:
+    """Report a whole epoch of so many steps."""
+    if on_progress is not None:
+        line = epoch_line(run.history, run.config.epochs)
+        total = steps * run.config.epochs
+        on_progress(Progress(steps * epoch, total, "train", line, milestone=True))
 
 
 def _check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:

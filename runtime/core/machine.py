@@ -12,6 +12,7 @@ MAX_THREADS = 256
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
 _OWN_CGROUP = Path("/proc/self/cgroup")
+_FREE = ("MemAvailable", "SwapFree")
 _INSTRUCTIONS = (
     *("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"),
     *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16", "asimd", "bf16", "sve"),
@@ -94,6 +95,40 @@ def _quota(*files: Path) -> list[float]:
         return [float(limit) / float(period)] if limit not in ("max", "-1") else []
     except (OSError, ValueError, ZeroDivisionError):
         return []
+
+
+def free_memory() -> int | None:
+    """Return the bytes that this process may still take; None where the system does not tell.
+
+    Memory that is unused or only caches files, and unused swap. Limits of the cgroup, or of one
+    around it, count less what the process holds already (`memory.max`; in version 1
+    `memory.limit_in_bytes`).
+
+    Example:
+        >>> free = free_memory()
+        >>> free is None or free > 0
+        True
+    """
+    facts = _read_facts("/proc/meminfo")
+    if "MemAvailable" not in facts:
+        return None
+    free = sum(1024 * int(facts.get(name, "0 kB").split()[0]) for name in _FREE)
+    held = 1024 * int(_read_facts("/proc/self/status").get("VmRSS", "0 kB").split()[0])
+    return max(0, min([free, *(limit - held for limit in _memory_limits())]))
+
+
+def _memory_limits() -> list[int]:
+    """Return the memory limits, in bytes, of the process's cgroup and those around it."""
+    root, old = _CGROUP_V2.parent, _CGROUP_V1.parent / "memory"
+    files = [folder / "memory.max" for folder in (root, *_nested(root, ""))]
+    files += [folder / "memory.limit_in_bytes" for folder in (old, *_nested(old, "memory"))]
+    limits = []
+    for file in files:
+        try:
+            limits.append(int(file.read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return limits
 
 
 def installed_versions(*distributions: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ class Progress:
             while the job runs.
         phase: the part of the job that is running, such as "decode" or "train".
         note: details for people, such as "epoch 3/25, loss 0.1234".
+        milestone: True where a larger part has ended, such as an epoch, whose note is worth a line
+            in a log.
 
     Example:
         >>> Progress(done=3, total=12, phase="decode").fraction
@@ -23,6 +25,7 @@ class Progress:
     total: float
     phase: str = ""
     note: str = ""
+    milestone: bool = False
 
     @property
     def fraction(self) -> float:
@@ -32,6 +35,19 @@ class Progress:
 
 ProgressCallback = Callable[[Progress], None]
 """Called by a job whenever it has advanced."""
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in words, rounded.
+
+    Example:
+        >>> duration_text(45.2), duration_text(600), duration_text(9000)
+        ('45 s', '10 minutes', '2.5 hours')
+    """
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{round(seconds)} s"
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
 
 
 def report_progress(

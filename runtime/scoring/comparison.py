@@ -1,5 +1,6 @@
 """The difference between two networks on the same images, with confidence intervals."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,11 +8,12 @@ import numpy as np
 
 from runtime.core.errors import ConfigError
 from runtime.metrics import METRICS, PixelSums, fractions, image_scores
-from runtime.scoring.bootstrap import Bootstrap, Doubles, Interval, stack_terms
+from runtime.scoring.bootstrap import Bootstrap, Interval, stack_terms
 from runtime.scoring.evaluation import Evaluation
 from runtime.scoring.lesions import lesion_terms
 from runtime.scoring.patients import patient_values
 from runtime.scoring.surface import surface_values
+from runtime.scoring.trainings import Doubles
 
 Summary = Literal[
     "per image",
@@ -23,6 +25,7 @@ Summary = Literal[
     "per patient at 0.5",
 ]
 """How a metric is summarized over images, or over patients."""
+Images = list[PixelSums]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class MetricDifference:
         images: number of images behind it: those where the metric is defined for both networks.
             Per patient, it is the number of patients.
         groups: number of groups of these images.
+        by_training: the difference of each pair of trainings.
     """
 
     metric: str
@@ -49,6 +53,7 @@ class MetricDifference:
     difference: Interval
     images: int
     groups: int
+    by_training: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Comparison:
         images: number of images.
         groups: number of groups that the bootstrap draws; equal to `images` if none are known.
         level: confidence level of the intervals.
+        trainings: number of trainings of each network.
         differences: of every metric and summary, candidate minus reference.
     """
 
@@ -69,6 +75,7 @@ class Comparison:
     groups: int
     level: float
     differences: tuple[MetricDifference, ...]
+    trainings: int = 1
 
     def find(self, metric: str, kind: Summary = "per image") -> MetricDifference:
         """Return the difference of one metric. Raises KeyError if it was not compared."""
@@ -104,7 +111,31 @@ def compare(
         >>> recall.reference, recall.candidate, recall.images, recall.difference.excludes_zero
         (0.5, 1.0, 10, True)
     """
-    if [s.file for s in reference.samples] != [s.file for s in candidate.samples]:
+    return compare_trainings([reference], [candidate], bootstrap)
+
+
+def compare_trainings(
+    references: Sequence[Evaluation],
+    candidates: Sequence[Evaluation],
+    bootstrap: Bootstrap | None = None,
+) -> Comparison:
+    """Compare the trainings of two networks on the same images, in every metric.
+
+    The first training of one is paired with the first of the other, and so on: those of one seed.
+    A difference is the mean over pairs.
+
+    Args:
+        references, candidates: an evaluation of each training, equally many. Of what is not
+            trained, such as a baseline, repeat its evaluation. Surfaces, lesions and patients are
+            compared of single trainings only.
+        bootstrap: as in `compare`.
+
+    Raises:
+        ConfigError: the evaluations are of different images.
+    """
+    reference, candidate = references[0], candidates[0]
+    files = {tuple(s.file for s in each.samples) for each in (*references, *candidates)}
+    if len(files) > 1:
         raise ConfigError(
             f"{reference.name} and {candidate.name} were not evaluated on the same images"
         )
@@ -115,19 +146,21 @@ def compare(
         )
     draws = bootstrap or Bootstrap(len(reference.samples))
     differences: list[MetricDifference] = []
-    soft = _soft(reference), _soft(candidate)
-    hard = _thresholded(reference), _thresholded(candidate)
+    sides = references, candidates
+    soft = [[_soft(each) for each in side] for side in sides]
+    hard = [[_thresholded(each) for each in side] for side in sides]
     for metric in METRICS:
         differences += [
-            _of_means(draws, metric, "per image", *(_values(one, metric) for one in soft)),
+            _of_means(draws, metric, "per image", *(_stacked(one, metric) for one in soft)),
             _of_pooled(draws, metric, "pooled", *soft),
-            _of_deviations(draws, metric, *soft),
-            _of_means(draws, metric, "per image at 0.5", *(_values(one, metric) for one in hard)),
+            _of_deviations(draws, metric, *(_stacked(one, metric) for one in soft)),
+            _of_means(draws, metric, "per image at 0.5", *(_stacked(one, metric) for one in hard)),
             _of_pooled(draws, metric, "pooled at 0.5", *hard),
         ]
-    differences += _of_surfaces(draws, reference, candidate)
-    differences += _of_lesions(draws, reference, candidate)
-    differences += _of_patients(reference, candidate)
+    if len(candidates) == 1:
+        differences += _of_surfaces(draws, reference, candidate)
+        differences += _of_lesions(draws, reference, candidate)
+        differences += _of_patients(reference, candidate)
     return Comparison(
         reference=reference.name,
         candidate=candidate.name,
@@ -135,6 +168,7 @@ def compare(
         groups=draws.groups,
         level=draws.level,
         differences=tuple(differences),
+        trainings=len(candidates),
     )
 
 
@@ -146,16 +180,26 @@ def soft_values(evaluation: Evaluation, metric: str) -> Doubles:
     return _values(_soft(evaluation), metric)
 
 
-def _soft(evaluation: Evaluation) -> list[PixelSums]:
+def thresholded_values(evaluation: Evaluation, metric: str) -> Doubles:
+    """Return a metric at threshold 0.5 of each image, float64 [images]; NaN where undefined."""
+    return _values(_thresholded(evaluation), metric)
+
+
+def _soft(evaluation: Evaluation) -> Images:
     return [sample.soft for sample in evaluation.samples]
 
 
-def _thresholded(evaluation: Evaluation) -> list[PixelSums]:
+def _thresholded(evaluation: Evaluation) -> Images:
     return [sample.thresholded for sample in evaluation.samples]
 
 
-def _values(images: list[PixelSums], metric: str) -> Doubles:
+def _values(images: Images, metric: str) -> Doubles:
     return np.array([getattr(image_scores(sums), metric) for sums in images])
+
+
+def _stacked(trainings: list[Images], metric: str) -> Doubles:
+    """Return a metric of each training and image, float64 [trainings, images]."""
+    return np.array([_values(images, metric) for images in trainings])
 
 
 def _clinical_settings(evaluation: Evaluation, other: Evaluation) -> tuple[object, ...]:
@@ -220,65 +264,75 @@ def _of_patients(reference: Evaluation, candidate: Evaluation) -> list[MetricDif
 def _of_means(
     draws: Bootstrap, metric: str, kind: Summary, reference: Doubles, candidate: Doubles
 ) -> MetricDifference:
+    """Return the difference of two means of values [..., images]."""
     terms = stack_terms(reference, candidate)
-    interval = draws.interval(terms, lambda s: (s[..., 1] - s[..., 0]) / s[..., 2])
-    counted = terms[:, 2].sum()
-    means = terms[:, :2].sum(axis=0) / counted if counted else np.full(2, np.nan)
-    return _difference(draws, metric, kind, means, interval, terms)
+    return _difference(draws, metric, kind, terms, lambda s, column: s[..., column] / s[..., 2])
 
 
 def _of_pooled(
     draws: Bootstrap,
     metric: str,
     kind: Summary,
-    reference: list[PixelSums],
-    candidate: list[PixelSums],
+    references: list[Images],
+    candidates: list[Images],
 ) -> MetricDifference:
-    pairs = zip(reference, candidate, strict=True)
-    # With a count of images, since an image without any term belongs to the pool as well.
-    terms = np.array([(*fractions(a)[metric], *fractions(b)[metric], 1.0) for a, b in pairs])
+    def term(one: PixelSums, other: PixelSums) -> tuple[float, ...]:
+        # With a count of images, since an image without any term belongs to the pool as well.
+        return (*fractions(one)[metric], *fractions(other)[metric], 1.0)
+
+    pairs = zip(references, candidates, strict=True)
+    terms = np.array([[term(*both) for both in zip(a, b, strict=True)] for a, b in pairs])
     return _of_ratios(draws, metric, kind, terms)
 
 
 def _of_ratios(draws: Bootstrap, metric: str, kind: Summary, terms: Doubles) -> MetricDifference:
     """Return the difference of two ratios of sums, whose four terms are in columns."""
-    interval = draws.interval(terms, lambda s: s[..., 2] / s[..., 3] - s[..., 0] / s[..., 1])
-    sums = terms.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        pooled = sums[[0, 2]] / sums[[1, 3]]
-    return _difference(draws, metric, kind, pooled, interval, terms)
+    return _difference(
+        draws, metric, kind, terms, lambda s, column: s[..., 2 * column] / s[..., 2 * column + 1]
+    )
 
 
 def _of_deviations(
-    draws: Bootstrap, metric: str, reference: list[PixelSums], candidate: list[PixelSums]
+    draws: Bootstrap, metric: str, reference: Doubles, candidate: Doubles
 ) -> MetricDifference:
-    first, second = _values(reference, metric), _values(candidate, metric)
-    terms = stack_terms(first, first**2, second, second**2)
-
     def deviation(s: Doubles, column: int) -> Doubles:
         mean = s[..., column] / s[..., 4]
         # Clipped, since equal values may leave a variance of minus a rounding.
-        variance = np.maximum(s[..., column + 1] / s[..., 4] - mean**2, 0.0)
+        variance = np.maximum(s[..., column + 2] / s[..., 4] - mean**2, 0.0)
         root: Doubles = np.sqrt(variance)
         return root
 
-    interval = draws.interval(terms, lambda s: deviation(s, 2) - deviation(s, 0))
-    sums = terms.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        values = np.array([deviation(sums, 0), deviation(sums, 2)])
-    return _difference(draws, metric, "standard deviation", values, interval, terms)
+    terms = stack_terms(reference, candidate, reference**2, candidate**2)
+    return _difference(draws, metric, "standard deviation", terms, deviation)
 
 
 def _difference(
     draws: Bootstrap,
     metric: str,
     kind: Summary,
-    values: Doubles,
-    interval: Interval,
     terms: Doubles,
+    summarize: Callable[[Doubles, int], Doubles],
 ) -> MetricDifference:
-    reference, candidate = (float(value) for value in values)
+    """Return the difference of a summary of two networks.
+
+    Args:
+        terms: float64 [images, terms] or [trainings, images, terms].
+        summarize: maps sums [..., terms] to the summary of the reference (column 0) or the
+            candidate (column 1).
+    """
+    interval = draws.interval(terms, lambda s: summarize(s, 1) - summarize(s, 0))
+    sums = terms.sum(axis=-2).reshape(-1, terms.shape[-1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        by_training = summarize(sums, 0), summarize(sums, 1)
+    reference, candidate = (float(values.mean()) for values in by_training)
     images, groups = draws.units(terms)
     return MetricDifference(
-        metric, kind, reference, candidate, interval.hide_value_if_withheld(), images, groups
+        metric,
+        kind,
+        reference,
+        candidate,
+        interval.hide_value_if_withheld(),
+        images,
+        groups,
+        by_training=tuple(float(value) for value in by_training[1] - by_training[0]),
     )

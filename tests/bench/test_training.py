@@ -29,6 +29,7 @@ def test_a_resumed_run_counts_what_is_left_of_it(
         settings["on_progress"](Progress(3, 20, "decode"))
         for done in (5, 6, 8):  # of 8 steps in 4 epochs, 2 of which were trained before
             settings["on_progress"](Progress(done, 8, "train", f"step {done}"))
+        settings["on_progress"](Progress(8, 8, "train", "epoch 4/4", milestone=True))
 
     monkeypatch.setattr("bench.training.train_network", train_network)
     (tmp_path / "history.csv").write_text("epoch\n1\n2\n")
@@ -40,8 +41,9 @@ def test_a_resumed_run_counts_what_is_left_of_it(
     schedule.start("train")
     data = read_dataset(config.data)
     train_step(config, tmp_path, tmp_path / "cache", schedule, data)
-    assert [(p.done, p.note) for p in seen[1:]] == [
-        (25.0, "step 5"), (50.0, "step 6"), (100.0, "step 8")
+    assert [(p.done, p.note, p.milestone) for p in seen[1:]] == [
+        (25.0, "step 5", False), (50.0, "step 6", False), (100.0, "step 8", False),
+        (100.0, "epoch 4/4", True),
     ]  # fmt: skip
     (call,) = asked
     assert (call["config"], call["folder"], call["cache"]) == (

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from runtime.core.errors import ConfigError
+from runtime.core.progress import Progress
 from runtime.core.settings import config_fields
 from train.cli import main
 from train.config import TrainConfig, study_config
@@ -92,3 +93,18 @@ def test_the_folders_and_the_flags_reach_the_training(
     )  # fmt: skip
     flags = [(each["resume"], each["overwrite"]) for each in (plain, resumed, replaced)]
     assert flags == [(False, False), (True, False), (False, True)]
+
+
+def test_without_a_terminal_each_epoch_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train_network(*_: object, on_progress: Any, **__: object) -> None:
+        for step in (1, 2, 3, 4):
+            on_progress(Progress(step, 4, "train", f"step {step}"))
+            if step % 2 == 0:
+                on_progress(Progress(step, 4, "train", f"epoch {step // 2}/2", milestone=True))
+        raise ConfigError("not trained")
+
+    monkeypatch.setattr("train.run.train_network", train_network)
+    monkeypatch.setattr("train.targets.read_training_splits", lambda _: SimpleNamespace(notes=()))
+    result = CliRunner().invoke(main, ["--data", "scans"])
+    lines = [line for line in result.stderr.splitlines() if line.startswith(("step", "epoch"))]
+    assert lines == ["epoch 1/2", "epoch 2/2"]

@@ -1,8 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from train.history import EpochRow, best_epoch, write_history
+from train.history import EpochRow, best_epoch, epoch_line, write_history
 
 
 def rows(*losses: float) -> list[EpochRow]:
@@ -35,3 +36,11 @@ def test_a_history_file_has_each_figure_below_its_name(tmp_path: Path) -> None:
         },
         "arithmetic": "",
     }  # fmt: skip
+
+
+def test_the_time_left_is_that_of_the_latest_epochs() -> None:
+    slow, fast = rows(1.0), rows(1.0, 1.0, 1.0, 1.0)
+    history = [replace(row, epoch=2 + row.epoch, seconds=600.0) for row in fast]
+    line = epoch_line([replace(slow[0], seconds=1e6), *history], 9)
+    assert line.startswith("epoch 6/9: loss -1.0000, valid 1.0000; IoU 0.500, valid 0.500; ")
+    assert line.endswith("; 1.0 images/s; 30 minutes left")

@@ -7,7 +7,7 @@ from torchvision.models import resnet50
 
 from tests.support.small_backbones import use_small_backbones
 from train.architectures import ARCHITECTURES
-from train.network import UNet
+from train.network import UNet, UpConvolution
 
 PRETRAINED = {"resnet34": "resnet34", "resnet50": "resnet50", "swin": "swin_t"}
 """The UNets with an encoder of torchvision's, and its name there."""
@@ -128,3 +128,23 @@ def test_gradients_are_recorded_in_an_encoder_that_is_trained_alone(
         logits = network(images)
     assert set(found) == {recorded and not frozen}
     assert logits.requires_grad is recorded
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_doubling_the_size_is_pytorchs_transposed_convolution(layout: torch.memory_format) -> None:
+    own = UpConvolution(6, 3).double()
+    reference = nn.ConvTranspose2d(6, 3, 2, stride=2).double()
+    reference.load_state_dict(own.state_dict())
+    image = torch.rand(2, 6, 5, 4, dtype=torch.double).contiguous(memory_format=layout)
+    found, expected = (image.clone().requires_grad_() for _ in range(2))
+    result, target = own(found), reference(expected)
+    torch.testing.assert_close(result, target)
+    weights = torch.rand_like(target)
+    (result * weights).sum().backward()
+    (target * weights).sum().backward()
+    torch.testing.assert_close(found.grad, expected.grad)
+    torch.testing.assert_close(own.weight.grad, reference.weight.grad)
+    assert own.bias is not None
+    assert reference.bias is not None
+    torch.testing.assert_close(own.bias.grad, reference.bias.grad)
+    assert torch.equal(own.eval()(image), reference(image))

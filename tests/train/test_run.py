@@ -63,8 +63,12 @@ def test_the_loss_falls_and_the_results_are_there(
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     with Image.open(result.folder / "curves.png") as picture:
         assert picture.size[0] > 500
-    trained = [step for step in steps if step.phase == "train"]
+    trained = [step for step in steps if step.phase == "train" and not step.milestone]
     assert trained[-1].done == trained[-1].total == len(trained)
+    epochs = [step for step in steps if step.milestone]
+    for row, step in zip(result.history, epochs, strict=True):
+        assert (step.done, step.total) == (row.epoch * len(trained) / 3, len(trained))
+        assert step.note.startswith(f"epoch {row.epoch}/3: loss {row.train_loss:.4f}, valid ")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_others(

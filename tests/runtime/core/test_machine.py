@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from runtime.core import machine
-from runtime.core.machine import available_cores, describe_machine, installed_versions
+from runtime.core.machine import (
+    available_cores,
+    describe_machine,
+    free_memory,
+    installed_versions,
+)
 from runtime.core.schema import to_dict
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -85,6 +90,25 @@ def test_the_quota_of_a_nested_cgroup_of_v1_counts(
 def test_without_a_cgroup_the_affinity_counts(eight_cores: Path) -> None:
     assert list(eight_cores.iterdir()) == []
     assert available_cores() == 8
+
+
+def test_the_free_memory_is_the_systems_or_what_the_smallest_limit_leaves(
+    eight_cores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {
+        "/proc/meminfo": {"MemAvailable": "5000 kB", "SwapFree": "1000 kB", "MemFree": "10 kB"},
+        "/proc/self/status": {"VmRSS": "300 kB"},
+    }
+    monkeypatch.setattr(machine, "_read_facts", facts.__getitem__)
+    monkeypatch.setattr(machine, "_OWN_CGROUP", eight_cores / "cgroup")
+    (eight_cores / "cgroup").write_text("5:memory:/a/b\n0::/job\n")
+    assert free_memory() == 6000 * 1024
+    (eight_cores / "memory.max").write_text("max\n")
+    (eight_cores / "job").mkdir()
+    (eight_cores / "job" / "memory.max").write_text(f"{4000 * 1024}\n")
+    assert free_memory() == 3700 * 1024
+    del facts["/proc/meminfo"]["MemAvailable"]
+    assert free_memory() is None
 
 
 @pytest.mark.usefixtures("eight_cores")
