@@ -35,7 +35,7 @@ _PRESETS = {name: changes for name, changes in PRESETS.items() if changes}
 @encoder_weights_option
 @config_options(
     TrainConfig,
-    only=(*SCALE, "seed", "device", "compile", "threads", "intensity"),
+    only=(*SCALE, "seed", "device", "precision", "compile", "threads", "intensity"),
     presets=_PRESETS,
 )
 @click.option(
@@ -46,8 +46,18 @@ _PRESETS = {name: changes for name, changes in PRESETS.items() if changes}
     "[default: artifacts/study-PRESET; demo: artifacts/demo/study]",
 )
 @cache_option
+@click.option(
+    "--status",
+    is_flag=True,
+    help="Tell what of the study in --out is done and what is left, also while it runs.",
+)
 def main(
-    data: Path | None, weights: tuple[str, ...], out: Path | None, cache: Path, **settings: Any
+    data: Path | None,
+    weights: tuple[str, ...],
+    out: Path | None,
+    cache: Path,
+    status: bool,
+    **settings: Any,
 ) -> None:
     """Run the study on a data set, or resume it, and write its report.
 
@@ -58,15 +68,22 @@ def main(
     Ctrl-C and SIGTERM stop it after the current step (exit code 130 or 143), a second Ctrl-C stops
     at once. The same command resumes it.
     """
+    config = _config(data, weights, given_settings(settings))
+    folder = out or ARTIFACTS / (f"study-{config.preset}" if data else "demo/study")
+    if status:
+        click.echo(_status(config, folder))
+        return
     require("study", "torch", "torchvision", "onnx", "onnxscript", "jinja2", "matplotlib", "scipy")
     share_cores()
+    ensure_data(data)
+    _carry_out(config, folder, cache)
+
+
+def _carry_out(config: StudyConfig, folder: Path, cache: Path) -> None:
     from bench.study.report import write_study_report
     from bench.study.run import run_study
 
-    config = _config(data, weights, given_settings(settings))
-    ensure_data(data)
     dataset = echo_target_notes(config.training(config.trained[0], config.data))
-    folder = out or ARTIFACTS / (f"study-{config.preset}" if data else "demo/study")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with stopping() as stop, schedule_progress("Study  ") as on_progress:
         result, prepared = run_study(
@@ -96,11 +113,20 @@ def _config(data: Path | None, weights: tuple[str, ...], given: dict[str, Any]) 
     )
 
 
+def _status(config: StudyConfig, folder: Path) -> str:
+    require("study", "torch")
+    from bench.study.status import status_sentence, status_table, study_status
+
+    found = study_status(config, folder)
+    return "\n\n".join([table(*status_table(found)), status_sentence(found)])
+
+
 def _report(result: "StudyResult") -> str:
+    from bench.study.findings import study_findings
     from bench.study.ranking import rank, ranking_sentence
     from bench.study.tables import images_text, leak_table, ranking_table, scores_table, withheld
 
-    parts = []
+    parts = [f"{finding.question} {finding.answer}" for finding in study_findings(result)]
     for split in result.splits:
         parts += [
             f"On the {split.kind} split, {ranking_sentence(rank(split))}",
@@ -108,7 +134,10 @@ def _report(result: "StudyResult") -> str:
             f"Means over {images_text(split)}:\n" + table(*scores_table(split)),
             *withheld(split),
         ]
-        parts += [f"{h.claim}: {h.verdict}. {h.reason}" for h in split.hypotheses]
+        parts += [f"{h.claim}: {h.shown}. {h.reason}" for h in split.hypotheses]
     if result.leaks:
         parts.append("Soft IoU on both splits:\n" + table(*leak_table(result)))
+    if result.claims:
+        verdicts = [(claim.text, claim.reading, claim.verdict) for claim in result.claims]
+        parts.append(table(("the paper says", "metrics", "verdict"), verdicts))
     return "\n\n".join(parts)

@@ -22,16 +22,21 @@ def step_by_step(config: StudyConfig, data_name: str) -> tuple[str, ...]:
         export-onnx artifacts/unet-scratch-w64
         seg-eval artifacts/unet-scratch-w64.onnx --data scans
     """
-    runs = [config.training(network, data_name) for network in config.trained]
-    commands = [_train(run) for run in runs]
-    folders = [f"artifacts/{run.name}" for run in runs]
-    commands.append(" ".join(["export-onnx", *folders]))
-    files = [f"{folder}.onnx" for folder in folders]
-    if ENSEMBLE in config.networks:
-        files.append("artifacts/unet-ensemble.onnx")
-        commands.append(f"export-onnx --ensemble --out {files[-1]} {' '.join(folders)}")
-    commands.append(f"seg-eval {' '.join(files)} --data {data_name}")
-    return tuple(commands)
+    commands: list[str] = []
+    exports: list[str] = []
+    files: list[str] = []
+    for seed in config.training_seeds:
+        place = "artifacts" if config.seeds == 1 else f"artifacts/seed-{seed}"
+        runs = [config.training(network, data_name, seed) for network in config.trained]
+        folders = [f"{place}/{run.name}" for run in runs]
+        for run, folder in zip(runs, folders, strict=True):
+            commands.append(_train(run) + ("" if config.seeds == 1 else f" --out {folder}"))
+        exports.append(" ".join(["export-onnx", *folders]))
+        files += [f"{folder}.onnx" for folder in folders]
+        if ENSEMBLE in config.networks:
+            files.append(f"{place}/unet-ensemble.onnx")
+            exports.append(f"export-onnx --ensemble --out {files[-1]} {' '.join(folders)}")
+    return (*commands, *exports, f"seg-eval {' '.join(files)} --data {data_name}")
 
 
 def _train(run: TrainConfig) -> str:

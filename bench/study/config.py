@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -15,7 +16,7 @@ from runtime.core.settings import (
     setting,
 )
 from train.architectures import ARCHITECTURES
-from train.config import DEMO, Device, TrainConfig, study_config
+from train.config import DEMO, Device, TrainConfig, TrainingPrecision, study_config
 
 Preset = Literal["study", "small", "demo"]
 SplitKind = Literal["original", "grouped"]
@@ -50,7 +51,9 @@ class StudyConfig:
         splits: the original one, and the one that keeps groups of similar images together.
         encoder_weights: source of each pretrained encoder's weights, by architecture.
         changes: training settings named in `SCALE` that replace the preset's, for all networks.
-        masks, categories, seed, device, threads, compile, intensity: as in `TrainConfig`.
+        seeds: number of trainings of each network; their seeds are `seed` and those that follow.
+        seed: of the first training, and of the grouped split.
+        masks, categories, device, precision, threads, compile, intensity: as in `TrainConfig`.
 
     Raises:
         ConfigError: a name is unknown or repeated, or an ensemble has fewer than two members.
@@ -84,8 +87,16 @@ class StudyConfig:
     )
     encoder_weights: dict[str, str] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
+    seeds: int = setting(
+        1,
+        help="Trainings of each network, each with a seed of its own: --seed, and those that "
+        "follow. Verdicts need 3.",
+        metavar="N",
+        minimum=1,
+    )
     seed: int = 0
     device: Device = "auto"
+    precision: TrainingPrecision = "auto"
     threads: int | None = None
     compile: bool = False
     intensity: int | None = None
@@ -108,8 +119,26 @@ class StudyConfig:
         """The networks that are trained: all but the ensemble."""
         return tuple(name for name in self.networks if name != ENSEMBLE)
 
-    def training(self, network: str, data: str) -> TrainConfig:
+    @property
+    def training_seeds(self) -> tuple[int, ...]:
+        """The seed of each training of a network."""
+        return tuple(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def runs(self) -> tuple["Run", ...]:
+        """Every training: all networks and splits with the first seed, then with the next."""
+        return tuple(
+            Run(network, kind, seed)
+            for seed in self.training_seeds
+            for kind in self.splits
+            for network in self.trained
+        )
+
+    def training(self, network: str, data: str, seed: int | None = None) -> TrainConfig:
         """Return the settings to train `network` on the data set in the folder `data`.
+
+        Args:
+            seed: of the training; by default the first.
 
         Raises:
             ConfigError: `network` is not a name as above, or a setting is out of its range.
@@ -130,9 +159,44 @@ class StudyConfig:
             changes["loss"] = match["loss"].replace("-", "+")
         if match["arch"] in self.encoder_weights:
             changes["encoder_weights"] = self.encoder_weights[match["arch"]]
-        for name in ("masks", "categories", "seed", "device", "threads", "compile", "intensity"):
+        for name in (
+            *("masks", "categories", "seed", "device", "precision", "threads", "compile"),
+            "intensity",
+        ):
             changes[name] = getattr(self, name)
+        if seed is not None:
+            changes["seed"] = seed
         return study_config(data, match["arch"], **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A network on one kind of split, with one seed.
+
+    Example:
+        >>> run = Run("scratch", "original", 2)
+        >>> run.title, run.step, run.folder.as_posix()
+        ('scratch, original, seed 2', 'original-seed-2-scratch', 'original/seed-2')
+    """
+
+    network: str
+    kind: SplitKind
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """The run in words."""
+        return f"{self.network}, {self.kind}, seed {self.seed}"
+
+    @property
+    def step(self) -> str:
+        """The name of its cached results."""
+        return f"{self.kind}-seed-{self.seed}-{self.network}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its run and its file lie, relative to the study's folder."""
+        return Path(self.kind, f"seed-{self.seed}")
 
 
 def check_unique(**settings: tuple[object, ...]) -> None:

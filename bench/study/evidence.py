@@ -10,10 +10,18 @@ import numpy as np
 from runtime.metrics import STUDY_METRICS
 from runtime.report.two_sample import holm
 from runtime.scoring.bootstrap import Bootstrap
-from runtime.scoring.comparison import Comparison, MetricDifference, Summary, compare, soft_values
+from runtime.scoring.comparison import (
+    Comparison,
+    MetricDifference,
+    Summary,
+    compare_trainings,
+    soft_values,
+)
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.trainings import MIN_TRAININGS
 
 Verdict = Literal["supported", "not supported", "undecided"]
+Subject = Literal["baselines", "transfer", "spread"]
 
 DECISIVE_METRIC = "iou"
 """The metric that decides a hypothesis; the others are reported as well."""
@@ -52,13 +60,30 @@ class Hypothesis:
     """A hypothesis with its verdict.
 
     Attributes:
+        subject: what it is about.
         claim: a sentence without its period.
         reason: the numbers behind the verdict, in one sentence.
+        trainings: of each network; fewer than `MIN_TRAININGS` decide nothing, however narrow an
+            interval over images is.
     """
 
+    subject: Subject
     claim: str
     verdict: Verdict
     reason: str
+    trainings: int
+
+    @property
+    def shown(self) -> str:
+        """The verdict as it is displayed, with its cause where trainings are too few.
+
+        Example:
+            >>> Hypothesis("transfer", "A beats B", "undecided", "", trainings=1).shown
+            'undecided: one training'
+        """
+        if self.trainings >= MIN_TRAININGS:
+            return self.verdict
+        return f"{self.verdict}: {'one training' if self.trainings == 1 else 'two trainings'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +99,18 @@ class Evidence:
 
 
 def compare_networks(
-    reference: Evaluation, candidate: Evaluation, groups: Sequence[int], bootstrap: Bootstrap
+    reference: Sequence[Evaluation],
+    candidate: Sequence[Evaluation],
+    groups: Sequence[int],
+    bootstrap: Bootstrap,
 ) -> Evidence:
     """Return the differences of two networks with their intervals, and the rank tests.
 
     Args:
-        reference: its scores are subtracted.
+        reference: an evaluation of each training; its scores are subtracted.
         candidate: from its scores.
         groups: the group of each image. Wilcoxon's test needs independent differences, so each
-            group counts once, with its mean difference.
+            group counts once, with its mean difference over images and trainings.
         bootstrap: of these images.
 
     Raises:
@@ -91,19 +119,26 @@ def compare_networks(
     tests = [_signed_rank(reference, candidate, metric, groups) for metric in STUDY_METRICS]
     adjusted = holm([test.p_value for test in tests])
     return Evidence(
-        compare(reference, candidate, bootstrap),
+        compare_trainings(reference, candidate, bootstrap),
         tuple(replace(test, p_holm=p) for test, p in zip(tests, adjusted, strict=True)),
     )
 
 
 def _signed_rank(
-    reference: Evaluation, candidate: Evaluation, metric: str, groups: Sequence[int]
+    reference: Sequence[Evaluation],
+    candidate: Sequence[Evaluation],
+    metric: str,
+    groups: Sequence[int],
 ) -> SignedRank:
     """Return the test of one metric, without its correction."""
     from scipy.stats import wilcoxon
 
     owner = np.unique(np.asarray(groups), return_inverse=True)[1]
-    difference = soft_values(candidate, metric) - soft_values(reference, metric)
+    # Whether a soft metric is defined depends on the mask, which all trainings share, but for
+    # the precision of a network that predicts exactly nothing.
+    pairs = zip(reference, candidate, strict=True)
+    values = [soft_values(other, metric) - soft_values(one, metric) for one, other in pairs]
+    difference = np.mean(values, axis=0)
     defined = ~np.isnan(difference)
     counts = np.bincount(owner, defined)
     sums = np.bincount(owner, np.where(defined, difference, 0.0))
@@ -130,7 +165,7 @@ def _why_untested(differing: int) -> str | None:
 
 
 def judge(*differences: MetricDifference) -> Verdict:
-    """Return a verdict on "all these differences are positive".
+    """Return what intervals say of "all these differences are positive".
 
     It is "supported" or "not supported" only where every 95 % interval lies on one side of zero.
 
@@ -150,19 +185,27 @@ def judge(*differences: MetricDifference) -> Verdict:
     return "undecided"
 
 
+def _decided(verdict: Verdict, trainings: int) -> Verdict:
+    """Return the verdict on a hypothesis: none by fewer trainings than an interval covers."""
+    return verdict if trainings >= MIN_TRAININGS else "undecided"
+
+
 def best_baseline(baselines: Sequence[Evaluation]) -> Evaluation:
     """Return the baseline with the highest mean soft IoU."""
     return max(baselines, key=lambda e: e.soft.per_image[DECISIVE_METRIC].mean)
 
 
 def judge_baselines(
-    networks: Sequence[Evaluation], baselines: Sequence[Evaluation], bootstrap: Bootstrap
+    networks: Sequence[Sequence[Evaluation]], baselines: Sequence[Evaluation], bootstrap: Bootstrap
 ) -> Hypothesis:
     """Judge the first hypothesis: both networks beat the best baseline.
 
     The study speaks of "valuable performance" and names no limit. Here a network must be above the
     best baseline in soft IoU and in IoU at 0.5. The second is needed because a baseline that copies
     a mask is certain everywhere, which soft metrics reward.
+
+    Args:
+        networks: the evaluations of each network's trainings.
 
     Returns:
         "supported" where each network is above the baseline in both, "not supported" where one
@@ -172,11 +215,11 @@ def judge_baselines(
     verdicts: list[Verdict] = []
     parts = []
     for network in networks:
-        comparison = compare(baseline, network, bootstrap)
+        comparison = compare_trainings([baseline] * len(network), network, bootstrap)
         readings = [comparison.find(DECISIVE_METRIC, kind) for kind in _READINGS]
         verdicts.append(judge(*readings))
         soft, at_half = map(_signed, readings)
-        parts.append(f"{network.name} {soft}, at 0.5 {at_half}")
+        parts.append(f"{network[0].name} {soft}, at 0.5 {at_half}")
     verdict: Verdict = "supported"
     if "not supported" in verdicts:
         verdict = "not supported"
@@ -187,7 +230,9 @@ def judge_baselines(
         f"Soft IoU minus that of the best baseline ({baseline.name}, {mean:.3f}), and the same at "
         f"0.5: {'; '.join(parts)}."
     )
-    return Hypothesis("Both networks beat the best baseline", verdict, reason)
+    trainings = min(len(network) for network in networks)
+    claim = "Both networks beat the best baseline"
+    return Hypothesis("baselines", claim, _decided(verdict, trainings), reason, trainings)
 
 
 def judge_transfer(evidence: Evidence) -> Hypothesis:
@@ -215,7 +260,9 @@ def judge_transfer(evidence: Evidence) -> Hypothesis:
         f"at 0.5 {at_half}; {others}"
     )
     claim = "The pretrained network beats the network trained from scratch"
-    return Hypothesis(claim, judge(*readings), reason)
+    trainings = comparison.trainings
+    verdict = _decided(judge(*readings), trainings)
+    return Hypothesis("transfer", claim, verdict, reason, trainings)
 
 
 def judge_spread(evidence: Evidence) -> Hypothesis:
@@ -227,7 +274,8 @@ def judge_spread(evidence: Evidence) -> Hypothesis:
         f"{comparison.reference}: {_signed(difference)}."
     )
     claim = "The scores of the pretrained network vary less from image to image"
-    return Hypothesis(claim, _OPPOSITE[judge(difference)], reason)
+    verdict = _decided(_OPPOSITE[judge(difference)], comparison.trainings)
+    return Hypothesis("spread", claim, verdict, reason, comparison.trainings)
 
 
 def _signed(difference: MetricDifference) -> str:

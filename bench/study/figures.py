@@ -1,6 +1,7 @@
 """The figures of a report of a study."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from bench.study.claims.curve_claims import SKIPPED_EPOCHS
 from bench.study.examples import ExampleScan, Pictures
 from bench.study.result import SplitResult
 from bench.study.tables import LABELS
@@ -19,8 +21,6 @@ from runtime.scoring.comparison import soft_values
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SKIPPED_EPOCHS = 2
-"""First epochs that the curves of the loss omit, as in the study: they would flatten the rest."""
 _BINS = 25
 
 
@@ -30,42 +30,60 @@ def color_of(index: int) -> str:
 
 
 def curves_figure(split: SplitResult) -> Figure:
-    """Draw the training and validation curves of all networks: loss, precision, recall and IoU."""
+    """Draw the loss, and the metrics by both readings, over the epochs of every training."""
     figure = new_figure(11.0, 6.4)
-    panels = figure.subplots(2, 2).flat
-    for axes, name in zip(panels, ("loss", "precision", "recall", "iou"), strict=True):
-        for index, network in enumerate(split.networks):
-            if network.trained is None:
-                continue
-            rows = network.trained.history
-            if name == "loss" and len(rows) > SKIPPED_EPOCHS + 1:
-                rows = rows[SKIPPED_EPOCHS:]
-            epochs = [row.epoch for row in rows]
-            for part, line in (("train", ":"), ("valid", "-")):
-                values = [getattr(row, f"{part}_{name}") for row in rows]
-                label = f"{network.network}, {part}"
-                axes.plot(epochs, values, line, color=color_of(index), label=label, linewidth=1.6)
-        axes.set_title("loss" if name == "loss" else f"soft {LABELS[name]}")
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=0.0, top=None if name == "loss" else 1.0)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
+    (loss, *soft), (legend, *at_half) = figure.subplots(2, 4)
+    _draw_curves(loss, split, "loss", "loss")
+    for name, above, below in zip(("precision", "recall", "iou"), soft, at_half, strict=True):
+        _draw_curves(above, split, name, f"soft {LABELS[name]}")
+        _draw_curves(below, split, f"{name}_at_half", f"{LABELS[name]} at 0.5")
+        for axes in (above, below):
+            axes.set_ylim(0.0, 1.0)
+    handles, labels = loss.get_legend_handles_labels()
+    legend.axis("off")
+    legend.legend(handles, labels, loc="center", title="a line for each training")
     return figure
 
 
+def _draw_curves(axes: "Axes", split: SplitResult, name: str, title: str) -> None:
+    """Draw a value of the history over the epochs: a line for each network, part and training."""
+    for index, network in enumerate(split.networks):
+        for number, history in enumerate(network.histories):
+            rows = history
+            if name == "loss" and len(rows) > SKIPPED_EPOCHS + 1:
+                rows = rows[SKIPPED_EPOCHS:]
+            for part, line in (("train", ":"), ("valid", "-")):
+                axes.plot(
+                    [row.epoch for row in rows],
+                    [getattr(row, f"{part}_{name}") for row in rows],
+                    line,
+                    color=color_of(index),
+                    label=f"{network.network}, {part}" if number == 0 else None,
+                    linewidth=1.6 if len(network.runs) == 1 else 0.9,
+                )
+    axes.set_title(title)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(bottom=0.0)
+
+
 def histograms_figure(split: SplitResult) -> Figure:
-    """Draw the histogram of each soft metric over the test images, with its mean, by network."""
+    """Draw the histogram of each soft metric over the test images, with its means, by network.
+
+    Of several trainings, all images of all are counted, and a dot marks the mean of each.
+    """
     rows = len(split.networks)
     figure = new_figure(11.0, 2.0 * rows + 0.5)
     grid = figure.subplots(rows, len(STUDY_METRICS), squeeze=False, sharex="col", sharey="col")
     for row, network in enumerate(split.networks):
         for column, metric in enumerate(STUDY_METRICS):
             axes: Axes = grid[row, column]
-            values = soft_values(network.evaluation, metric)
-            values = values[~np.isnan(values)]
+            runs = [soft_values(evaluation, metric) for evaluation in network.evaluations]
+            runs = [run[~np.isnan(run)] for run in runs]
+            values = np.concatenate(runs)
             low = 0.8 if metric == "accuracy" and values.min(initial=1.0) >= 0.8 else 0.0
             axes.hist(values, bins=_BINS, range=(low, 1.0), color=color_of(row), alpha=0.85)
+            _draw_trainings(axes, [float(run.mean()) for run in runs if run.size], row)
             mean = network.means[metric]
             axes.axvline(mean.value, color=INK, linewidth=1.3)
             axes.axvspan(mean.low, mean.high, color=INK, alpha=0.18, linewidth=0)
@@ -77,18 +95,41 @@ def histograms_figure(split: SplitResult) -> Figure:
     return figure
 
 
+def _draw_trainings(axes: "Axes", means: Sequence[float], index: int) -> None:
+    """Mark the mean of each of several trainings at the upper edge."""
+    if len(means) > 1:
+        place = [0.97] * len(means)
+        axes.plot(
+            means,
+            place,
+            "o",
+            transform=axes.get_xaxis_transform(),
+            color=color_of(index),
+            markeredgecolor=INK,
+            markeredgewidth=0.6,
+            markersize=4,
+        )
+
+
 def differences_figure(split: SplitResult) -> Figure:
-    """Draw the difference of each mean soft metric for each pair of networks, with its interval."""
+    """Draw the difference of each mean soft metric for each pair of networks, with its interval.
+
+    A small dot is a pair of trainings, of one seed.
+    """
     rows = [
-        (LABELS[metric], e.comparison, e.comparison.find(metric).difference)
+        (LABELS[metric], e.comparison, e.comparison.find(metric))
         for e in split.evidence
         for metric in STUDY_METRICS
     ]
     figure = new_figure(9.0, 0.28 * len(rows) + 1.0)
     axes = figure.subplots()
     axes.axvline(0.0, color=INK, linewidth=1.0)
-    for place, (_, _, interval) in enumerate(rows):
+    for place, (_, _, found) in enumerate(rows):
+        interval = found.difference
         shade = COLORS[0] if interval.excludes_zero else COLORS[1]
+        if len(found.by_training) > 1:
+            level = [place + 0.3] * len(found.by_training)
+            axes.plot(found.by_training, level, "o", color=shade, markersize=2.5)
         axes.plot([interval.low, interval.high], [place, place], color=shade, linewidth=2.2)
         axes.plot([interval.value], [place], "o", color=shade, markersize=5)
     names = [
@@ -108,18 +149,18 @@ def reliability_figure(split: SplitResult) -> Figure:
     grid = figure.subplots(2, count, squeeze=False, sharex=True, sharey="row", height_ratios=ratios)
     edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
     for column, network in enumerate(split.networks):
-        calibration = network.evaluation.calibration
+        runs = [evaluation.calibration for evaluation in network.evaluations]
         upper, lower = grid[0, column], grid[1, column]
         upper.plot([0.0, 1.0], [0.0, 1.0], color=INK, linewidth=1.0, linestyle="--")
         shade = color_of(column)
-        line = calibration.bin_probability, calibration.bin_observed
-        upper.plot(*line, "o-", color=shade, markersize=4)
-        upper.set_title(
-            f"{network.network}\nECE {calibration.ece:.4f}, Brier {calibration.brier:.4f}"
-        )
+        for run in runs:
+            line = run.bin_probability, run.bin_observed
+            upper.plot(*line, "o-", color=shade, markersize=4 if len(runs) == 1 else 2)
+        ece, brier = fmean(run.ece for run in runs), fmean(run.brier for run in runs)
+        upper.set_title(f"{network.network}\nECE {ece:.4f}, Brier {brier:.4f}")
         upper.set_xlim(0.0, 1.0)
         upper.set_ylim(0.0, 1.0)
-        pixels = np.maximum(calibration.bin_pixels, 0.5)
+        pixels = np.maximum(np.mean([run.bin_pixels for run in runs], axis=0), 0.5)
         lower.stairs(pixels, edges, fill=True, color=shade, alpha=0.85)
         lower.set_yscale("log")
         lower.set_xlabel("predicted probability")

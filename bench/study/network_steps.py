@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.schedule import Schedule
-from bench.study.config import StudyConfig
+from bench.study.config import Run, StudyConfig
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
 from bench.study.step_cache import StepCache
@@ -39,7 +39,8 @@ class NetworkSteps:
     """The steps of a study's networks, each carried out once.
 
     Args:
-        folder: of the study; a run is in KIND/NAME, its file is KIND/NAME.onnx.
+        config: of the study, with masks and precision settled.
+        folder: of the study; a run is in KIND/seed-SEED/NAME, its file is NAME.onnx beside it.
         cache: folder of the cache of decoded data sets.
         results: the cache of finished steps.
     """
@@ -70,31 +71,31 @@ class NetworkSteps:
             ConfigError, CheckpointError: a network cannot be trained; found before hours are spent
                 on another one.
         """
-        for network in self._config.trained:
-            each: float | None = None
-            for kind, dataset in self._data.datasets.items():
-                config = self._training(network, kind)
-                if self._results.has(f"train-{kind}-{network}", self._inputs(config, kind)):
-                    continue
-                if each is None:
-                    each = seconds_per_image(config)
-                images = {name: len(split.samples) for name, split in dataset.splits.items()}
-                epoch = each * (images["train"] + images["valid"] / 3)
-                left = config.epochs - epochs_done(self._folder / kind / config.name)
-                self._schedule.add(f"train {network}, {kind}", epoch * left)
-                self._schedule.add(f"export {network}, {kind}", each * EXPORT_IMAGES / 3)
-                self._schedule.add(f"evaluate {network}, {kind}", each * images["test"] / 3)
+        each: dict[str, float] = {}
+        for run in self._config.runs:
+            config = self._training(run)
+            if self._results.has(f"train-{run.step}", self._inputs(config, run.kind)):
+                continue
+            if run.network not in each:
+                each[run.network] = seconds_per_image(config)
+            seconds = each[run.network]
+            splits = self._data.datasets[run.kind].splits
+            images = {name: len(split.samples) for name, split in splits.items()}
+            epoch = seconds * (images["train"] + images["valid"] / 3)
+            left = config.epochs - epochs_done(self._place(run))
+            self._schedule.add(f"train {run.title}", epoch * left)
+            self._schedule.add(f"export {run.title}", seconds * EXPORT_IMAGES / 3)
+            self._schedule.add(f"evaluate {run.title}", seconds * images["test"] / 3)
 
-    def train(self, network: str, kind: str) -> Trained:
+    def train(self, run: Run) -> Trained:
         """Train a network, or resume its training."""
-        config = self._training(network, kind)
-        self._schedule.start(f"train {network}, {kind}")
+        config = self._training(run)
+        self._schedule.start(f"train {run.title}")
+        folder = self._place(run)
 
         def make() -> Trained:
-            folder = self._folder / kind / config.name
-            result = train_step(
-                config, folder, self._cache, self._schedule, self._data.datasets[kind]
-            )
+            data = self._data.datasets[run.kind]
+            result = train_step(config, folder, self._cache, self._schedule, data)
             return Trained(
                 name=config.name,
                 checkpoint=result.best.relative_to(self._folder).as_posix(),
@@ -103,30 +104,29 @@ class NetworkSteps:
                 history=result.history,
             )
 
-        inputs = self._inputs(config, kind)
-        best = self._folder / kind / config.name / BEST
-        step = f"train-{kind}-{network}"
-        return self._results.result(step, inputs, Trained, make, files=[best])
+        inputs = self._inputs(config, run.kind)
+        return self._results.result(
+            f"train-{run.step}", inputs, Trained, make, files=[folder / BEST]
+        )
 
-    def export(self, network: str, kind: str, members: Sequence[Trained]) -> Exported:
+    def export(self, run: Run, members: Sequence[Trained]) -> Exported:
         """Export a network, or the mean of several as one file, the ensemble."""
-        self._schedule.start(f"export {network}, {kind}")
+        self._schedule.start(f"export {run.title}")
         checkpoints = [self._folder / member.checkpoint for member in members]
         name = members[0].name if len(members) == 1 else "unet-ensemble"
-        output = self._folder / kind / f"{name}.onnx"
-        request = ExportRequest(checkpoints, output, data=self._data.datasets[kind].root)
+        output = self._folder / run.folder / f"{name}.onnx"
+        request = ExportRequest(checkpoints, output, data=self._data.datasets[run.kind].root)
 
         def make() -> Exported:
             return self._describe(export_checkpoints(request))
 
         inputs = [_sha256(checkpoint) for checkpoint in checkpoints]
-        step = f"export-{kind}-{network}"
-        return self._results.result(step, inputs, Exported, make, files=[output])
+        return self._results.result(f"export-{run.step}", inputs, Exported, make, files=[output])
 
-    def evaluate(self, network: str, kind: str, file: Exported) -> Evaluation:
+    def evaluate(self, run: Run, file: Exported) -> Evaluation:
         """Score a network on the test images."""
-        self._schedule.start(f"evaluate {network}, {kind}")
-        split = self._data.datasets[kind].split("test")
+        self._schedule.start(f"evaluate {run.title}")
+        split = self._data.datasets[run.kind].split("test")
 
         def on_progress(progress: Progress) -> None:
             self._schedule.advance(progress.fraction)
@@ -135,10 +135,10 @@ class NetworkSteps:
         def make() -> Evaluation:
             at_once = concurrency_for(self._config.threads)
             evaluation = evaluate(self._predictor(file, at_once), split, on_progress=on_progress)
-            return replace(evaluation, name=network)
+            return replace(evaluation, name=run.network)
 
-        inputs = [file.digest, self._data.sha256[kind], VERSION]
-        return self._results.result(f"evaluate-{kind}-{network}", inputs, Evaluation, make)
+        inputs = [file.digest, self._data.sha256[run.kind], VERSION]
+        return self._results.result(f"evaluate-{run.step}", inputs, Evaluation, make)
 
     def baselines(self, kind: str, size: tuple[int, int]) -> tuple[Evaluation, ...]:
         """Score the baselines on the test images, at (height, width) `size`."""
@@ -171,8 +171,11 @@ class NetworkSteps:
         threads = self._config.threads
         return Predictor(self._folder / file.path, threads=threads, concurrency=concurrency)
 
-    def _training(self, network: str, kind: str) -> TrainConfig:
-        return self._config.training(network, str(self._data.datasets[kind].root))
+    def _training(self, run: Run) -> TrainConfig:
+        return self._config.training(run.network, str(self._data.datasets[run.kind].root), run.seed)
+
+    def _place(self, run: Run) -> Path:
+        return self._folder / run.folder / self._training(run).name
 
     def _inputs(self, config: TrainConfig, kind: str) -> object:
         return [{**to_dict(config), "data": ""}, self._data.sha256[kind]]

@@ -8,6 +8,7 @@ from jinja2 import PackageLoader
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from bench.study.claims.tables import claims_table, measures_table
 from bench.study.examples import ExampleScan, Pictures, choose_examples, predict_examples
 from bench.study.figures import (
     color_of,
@@ -17,9 +18,11 @@ from bench.study.figures import (
     histograms_figure,
     reliability_figure,
 )
+from bench.study.findings import coverage_text, study_findings
 from bench.study.prepare import Prepared
 from bench.study.ranking import rank, ranking_sentence
 from bench.study.result import SplitResult, StudyResult
+from bench.study.result_figure import result_figure
 from bench.study.tables import (
     LABELS,
     calibration_table,
@@ -33,6 +36,7 @@ from bench.study.tables import (
     three,
     withheld,
 )
+from bench.study.variance import variance_table
 from runtime.core.files import write_bytes, write_text
 from runtime.data.targets import choose_targets
 from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS
@@ -49,6 +53,8 @@ from runtime.report.page import figure_png, figure_uri, picture_uri, render
 from runtime.scoring.bootstrap import RESAMPLES
 
 PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"
+RESULT = "result"
+"""The name of the main result's figure."""
 _LOADER = PackageLoader("bench.study")
 
 
@@ -73,9 +79,11 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
     """
     out = Path(folder)
     splits = [_view(split, result, prepared, out) for split in result.splits]
-    files = _write_figures(splits, prepared, out)
+    with style():
+        main = result_figure(result)
+    files = _write_figures(splits, prepared, main, out)
     text = {**_shared(result, splits), **_text_only(result, prepared), "files": files}
-    page = {**_shared(result, splits), **_page_only(result, prepared, splits)}
+    page = {**_shared(result, splits), **_page_only(result, prepared, splits, main)}
     write_text(out / TEXT, render("study.md", text, loader=_LOADER))
     write_text(out / PAGE, render("study.html", page, loader=_LOADER))
     return out / PAGE
@@ -92,6 +100,9 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
         "comparison": {s.kind: comparison_table(s) for s in result.splits},
         "ranking": {s.kind: ranking_table(s) for s in result.splits},
         "false_positives": {s.kind: false_positives_table(s) for s in result.splits},
+        "variance": {s.kind: variance_table(s.variance) for s in result.splits},
+        "claims": claims_table(result.claims),
+        "measures": measures_table(result.claims),
     }
     return {
         "result": result,
@@ -104,6 +115,8 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
         "resamples": RESAMPLES,
         "bins": CALIBRATION_BINS,
         "tables": tables,
+        "findings": study_findings(result),
+        "coverage": coverage_text(result.config),
         "first": {s.kind: ranking_sentence(rank(s)) for s in result.splits},
         "images": {s.kind: images_text(s) for s in result.splits},
         "withheld": {s.kind: withheld(s) for s in result.splits},
@@ -112,9 +125,10 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
 
 
 def _page_only(
-    result: StudyResult, prepared: Prepared, splits: Sequence[_SplitView]
+    result: StudyResult, prepared: Prepared, splits: Sequence[_SplitView], main: Figure
 ) -> dict[str, object]:
     return {
+        "main": figure_uri(main),
         **exploration_context(prepared.original, prepared.exploration, level=3, prefix="data-"),
         **audit_context(prepared.original, result.audit, level=3, prefix="audit-"),
         "figures": {s.kind: {n: figure_uri(f) for n, f in s.figures.items()} for s in splits},
@@ -133,10 +147,10 @@ def _text_only(result: StudyResult, prepared: Prepared) -> dict[str, object]:
 
 
 def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path) -> _SplitView:
-    evaluations = [network.evaluation for network in split.networks]
+    evaluations = [network.first.evaluation for network in split.networks]
     examples = choose_examples(evaluations)
     predictors = {
-        network.network: Predictor(out / network.file.path, threads=result.config.threads)
+        network.network: Predictor(out / network.first.file.path, threads=result.config.threads)
         for network in split.networks
     }
     test = prepared.datasets[split.kind].split("test")
@@ -188,11 +202,13 @@ def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
     return cards
 
 
-def _write_figures(views: list[_SplitView], prepared: Prepared, out: Path) -> dict[str, str]:
+def _write_figures(
+    views: list[_SplitView], prepared: Prepared, main: Figure, out: Path
+) -> dict[str, str]:
     """Write every figure as PNG and return their paths, relative to `out`, by name."""
-    figures = {
-        f"data-{name}": figure for name, figure in exploration_figures(prepared.exploration).items()
-    }
+    figures = {RESULT: main}
+    for name, figure in exploration_figures(prepared.exploration).items():
+        figures[f"data-{name}"] = figure
     for view in views:
         figures |= {f"{view.kind}-{name}": figure for name, figure in view.figures.items()}
         networks = [network.network for network in view.result.networks]

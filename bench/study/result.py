@@ -4,8 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.study.claims.claim import Claim
 from bench.study.config import StudyConfig
-from bench.study.evidence import Evidence, Hypothesis
+from bench.study.evidence import Evidence, Hypothesis, Subject
+from bench.study.variance import Variance
 from runtime.core.errors import DataError
 from runtime.core.json_files import read_json
 from runtime.core.machine import Machine
@@ -54,22 +56,54 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRun:
+    """A network on one split, trained with one seed.
+
+    Attributes:
+        trained: None for the ensemble, whose members were trained with this seed.
+        evaluation: on the test images.
+    """
+
+    seed: int
+    trained: Trained | None
+    file: Exported
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkResult:
     """A network on one split.
 
     Attributes:
-        trained: None for the ensemble.
-        evaluation: on the test images.
-        means: mean of each soft metric over images, with its interval.
-        latency: measured once per network, with the file of the first split.
+        runs: one for each seed.
+        means: of each soft metric, over images and then over runs, with its interval.
+        latency: measured once per network, with the first file of the first split.
     """
 
     network: str
-    trained: Trained | None
-    file: Exported
-    evaluation: Evaluation
+    runs: tuple[NetworkRun, ...]
     means: dict[str, Interval]
     latency: PredictionLatency
+
+    @property
+    def first(self) -> NetworkRun:
+        """The run with the first seed, whose file is timed and whose maps are shown."""
+        return self.runs[0]
+
+    @property
+    def trained(self) -> bool:
+        """False for the ensemble."""
+        return self.first.trained is not None
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """The evaluation of each run."""
+        return tuple(run.evaluation for run in self.runs)
+
+    @property
+    def histories(self) -> tuple[tuple[EpochRow, ...], ...]:
+        """The history of each run; empty for the ensemble."""
+        return tuple(run.trained.history for run in self.runs if run.trained is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +116,7 @@ class SplitResult:
         images: number of images by split name.
         groups: the group of each test image.
         evidence: for each pair of networks, the later one minus the earlier.
+        variance: what the uncertainty of each network, and of each difference, consists of.
     """
 
     kind: str
@@ -92,6 +127,24 @@ class SplitResult:
     baselines: tuple[Evaluation, ...]
     evidence: tuple[Evidence, ...]
     hypotheses: tuple[Hypothesis, ...]
+    variance: tuple[Variance, ...]
+
+    def hypothesis(self, subject: Subject) -> Hypothesis | None:
+        """Return the hypothesis on a subject, or None if the networks did not allow it."""
+        return next((each for each in self.hypotheses if each.subject == subject), None)
+
+    def network(self, name: str) -> NetworkResult:
+        """Return the results of one network. Raises StopIteration if it was not studied."""
+        return next(network for network in self.networks if network.network == name)
+
+    def evaluations(self) -> list[tuple[str, tuple[Evaluation, ...]]]:
+        """Return names and evaluations: of each network by training, then of each baseline.
+
+        Those of a baseline, which needs no training, are repeated for each training.
+        """
+        count = len(self.networks[0].runs)
+        networks = [(network.network, network.evaluations) for network in self.networks]
+        return networks + [(each.name, (each,) * count) for each in self.baselines]
 
     @property
     def group_count(self) -> int:
@@ -106,7 +159,7 @@ class SplitResult:
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """The mean soft IoU of a network or baseline on both splits.
+    """The mean soft IoU of a network or baseline on both splits, over images and then over runs.
 
     Attributes:
         network: name of the network or of the baseline.
@@ -127,6 +180,7 @@ class StudyResult:
         data_name: name of the data set's folder.
         commands: the command line of the study, then the equivalent commands step by step.
         audit, grouped_audit: of the original split, and of the grouped one if it was studied.
+        claims: what the paper says, judged by this study; empty without its two networks.
     """
 
     data_name: str
@@ -137,6 +191,7 @@ class StudyResult:
     grouped_audit: AuditSummary | None
     splits: tuple[SplitResult, ...]
     leaks: tuple[Leak, ...]
+    claims: tuple[Claim, ...]
 
     def split(self, kind: str) -> SplitResult | None:
         """Return the results on one split, or None if it was not studied."""

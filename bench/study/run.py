@@ -1,13 +1,17 @@
 """The whole study: its steps, and the comparisons that follow from their results."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+
 from bench.schedule import Schedule
+from bench.study.claims.claim import Claim
+from bench.study.claims.judgment import judge_claims
 from bench.study.commands import step_by_step
-from bench.study.config import ENSEMBLE, PAIR, SPLIT_KINDS, StudyConfig
+from bench.study.config import ENSEMBLE, PAIR, SPLIT_KINDS, Run, SplitKind, StudyConfig
 from bench.study.evidence import (
     Hypothesis,
     compare_networks,
@@ -17,8 +21,17 @@ from bench.study.evidence import (
 )
 from bench.study.network_steps import NetworkSteps
 from bench.study.prepare import Prepared, prepare
-from bench.study.result import Exported, Leak, NetworkResult, SplitResult, StudyResult, Trained
+from bench.study.result import (
+    Leak,
+    NetworkResult,
+    NetworkRun,
+    SplitResult,
+    StudyResult,
+    Trained,
+)
+from bench.study.status import STEPS
 from bench.study.step_cache import StepCache
+from bench.study.variance import split_variance
 from runtime.core.files import ensure_writable
 from runtime.core.json_files import write_json
 from runtime.core.lock import locked
@@ -32,6 +45,8 @@ from runtime.model.timing import PredictionLatency
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import soft_values
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.trainings import Doubles
+from train.state import choose_device, settle_precision
 
 STUDY_FILE = "study.json"
 
@@ -78,20 +93,16 @@ def _run(
     schedule: Schedule,
     dataset: Dataset | None,
 ) -> tuple[StudyResult, Prepared]:
-    results = StepCache(out / "steps")
+    results = StepCache(out / STEPS)
     prepared = prepare(config, out, results, schedule, dataset)
-    targets = choose_targets(config.masks, training_splits(prepared.original))
-    config = replace(config, masks=targets.masks)
+    config = _settled(config, prepared)
     steps = NetworkSteps(config, prepared, out, cache, results, schedule)
     steps.schedule()
-    kinds = tuple(prepared.datasets)
-    trained = {(k, n): steps.train(n, k) for n in config.trained for k in kinds}
-    files = _export(config, kinds, trained, steps)
-    times = steps.latencies([files[kinds[0], network] for network in config.networks])
+    runs = _network_runs(config, steps)
+    first = [runs[Run(network, config.splits[0], config.seed)] for network in config.networks]
+    times = steps.latencies([run.file for run in first])
     latency = dict(zip(config.networks, times, strict=True))
-    splits = tuple(
-        _split_result(kind, config, prepared, steps, trained, files, latency) for kind in kinds
-    )
+    splits = tuple(_split_result(k, config, prepared, steps, runs, latency) for k in config.splits)
     result = StudyResult(
         data_name=prepared.original.name,
         config=replace(
@@ -105,54 +116,59 @@ def _run(
         grouped_audit=prepared.grouped_audit,
         splits=splits,
         leaks=_leaks(splits),
+        claims=_claims(config, splits[0], prepared),
     )
     write_json(out / STUDY_FILE, to_dict(result))
     return result, prepared
 
 
-def _export(
-    config: StudyConfig,
-    kinds: Sequence[str],
-    trained: Mapping[tuple[str, str], Trained],
-    steps: NetworkSteps,
-) -> dict[tuple[str, str], Exported]:
-    """Return the exported file of each network, and of the ensemble, on each split."""
-    files = {
-        (kind, network): steps.export(network, kind, [run])
-        for (kind, network), run in trained.items()
-    }
+def _settled(config: StudyConfig, prepared: Prepared) -> StudyConfig:
+    """Return the config with what the data and this machine decide: masks and precision."""
+    targets = choose_targets(config.masks, training_splits(prepared.original))
+    config = replace(config, masks=targets.masks)
+    run = config.training(config.trained[0], config.data)
+    return replace(config, precision=settle_precision(run, choose_device(run)).precision)
+
+
+def _network_runs(config: StudyConfig, steps: NetworkSteps) -> dict[Run, NetworkRun]:
+    """Train, export and score every network on every split with every seed, and the ensembles."""
+    trained = {run: steps.train(run) for run in config.runs}
+    members: dict[Run, list[Trained]] = {run: [training] for run, training in trained.items()}
     if ENSEMBLE in config.networks:
-        for kind in kinds:
-            members = [trained[kind, network] for network in config.trained]
-            files[kind, ENSEMBLE] = steps.export(ENSEMBLE, kind, members)
-    return files
+        for run, training in trained.items():
+            members.setdefault(replace(run, network=ENSEMBLE), []).append(training)
+    files = {run: steps.export(run, of) for run, of in members.items()}
+    return {
+        run: NetworkRun(run.seed, trained.get(run), file, steps.evaluate(run, file))
+        for run, file in files.items()
+    }
 
 
 def _split_result(
-    kind: str,
+    kind: SplitKind,
     config: StudyConfig,
     prepared: Prepared,
     steps: NetworkSteps,
-    trained: Mapping[tuple[str, str], Trained],
-    files: Mapping[tuple[str, str], Exported],
+    runs: Mapping[Run, NetworkRun],
     latency: Mapping[str, PredictionLatency],
 ) -> SplitResult:
-    evaluations = {n: steps.evaluate(n, kind, files[kind, n]) for n in config.networks}
-    size = next(iter(evaluations.values())).size
-    baselines = steps.baselines(kind, size)
+    by_network = {
+        network: tuple(runs[Run(network, kind, seed)] for seed in config.training_seeds)
+        for network in config.networks
+    }
+    evaluations = {n: [run.evaluation for run in each] for n, each in by_network.items()}
+    baselines = steps.baselines(kind, evaluations[config.networks[0]][0].size)
     dataset = prepared.datasets[kind]
     groups = tuple(prepared.groups[s.path.resolve()] for s in dataset.split("test").samples)
     bootstrap = Bootstrap(len(groups), groups)
     networks = tuple(
         NetworkResult(
             network=network,
-            trained=trained.get((kind, network)),
-            file=files[kind, network],
-            evaluation=evaluation,
-            means={m: bootstrap.mean(soft_values(evaluation, m)) for m in STUDY_METRICS},
+            runs=each,
+            means={m: bootstrap.mean(_soft(evaluations[network], m)) for m in STUDY_METRICS},
             latency=latency[network],
         )
-        for network, evaluation in evaluations.items()
+        for network, each in by_network.items()
     )
     evidence = tuple(
         compare_networks(one, other, groups, bootstrap)
@@ -167,12 +183,18 @@ def _split_result(
         baselines=baselines,
         evidence=evidence,
         hypotheses=_hypotheses(config, evaluations, baselines, groups, bootstrap),
+        variance=split_variance(evaluations, bootstrap),
     )
+
+
+def _soft(evaluations: Sequence[Evaluation], metric: str) -> Doubles:
+    """Return a soft metric of each training and image, float64 [trainings, images]."""
+    return np.array([soft_values(evaluation, metric) for evaluation in evaluations])
 
 
 def _hypotheses(
     config: StudyConfig,
-    evaluations: Mapping[str, Evaluation],
+    evaluations: Mapping[str, Sequence[Evaluation]],
     baselines: tuple[Evaluation, ...],
     groups: tuple[int, ...],
     bootstrap: Bootstrap,
@@ -182,10 +204,31 @@ def _hypotheses(
         return ()
     one, other = (evaluations[name] for name in PAIR)
     first = judge_baselines([one, other], baselines, bootstrap)
-    if config.training(PAIR[1], config.data).encoder_weights == "none":
+    if not _pretrained(config):
         return (first,)
     pair = compare_networks(one, other, groups, bootstrap)
     return first, judge_transfer(pair), judge_spread(pair)
+
+
+def _pretrained(config: StudyConfig) -> bool:
+    """Return whether the second network of the pair has the weights that its name promises."""
+    return config.training(PAIR[1], config.data).encoder_weights != "none"
+
+
+def _claims(config: StudyConfig, split: SplitResult, prepared: Prepared) -> tuple[Claim, ...]:
+    """Judge the paper's claims, if its two networks were trained on its split."""
+    if not set(PAIR) <= set(config.networks) or split.kind != SPLIT_KINDS[0]:
+        return ()
+    if not _pretrained(config):
+        return ()
+    one, other = (split.network(name) for name in PAIR)
+    pair = compare_networks(
+        one.evaluations, other.evaluations, split.groups, Bootstrap(len(split.groups), split.groups)
+    )
+    full = config.preset == "study" and not config.changes
+    return judge_claims(
+        one.histories, other.histories, pair, prepared.exploration, full_protocol=full
+    )
 
 
 def _leaks(splits: tuple[SplitResult, ...]) -> tuple[Leak, ...]:
@@ -197,21 +240,14 @@ def _leaks(splits: tuple[SplitResult, ...]) -> tuple[Leak, ...]:
     original_draws = Bootstrap(len(original.groups), original.groups)
     grouped_draws = Bootstrap(len(grouped.groups), grouped.groups, seed=1)
 
-    def leak(before: Evaluation, after: Evaluation) -> Leak:
+    def leak(name: str, before: Sequence[Evaluation], after: Sequence[Evaluation]) -> Leak:
+        one, other = _soft(before, "iou"), _soft(after, "iou")
         return Leak(
-            network=before.name,
-            original=before.soft.per_image["iou"].mean,
-            grouped=after.soft.per_image["iou"].mean,
-            lost=original_draws.mean_difference(
-                soft_values(before, "iou"), grouped_draws, soft_values(after, "iou")
-            ),
+            network=name,
+            original=original_draws.mean(one).value,
+            grouped=grouped_draws.mean(other).value,
+            lost=original_draws.mean_difference(one, grouped_draws, other),
         )
 
-    pairs = zip(_evaluations(original), _evaluations(grouped), strict=True)
-    return tuple(leak(before, after) for before, after in pairs)
-
-
-def _evaluations(split: SplitResult) -> Iterator[Evaluation]:
-    """Yield the evaluations of the networks, then those of the baselines."""
-    yield from (network.evaluation for network in split.networks)
-    yield from split.baselines
+    pairs = zip(original.evaluations(), grouped.evaluations(), strict=True)
+    return tuple(leak(name, before, after) for (name, before), (_, after) in pairs)

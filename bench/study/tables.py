@@ -1,6 +1,8 @@
 """The tables of a study, as header and rows, for every report that shows them."""
 
 import math
+from collections.abc import Sequence
+from statistics import fmean, median
 
 from bench.study.evidence import best_baseline
 from bench.study.ranking import rank
@@ -22,19 +24,21 @@ def scores_table(split: SplitResult) -> Table:
     rows: list[list[object]] = []
     for network in split.networks:
         means = [interval_cell(network.means[metric]) for metric in STUDY_METRICS]
-        rows.append([network.network, *means, *_pooled_and_thresholded(network.evaluation)])
+        rows.append([network.network, *means, *_pooled_and_thresholded(network.evaluations)])
     for baseline in split.baselines:
         means = _means(baseline)
-        rows.append([f"baseline: {baseline.name}", *means, *_pooled_and_thresholded(baseline)])
+        rows.append([f"baseline: {baseline.name}", *means, *_pooled_and_thresholded([baseline])])
     return header, rows
 
 
 def calibration_table(split: SplitResult) -> Table:
     """Return the calibration error and the Brier score of each network and baseline."""
     header = ("network", "expected calibration error", "Brier score")
-    named = [(n.network, n.evaluation) for n in split.networks]
-    named += [(f"baseline: {baseline.name}", baseline) for baseline in split.baselines]
-    return header, [[name, e.calibration.ece, e.calibration.brier] for name, e in named]
+    rows: list[list[object]] = []
+    for name, evaluations in _titled(split):
+        found = [evaluation.calibration for evaluation in evaluations]
+        rows.append([name, fmean(c.ece for c in found), fmean(c.brier for c in found)])
+    return header, rows
 
 
 def ranking_table(split: SplitResult) -> Table:
@@ -43,9 +47,8 @@ def ranking_table(split: SplitResult) -> Table:
     rows: list[list[object]] = []
     for row in rank(split):
         behind = Cell(DASH) if row.behind is None else interval_cell(row.behind, signed=True)
-        rows.append(
-            [row.rank, row.name, interval_cell(row.iou), behind, row.images, three(row.iou_at_half)]
-        )
+        iou, at_half = interval_cell(row.iou.mean), interval_cell(row.iou_at_half.mean)
+        rows.append([row.rank, row.title, iou, behind, row.images, at_half])
     return header, rows
 
 
@@ -100,7 +103,7 @@ def withheld(split: SplitResult) -> list[str]:
 
 def images_text(split: SplitResult) -> str:
     """Return the test images that the scores of a split are over, in words."""
-    images, empty = len(split.groups), split.networks[0].evaluation.false_positives.images
+    images, empty = len(split.groups), split.baselines[0].false_positives.images
     if not empty:
         return f"{images} test images, all with foreground"
     return (
@@ -111,13 +114,16 @@ def images_text(split: SplitResult) -> str:
 
 def false_positives_table(split: SplitResult) -> Table | None:
     """Return what is predicted on images without foreground; None if there are none."""
-    if not split.networks[0].evaluation.false_positives.images:
+    images = split.baselines[0].false_positives.images
+    if not images:
         return None
     header = ("network", "images", "false-positive rate", "area at 0.5", "mean probability")
-    named = [(n.network, n.evaluation) for n in split.networks]
-    named += [(f"baseline: {baseline.name}", baseline) for baseline in split.baselines]
-    found = [(name, evaluation.false_positives) for name, evaluation in named]
-    return header, [[name, f.images, f.rate, f.area, f.soft_area] for name, f in found]
+    rows: list[list[object]] = []
+    for name, evaluations in _titled(split):
+        found = [evaluation.false_positives for evaluation in evaluations]
+        means = [fmean(getattr(f, part) for f in found) for part in ("rate", "area", "soft_area")]
+        rows.append([name, images, *means])
+    return header, rows
 
 
 def leak_table(result: StudyResult) -> Table:
@@ -144,7 +150,7 @@ def cost_table(result: StudyResult) -> Table:
 
 
 def _costs(network: NetworkResult) -> list[object]:
-    file, latency, run = network.file, network.latency, network.trained
+    file, latency, run = network.first.file, network.latency, network.first.trained
     row: list[object] = [
         network.network,
         decimals(file.parameters / 1e6, 2),
@@ -156,8 +162,8 @@ def _costs(network: NetworkResult) -> list[object]:
     ]
     if run is None:
         return [*row, None, None, None]
-    seconds = sum(epoch.seconds for epoch in run.history)
-    rate = sorted(epoch.images_per_s for epoch in run.history)[len(run.history) // 2]
+    seconds = fmean(sum(epoch.seconds for epoch in history) for history in network.histories)
+    rate = median(epoch.images_per_s for history in network.histories for epoch in history)
     return [*row, len(run.history), decimals(seconds, 0), decimals(rate, 1)]
 
 
@@ -170,16 +176,17 @@ def readme_table(result: StudyResult) -> Table:
     rows: list[list[object]] = []
     for split in result.splits:
         for network in split.networks:
-            if network.trained is None:
+            if not network.trained:
                 continue
+            file = network.first.file
             *means, iou = (network.means[metric] for metric in STUDY_METRICS)
             scores = [*(three(mean.value) for mean in means), interval_cell(iou)]
-            costs = [f"{network.file.parameters / 1e6:.2f} M", decimals(network.file.macs / 1e9, 2)]
-            at_half = _thresholded(network.evaluation)
+            costs = [f"{file.parameters / 1e6:.2f} M", decimals(file.macs / 1e9, 2)]
+            at_half = _thresholded(network.evaluations)
             rows.append([split.kind, network.network, *scores, at_half, *costs])
         baseline = best_baseline(split.baselines)
         name = f"best baseline: {baseline.name}"
-        rows.append([split.kind, name, *_means(baseline), _thresholded(baseline), "", Cell("")])
+        rows.append([split.kind, name, *_means(baseline), _thresholded([baseline]), "", Cell("")])
     return header, rows
 
 
@@ -187,12 +194,21 @@ def _means(evaluation: Evaluation) -> list[Cell]:
     return [three(evaluation.soft.per_image[metric].mean) for metric in STUDY_METRICS]
 
 
-def _pooled_and_thresholded(evaluation: Evaluation) -> list[Cell]:
-    return [three(evaluation.soft.pooled.iou), _thresholded(evaluation)]
+def _pooled_and_thresholded(evaluations: Sequence[Evaluation]) -> list[Cell]:
+    pooled = fmean(evaluation.soft.pooled.iou for evaluation in evaluations)
+    return [three(pooled), _thresholded(evaluations)]
 
 
-def _thresholded(evaluation: Evaluation) -> Cell:
-    return three(evaluation.thresholded.per_image["iou"].mean)
+def _thresholded(evaluations: Sequence[Evaluation]) -> Cell:
+    return three(fmean(e.thresholded.per_image["iou"].mean for e in evaluations))
+
+
+def _titled(split: SplitResult) -> list[tuple[str, Sequence[Evaluation]]]:
+    """Return each network's evaluations, then each baseline's, by a title."""
+    named: list[tuple[str, Sequence[Evaluation]]] = [
+        (network.network, network.evaluations) for network in split.networks
+    ]
+    return named + [(f"baseline: {each.name}", [each]) for each in split.baselines]
 
 
 def three(value: float) -> Cell:

@@ -184,12 +184,13 @@ class Bootstrap:
         """
         scores = _by_training(per_image, statistic)
         draws = self._image_draws(per_image, statistic)
+        valid = draws[~np.isnan(draws)]
         # The draws vary less than samples of the population do, by (n - 1) / n.
         correction = math.sqrt(self.groups / max(self.groups - 1, 1))
         return VarianceParts(
             trainings=len(scores),
             between=float(scores.std(ddof=1)) if len(scores) > 1 else math.nan,
-            images=float(np.nanstd(draws)) * correction,
+            images=float(valid.std()) * correction if valid.size else math.nan,
             training=training_error(scores),
         )
 

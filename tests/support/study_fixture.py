@@ -30,12 +30,13 @@ SMALL = {"width": 4, "size": 32, "epochs": 2, "batch_size": 4}
 
 
 def make_study(phantom: Path, folder: Path, convert: Convert) -> Finished:
-    """Compare two networks and their ensemble on both splits, and write the report."""
+    """Compare two networks and their ensemble, with two seeds on both splits; write the report."""
     config = StudyConfig(
         data=str(phantom),
         preset="demo",
         networks=("scratch", "scratch-augment-dice", "ensemble"),
         changes=SMALL,
+        seeds=2,
         threads=1,
     )
     steps: list[Progress] = []

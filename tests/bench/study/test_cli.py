@@ -28,6 +28,7 @@ def as_before(finished: Finished) -> list[object]:
     networks = [f"--network={name}" for name in small.networks]
     return [
         "--data", small.data, "--preset", "demo", "--threads", 1, "--cache", finished.cache,
+        "--seeds", small.seeds,
         *options, *networks,
     ]  # fmt: skip
 
@@ -88,7 +89,8 @@ def test_a_signal_stops_a_study_after_a_training_step(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "out")
-    shutil.rmtree(folder / "original" / "unet-scratch-w4")
+    place = folder / "original" / "seed-0" / "unet-scratch-w4"
+    shutil.rmtree(place)
     train = vars(bench.training)["train_network"]
 
     def signalled(*arguments: object, **settings: object) -> object:
@@ -99,7 +101,7 @@ def test_a_signal_stops_a_study_after_a_training_step(
     result = call(*as_before(finished), "--out", folder)
     assert result.exit_code == code, result.output
     assert "unet-scratch-w4: stopped after step 1 of 4 in epoch 1" in result.output
-    assert (folder / "original" / "unet-scratch-w4" / "last.pt").is_file()
+    assert (place / "last.pt").is_file()
 
 
 def test_a_finished_study_is_reported_again_at_once(
@@ -123,3 +125,30 @@ def test_a_finished_study_is_reported_again_at_once(
     for network in finished.result.splits[0].networks:
         assert f"{network.means['iou'].value:.3f}" in result.output
     assert str(folder / "report.html") in result.output
+
+
+def test_the_status_tells_what_is_done_and_what_is_left(finished: Finished, tmp_path: Path) -> None:
+    options = [*as_before(finished), "--status", "--out"]
+    result = call(*options, finished.folder)
+    assert result.exit_code == 0, result.output
+    assert "8 of 8 trainings are finished." in result.output
+    folder = shutil.copytree(finished.folder, tmp_path / "out")
+    place = folder / "grouped" / "seed-1" / "unet-scratch-w4"
+    history = (place / "history.csv").read_text().splitlines()
+    (place / "history.csv").write_text("\n".join(history[:2]) + "\n")
+    place.with_name("unet-scratch-w4.onnx").unlink()
+    (folder / "steps" / "evaluate-grouped-seed-1-scratch.json").unlink()
+    result = call(*options, folder)
+    rows = [line.split() for line in result.output.splitlines()]
+    assert ["grouped", "1", "scratch", "1", "2", "no", "no"] in rows
+    assert ["grouped", "1", "scratch-augment-dice", "2", "2", "yes", "yes"] in rows
+    assert "7 of 8 trainings are finished; training takes about" in result.output
+
+
+def test_the_status_of_a_study_that_has_not_started_writes_nothing(
+    phantom: Path, tmp_path: Path
+) -> None:
+    result = call("--data", phantom, "--preset", "small", "--status", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "0 of 4 trainings are finished; how long the others take is known after" in result.output
+    assert not (tmp_path / "out").exists()

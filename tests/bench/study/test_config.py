@@ -14,6 +14,7 @@ from bench.study.config import StudyConfig
         ({"device": "cpu"}, "device", "cpu"),
         ({"threads": 3}, "threads", 3),
         ({"intensity": 4095}, "intensity", 4095),
+        ({"precision": "bf16"}, "precision", "bf16"),
         ({"compile": True}, "compile", True),
         ({"preset": "small"}, "width", 16),
         ({"changes": {"epochs": 7}}, "epochs", 7),

@@ -50,7 +50,7 @@ def test_a_small_study_says_so_at_the_top(page: str, text: str) -> None:
 
 def test_every_picture_of_the_text_is_there(finished: Finished, text: str) -> None:
     places = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
-    assert len(places) == 5 + 2 * 8
+    assert len(places) == 1 + 5 + 2 * 8
     for place in places:
         assert (finished.folder / place).read_bytes().startswith(b"\x89PNG")
     assert {p.name for p in (finished.folder / "figures").iterdir()} == {

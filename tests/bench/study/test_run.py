@@ -52,22 +52,54 @@ def test_scores_are_those_of_the_files_on_the_data(finished: Finished) -> None:
         data = finished.prepared.datasets[split.kind]
         assert split.data_sha256 == manifest_sha256(data.splits.values())
         for network in split.networks:
-            path = finished.folder / network.file.path
-            assert path.stat().st_size == network.file.file_bytes
-            onnx.checker.check_model(onnx.load(path), full_check=True)
-            found = evaluate(Predictor(path, threads=1), data.split("test"))
-            assert found.samples == network.evaluation.samples
+            assert [run.seed for run in network.runs] == [0, 1]
+            means = []
+            for run in network.runs:
+                path = finished.folder / run.file.path
+                assert path.parent == finished.folder / split.kind / f"seed-{run.seed}"
+                assert path.stat().st_size == run.file.file_bytes
+                onnx.checker.check_model(onnx.load(path), full_check=True)
+                found = evaluate(Predictor(path, threads=1), data.split("test"))
+                assert found.samples == run.evaluation.samples
+                means.append(found.soft.per_image)
             for metric in STUDY_METRICS:
-                mean = found.soft.per_image[metric].mean
+                mean = np.mean([each[metric].mean for each in means])
                 assert network.means[metric].value == pytest.approx(mean)
+
+
+def test_every_training_has_a_seed_of_its_own_and_gives_another_network(finished: Finished) -> None:
+    for split in finished.result.splits:
+        for network in split.networks:
+            assert len({run.file.digest for run in network.runs}) == 2
+            for run in network.runs:
+                if run.trained is not None:
+                    settings = json.loads(
+                        (finished.folder / run.trained.checkpoint)
+                        .with_name("config.json")
+                        .read_text()
+                    )
+                    assert settings["seed"] == run.seed
+
+
+def test_the_variance_of_each_network_is_that_of_its_trainings(finished: Finished) -> None:
+    split = finished.result.splits[1]
+    (row,) = (v for v in split.variance if (v.name, v.reading) == ("scratch", "at 0.5"))
+    means = [e.thresholded.per_image["iou"].mean for e in split.network("scratch").evaluations]
+    assert row.by_training == pytest.approx(means)
+    assert row.parts.between == pytest.approx(np.std(means, ddof=1))
+    assert np.isnan(row.parts.training_share)  # which needs three
+    names = [v.name for v in split.variance if v.reading == "soft"]
+    assert names[:3] == list(finished.config.networks)
+    assert len(names) == 3 + 3
 
 
 def test_the_ensemble_lies_between_its_members_on_every_pixel_sum(finished: Finished) -> None:
     for split in finished.result.splits:
-        first, second, mean = (n.evaluation.samples for n in split.networks)
-        for one, other, both in zip(first, second, mean, strict=True):
-            expected = (one.soft.predicted + other.soft.predicted) / 2
-            assert both.soft.predicted == pytest.approx(expected, rel=1e-5)
+        for seed in range(2):
+            first, second, mean = (n.evaluations[seed].samples for n in split.networks)
+            for one, other, both in zip(first, second, mean, strict=True):
+                expected = (one.soft.predicted + other.soft.predicted) / 2
+                assert both.soft.predicted == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_leak_is_the_difference_of_the_two_splits(finished: Finished) -> None:
@@ -161,12 +193,12 @@ def test_a_network_that_is_asked_for_later_is_all_that_is_trained(
     again(
         finished, tmp_path / "out", networks=("scratch", "scratch-bce-dice"), splits=("original",)
     )
-    assert trained == ["unet-scratch-w4-bce-dice"]
+    assert trained == ["unet-scratch-w4-bce-dice"] * 2
 
 
 def test_a_file_that_is_gone_is_made_again(finished: Finished, tmp_path: Path) -> None:
     shutil.copytree(finished.folder, tmp_path / "out")
-    path = tmp_path / "out" / "grouped" / "unet-scratch-w4.onnx"
+    path = tmp_path / "out" / "grouped" / "seed-1" / "unet-scratch-w4.onnx"
     before = path.read_bytes()
     path.unlink()
     again(finished, tmp_path / "out")
@@ -188,8 +220,10 @@ def test_an_interrupted_study_resumes_and_finds_the_same(
             seen.add(step)
             stopping.append(step)
 
-    # The ensemble and the grouped split would add time and no other step.
-    config = replace(finished.config, networks=finished.config.trained, splits=("original",))
+    # The ensemble, the grouped split and a second seed would add time and no other step.
+    config = replace(
+        finished.config, networks=finished.config.trained, splits=("original",), seeds=1
+    )
     stops: list[str] = []
     while True:
         try:
@@ -208,8 +242,8 @@ def test_an_interrupted_study_resumes_and_finds_the_same(
     ]  # fmt: skip
     (split,) = result.splits
     for network, same in zip(split.networks, finished.result.splits[0].networks, strict=False):
-        assert network.evaluation.samples == same.evaluation.samples
-        assert network.file.digest == same.file.digest
+        assert network.first.evaluation.samples == same.first.evaluation.samples
+        assert network.first.file.digest == same.first.file.digest
 
 
 def test_a_folder_serves_one_study_at_a_time(finished: Finished) -> None:
@@ -280,6 +314,40 @@ def test_networks_are_compiled_as_the_study_is_and_its_commands_say_so() -> None
     assert "--compile" not in " ".join(step_by_step(replace(config, compile=False), "d"))
 
 
+def test_the_commands_train_every_seed_into_a_folder_of_its_own() -> None:
+    config = StudyConfig(data="d", networks=("scratch", "scratch-dice", "ensemble"), seeds=2)
+    commands = step_by_step(config, "d")
+    trained = [line for line in commands if line.startswith("train-unet ")]
+    folders = [line.split(" --out ")[1] for line in trained]
+    assert folders == [
+        f"artifacts/seed-{seed}/unet-scratch-w64{end}" for seed in (0, 1) for end in ("", "-dice")
+    ]
+    assert ["--seed 1" in line for line in trained] == [False, False, True, True]
+    exported = [line.split()[1:] for line in commands if line.startswith("export-onnx artifacts")]
+    assert exported == [folders[:2], folders[2:]]
+    assert sum("--ensemble" in line for line in commands) == 2
+    assert commands[-1].count(".onnx") == 6
+
+
+def test_runs_are_ordered_by_seed_so_that_a_whole_study_is_there_early() -> None:
+    config = StudyConfig(data="d", seeds=2, seed=3)
+    assert [(run.seed, run.kind, run.network) for run in config.runs] == [
+        (seed, kind, network)
+        for seed in (3, 4)
+        for kind in ("original", "grouped")
+        for network in ("scratch", "resnet50")
+    ]
+
+
+def test_the_arithmetic_is_that_of_the_machine_and_is_recorded(finished: Finished) -> None:
+    assert finished.config.precision == "auto"
+    assert finished.result.config.precision in ("float32", "bf16")
+    for split in finished.result.splits:
+        for network in split.networks:
+            for history in network.histories:
+                assert {row.arithmetic for row in history} == {finished.result.config.precision}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -292,6 +360,7 @@ def test_networks_are_compiled_as_the_study_is_and_its_commands_say_so() -> None
         {"encoder_weights": {"vgg": "none"}},
         {"changes": {"size": 100}},
         {"splits": ()},
+        {"seeds": 0},
     ],
 )
 def test_an_impossible_study_is_refused_before_it_starts(settings: dict[str, object]) -> None:
