@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.schedule import Schedule
+from runtime.core.errors import DataError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset
 from train.config import TrainConfig
@@ -52,11 +53,18 @@ def epochs_done(folder: Path) -> int:
 
 
 def epoch_seconds(folder: Path) -> list[float]:
-    """Return the seconds that each finished epoch of the run in `folder` took."""
+    """Return the seconds that each finished epoch of the run in `folder` took.
+
+    Raises:
+        DataError: the history of the run cannot be read.
+    """
     history = folder / HISTORY
     if not history.is_file():
         return []
-    return [float(row["seconds"]) for row in csv.DictReader(history.read_text().splitlines())]
+    try:
+        return [float(row["seconds"]) for row in csv.DictReader(history.read_text().splitlines())]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{history}: not the history of a training") from error
 
 
 @dataclass(frozen=True, slots=True)

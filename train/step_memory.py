@@ -9,16 +9,19 @@ from runtime.core.machine import free_memory
 from train.state import TrainState
 
 _LARGEST = 256
-"""Height and width at which images are counted; larger ones take more in proportion."""
-_COPIES = 4
-"""Weight, gradient, and Adam's two moments."""
+"""Height and width at which images are counted; larger ones take more in proportion.
+
+A network that is built for one size is counted at that size."""
+_MOMENTS = 2
+"""Adam's, for each weight. Gradients of weights appear while the saved tensors are freed."""
 
 
 def step_memory(state: TrainState, images: int) -> int:
     """Return the bytes that a training step of so many images takes at least, with the network.
 
-    Counted are the tensors that a forward pass saves for the backward pass, and the largest
-    gradients that this pass holds. Steps on a CPU were measured to take 1.0 to 1.6 times as much.
+    Counted are weights, the optimizer's moments, the tensors that a forward pass saves for the
+    backward pass, and the largest gradient that this pass holds. Other buffers of a step come on
+    top.
 
     Example:
         >>> from train.config import TrainConfig
@@ -27,12 +30,14 @@ def step_memory(state: TrainState, images: int) -> int:
         >>> step_memory(state, 32) > 20_000_000
         True
     """
-    side = min(state.config.size, _LARGEST - _LARGEST % state.config.multiple)
+    side = state.config.size
+    if state.network.dynamic_size:
+        side = min(side, _LARGEST - _LARGEST % state.network.multiple)
     (one, _), (two, largest) = (_saved(state, count, side) for count in (1, 2))
-    each = two - one + largest  # the gradients of the largest: two tensors, of two images here
+    each = two - one + largest // 2  # which is of two images
     weights = sum(parameter.nbytes for parameter in state.network.parameters())
     trained = sum(p.nbytes for group in state.optimizer.param_groups for p in group["params"])
-    fixed = weights + (_COPIES - 1) * trained + one - (two - one)
+    fixed = weights + _MOMENTS * trained + one - (two - one)
     return int(fixed + images * each * (state.config.size / side) ** 2)
 
 

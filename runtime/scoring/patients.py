@@ -13,10 +13,11 @@ from runtime.core.errors import DataError
 from runtime.data.coco import Split
 from runtime.data.samples import Sample
 from runtime.metrics import PixelSums, image_scores
-from runtime.scoring.bootstrap import Bootstrap, Doubles, Estimate
+from runtime.scoring.bootstrap import Bootstrap, Estimate
 from runtime.scoring.lesions import LesionCounts, total_lesions
 from runtime.scoring.sample_sums import SampleSums
 from runtime.scoring.surface import SurfaceScores, mean_surface
+from runtime.scoring.trainings import Doubles
 
 VOLUME_METRICS = ("iou", "dice")
 

@@ -9,10 +9,10 @@ from typing import overload
 import numpy as np
 
 from runtime.metrics import PixelSums
-from runtime.scoring.bootstrap import Doubles
 from runtime.scoring.lesions import LesionCounts
 from runtime.scoring.sample_sums import SampleSums
 from runtime.scoring.surface import SurfaceScores
+from runtime.scoring.trainings import Doubles
 
 _MAX_NUMBER = float(1 << 53)
 _PIXELS, _SURFACE, _SIZES = 6, 2, len(LesionCounts().found)

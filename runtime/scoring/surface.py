@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.settings import LengthUnit
-from runtime.scoring.bootstrap import Doubles, Estimate
+from runtime.scoring.bootstrap import Estimate
+from runtime.scoring.trainings import Doubles
 
 PERCENTILE = 95
 _ROUNDING = 1e-9

@@ -18,6 +18,18 @@ MIN_TRAININGS = 3
 """Fewest trainings whose variation an interval covers. With fewer, it covers the images only."""
 
 
+def why_undecided(trainings: int) -> str:
+    """Return in words that so few trainings decide nothing; "" if they are enough.
+
+    Example:
+        >>> why_undecided(1), why_undecided(2), why_undecided(3)
+        ('one training', 'two trainings', '')
+    """
+    if trainings >= MIN_TRAININGS:
+        return ""
+    return "one training" if trainings == 1 else "two trainings"
+
+
 def training_error(scores: Doubles) -> float:
     """Return the standard error of the mean of the trainings' scores, float64 [trainings].
 
@@ -50,7 +62,7 @@ def drawn_errors(scores: Doubles, resamples: int, seed: int) -> Doubles:
 
 @dataclass(frozen=True, slots=True)
 class VarianceParts:
-    """What the uncertainty of a mean score consists of.
+    """The parts of the uncertainty of a mean score.
 
     Attributes:
         trainings: number of trainings behind the mean.

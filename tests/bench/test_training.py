@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("torch")
 
 from bench.schedule import Schedule
-from bench.training import epochs_done, seconds_per_image, train_step
+from bench.training import epoch_seconds, epochs_done, seconds_per_image, train_step
+from runtime.core.errors import DataError
 from runtime.core.progress import Progress
 from runtime.data.coco import read_dataset
 from train.config import TrainConfig, demo_config
@@ -32,7 +33,8 @@ def test_a_resumed_run_counts_what_is_left_of_it(
         settings["on_progress"](Progress(8, 8, "train", "epoch 4/4", milestone=True))
 
     monkeypatch.setattr("bench.training.train_network", train_network)
-    (tmp_path / "history.csv").write_text("epoch\n1\n2\n")
+    (tmp_path / "history.csv").write_text("epoch,seconds\n1,2.5\n2,2.0\n")
+    assert epoch_seconds(tmp_path) == [2.5, 2.0]
     assert epochs_done(tmp_path) == 2
     assert epochs_done(tmp_path / "none") == 0
     seen: list[Progress] = []
@@ -52,6 +54,15 @@ def test_a_resumed_run_counts_what_is_left_of_it(
     assert call["resume"] is True
     assert call["dataset"] is data  # it is not read again for each network
     assert call["stop"] == schedule.stop
+
+
+@pytest.mark.parametrize(
+    "content", [b"epoch\n1\n", b"epoch,seconds\n1\n", b"seconds\nx\n", b"\xff"]
+)
+def test_a_damaged_history_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"history\.csv: not the history of a training$"):
+        epochs_done(tmp_path)
 
 
 def test_the_estimate_is_the_time_of_an_image_in_the_shorter_step(

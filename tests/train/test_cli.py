@@ -104,7 +104,8 @@ def test_without_a_terminal_each_epoch_has_a_line(monkeypatch: pytest.MonkeyPatc
         raise ConfigError("not trained")
 
     monkeypatch.setattr("train.run.train_network", train_network)
-    monkeypatch.setattr("train.targets.read_training_splits", lambda _: SimpleNamespace(notes=()))
+    no_notes = SimpleNamespace(notes=(), dataset=None)
+    monkeypatch.setattr("train.targets.read_training_splits", lambda _: no_notes)
     result = CliRunner().invoke(main, ["--data", "scans"])
     lines = [line for line in result.stderr.splitlines() if line.startswith(("step", "epoch"))]
     assert lines == ["epoch 1/2", "epoch 2/2"]

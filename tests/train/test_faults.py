@@ -190,6 +190,30 @@ def test_a_run_killed_at_a_write_resumes_to_the_same_weights(
     report(f"{killed} runs were killed at a write, in its middle, before or after renaming")
 
 
+def test_a_run_in_bf16_killed_at_a_write_resumes_to_the_same_weights(
+    trainings: Trainings, arguments: list[object], tmp_path: Path
+) -> None:
+    """Of what AMX computes; PyTorch computes bf16 on any processor, if more slowly."""
+    in_bf16 = [*arguments, "--precision", "bf16"]
+    paths = {name: tmp_path / name for name in ("whole", "killed")}
+    started = {
+        name: [*in_bf16, "--out", path / "run", "--cache", path / "cache"]
+        for name, path in paths.items()
+    }
+    for path in paths.values():
+        path.mkdir()
+    code, output = trainings.run(started["whole"], curves=False)
+    assert code == 0, output
+    code, output = trainings.run(started["killed"], kill_at=(6, AFTER), curves=False)
+    assert code == -signal.SIGKILL, output
+    assert load_checkpoint(paths["killed"] / "run" / "last.pt").epoch == 1
+    code, output = trainings.run([*started["killed"], "--resume"], curves=False)
+    assert code == 0, output
+    one, two = (load_checkpoint(path / "run" / "last.pt") for path in paths.values())
+    assert one.config.precision == "bf16"
+    assert all(torch.equal(value, two.weights[key]) for key, value in one.weights.items())
+
+
 class StopAt:
     """True from the nth time on that it is asked."""
 
@@ -222,7 +246,8 @@ def test_a_stopped_run_resumes_in_the_middle_of_its_epoch(
     train_network(config, run, cache=cache, resume=True, on_progress=seen.append)
     shutil.copyfile(whole / "curves.png", run / "curves.png")
     assert_same_run(run, whole)
-    assert len(seen) == EPOCHS * STEPS - (epoch - 1) * STEPS - step
+    steps = [progress for progress in seen if not progress.milestone]
+    assert len(steps) == EPOCHS * STEPS - (epoch - 1) * STEPS - step
 
 
 def test_a_run_stopped_again_and_again_ends_as_one_that_was_not(

@@ -307,11 +307,25 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_images(
     assert not (tmp_path / "run" / "last.pt").exists()
 
 
-def test_bf16_trains_on_the_cpu_too(config: TrainConfig, tmp_path: Path) -> None:
-    result = train_network(
-        replace(config, precision="bf16"), tmp_path / "run", cache=tmp_path / "cache"
+def test_bf16_trains_on_the_cpu_as_well_as_float32(config: TrainConfig, tmp_path: Path) -> None:
+    """The mean difference of three seeds is within the spread of one."""
+    results = {
+        (precision, seed): train_network(
+            replace(config, precision=precision, seed=seed),
+            tmp_path / f"{precision}-{seed}",
+            cache=tmp_path / "cache",
+        )
+        for precision in ("float32", "bf16")
+        for seed in range(3)
+    }
+    for result in results.values():
+        assert result.history[-1].train_loss < result.history[0].train_loss
+    float32, bf16 = (
+        np.array([results[precision, seed].history[-1].valid_loss for seed in range(3)])
+        for precision in ("float32", "bf16")
     )
-    assert result.history[-1].train_loss < result.history[0].train_loss
+    assert np.all(float32 != bf16)
+    assert abs((bf16 - float32).mean()) < float32.std(ddof=1)
 
 
 def test_a_cuda_device_gives_about_the_same(config: TrainConfig, tmp_path: Path) -> None:

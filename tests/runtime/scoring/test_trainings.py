@@ -108,6 +108,32 @@ def test_the_variance_splits_into_images_and_training() -> None:
     assert np.mean([parts.training_share for parts in found]) > 0.95
 
 
+def test_the_parts_are_those_of_an_analysis_of_variance() -> None:
+    """Trainings and images as two crossed random factors (Scheffe 1959, chapter 7.4)."""
+    trainings, images = 4, 60
+    rng = np.random.default_rng(3)
+    effects = rng.normal(0.0, 0.05, (trainings, 1)) + rng.normal(0.0, 0.1, images)
+    values = effects + rng.normal(0.0, 0.03, (trainings, images))
+
+    of_training, of_image = (index.ravel() for index in np.indices(values.shape))
+    ones = np.ones((values.size, 1))
+    training, image = np.eye(trainings)[of_training], np.eye(images)[of_image]
+
+    def residual(*columns: Doubles) -> float:
+        design = np.hstack([ones, *columns])
+        fit = design @ np.linalg.lstsq(design, values.ravel(), rcond=None)[0]
+        return float(((values.ravel() - fit) ** 2).sum())
+
+    mean_square_training = (residual(image) - residual(training, image)) / (trainings - 1)
+    mean_square_image = (residual(training) - residual(training, image)) / (images - 1)
+    parts = Bootstrap(images, resamples=40_000).variance_parts(stack_terms(values), ratio)
+    assert parts.training**2 == pytest.approx(mean_square_training / values.size)
+    # The bootstrap draws, so it agrees up to its own error: the variance of a variance.
+    assert parts.images**2 == pytest.approx(mean_square_image / values.size, rel=0.03)
+    share = mean_square_training / (mean_square_training + mean_square_image)
+    assert parts.training_share == pytest.approx(share, rel=0.02)
+
+
 def test_one_training_has_no_share_of_the_variance() -> None:
     values = np.random.default_rng(0).normal(size=30)
     parts = Bootstrap(30).variance_parts(stack_terms(values), ratio)
