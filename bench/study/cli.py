@@ -18,7 +18,14 @@ from bench.training_options import (
 from runtime.cli.command import Command, require, share_cores
 from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import table
-from runtime.cli.options import ARTIFACTS, PHANTOM, Folder, cache_option, data_option
+from runtime.cli.options import (
+    ARTIFACTS,
+    PHANTOM,
+    Folder,
+    cache_option,
+    data_option,
+    provider_options,
+)
 from runtime.cli.signals import stopping
 from runtime.core.progress import Progress
 from train.config import TrainConfig
@@ -38,6 +45,7 @@ _PRESETS = {name: changes for name, changes in PRESETS.items() if changes}
     only=(*SCALE, "seed", "device", "precision", "compile", "threads", "intensity"),
     presets=_PRESETS,
 )
+@provider_options
 @click.option(
     "--out",
     type=Folder,
@@ -138,6 +146,6 @@ def _report(result: "StudyResult") -> str:
     if result.leaks:
         parts.append("Soft IoU on both splits:\n" + table(*leak_table(result)))
     if result.claims:
-        verdicts = [(claim.text, claim.reading, claim.verdict) for claim in result.claims]
+        verdicts = [(claim.text, claim.reading, claim.shown) for claim in result.claims]
         parts.append(table(("the paper says", "metrics", "verdict"), verdicts))
     return "\n\n".join(parts)

@@ -1,9 +1,12 @@
 """The commands that carry out a study step by step, for its record."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bench.study.config import ENSEMBLE, StudyConfig
 from runtime.core.settings import config_fields
+from runtime.model.providers import ProviderRequest
 from train.config import TrainConfig, study_config
 
 _NOT_RECORDED = ("arch", "freeze_encoder", "unfreeze_learning_rate", "device", "threads")
@@ -36,19 +39,25 @@ def step_by_step(config: StudyConfig, data_name: str) -> tuple[str, ...]:
         if ENSEMBLE in config.networks:
             files.append(f"{place}/unet-ensemble.onnx")
             exports.append(f"export-onnx --ensemble --out {files[-1]} {' '.join(folders)}")
-    return (*commands, *exports, f"seg-eval {' '.join(files)} --data {data_name}")
+    evaluation = [
+        f"seg-eval {' '.join(files)} --data {data_name}",
+        *_changed(config.provider, ProviderRequest()),
+    ]
+    return (*commands, *exports, " ".join(evaluation))
 
 
 def _train(run: TrainConfig) -> str:
     """Return the command of a training run, with the settings that depart from the protocol."""
-    protocol = study_config(run.data, run.arch)
-    parts = [f"train-unet --arch {run.arch} --data {run.data}"]
-    for field in config_fields(TrainConfig):
-        value = getattr(run, field.name)
-        if field.name in _NOT_RECORDED or value == getattr(protocol, field.name):
+    recorded = replace(run, encoder_weights=Path(run.encoder_weights).name)
+    changed = _changed(recorded, study_config(run.data, run.arch))
+    return " ".join([f"train-unet --arch {run.arch} --data {run.data}", *changed])
+
+
+def _changed(settings: object, defaults: object) -> Iterator[str]:
+    """Yield the options, with their values, of the settings that are not the defaults."""
+    for field in config_fields(type(settings)):
+        value = getattr(settings, field.name)
+        if field.name in _NOT_RECORDED or value == getattr(defaults, field.name):
             continue
-        if field.name == "encoder_weights":
-            value = Path(value).name
         for each in value if field.repeated else (value,):
-            parts.append(field.option + ("" if each is True else f" {each}"))
-    return " ".join(parts)
+            yield field.option + ("" if each is True else f" {each}")

@@ -15,6 +15,7 @@ from runtime.core.settings import (
     check_settings,
     setting,
 )
+from runtime.model.providers import ProviderRequest
 from train.architectures import ARCHITECTURES
 from train.config import DEMO, Device, TrainConfig, TrainingPrecision, study_config
 
@@ -54,6 +55,7 @@ class StudyConfig:
         seeds: number of trainings of each network; their seeds are `seed` and those that follow.
         seed: of the first training, and of the grouped split.
         masks, categories, device, precision, threads, compile, intensity: as in `TrainConfig`.
+        provider: that scores and times the exported files.
 
     Raises:
         ConfigError: a name is unknown or repeated, or an ensemble has fewer than two members.
@@ -104,6 +106,7 @@ class StudyConfig:
     categories: tuple[str, ...] = setting(
         (), help=CATEGORIES_HELP, option="--category", metavar="NAME"
     )
+    provider: ProviderRequest = field(default_factory=ProviderRequest)
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -18,7 +18,7 @@ from runtime.scoring.comparison import (
     soft_values,
 )
 from runtime.scoring.evaluation import Evaluation
-from runtime.scoring.trainings import MIN_TRAININGS
+from runtime.scoring.trainings import MIN_TRAININGS, why_undecided
 
 Verdict = Literal["supported", "not supported", "undecided"]
 Subject = Literal["baselines", "transfer", "spread"]
@@ -81,9 +81,8 @@ class Hypothesis:
             >>> Hypothesis("transfer", "A beats B", "undecided", "", trainings=1).shown
             'undecided: one training'
         """
-        if self.trainings >= MIN_TRAININGS:
-            return self.verdict
-        return f"{self.verdict}: {'one training' if self.trainings == 1 else 'two trainings'}"
+        why = why_undecided(self.trainings)
+        return f"{self.verdict}: {why}" if why else self.verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The figures of a report of a study."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -31,17 +32,24 @@ def color_of(index: int) -> str:
 
 def curves_figure(split: SplitResult) -> Figure:
     """Draw the loss, and the metrics by both readings, over the epochs of every training."""
-    figure = new_figure(11.0, 6.4)
-    (loss, *soft), (legend, *at_half) = figure.subplots(2, 4)
-    _draw_curves(loss, split, "loss", "loss")
-    for name, above, below in zip(("precision", "recall", "iou"), soft, at_half, strict=True):
-        _draw_curves(above, split, name, f"soft {LABELS[name]}")
-        _draw_curves(below, split, f"{name}_at_half", f"{LABELS[name]} at 0.5")
-        for axes in (above, below):
+    rows = [row for n in split.networks for history in n.histories for row in history]
+    # Earlier studies did not record the metrics at 0.5.
+    at_half = any(not isnan(row.train_iou_at_half) for row in rows)
+    readings = ("", "_at_half") if at_half else ("",)
+    figure = new_figure(11.0, 3.2 * len(readings))
+    grid = figure.subplots(len(readings), 4, squeeze=False)
+    for line, reading in zip(grid, readings, strict=True):
+        for axes, name in zip(line[1:], ("precision", "recall", "iou"), strict=True):
+            title = f"{LABELS[name]} at 0.5" if reading else f"soft {LABELS[name]}"
+            _draw_curves(axes, split, name + reading, title)
             axes.set_ylim(0.0, 1.0)
-    handles, labels = loss.get_legend_handles_labels()
-    legend.axis("off")
-    legend.legend(handles, labels, loc="center", title="a line for each training")
+    loss, legend = grid[0, 0], grid[-1, 0]
+    _draw_curves(loss, split, "loss", "loss")
+    if at_half:
+        legend.axis("off")
+    many = "a line for each training" if len(split.networks[0].runs) > 1 else None
+    place = "center" if at_half else "upper right"
+    legend.legend(*loss.get_legend_handles_labels(), loc=place, title=many)
     return figure
 
 

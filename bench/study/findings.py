@@ -1,4 +1,4 @@
-"""What a study found, as a plain sentence for each question, with the numbers behind it."""
+"""The findings of a study: a plain sentence for each question, with the numbers behind it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from bench.study.result import Leak, SplitResult, StudyResult
 from runtime.scoring.trainings import MIN_TRAININGS
 
 _PLACES = {"original": "on the original split", "grouped": "on new patients"}
-"""Where a split measures. No patient of the grouped split's test images is in its training."""
+"""Where a split measures. The grouped split comes as close to new patients as the data allow,
+which do not name patients."""
 _BASELINES = {
     "all background": "predicting no tumor",
     "mean training mask": "predicting the mean training mask",
@@ -25,6 +26,7 @@ _BEATEN: Mapping[Verdict, str] = {
     "not supported": "a network does not reach {}",
     "undecided": "it is undecided whether both networks beat {}",
 }
+_TIMES = {1: "once", 2: "twice"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,10 @@ def coverage_text(config: StudyConfig) -> str:
             f"{config.seed + config.seeds - 1}. Intervals cover the choice of test images and "
             "another training."
         )
-    times = "once" if config.seeds == 1 else "twice"
     return (
-        f"Each network was trained only {times}. Intervals cover the choice of test images, not "
-        f"another training, so no hypothesis is decided: that needs {MIN_TRAININGS} trainings."
+        f"Each network was trained only {_TIMES[config.seeds]}. Intervals cover the choice of test "
+        "images, not another training, so no hypothesis is decided: that needs "
+        f"{MIN_TRAININGS} trainings."
     )
 
 
@@ -77,29 +79,25 @@ def _transfer(result: StudyResult) -> Finding | None:
     hypothesis = split.hypothesis("transfer")
     if hypothesis is None:
         return None
-    better = _BETTER[hypothesis.verdict]
-    answer = _sentence(f"{_PLACES[split.kind]}, {better}")
-    if _too_few(hypothesis):
-        answer = f"Which network is better is {hypothesis.shown}."
-    return Finding("Which network is better?", answer, hypothesis.reason)
+    answer = _sentence(f"{_PLACES[split.kind]}, {_BETTER[hypothesis.verdict]}")
+    return Finding("Which network is better?", _too_few(hypothesis) or answer, hypothesis.reason)
 
 
 def _baselines(result: StudyResult) -> Finding | None:
     places: dict[str, list[str]] = {}
-    numbers = []
+    numbers, too_few = [], None
     for split in reversed(result.splits):
         hypothesis = split.hypothesis("baselines")
         if hypothesis is None:
             return None
         baseline = _BASELINES[best_baseline(split.baselines).name]
         found = _BEATEN[hypothesis.verdict].format(baseline)
-        if _too_few(hypothesis):
-            found = f"whether both networks beat {baseline} is {hypothesis.shown}"
+        too_few = _too_few(hypothesis)
         places.setdefault(found, []).append(_PLACES[split.kind])
         numbers.append(f"{_sentence(_PLACES[split.kind])[:-1]}: {hypothesis.reason}")
     sentences = [_sentence(f"{' and '.join(where)}, {found}") for found, where in places.items()]
-    question = "Do they beat what needs no network?"
-    return Finding(question, " ".join(sentences), " ".join(numbers))
+    question = "Do they beat predictions that need no network?"
+    return Finding(question, too_few or " ".join(sentences), " ".join(numbers))
 
 
 def _leaks(result: StudyResult) -> Finding | None:
@@ -165,8 +163,11 @@ def _change(leak: Leak) -> str:
     return f"{change} ({leak.network}{certain})"
 
 
-def _too_few(hypothesis: Hypothesis) -> bool:
-    return hypothesis.trainings < MIN_TRAININGS
+def _too_few(hypothesis: Hypothesis) -> str | None:
+    """Return the answer where the trainings are too few for another one; else None."""
+    if hypothesis.trainings >= MIN_TRAININGS:
+        return None
+    return f"Undecided: each network was trained only {_TIMES[hypothesis.trainings]}."
 
 
 def _listed(parts: list[str]) -> str:

@@ -17,17 +17,29 @@ from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
 from runtime.data.targets import choose_targets, training_splits
 from runtime.model.predictor import Predictor, concurrency_for
+from runtime.model.provider_devices import find_provider
+from runtime.model.providers import AUTO
+from runtime.model.sessions import Engine
 from runtime.model.timing import PredictionLatency, measure_latency
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate
 from runtime.scoring.results import VERSION
-from train.checkpoint import BEST
+from train.checkpoint import BEST, LAST, load_checkpoint
 from train.config import TrainConfig
+from train.resumable_run import ensure_same_run
 
 
 @dataclass(frozen=True, slots=True)
 class _Latencies:
     networks: tuple[PredictionLatency, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The scores of a network on the test images, and the engine that computed it."""
+
+    evaluation: Evaluation
+    engine: Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +80,19 @@ class NetworkSteps:
         A forward pass takes about a third of a training step.
 
         Raises:
-            ConfigError, CheckpointError: a network cannot be trained; found before hours are spent
-                on another one.
+            ConfigError, CheckpointError, ProviderError: a network cannot be trained, its run not be
+                resumed, or its file not be scored as requested; found before hours are spent.
         """
+        if self._config.provider.provider != AUTO:
+            find_provider(self._config.provider.provider).resolve(self._config.provider.arithmetic)
         each: dict[str, float] = {}
         for run in self._config.runs:
             config = self._training(run)
             if self._results.has(f"train-{run.step}", self._inputs(config, run.kind)):
                 continue
+            last = self._place(run) / LAST
+            if last.is_file():
+                ensure_same_run(last, load_checkpoint(last), config)
             if run.network not in each:
                 each[run.network] = seconds_per_image(config)
             seconds = each[run.network]
@@ -123,7 +140,7 @@ class NetworkSteps:
         inputs = [_sha256(checkpoint) for checkpoint in checkpoints]
         return self._results.result(f"export-{run.step}", inputs, Exported, make, files=[output])
 
-    def evaluate(self, run: Run, file: Exported) -> Evaluation:
+    def evaluate(self, run: Run, file: Exported) -> Scored:
         """Score a network on the test images."""
         self._schedule.start(f"evaluate {run.title}")
         split = self._data.datasets[run.kind].split("test")
@@ -132,13 +149,14 @@ class NetworkSteps:
             self._schedule.advance(progress.fraction)
             self._schedule.check()
 
-        def make() -> Evaluation:
-            at_once = concurrency_for(self._config.threads)
-            evaluation = evaluate(self._predictor(file, at_once), split, on_progress=on_progress)
-            return replace(evaluation, name=run.network)
+        def make() -> Scored:
+            predictor = self._predictor(file, concurrency_for(self._config.threads))
+            evaluation = evaluate(predictor, split, on_progress=on_progress)
+            return Scored(replace(evaluation, name=run.network), predictor.engine)
 
-        inputs = [file.digest, self._data.sha256[run.kind], VERSION]
-        return self._results.result(f"evaluate-{run.step}", inputs, Evaluation, make)
+        provider = to_dict(self._config.provider)
+        inputs = [file.digest, self._data.sha256[run.kind], VERSION, provider]
+        return self._results.result(f"evaluate-{run.step}", inputs, Scored, make)
 
     def baselines(self, kind: str, size: tuple[int, int]) -> tuple[Evaluation, ...]:
         """Score the baselines on the test images, at (height, width) `size`."""
@@ -159,7 +177,8 @@ class NetworkSteps:
     def latencies(self, files: Sequence[Exported]) -> tuple[PredictionLatency, ...]:
         """Time the networks, interleaved."""
         self._schedule.start("time the networks")
-        inputs = [[file.digest for file in files], self._config.threads]
+        provider = to_dict(self._config.provider)
+        inputs = [[file.digest for file in files], self._config.threads, provider]
 
         def make() -> _Latencies:
             predictors = [self._predictor(file) for file in files]
@@ -168,8 +187,12 @@ class NetworkSteps:
         return self._results.result("latency", inputs, _Latencies, make).networks
 
     def _predictor(self, file: Exported, concurrency: int = 1) -> Predictor:
-        threads = self._config.threads
-        return Predictor(self._folder / file.path, threads=threads, concurrency=concurrency)
+        return Predictor(
+            self._folder / file.path,
+            threads=self._config.threads,
+            concurrency=concurrency,
+            provider=self._config.provider,
+        )
 
     def _training(self, run: Run) -> TrainConfig:
         return self._config.training(run.network, str(self._data.datasets[run.kind].root), run.seed)

@@ -19,10 +19,11 @@ _FINDINGS = 3
 
 
 def readme_block(result: StudyResult) -> str:
-    """Return the README's block on the study: its two marks, a small table, the findings."""
+    """Return the README's block on the study: between its marks, the findings and a table."""
     table = markdown_table(*readme_table(result)).strip()
-    told = " ".join(finding.answer for finding in study_findings(result)[:_FINDINGS])
-    return "\n".join([BEGIN, table, "", told, END])
+    found = study_findings(result)[:_FINDINGS]
+    told = [f"- {finding.question} **{finding.answer}**" for finding in found]
+    return "\n".join([BEGIN, *told, "", table, END])
 
 
 def with_block(readme: str, block: str) -> str:

@@ -28,6 +28,7 @@ from bench.study.tables import (
     calibration_table,
     comparison_table,
     cost_table,
+    engines_text,
     false_positives_table,
     images_text,
     leak_table,
@@ -116,6 +117,7 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
         "bins": CALIBRATION_BINS,
         "tables": tables,
         "findings": study_findings(result),
+        "engines": engines_text(result),
         "coverage": coverage_text(result.config),
         "first": {s.kind: ranking_sentence(rank(s)) for s in result.splits},
         "images": {s.kind: images_text(s) for s in result.splits},
@@ -150,7 +152,11 @@ def _view(split: SplitResult, result: StudyResult, prepared: Prepared, out: Path
     evaluations = [network.first.evaluation for network in split.networks]
     examples = choose_examples(evaluations)
     predictors = {
-        network.network: Predictor(out / network.first.file.path, threads=result.config.threads)
+        network.network: Predictor(
+            out / network.first.file.path,
+            threads=result.config.threads,
+            provider=result.config.provider,
+        )
         for network in split.networks
     }
     test = prepared.datasets[split.kind].split("test")

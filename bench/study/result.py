@@ -13,6 +13,7 @@ from runtime.core.json_files import read_json
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict
 from runtime.data.audit import AuditSummary
+from runtime.model.sessions import Engine
 from runtime.model.timing import PredictionLatency
 from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import Evaluation
@@ -62,12 +63,14 @@ class NetworkRun:
     Attributes:
         trained: None for the ensemble, whose members were trained with this seed.
         evaluation: on the test images.
+        engine: that computed the scores; None in old results, which are of the CPU provider.
     """
 
     seed: int
     trained: Trained | None
     file: Exported
     evaluation: Evaluation
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from bench.study.evidence import (
     judge_spread,
     judge_transfer,
 )
-from bench.study.network_steps import NetworkSteps
+from bench.study.network_steps import NetworkSteps, Scored
 from bench.study.prepare import Prepared, prepare
 from bench.study.result import (
+    Exported,
     Leak,
     NetworkResult,
     NetworkRun,
@@ -139,9 +140,13 @@ def _network_runs(config: StudyConfig, steps: NetworkSteps) -> dict[Run, Network
             members.setdefault(replace(run, network=ENSEMBLE), []).append(training)
     files = {run: steps.export(run, of) for run, of in members.items()}
     return {
-        run: NetworkRun(run.seed, trained.get(run), file, steps.evaluate(run, file))
+        run: _network_run(run, trained.get(run), file, steps.evaluate(run, file))
         for run, file in files.items()
     }
+
+
+def _network_run(run: Run, trained: Trained | None, file: Exported, scored: Scored) -> NetworkRun:
+    return NetworkRun(run.seed, trained, file, scored.evaluation, scored.engine)
 
 
 def _split_result(

@@ -1,4 +1,4 @@
-"""What of a study is done, and what is left; read while it runs, or after it was stopped."""
+"""The status of a study, done and left; read while it runs, or after it was stopped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class RunStatus:
 
     @property
     def trained(self) -> bool:
-        """Whether all epochs are finished."""
+        """True if all epochs are finished."""
         return len(self.seconds) >= self.epochs
 
 

@@ -149,6 +149,13 @@ def cost_table(result: StudyResult) -> Table:
     return header, [_costs(network) for network in result.splits[0].networks]
 
 
+def engines_text(result: StudyResult) -> str:
+    """Return what computed the scores, as `seg-eval` states it; the CPU provider in old results."""
+    runs = [run for split in result.splits for network in split.networks for run in network.runs]
+    engines = dict.fromkeys(str(run.engine or "CPU provider") for run in runs)
+    return "; ".join(engines)
+
+
 def _costs(network: NetworkResult) -> list[object]:
     file, latency, run = network.first.file, network.latency, network.first.trained
     row: list[object] = [

@@ -67,7 +67,8 @@ def variance_table(variance: Sequence[Variance]) -> Table:
         parts = row.parts
         values = Cell(", ".join(f"{value:.3f}" for value in row.by_training), numeric=False)
         numbers = [decimals(v, 4) for v in (parts.between, parts.images, parts.training)]
-        rows.append([row.name, row.reading, values, *numbers, percent(parts.training_share, 0)])
+        reading = row.reading.replace(" ", "\N{NO-BREAK SPACE}")
+        rows.append([row.name, reading, values, *numbers, percent(parts.training_share, 0)])
     return header, rows
 
 

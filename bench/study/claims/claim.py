@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from runtime.scoring.bootstrap import LEVEL, Interval
-from runtime.scoring.trainings import MIN_TRAININGS, Doubles, training_error
+from runtime.scoring.trainings import MIN_TRAININGS, Doubles, training_error, why_undecided
 
 ClaimVerdict = Literal["agrees", "disagrees", "undecided"]
 
@@ -32,7 +32,7 @@ class Measure:
 
     @property
     def verdict(self) -> ClaimVerdict:
-        """What the interval says: undecided where it contains the limit, or is withheld.
+        """The verdict of the interval: undecided where it contains the limit, or is withheld.
 
         Example:
             >>> Measure("gain", Interval(0.2, 0.1, 0.3), above=True, limit=0.0).verdict
@@ -48,7 +48,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the paper says, and what this study found.
+    """A claim of the paper, and what this study found.
 
     Attributes:
         letter: "a" to "l".
@@ -73,6 +73,16 @@ class Claim:
         if "disagrees" in verdicts:
             return "disagrees"
         return "undecided" if "undecided" in verdicts else "agrees"
+
+    @property
+    def shown(self) -> str:
+        """The verdict as it is displayed, with the note behind it.
+
+        Example:
+            >>> Claim("i", "A beats B", "soft", (), note="one training").shown
+            'undecided: one training'
+        """
+        return f"{self.verdict}: {self.note}" if self.note else self.verdict
 
 
 def over_trainings(
@@ -123,8 +133,8 @@ def _students(values: Doubles) -> tuple[float, float, float]:
 def _why_withheld(trainings: int) -> str | None:
     if trainings >= MIN_TRAININGS:
         return None
-    has = "one training is" if trainings == 1 else "two trainings are"
-    return f"{has} too few for an interval, which needs {MIN_TRAININGS}"
+    verb = "is" if trainings == 1 else "are"
+    return f"{why_undecided(trainings)} {verb} too few for an interval, which needs {MIN_TRAININGS}"
 
 
 def exactly(

@@ -7,7 +7,7 @@ the first two flatten the rest.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from bench.study.claims.curve_measures import (
     steepest_epoch,
     trend,
 )
+from runtime.scoring.trainings import why_undecided
 from train.history import EpochRow
 
 SKIPPED_EPOCHS = 2
@@ -64,13 +65,14 @@ def curve_claims(scratch: Trainings, pretrained: Trainings) -> tuple[Claim, ...]
         for claim in (_precision, _validation_precision, _recall, _iou)
         for reading in READINGS
     ]
-    return (
+    losses = (
         _improvement(scratch, pretrained),
         _training_loss(scratch),
         _validation_loss(scratch),
         _pretrained_loss(scratch, pretrained),
-        *metrics,
     )
+    too_few = why_undecided(len(scratch.histories))
+    return tuple(replace(claim, note=too_few) for claim in (*losses, *metrics))
 
 
 def _improvement(scratch: Trainings, pretrained: Trainings) -> Claim:

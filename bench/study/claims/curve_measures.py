@@ -1,4 +1,4 @@
-"""What a curve over the epochs does: rises, converges, fluctuates, peaks.
+"""Measures of a curve over the epochs: how it rises, converges, fluctuates, peaks.
 
 A curve is float64 [epochs]: a value for each epoch, from the first. "A fifth" is a fifth of the
 epochs, at least one: five of the study's 25. Undefined measures are NaN, as of curves that are too

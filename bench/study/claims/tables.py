@@ -9,17 +9,19 @@ from runtime.report.cells import Table
 
 def claims_table(claims: Sequence[Claim]) -> Table:
     """Return a row for each claim: what is found, and whether it agrees."""
-    header = ("claim", "the paper says", "metrics", "found", "verdict")
+    header = ("claim", "the paper says", "metrics", "verdict", "found")
     rows: list[list[object]] = []
     for claim in claims:
         found = "; ".join(f"{m.text} {_value(m)}" for m in claim.measures)
-        verdict = f"{claim.verdict}: {claim.note}" if claim.note else claim.verdict
-        rows.append([claim.letter, claim.text, claim.reading or "\N{EN DASH}", found, verdict])
+        rows.append([claim.letter, claim.text, _reading(claim), claim.shown, found])
     return header, rows
 
 
 def measures_table(claims: Sequence[Claim]) -> Table:
-    """Return a row for each measure: its limit, its value, that of each training, its verdict."""
+    """Return a row for each measure: its limit, its value, that of each training, its verdict.
+
+    A measure decides nothing where its claim cannot be decided.
+    """
     header = (
         *("claim", "metrics", "measure", "agrees where", "found", "each training", "verdict"),
     )
@@ -28,11 +30,16 @@ def measures_table(claims: Sequence[Claim]) -> Table:
         for measure in claim.measures:
             limit = f"{'above' if measure.above else 'below'} {measure.limit:g}"
             each = ", ".join(map(_short, measure.by_training)) or "\N{EN DASH}"
-            reading = claim.reading or "\N{EN DASH}"
+            verdict = claim.shown if claim.note else measure.verdict
             rows.append(
-                [claim.letter, reading, measure.text, limit, _value(measure), each, measure.verdict]
+                [claim.letter, _reading(claim), measure.text, limit, _value(measure), each, verdict]
             )
     return header, rows
+
+
+def _reading(claim: Claim) -> str:
+    """Return the metrics of a claim in one word, so that a narrow column does not break it."""
+    return claim.reading.replace(" ", "\N{NO-BREAK SPACE}") or "\N{EN DASH}"
 
 
 def _value(measure: Measure) -> str:

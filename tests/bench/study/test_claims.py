@@ -108,6 +108,10 @@ def test_claims_on_the_difference_disagree_where_the_networks_are_exchanged() ->
 
 @pytest.mark.parametrize("trainings", [1, 2])
 def test_fewer_than_three_trainings_decide_no_claim(trainings: int) -> None:
+    words = {1: "one training", 2: "two trainings"}[trainings]
+    claims = [*judged(trainings).values(), *score_claims(evidence(-1, trainings=trainings))]
+    assert {row[3] for row in claims_table(claims)[1]} == {f"undecided: {words}"}
+    assert {row[-1] for row in measures_table(claims)[1]} == {f"undecided: {words}"}
     for claim in judged(trainings).values():
         assert claim.verdict == "undecided"
         for measure in claim.measures:
@@ -261,7 +265,7 @@ def test_the_tables_have_a_row_for_each_claim_and_each_measure() -> None:
     claims = list(judged(3).values())
     _, rows = claims_table(claims)
     assert [row[0] for row in rows] == [claim.letter for claim in claims]
-    assert {str(row[-1]) for row in rows} == {"agrees"}
+    assert {str(row[3]) for row in rows} == {"agrees"}
     _, measures = measures_table(claims)
     assert len(measures) == sum(len(claim.measures) for claim in claims)
     (final,) = (

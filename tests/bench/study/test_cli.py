@@ -43,6 +43,8 @@ def as_before(finished: Finished) -> list[object]:
         (["--encoder-weights", "vgg=none"], "'vgg'"),
         (["--size", "100"], "multiple of 16"),
         (["--epochs", "0"], "epochs: expected 1 or more"),
+        (["--seeds", "0"], "seeds: expected 1 or more, found 0"),
+        (["--provider", "auto", "--arithmetic", "bf16"], "the provider auto chooses it"),
     ],
 )
 def test_wrong_use_ends_with_one_sentence(
@@ -67,6 +69,22 @@ def test_missing_encoder_weights_are_reported_before_another_network_is_trained(
     assert not (tmp_path / "out" / "original").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--provider", "nowhere"], "provider: there is no 'nowhere'; choose from "),
+        (["--arithmetic", "bf16"], "cpu: it cannot be set to compute in bf16"),
+    ],
+)
+def test_a_provider_that_is_not_there_is_reported_before_a_network_is_trained(
+    phantom: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    result = call("--data", phantom, "--preset", "demo", "--out", tmp_path / "out", *options)
+    assert result.exit_code == 2, result.output
+    assert words in result.output
+    assert not (tmp_path / "out" / "original").exists()
+
+
 def test_data_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     for data in (tmp_path / "none", tmp_path):
         result = call("--data", data, "--out", tmp_path / "out" / "study")
@@ -81,6 +99,27 @@ def test_a_data_set_without_a_test_split_is_refused(phantom: Path, tmp_path: Pat
     result = call("--data", tmp_path / "data", "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert "no split 'test'" in result.output
+
+
+def test_runs_of_another_study_and_damaged_checkpoints_are_named_before_any_training(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / "out")
+    run = folder / "original" / "seed-0" / "unet-scratch-w4"
+    options = [*as_before(finished), "--out", folder]
+    monkeypatch.setattr("bench.training.train_network", pytest.fail)
+    result = call(*options, "--batch-size", 2)
+    assert result.exit_code == 2, result.output
+    assert f"{run / 'last.pt'}: expected a run with batch_size 2, found one with 4" in result.output
+
+    run = folder / "grouped" / "seed-1" / "unet-scratch-w4"  # the last but one
+    (folder / "steps" / "train-grouped-seed-1-scratch.json").unlink()
+    content = (run / "last.pt").read_bytes()
+    (run / "last.pt").write_bytes(content[: len(content) // 2])
+    result = call(*options)
+    assert result.exit_code == 2, result.output
+    assert f"{run / 'last.pt'}: " in result.output
+    assert (run / "last.pt").read_bytes() == content[: len(content) // 2]
 
 
 @pytest.mark.usefixtures("as_in_a_terminal")

@@ -70,7 +70,7 @@ def test_the_grouped_split_tells_which_network_is_better(
 
 
 def test_baselines_are_told_for_both_splits_in_one_sentence_or_apart(finished: Finished) -> None:
-    question = "Do they beat what needs no network?"
+    question = "Do they beat predictions that need no network?"
     same = both("supported")
     found = answers(with_verdicts(finished.result, same, 3))[question]
     assert found.startswith("On new patients and on the original split, both networks beat ")
@@ -83,12 +83,13 @@ def test_baselines_are_told_for_both_splits_in_one_sentence_or_apart(finished: F
     )
 
 
-@pytest.mark.parametrize(("trainings", "words"), [(1, "one training"), (2, "two trainings")])
+@pytest.mark.parametrize(("trainings", "words"), [(1, "once"), (2, "twice")])
 def test_too_few_trainings_answer_nothing(finished: Finished, trainings: int, words: str) -> None:
     verdicts = both("undecided")
     found = answers(with_verdicts(finished.result, verdicts, trainings))
-    assert found["Which network is better?"] == (f"Which network is better is undecided: {words}.")
-    assert f"is undecided: {words}." in found["Do they beat what needs no network?"]
+    undecided = f"Undecided: each network was trained only {words}."
+    assert found["Which network is better?"] == undecided
+    assert found["Do they beat predictions that need no network?"] == undecided
     assert "needs 3 trainings" in found["Would another training change the answer?"]
 
 

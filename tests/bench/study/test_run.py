@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from bench.schedule import Schedule
 from bench.study.commands import step_by_step
 from bench.study.config import StudyConfig
 from bench.study.prepare import prepare
-from bench.study.result import read_study
+from bench.study.result import StudyResult, read_study
 from bench.study.run import run_study
 from bench.study.step_cache import StepCache
 from runtime.core.errors import ConfigError, DataError, OutputError, StoppedError
@@ -27,6 +28,7 @@ from runtime.core.schema import to_dict
 from runtime.data.coco import manifest_sha256, read_dataset
 from runtime.metrics import STUDY_METRICS
 from runtime.model.predictor import Predictor
+from runtime.model.providers import ProviderRequest
 from runtime.scoring.evaluation import evaluate
 from tests.runtime.data.test_audit import make_data
 from tests.support.study_fixture import Finished
@@ -34,7 +36,7 @@ from tests.support.study_fixture import Finished
 pytestmark = pytest.mark.usefixtures("quick_exports")
 
 
-def again(study: Finished, folder: Path | None = None, **changes: object) -> object:
+def again(study: Finished, folder: Path | None = None, **changes: object) -> StudyResult:
     config = replace(study.config, **changes)  # type: ignore[arg-type]
     return run_study(config, folder or study.folder, cache=study.cache, command="seg-study")[0]
 
@@ -194,6 +196,32 @@ def test_a_network_that_is_asked_for_later_is_all_that_is_trained(
         finished, tmp_path / "out", networks=("scratch", "scratch-bce-dice"), splits=("original",)
     )
     assert trained == ["unet-scratch-w4-bce-dice"] * 2
+
+
+def test_scores_and_times_are_of_the_provider_that_was_asked_for(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    opened: list[ProviderRequest] = []
+
+    class Spy(Predictor):
+        def __init__(self, path: Path, *, provider: ProviderRequest, **settings: Any) -> None:
+            opened.append(provider)
+            super().__init__(path, provider=provider, **settings)
+
+    monkeypatch.setattr(bench.study.network_steps, "Predictor", Spy)
+    monkeypatch.setattr(bench.study.network_steps, "train_step", pytest.fail)
+    request = ProviderRequest("cpu", "float32")  # another request than the default, same engine
+    result = again(finished, tmp_path / "out", splits=("original",), provider=request)
+    networks = result.splits[0].networks
+    assert opened == [request] * (sum(len(n.runs) for n in networks) + len(networks))
+    for network, same in zip(networks, finished.result.splits[0].networks, strict=True):
+        for run, other in zip(network.runs, same.runs, strict=True):
+            assert run.evaluation.samples == other.evaluation.samples
+            assert run.engine == other.engine
+            assert run.engine is not None
+            assert (run.engine.provider, run.engine.arithmetic) == ("cpu", "float32")
+    assert result.commands[-1].endswith(" --arithmetic float32")
 
 
 def test_a_file_that_is_gone_is_made_again(finished: Finished, tmp_path: Path) -> None:
