@@ -52,6 +52,8 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "compile": ("--compile", True),
     "threads": ("--threads 3", 3),
     "intensity": ("--intensity 4095", 4095),
+    "resize": ("--resize fit", "fit"),
+    "empty": ("--empty drop", "drop"),
     "categories": ("--category bright", ("bright",)),
 }
 
