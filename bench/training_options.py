@@ -12,7 +12,6 @@ from runtime.cli.display import progress
 from runtime.cli.options import PHANTOM
 from runtime.core.extras import require
 from runtime.core.progress import Progress, ProgressCallback, duration_text
-from train.architectures import PRETRAINED
 from train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -35,14 +34,14 @@ def encoder_weights_option(function: Function) -> Function:
     )(function)
 
 
-def encoder_weights(options: tuple[str, ...], *, demo: bool) -> dict[str, str]:
+def encoder_weights(options: tuple[str, ...]) -> dict[str, str]:
     """Return the source of each encoder's weights, by architecture, from the option's values.
 
     Example:
-        >>> encoder_weights(("r50.safetensors", "swin=none"), demo=False)
+        >>> encoder_weights(("r50.safetensors", "swin=none"))
         {'resnet50': 'r50.safetensors', 'swin': 'none'}
     """
-    weights = dict.fromkeys(PRETRAINED, "none") if demo else {}
+    weights = {}
     for option in options:
         arch, equals, source = option.partition("=")
         weights[arch if equals else _DEFAULT_ARCH] = source if equals else option
@@ -100,7 +99,7 @@ def schedule_progress(label: str) -> Iterator[ProgressCallback]:
     estimated = False
     printed = ""
     in_terminal = sys.stderr.isatty()
-    with progress(label) as bar:
+    with progress(label, percent=True) as bar:
 
         def on_progress(state: Progress) -> None:
             nonlocal estimated, printed
@@ -113,6 +112,7 @@ def schedule_progress(label: str) -> Iterator[ProgressCallback]:
                 printed = state.phase
             if not in_terminal and state.milestone:
                 click.echo(f"  {state.note}", err=True)
+                return
             note = f"{state.phase}: {state.note}" if state.note else state.phase
             bar(Progress(state.done, state.total, state.phase, note))
 

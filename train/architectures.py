@@ -129,9 +129,6 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 )
 """The architectures by name, in the order in which commands list them."""
 
-PRETRAINED = tuple(name for name, entry in ARCHITECTURES.items() if entry.pretrained)
-"""The names of the architectures with ImageNet weights."""
-
 
 _OWN = "train.own_network:OwnNetwork"
 _TIMM = re.compile(r"timm:(?P<backbone>[\w.]+)")
@@ -175,6 +172,20 @@ def find_architecture(name: str) -> Architecture:
     raise ConfigError(
         f"arch {name}: unknown architecture; {suggestion(name, ARCHITECTURES, FORMS)}"
     )
+
+
+def is_architecture(name: str) -> bool:
+    """Return whether a name has one of the forms above.
+
+    Example:
+        >>> is_architecture("scratch"), is_architecture("vgg")
+        (True, False)
+    """
+    try:
+        find_architecture(name)
+    except ConfigError:
+        return False
+    return True
 
 
 def suggestion(name: str, known: Collection[str], otherwise: str | None = None) -> str:

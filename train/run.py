@@ -1,6 +1,7 @@
 """A training run, from the data set to the best checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -83,8 +84,8 @@ def train_network(
     data = read_training_splits(config, dataset)
     config = settle_precision(data.config, device)
     splits = data.train, data.valid
-    _check_folder(out, resume=resume, overwrite=overwrite)
-    with locked(out), repeatable(config, device), retain_memory():
+    held = _held(out, resume=resume, overwrite=overwrite)
+    with held, repeatable(config, device), retain_memory():
         # Before the images are decoded, which takes long, so that a faulty run ends at once.
         run = ResumableRun(config, out, DataFacts.of(data.dataset, splits), device)
         ensure_step_fits(run.state, len(data.train.samples))
@@ -127,6 +128,21 @@ def _report(
         line = epoch_line(run.history, run.config.epochs)
         total = steps * run.config.epochs
         on_progress(Progress(steps * epoch, total, "train", line, milestone=True))
+
+
+@contextmanager
+def _held(out: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Hold the folder of a run; a new one is removed again where nothing was written to it."""
+    existed = out.exists()
+    _check_folder(out, resume=resume, overwrite=overwrite)
+    try:
+        with locked(out):
+            yield
+    except BaseException:
+        if not existed:
+            with suppress(OSError):  # it is not empty
+                out.rmdir()
+        raise
 
 
 def _check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:

@@ -115,7 +115,7 @@ def _config(data: Path | None, weights: tuple[str, ...], given: dict[str, Any]) 
     return StudyConfig(
         data=str(data or PHANTOM),
         preset=preset,
-        encoder_weights=encoder_weights(weights, demo=preset == "demo"),
+        encoder_weights=encoder_weights(weights),
         changes={name: given.pop(name) for name in SCALE if name in given},
         **given,
     )

@@ -21,7 +21,7 @@ def step_by_step(config: StudyConfig, data_name: str) -> tuple[str, ...]:
     Example:
         >>> for command in step_by_step(StudyConfig("scans", networks=("scratch",)), "scans"):
         ...     print(command)
-        train-unet --arch scratch --data scans
+        train-unet --arch scratch --data scans --out artifacts/unet-scratch-w64
         export-onnx artifacts/unet-scratch-w64
         seg-eval artifacts/unet-scratch-w64.onnx --data scans
     """
@@ -33,12 +33,13 @@ def step_by_step(config: StudyConfig, data_name: str) -> tuple[str, ...]:
         runs = [config.training(network, data_name, seed) for network in config.trained]
         folders = [f"{place}/{run.name}" for run in runs]
         for run, folder in zip(runs, folders, strict=True):
-            commands.append(_train(run) + ("" if config.seeds == 1 else f" --out {folder}"))
-        exports.append(" ".join(["export-onnx", *folders]))
+            commands.append(f"{_train(run)} --out {folder}")
+        own = [f"--arch {run.arch}" for run in runs if run.architecture.own]
+        exports.append(" ".join(["export-onnx", *folders, *own]))
         files += [f"{folder}.onnx" for folder in folders]
         if ENSEMBLE in config.networks:
             files.append(f"{place}/unet-ensemble.onnx")
-            exports.append(f"export-onnx --ensemble --out {files[-1]} {' '.join(folders)}")
+            exports.append(" ".join(["export-onnx --ensemble --out", files[-1], *folders, *own]))
     evaluation = [
         f"seg-eval {' '.join(files)} --data {data_name}",
         *_changed(config.provider, ProviderRequest()),

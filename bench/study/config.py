@@ -16,7 +16,7 @@ from runtime.core.settings import (
     setting,
 )
 from runtime.model.providers import ProviderRequest
-from train.architectures import ARCHITECTURES
+from train.architectures import FORMS, find_architecture, is_architecture
 from train.config import DEMO, Device, TrainConfig, TrainingPrecision, study_config
 
 Preset = Literal["study", "small", "demo"]
@@ -35,8 +35,7 @@ SCALE = ("width", "size", "epochs", "batch_size")
 """The training settings that a study may change, for all networks."""
 
 _NETWORK = re.compile(
-    rf"(?P<arch>{'|'.join(ARCHITECTURES)})(?P<augment>-augment)?(-unfreeze(?P<unfreeze>\d+))?"
-    r"(-(?P<loss>bce-dice|dice))?"
+    r"(?P<arch>.+?)(?P<augment>-augment)?(-unfreeze(?P<unfreeze>\d+))?(-(?P<loss>bce-dice|dice))?"
 )
 
 
@@ -48,9 +47,11 @@ class StudyConfig:
         data: folder of the data set.
         networks: each an architecture, followed by its departures from the study's protocol:
             "scratch", "resnet50", "resnet50-augment", "resnet50-unfreeze10", "scratch-dice",
-            "swin-augment-bce-dice". "ensemble" is the mean of all the others, as one file.
+            "swin-augment-bce-dice", "timm:resnet10t-dice". "ensemble" is the mean of all the
+            others, as one file.
         splits: the original one, and the one that keeps groups of similar images together.
-        encoder_weights: source of each pretrained encoder's weights, by architecture.
+        encoder_weights: source of each pretrained encoder's weights, by architecture; the others
+            start from ImageNet's, and untrained in the demo.
         changes: training settings named in `SCALE` that replace the preset's, for all networks.
         seeds: number of trainings of each network; their seeds are `seed` and those that follow.
         seed: of the first training, and of the grouped split.
@@ -77,7 +78,7 @@ class StudyConfig:
     )
     networks: tuple[str, ...] = setting(
         PAIR,
-        help=f"A network to train: {', '.join(ARCHITECTURES)}, optionally followed by -augment, "
+        help=f"A network to train: {FORMS}, optionally followed by -augment, "
         "-unfreezeN, -dice or -bce-dice; or ensemble, the mean of the others. Repeatable.",
         option="--network",
         metavar="NAME",
@@ -147,9 +148,9 @@ class StudyConfig:
             ConfigError: `network` is not a name as above, or a setting is out of its range.
         """
         match = _NETWORK.fullmatch(network)
-        if match is None:
+        if match is None or not is_architecture(match["arch"]):
             raise ConfigError(
-                f"network {network!r}: unknown name; use {', '.join(ARCHITECTURES)}, optionally "
+                f"network {network!r}: unknown name; use {FORMS}, optionally "
                 "followed by -augment, -unfreezeN, and -dice or -bce-dice in this order, or "
                 f"{ENSEMBLE}"
             )
@@ -160,8 +161,7 @@ class StudyConfig:
             changes["unfreeze_epoch"] = int(match["unfreeze"])
         if match["loss"]:
             changes["loss"] = match["loss"].replace("-", "+")
-        if match["arch"] in self.encoder_weights:
-            changes["encoder_weights"] = self.encoder_weights[match["arch"]]
+        changes |= weights_for(match["arch"], self.encoder_weights, demo=self.preset == "demo")
         for name in (
             *("masks", "categories", "seed", "device", "precision", "threads", "compile"),
             "intensity",
@@ -214,7 +214,19 @@ def check_unique(**settings: tuple[object, ...]) -> None:
 def check_encoders(weights: Mapping[str, str]) -> None:
     """Raise ConfigError where weights are given for an unknown architecture."""
     for arch in weights:
-        if arch not in ARCHITECTURES:
-            raise ConfigError(
-                f"encoder weights: expected one of {', '.join(ARCHITECTURES)}, found {arch!r}"
-            )
+        if not is_architecture(arch):
+            raise ConfigError(f"encoder weights: expected one of {FORMS}, found {arch!r}")
+
+
+def weights_for(arch: str, weights: Mapping[str, str], *, demo: bool) -> dict[str, str]:
+    """Return the setting for the weights of an architecture's encoder, where there is one.
+
+    Example:
+        >>> weights_for("swin", {"swin": "swin.pth"}, demo=True)
+        {'encoder_weights': 'swin.pth'}
+        >>> weights_for("resnet50", {}, demo=True), weights_for("scratch", {}, demo=True)
+        ({'encoder_weights': 'none'}, {})
+    """
+    if arch in weights:
+        return {"encoder_weights": weights[arch]}
+    return {"encoder_weights": "none"} if demo and find_architecture(arch).pretrained else {}

@@ -132,7 +132,9 @@ class NetworkSteps:
         checkpoints = [self._folder / member.checkpoint for member in members]
         name = members[0].name if len(members) == 1 else "unet-ensemble"
         output = self._folder / run.folder / f"{name}.onnx"
-        request = ExportRequest(checkpoints, output, data=self._data.datasets[run.kind].root)
+        own = [self._training(replace(run, network=name)).arch for name in self._config.trained]
+        data = self._data.datasets[run.kind].root
+        request = ExportRequest(checkpoints, output, data=data, own=own)
 
         def make() -> Exported:
             return self._describe(export_checkpoints(request))

@@ -112,7 +112,7 @@ def _config(data: Path | None, weights: tuple[str, ...], given: dict[str, Any]) 
     demo = data is None
     return SweepConfig(
         data=str(data or PHANTOM),
-        encoder_weights=encoder_weights(weights, demo=demo),
+        encoder_weights=encoder_weights(weights),
         demo=demo,
         changes={name: given.pop(name) for name in SCALE if name in given},
         **{**(DEMO_GRID if demo else {}), **given},

@@ -6,7 +6,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any
 
-from bench.study.config import check_encoders, check_unique
+from bench.study.config import check_encoders, check_unique, weights_for
 from runtime.core.settings import (
     CATEGORIES_HELP,
     MASKS_HELP,
@@ -108,8 +108,7 @@ class SweepConfig:
 
     def _training(self, arch: str, width: int, size: int) -> TrainConfig:
         changes: dict[str, Any] = {**(DEMO if self.demo else {}), **self.changes}
-        if arch in self.encoder_weights:
-            changes["encoder_weights"] = self.encoder_weights[arch]
+        changes |= weights_for(arch, self.encoder_weights, demo=self.demo)
         for name in ("masks", "categories", "seed", "device", "threads", "intensity"):
             changes[name] = getattr(self, name)
         return study_config(self.data, arch, **{**changes, "width": width, "size": size})

@@ -73,9 +73,14 @@ def skipped_text(reasons: Sequence[str]) -> str:
 
 
 @contextmanager
-def progress(label: str = "") -> Iterator["ProgressBar | ProgressLines"]:
-    """Yield a progress bar, or lines where standard error is no terminal."""
-    shown = ProgressBar(label) if sys.stderr.isatty() else ProgressLines(label)
+def progress(label: str = "", *, percent: bool = False) -> Iterator["ProgressBar | ProgressLines"]:
+    """Yield a progress bar, or lines where standard error is no terminal.
+
+    Args:
+        percent: lines state a percentage, because the numbers are none that a person counts.
+    """
+    in_terminal = sys.stderr.isatty()
+    shown = ProgressBar(label) if in_terminal else ProgressLines(label, percent=percent)
     try:
         yield shown
     finally:
@@ -89,12 +94,19 @@ class ProgressLines:
         label: the text before the numbers; without it, the phase.
         every_s: fewest seconds between two lines.
         clock: returns the time in seconds.
+        percent: state a percentage.
     """
 
     def __init__(
-        self, label: str = "", every_s: float = 10.0, clock: Callable[[], float] = monotonic
+        self,
+        label: str = "",
+        every_s: float = 10.0,
+        clock: Callable[[], float] = monotonic,
+        *,
+        percent: bool = False,
     ) -> None:
         self._label, self._every_s, self._clock = label, every_s, clock
+        self._percent = percent
         self._start = self._last = clock()
         self._phase: str | None = None
 
@@ -108,7 +120,10 @@ class ProgressLines:
             click.echo(self._line(progress, now - self._start), err=True)
 
     def _line(self, progress: Progress, seconds: float) -> str:
-        text = f"{self._label or progress.phase} {progress.done:g} of {progress.total:g}".strip()
+        amount = f"{progress.done:g} of {progress.total:g}"
+        if self._percent:
+            amount = f"{progress.fraction:.0%}".replace("%", " %")
+        text = f"{self._label or progress.phase} {amount}".strip()
         done, left = progress.done - self._first, progress.total - progress.done
         if done > 0 and left > 0:
             text += f", {duration(seconds * left / done)} left"

@@ -348,3 +348,16 @@ def test_a_read_only_folder_is_named_before_anything_is_trained(
         tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="cannot be written"):
         train_network(config, tmp_path / "run", cache=tmp_path.parent / "cache")
+
+
+def test_a_network_that_cannot_be_made_leaves_no_folder(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    unknown = replace(config, arch="nothing_of_this_name:net")
+    with pytest.raises(ConfigError, match="cannot import nothing_of_this_name"):
+        train_network(unknown, tmp_path / "run", cache=tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ConfigError):
+        train_network(unknown, tmp_path / "mine", cache=tmp_path / "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

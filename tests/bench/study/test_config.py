@@ -42,3 +42,24 @@ def test_a_part_of_a_name_is_a_setting(name: str, settings: dict[str, Any]) -> N
     training = StudyConfig("scans").training(name, "scans")
     assert {key: getattr(training, key) for key in settings} == settings
     assert training.arch == name.split("-")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "arch"),
+    [
+        ("timm:resnet10t-dice", "timm:resnet10t"),
+        ("smp:FPN:timm-regnetx_002-dice", "smp:FPN:timm-regnetx_002"),
+        ("nets:tiny-dice", "nets:tiny"),
+    ],
+)
+def test_a_network_of_others_is_named_with_its_settings(name: str, arch: str) -> None:
+    training = StudyConfig("scans", networks=(name,)).training(name, "scans")
+    assert (training.arch, training.loss) == (arch, "dice")
+
+
+@pytest.mark.parametrize("name", ["resnet50", "timm:resnet10t", "unetr"])
+def test_the_demo_downloads_no_weights(name: str) -> None:
+    demo = StudyConfig("scans", preset="demo", networks=(name,))
+    assert demo.training(name, "scans").encoder_weights == "none"
+    small = StudyConfig("scans", preset="small", networks=(name,))
+    assert small.training(name, "scans").encoder_weights == "imagenet"

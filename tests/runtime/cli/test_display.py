@@ -57,6 +57,15 @@ def test_without_a_terminal_there_is_a_line_now_and_then_with_the_time_left(
     ]
 
 
+def test_estimated_seconds_are_told_as_a_percentage(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = ProgressLines("Study", clock=lambda: now, percent=True)
+    lines(Progress(100.0, 1794.4))
+    now = 20.0
+    lines(Progress(448.6, 1794.4))
+    assert capsys.readouterr().err.splitlines() == ["Study 25 %, 77 s left"]
+
+
 def test_the_time_left_is_that_of_the_phase(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
     lines = ProgressLines(clock=lambda: now)
