@@ -13,6 +13,7 @@ from bench.training_options import (
     encoder_weights,
     encoder_weights_option,
     ensure_data,
+    require_scheduler,
     schedule_progress,
 )
 from runtime.cli.command import Command, require, share_cores
@@ -25,6 +26,7 @@ from runtime.cli.options import (
     cache_option,
     data_option,
     provider_options,
+    scheduler_option,
 )
 from runtime.cli.signals import stopping
 from runtime.core.progress import Progress
@@ -54,6 +56,7 @@ _PRESETS = {name: changes for name, changes in PRESETS.items() if changes}
     "[default: artifacts/study-PRESET; demo: artifacts/demo/study]",
 )
 @cache_option
+@scheduler_option
 @click.option(
     "--status",
     is_flag=True,
@@ -64,6 +67,7 @@ def main(
     weights: tuple[str, ...],
     out: Path | None,
     cache: Path,
+    scheduler: str | None,
     status: bool,
     **settings: Any,
 ) -> None:
@@ -82,12 +86,13 @@ def main(
         click.echo(_status(config, folder))
         return
     require("study", "torch", "torchvision", "onnx", "onnxscript", "jinja2", "matplotlib", "scipy")
+    require_scheduler(scheduler, settings["threads"])
     share_cores()
     ensure_data(data)
-    _carry_out(config, folder, cache)
+    _carry_out(config, folder, cache, scheduler)
 
 
-def _carry_out(config: StudyConfig, folder: Path, cache: Path) -> None:
+def _carry_out(config: StudyConfig, folder: Path, cache: Path, scheduler: str | None) -> None:
     from bench.study.report import write_study_report
     from bench.study.run import run_study
 
@@ -100,6 +105,7 @@ def _carry_out(config: StudyConfig, folder: Path, cache: Path) -> None:
             cache=cache,
             command=command,
             dataset=dataset,
+            scheduler=scheduler,
             on_progress=on_progress,
             stop=stop,
         )

@@ -10,7 +10,7 @@ from bench.study.config import Run, StudyConfig
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
 from bench.study.step_cache import StepCache
-from bench.training import EXPORT_IMAGES, epochs_done, seconds_per_image, train_step
+from bench.training import EXPORT_IMAGES, TrainingTask, epochs_done, seconds_per_image, train_step
 from export.onnx_export import ExportResult, export_checkpoints
 from export.request import ExportRequest
 from runtime.core.progress import Progress
@@ -103,6 +103,16 @@ class NetworkSteps:
             self._schedule.add(f"train {run.title}", epoch * left)
             self._schedule.add(f"export {run.title}", seconds * EXPORT_IMAGES / 3)
             self._schedule.add(f"evaluate {run.title}", seconds * images["test"] / 3)
+
+    def trainings(self) -> list[TrainingTask]:
+        """Return the trainings that are left, as tasks of a cluster."""
+        tasks = []
+        for run in self._config.runs:
+            config = self._training(run)
+            if not self._results.has(f"train-{run.step}", self._inputs(config, run.kind)):
+                step, folder = f"train {run.title}", self._place(run)
+                tasks.append(TrainingTask(step, config, folder, self._cache))
+        return tasks
 
     def train(self, run: Run) -> Trained:
         """Train a network, or resume its training."""

@@ -59,6 +59,7 @@ def run_study(
     cache: str | Path,
     command: str,
     dataset: Dataset | None = None,
+    scheduler: str | None = None,
     on_progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[StudyResult, Prepared]:
@@ -69,6 +70,8 @@ def run_study(
         cache: folder of the cache of decoded data sets.
         command: the command line, for the record.
         dataset: the data set of `config`, where it was read before.
+        scheduler: of a Dask cluster whose workers train the networks at the same time
+            (`bench.cluster_training`); `folder`, `cache` and the data set must be shared.
         on_progress: called when a step starts and advances, with estimated seconds.
         stop: asked before each step, and during training and evaluation.
 
@@ -82,8 +85,9 @@ def run_study(
     """
     out = Path(folder)
     ensure_writable(out)
+    schedule = Schedule(on_progress, stop)
     with locked(out):
-        return _run(config, out, Path(cache), command, Schedule(on_progress, stop), dataset)
+        return _run(config, out, Path(cache), command, schedule, dataset, scheduler)
 
 
 def _run(
@@ -93,12 +97,17 @@ def _run(
     command: str,
     schedule: Schedule,
     dataset: Dataset | None,
+    scheduler: str | None,
 ) -> tuple[StudyResult, Prepared]:
     results = StepCache(out / STEPS)
     prepared = prepare(config, out, results, schedule, dataset)
     config = _settled(config, prepared)
     steps = NetworkSteps(config, prepared, out, cache, results, schedule)
     steps.schedule()
+    if scheduler is not None:
+        from bench.cluster_training import train_on_cluster
+
+        train_on_cluster(scheduler, steps.trainings(), schedule)
     runs = _network_runs(config, steps)
     first = [runs[Run(network, config.splits[0], config.seed)] for network in config.networks]
     times = steps.latencies([run.file for run in first])

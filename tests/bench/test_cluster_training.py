@@ -15,9 +15,12 @@ from bench import cluster_training
 from bench.cli import main as seg_bench
 from bench.cluster_training import train_on_cluster
 from bench.schedule import Schedule
+from bench.study.config import StudyConfig
+from bench.study.run import run_study
 from bench.training import TrainingTask, epochs_done
 from runtime.core.errors import ConfigError, NonFiniteLossError, StoppedError, TrainingError
 from runtime.core.progress import Progress
+from tests.support.study_fixture import SMALL
 from tests.support.thread_cluster import killed_worker, thread_cluster
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig, demo_config
@@ -132,3 +135,34 @@ def test_threads_must_be_stated(tmp_path: Path) -> None:
     found = CliRunner().invoke(seg_bench, ["sweep", "--scheduler", "local:2"])
     assert found.exit_code == 2
     assert "Error: --scheduler needs --threads, those of each training\n" in found.output
+
+
+def test_a_study_hands_all_its_trainings_over(
+    phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, list[TrainingTask]]] = []
+
+    def hand_over(scheduler: str, tasks: list[TrainingTask], _schedule: Schedule) -> None:
+        asked.append((scheduler, tasks))
+        raise StoppedError("the trainings are not this test's")
+
+    monkeypatch.setattr(cluster_training, "train_on_cluster", hand_over)
+    config = StudyConfig(
+        str(phantom),
+        preset="demo",
+        networks=("scratch", "scratch-dice", "ensemble"),
+        splits=("original",),
+        changes=SMALL,
+        seeds=2,
+        threads=1,
+    )
+    out = tmp_path / "out"
+    with pytest.raises(StoppedError):
+        run_study(config, out, cache=tmp_path / "c", command="", scheduler="tcp://cluster:1")
+    ((scheduler, tasks),) = asked
+    assert scheduler == "tcp://cluster:1"
+    assert [(task.step, task.config.seed, task.folder) for task in tasks] == [
+        (f"train {name}, original, seed {seed}", seed, out / f"original/seed-{seed}/unet-{file}")
+        for seed in (0, 1)
+        for name, file in (("scratch", "scratch-w4"), ("scratch-dice", "scratch-w4-dice"))
+    ]
