@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from runtime.core.errors import ConfigError
+from tests.support.encoders import PRETRAINED
 from train.architectures import ARCHITECTURES, find_architecture
 from train.config import TrainConfig, study_config
 from train.network import make_network
@@ -61,10 +62,6 @@ def test_only_a_users_network_is_code_to_be_named() -> None:
 def test_other_names_are_refused(name: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=f"unknown architecture; {hint}"):
         find_architecture(name)
-
-
-PRETRAINED = {"resnet34": "resnet34", "resnet50": "resnet50", "swin": "swin_t"}
-"""The UNets with an encoder of torchvision's, and its name there."""
 
 
 def test_the_table_states_what_the_networks_have() -> None:

@@ -8,6 +8,7 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights
 
 from runtime.core.errors import ConfigError
+from tests.support.encoders import PRETRAINED
 from train.architectures import Architecture
 from train.encoders import (
     IMAGENET_MEAN,
@@ -16,9 +17,6 @@ from train.encoders import (
     TorchvisionEncoder,
 )
 from train.network import UNet
-
-PRETRAINED = {"resnet34": "resnet34", "resnet50": "resnet50", "swin": "swin_t"}
-"""The UNets with an encoder of torchvision's, and its name there."""
 
 
 @pytest.fixture(autouse=True)

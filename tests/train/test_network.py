@@ -9,8 +9,6 @@ from tests.support.small_backbones import use_small_backbones
 from train.architectures import ARCHITECTURES
 from train.network import UNet, UpConvolution
 
-PRETRAINED = {"resnet34": "resnet34", "resnet50": "resnet50", "swin": "swin_t"}
-"""The UNets with an encoder of torchvision's, and its name there."""
 UNETS = [arch for arch, entry in ARCHITECTURES.items() if entry.encoder is not None]
 
 
