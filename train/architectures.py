@@ -146,10 +146,10 @@ def find_architecture(name: str) -> Architecture:
     Example:
         >>> find_architecture("timm:convnext_atto").multiple, find_architecture("my.nets:tiny").own
         (32, True)
-        >>> find_architecture("resnet5")
+        >>> find_architecture("scratsh")
         Traceback (most recent call last):
         ...
-        runtime.core.errors.ConfigError: arch resnet5: unknown architecture; did you mean resnet50?
+        runtime.core.errors.ConfigError: arch scratsh: unknown architecture; did you mean scratch?
     """
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]

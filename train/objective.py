@@ -36,7 +36,9 @@ def make_objective(
 
     Example:
         >>> config, cpu = TrainConfig(data="scans", width=2, size=16), torch.device("cpu")
-        >>> objective = make_objective(UNet("scratch", 2), config, cpu, torch.float32)
+        >>> from train.network import make_network
+        >>> network = make_network("scratch", 2, 16)
+        >>> objective = make_objective(network, config, cpu, torch.float32)
         >>> loss, sums = objective(torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16))
         >>> loss.shape, sums.shape
         (torch.Size([]), torch.Size([2, 5]))

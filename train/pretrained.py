@@ -77,11 +77,11 @@ def fitting(
         CheckpointError: a name is missing or unknown, or a shape differs.
 
     Example:
-        >>> fitting({"weight": torch.ones(2)}, {"weight": torch.ones(3)}, "my", "a.pth")
+        >>> fitting({"bias": Tensor([1])}, {"bias": Tensor([1, 2])}, "timm's", "a.pth")
         Traceback (most recent call last):
         ...
-        runtime.core.errors.CheckpointError: a.pth: expected my weights, found a file that has \
-another shape of weight
+        runtime.core.errors.CheckpointError: a.pth: expected timm's weights, found a file that \
+has another shape of bias
     """
     # PyTorch fills in these counts, which files from before version 0.4.1 do not have.
     optional = {name for name in expected if name.endswith("num_batches_tracked")}

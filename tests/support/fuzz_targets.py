@@ -173,22 +173,18 @@ def _checkpoint(path: Path) -> None:
     build_network(load_checkpoint(path), path)
 
 
-class TinyEncoder:
-    """As much of a `TorchvisionEncoder` as loading weights takes."""
-
-    model = "tiny"
-    classifier_prefixes = ("fc.",)
-
-    def __init__(self) -> None:
-        import torch
-
-        self.backbone = torch.nn.Conv2d(1, 2, 3)
-
-
 def _weights(path: Path) -> None:
+    """Load weights into as much of a `TorchvisionEncoder` as that takes."""
+    import torch
+
+    from train.encoders import TorchvisionEncoder
     from train.weights import load_encoder_weights
 
-    load_encoder_weights(cast(Any, TinyEncoder()), str(path))
+    encoder: Any = TorchvisionEncoder.__new__(TorchvisionEncoder)
+    torch.nn.Module.__init__(encoder)
+    encoder.model, encoder.classifier_prefixes = "tiny", ("fc.",)
+    encoder.backbone = torch.nn.Conv2d(1, 2, 3)
+    load_encoder_weights(encoder, str(path))
 
 
 def _study(path: Path) -> None:

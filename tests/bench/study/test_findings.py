@@ -72,7 +72,10 @@ def test_the_grouped_split_tells_which_network_is_better(
 def test_baselines_are_told_for_both_splits_in_one_sentence_or_apart(finished: Finished) -> None:
     question = "Do they beat predictions that need no network?"
     same = both("supported")
-    found = answers(with_verdicts(finished.result, same, 3))[question]
+    first, *_ = finished.result.splits
+    # Which baseline is best depends on the split.
+    shared = tuple(replace(s, baselines=first.baselines) for s in finished.result.splits)
+    found = answers(with_verdicts(replace(finished.result, splits=shared), same, 3))[question]
     assert found.startswith("On new patients and on the original split, both networks beat ")
     apart = {**same, "original": ("not supported", "undecided")}
     found = answers(with_verdicts(finished.result, apart, 3))[question]

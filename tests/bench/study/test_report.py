@@ -70,7 +70,6 @@ def test_the_report_is_the_same_each_time(
         "bench.study.report.examples_figures",
         lambda *_: {name.split("-examples-")[1]: new_figure(1.0, 1.0) for name in drawn},
     )
-    monkeypatch.setattr("bench.study.report.figure_png", lambda *_, **__: b"")  # not compared
     write_study_report(finished.result, finished.prepared, folder)
     assert (folder / "report.html").read_text() == page
     assert (folder / "report.md").read_text() == text
@@ -82,7 +81,7 @@ def test_a_reader_sorts_switches_and_fades(finished: Finished, chromium: Browser
     assert chromium.requests == [(finished.folder / "report.html").as_uri()]
 
     rows = (
-        "[...document.querySelectorAll('#original-scores tbody tr')]"
+        "[...document.querySelector('#original-scores table').querySelectorAll('tbody tr')]"
         ".map(r => [r.cells[0].textContent, r.cells[4].dataset.value])"
     )
     iou = "#original-scores thead th:nth-child(5) button"
