@@ -1,5 +1,6 @@
 """Whole networks of segmentation_models_pytorch."""
 
+import warnings
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -38,7 +39,9 @@ class SmpNetwork(SegmentationNetwork, Pretrained):
             hint = suggestion(decoder.lower(), decoders)
             raise ConfigError(f"arch {arch}: no such decoder; {hint}")
         try:
-            network = decoders[decoder.lower()](self.encoder_name, encoder_weights=None)
+            # Some encoders have newer names, which a checkpoint of today would not find.
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                network = decoders[decoder.lower()](self.encoder_name, encoder_weights=None)
         except KeyError as error:
             hint = suggestion(
                 self.encoder_name,
