@@ -255,7 +255,7 @@ def _saved(content: object, *, zipped: bool = True) -> bytes:
 
 
 def safetensors_files() -> list[bytes]:
-    """The weights of `fuzz_targets.TinyEncoder`."""
+    """The weights of `fuzz_targets.tiny_encoder`."""
     import torch
     from safetensors.torch import save
 

@@ -173,18 +173,23 @@ def _checkpoint(path: Path) -> None:
     build_network(load_checkpoint(path), path)
 
 
-def _weights(path: Path) -> None:
-    """Load weights into as much of a `TorchvisionEncoder` as that takes."""
+def tiny_encoder() -> Any:
+    """As much of a `TorchvisionEncoder` as loading weights takes."""
     import torch
 
     from train.encoders import TorchvisionEncoder
-    from train.weights import load_encoder_weights
 
     encoder: Any = TorchvisionEncoder.__new__(TorchvisionEncoder)
     torch.nn.Module.__init__(encoder)
     encoder.model, encoder.classifier_prefixes = "tiny", ("fc.",)
     encoder.backbone = torch.nn.Conv2d(1, 2, 3)
-    load_encoder_weights(encoder, str(path))
+    return encoder
+
+
+def _weights(path: Path) -> None:
+    from train.weights import load_encoder_weights
+
+    load_encoder_weights(tiny_encoder(), str(path))
 
 
 def _study(path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from runtime.core.errors import CheckpointError
-from tests.support.fuzz_targets import TinyEncoder
+from tests.support.fuzz_targets import tiny_encoder
 from tests.support.memory_bound import bounded
 from train.checkpoint import build_network, load_checkpoint
 from train.weights import load_encoder_weights
@@ -91,9 +91,8 @@ def test_what_is_no_file_is_named(
     path = tmp_path / "best.pt"
     make(path)
     refuse_checkpoint(path, f"expected a checkpoint, found {found}")
-    encoder: Any = TinyEncoder()
     with pytest.raises(CheckpointError, match=f"expected encoder weights, found {found}"):
-        load_encoder_weights(encoder, str(path))
+        load_encoder_weights(tiny_encoder(), str(path))
 
 
 def test_a_checkpoint_whose_network_is_larger_than_its_weights(
@@ -150,6 +149,5 @@ def test_a_safetensors_header_that_lies(
     length = len(text) if stated is None else stated
     path = tmp_path / "w.safetensors"
     path.write_bytes(struct.pack("<Q", length) + text + bytes(8))
-    encoder: Any = TinyEncoder()
     with bounded(), pytest.raises(CheckpointError, match=r"w\.safetensors: expected a safetensors"):
-        load_encoder_weights(encoder, str(path))
+        load_encoder_weights(tiny_encoder(), str(path))
