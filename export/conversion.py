@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from runtime.core.errors import ParityError
+from runtime.core.errors import ParityError, first_line
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME, InputSpec
-from train.network import SegmentationNetwork, first_line
+from train.network import SegmentationNetwork
 
 OPSET = 20
 IR_VERSION = 10

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from runtime.data.coco import (
         Dataset as Dataset,
         Split as Split,
-        manifest_sha256 as manifest_sha256,
         read_dataset as read_dataset,
     )
     from runtime.data.configs import LinkRule as LinkRule, PhantomConfig as PhantomConfig
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
         split_by_group as split_by_group,
     )
     from runtime.data.images import Scan as Scan, load_scan as load_scan
+    from runtime.data.manifest import manifest_sha256 as manifest_sha256
     from runtime.data.phantom import (
         ensure_phantom as ensure_phantom,
         make_phantom as make_phantom,

@@ -15,7 +15,8 @@ from torch import Tensor
 from runtime.core.errors import CheckpointError, ConfigError, DataError
 from runtime.core.files import found_instead, write_bytes
 from runtime.core.schema import from_dict, to_dict
-from runtime.data.coco import Dataset, Split, manifest_sha256
+from runtime.data.coco import Dataset, Split
+from runtime.data.manifest import manifest_sha256
 from runtime.data.volumes.spec import VolumeSpec
 from train.config import TrainConfig
 from train.epoch import EpochSteps
@@ -248,8 +249,9 @@ def build_network(
 
     Raises:
         CheckpointError: the weights are those of another architecture, or the run was stopped
-            within an epoch, so that no scores exist for them.
-        ConfigError: it is a user's own network that `own` does not name, or cannot be made.
+            within an epoch, so that no scores exist for them; or its network cannot be made.
+        ConfigError: it is a user's own network that `own` does not name.
+        MissingExtraError: the network's library is not installed.
     """
     if checkpoint.steps is not None:
         raise CheckpointError(
@@ -262,8 +264,11 @@ def build_network(
             f"{where}: a network that the code {config.arch} makes, which only runs if you name it "
             f"too (export-onnx --arch {config.arch})"
         )
-    _check_fit(config, checkpoint.weights, where)
-    network = make_network(config.arch, config.width, config.size)
+    try:
+        _check_fit(config, checkpoint.weights, where)
+        network = make_network(config.arch, config.width, config.size)
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from error
     weights = checkpoint.encoder_weights
     if weights is not None and weights.stride_in_1x1:
         move_strides(network.encoder, where)

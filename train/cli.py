@@ -131,9 +131,10 @@ def _progress_bars() -> Iterator[ProgressCallback]:
             if step.phase == "decode":
                 decode_bar(step)
                 return
-            train_bar(step)
             if step.milestone and not in_terminal:
                 click.echo(step.note, err=True)
+                return
+            train_bar(step)
 
         yield on_progress
 

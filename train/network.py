@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from runtime.core.errors import ConfigError
+from runtime.core.errors import ConfigError, first_line
 from train.architectures import ARCHITECTURES, find_architecture
 from train.encoders import DoubleConv, Encoder, build_encoder
 
@@ -175,9 +175,16 @@ def make_network(arch: str, width: int, size: int) -> SegmentationNetwork:
         raise ConfigError(
             f"size: expected a multiple of {network.multiple} for {arch}, found {size}"
         )
-    if arch not in ARCHITECTURES and not next(network.parameters()).is_meta:
-        _check_output(network, size)
+    if arch not in ARCHITECTURES:
+        _check_parameters(network)
+        if not any(parameter.is_meta for parameter in network.parameters()):
+            _check_output(network, size)
     return cast(SegmentationNetwork, network)
+
+
+def _check_parameters(network: SegmentationNetwork) -> None:
+    if not any(True for _ in network.parameters()):
+        raise ConfigError(f"arch {network.arch}: the network has no parameters to train")
 
 
 def _check_output(network: SegmentationNetwork, size: int) -> None:
@@ -200,14 +207,3 @@ def _check_output(network: SegmentationNetwork, size: int) -> None:
             f"arch {network.arch}: expected logits of shape {expected} for one image, found "
             f"{found or type(output).__name__}"
         )
-
-
-def first_line(error: BaseException) -> str:
-    """Return an exception's type and the first line of its text.
-
-    Example:
-        >>> first_line(ValueError("no such layer"))
-        'ValueError: no such layer'
-    """
-    first = str(error).strip().partition("\n")[0][:200]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from runtime.core.errors import ConfigError
-from train.network import SegmentationNetwork, first_line
+from runtime.core.errors import ConfigError, first_line
+from train.network import SegmentationNetwork
 
 
 class OwnNetwork(SegmentationNetwork):
@@ -36,7 +36,8 @@ class OwnNetwork(SegmentationNetwork):
     @property
     def encoder(self) -> nn.Module | None:  # type: ignore[override]
         """The module's part of this name."""
-        return getattr(self.module, "encoder", None)
+        part = getattr(self.module, "encoder", None)
+        return part if isinstance(part, nn.Module) else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [N, 1, H, W] of images, float [N, 3, H, W] in [0, 1]."""

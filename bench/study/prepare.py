@@ -13,8 +13,9 @@ from bench.study.step_cache import StepCache
 from runtime.core.errors import ConfigError
 from runtime.core.files import write_text
 from runtime.data.audit import Audit, AuditSummary, audit_dataset, summarize
-from runtime.data.coco import Dataset, manifest_sha256, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import split_by_group
+from runtime.data.manifest import manifest_sha256
 from runtime.data.split_files import write_split
 from runtime.report.exploration import Exploration, explore
 

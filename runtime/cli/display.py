@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runtime.core.errors import printable
-from runtime.core.progress import Progress
+from runtime.core.progress import Progress, duration_text
 
 _LISTED = 20
 
@@ -126,24 +126,11 @@ class ProgressLines:
         text = f"{self._label or progress.phase} {amount}".strip()
         done, left = progress.done - self._first, progress.total - progress.done
         if done > 0 and left > 0:
-            text += f", {duration(seconds * left / done)} left"
+            text += f", {duration_text(seconds * left / done)} left"
         return f"{text}: {progress.note}" if progress.note else text
 
     def close(self) -> None:
         """Nothing: each line is complete."""
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the largest unit of which there are at least two.
-
-    Example:
-        >>> duration(4), duration(300), duration(7200), duration(5400)
-        ('4 s', '5 min', '2 h', '90 min')
-    """
-    for unit, name in ((3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"
 
 
 class ProgressBar:

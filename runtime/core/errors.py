@@ -130,6 +130,17 @@ def printable(value: object, limit: int | None = None) -> str:
     )
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the type of an exception of others' code, and the first line of its text.
+
+    Example:
+        >>> first_line(ValueError("no such layer\nin module net"))
+        'ValueError: no such layer'
+    """
+    first = printable(str(error).strip().partition("\n")[0], 200)
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
 _MAX_REASON = 500
 """Characters of a library's error that are shown."""
 

@@ -44,9 +44,9 @@ def duration_text(seconds: float) -> str:
         >>> duration_text(45.2), duration_text(600), duration_text(9000)
         ('45 s', '10 minutes', '2.5 hours')
     """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{round(seconds)} s"
     return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
 
 

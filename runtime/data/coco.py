@@ -1,4 +1,4 @@
-"""Reading a COCO data set: its splits, their images and annotations, and their fingerprint.
+"""Reading a COCO data set: its splits, their images and annotations.
 
 The format is https://cocodataset.org/#format-data, in the layouts of `runtime.data.layouts`.
 Annotations of every category are foreground, unless categories are chosen.
@@ -7,22 +7,18 @@ The images may also lie in the folder of another data set that `info.image_root`
 files that `seg-data split` writes.
 """
 
-import hashlib
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from runtime.core.errors import AnnotationError, DataError, ImageError, printable
-from runtime.core.files import read_bytes
-from runtime.core.json_files import MAX_JSON_BYTES, read_json
+from runtime.core.errors import AnnotationError, DataError, printable
+from runtime.core.json_files import read_json
 from runtime.core.schema import from_dict
 from runtime.data.defects import Action, Defect
-from runtime.data.images import MAX_FILE_BYTES
 from runtime.data.layouts import ROBOFLOW_FILE as ROBOFLOW_FILE, SplitPlace, find_splits, names_of
 from runtime.data.mask_files import MaskFolder, is_mask_pattern
 from runtime.data.samples import Sample, sound_categories
@@ -331,32 +327,3 @@ def _license(content: dict[str, Any]) -> str | None:
     first = licenses[0] if isinstance(licenses, list) and licenses else None
     name = first.get("name") if isinstance(first, dict) else None
     return name if isinstance(name, str) and name else None
-
-
-def manifest_sha256(splits: Iterable[Split]) -> str:
-    """Return the fingerprint of splits: the SHA-256 over their manifest, in hexadecimal.
-
-    The manifest has one line for each COCO file, followed by one line for each of its images in the
-    file's order. A line holds split, name, and the SHA-256 of the file's bytes, separated by tabs.
-    Where a COCO file refers to images elsewhere, `info` is excluded from its hash, since it depends
-    on the place of the file.
-
-    Raises:
-        AnnotationError, ImageError: a file cannot be read.
-    """
-    manifest = hashlib.sha256()
-    for split in splits:
-        coco = read_bytes(split.annotation_file, limit=MAX_JSON_BYTES, error=AnnotationError)
-        if split.image_root is not None:
-            content = json.loads(coco)
-            content.pop("info")
-            coco = json.dumps(content, sort_keys=True).encode()
-        manifest.update(_line(split.name, split.annotation_file.name, coco))
-        for sample in split.samples:
-            content = read_bytes(sample.path, limit=MAX_FILE_BYTES, error=ImageError)
-            manifest.update(_line(split.name, sample.file_name, content))
-    return manifest.hexdigest()
-
-
-def _line(split: str, name: str, content: bytes) -> bytes:
-    return f"{split}\t{name}\t{hashlib.sha256(content).hexdigest()}\n".encode()

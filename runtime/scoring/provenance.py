@@ -6,7 +6,8 @@ from typing import TypeVar, get_args
 
 from runtime.core.errors import ConfigError
 from runtime.core.settings import MaskChoice, MaskKind
-from runtime.data.coco import Dataset, manifest_sha256
+from runtime.data.coco import Dataset
+from runtime.data.manifest import manifest_sha256
 from runtime.data.targets import Targets, choose_targets
 from runtime.model.metadata import Metadata, TrainingInfo
 from runtime.model.onnx_file import OnnxFile

@@ -100,8 +100,9 @@ def _coco_folder(folder: Path) -> None:
 def _coco(path: Path) -> None:
     from runtime.data.audit import audit_dataset
     from runtime.data.check import check_dataset
-    from runtime.data.coco import manifest_sha256, read_dataset
+    from runtime.data.coco import read_dataset
     from runtime.data.grouped_split import split_by_group
+    from runtime.data.manifest import manifest_sha256
     from runtime.data.similarity import LinkRule
     from runtime.data.split_files import write_split
 

@@ -145,3 +145,13 @@ def test_weights_may_not_claim_more_than_the_file_holds(
     else:
         with pytest.raises(CheckpointError, match=r"small\.pt: .* no larger than the file"):
             load_checkpoint(path)
+
+
+def test_a_network_that_its_library_does_not_have_is_refused_with_the_file(
+    run_folder: Path,
+) -> None:
+    pytest.importorskip("timm")
+    known = load_checkpoint(run_folder / "best.pt")
+    config = replace(known.config, arch="timm:nothing_of_this_name")
+    with pytest.raises(CheckpointError, match=r"^best\.pt: arch timm:nothing_of_this_name: timm"):
+        build_network(replace(known, config=config), "best.pt")

@@ -37,6 +37,9 @@ def pair(width):
 def wide(width):
     return nn.Conv2d(5, 1, 1)
 
+def empty(width):
+    return nn.AvgPool2d(1)
+
 def text(width):
     return "a network"
 
@@ -105,3 +108,8 @@ def test_the_path_of_imports_stays() -> None:
     before = list(sys.path)
     make_network("own_nets:plain", 2, 16)
     assert sys.path == before
+
+
+def test_a_network_without_parameters_is_refused() -> None:
+    with pytest.raises(ConfigError, match="own_nets:empty: the network has no parameters to train"):
+        make_network("own_nets:empty", 4, 64)

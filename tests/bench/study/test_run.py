@@ -25,7 +25,8 @@ from runtime.core.errors import ConfigError, DataError, OutputError, StoppedErro
 from runtime.core.lock import locked
 from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
-from runtime.data.coco import manifest_sha256, read_dataset
+from runtime.data.coco import read_dataset
+from runtime.data.manifest import manifest_sha256
 from runtime.metrics import STUDY_METRICS
 from runtime.model.predictor import Predictor
 from runtime.model.providers import ProviderRequest

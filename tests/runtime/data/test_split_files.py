@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from runtime.cli.data import main
 from runtime.core.errors import AnnotationError, DataError
 from runtime.data.audit import audit_dataset
-from runtime.data.coco import Dataset, manifest_sha256, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import split_by_group
+from runtime.data.manifest import manifest_sha256
 from runtime.data.split_files import locate_images, write_split
 from tests.runtime.data.test_audit import make_data, noise
 
