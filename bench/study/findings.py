@@ -12,7 +12,7 @@ _PLACES = {"original": "on the original split", "grouped": "on new patients"}
 """Where a split measures. The grouped split comes as close to new patients as the data allow,
 which do not name patients."""
 _BASELINES = {
-    "all background": "predicting no tumor",
+    "all background": "predicting no foreground",
     "mean training mask": "predicting the mean training mask",
     "nearest training image": "copying the mask of the most similar training scan",
 }
