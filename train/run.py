@@ -18,7 +18,7 @@ from train.epoch import train_epoch, validate
 from train.history import EpochRow, epoch_line
 from train.memory import retain_memory
 from train.resumable_run import ResumableRun
-from train.state import choose_device, settle_precision
+from train.state import choose_device, device_name, settle_precision
 from train.step_memory import ensure_step_fits
 from train.targets import read_training_splits
 
@@ -30,12 +30,14 @@ class TrainResult:
     Attributes:
         folder: of the run.
         best: the checkpoint with the lowest validation loss.
+        device: name of the processor that trained it: "CPU", or what a CUDA device calls itself.
         parameters, trained_parameters: numbers of the network's parameters, and of those trained.
     """
 
     folder: Path
     best: Path
     config: TrainConfig
+    device: str
     parameters: int
     trained_parameters: int
     history: tuple[EpochRow, ...]
@@ -116,7 +118,13 @@ def train_network(
         run.finish()
         state = run.state
         return TrainResult(
-            out, out / BEST, config, state.parameters, state.trained_parameters, run.history
+            out,
+            out / BEST,
+            config,
+            device_name(device),
+            state.parameters,
+            state.trained_parameters,
+            run.history,
         )
 
 

@@ -101,6 +101,16 @@ def choose_device(config: TrainConfig) -> torch.device:
     return torch.device("cuda" if available and config.device != "cpu" else "cpu")
 
 
+def device_name(device: torch.device) -> str:
+    """Return the name of a device for people: "CPU", or what a CUDA device calls itself.
+
+    Example:
+        >>> device_name(torch.device("cpu"))
+        'CPU'
+    """
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
 def choose_precision(config: TrainConfig, device: torch.device) -> Arithmetic:
     """Return the arithmetic that a config asks for; "auto" is bf16 where the device speeds it up.
 

@@ -129,6 +129,7 @@ class NetworkSteps:
                 parameters=result.parameters,
                 trained_parameters=result.trained_parameters,
                 history=result.history,
+                device=result.device,
             )
 
         inputs = self._inputs(config, run.kind)

@@ -28,6 +28,7 @@ class Trained:
         name: of the run and of its exported file.
         checkpoint: path of the best one, relative to the study's folder.
         trained_parameters: number of parameters that took a gradient when the run ended.
+        device: name of the processor that trained it; None in older results.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Trained:
     parameters: int
     trained_parameters: int
     history: tuple[EpochRow, ...]
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,13 @@ def engines_text(result: StudyResult) -> str:
     return "; ".join(engines)
 
 
+def devices_text(result: StudyResult) -> str:
+    """Return the names of the processors that trained the networks; "" in old results."""
+    runs = [run for split in result.splits for network in split.networks for run in network.runs]
+    devices = dict.fromkeys(run.trained.device for run in runs if run.trained)
+    return ", ".join(device for device in devices if device)
+
+
 def _costs(network: NetworkResult) -> list[object]:
     file, latency, run = network.first.file, network.latency, network.first.trained
     row: list[object] = [

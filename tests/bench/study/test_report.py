@@ -48,6 +48,11 @@ def test_a_small_study_says_so_at_the_top(page: str, text: str) -> None:
     assert "Not the full protocol" in text.split("## Findings")[0]
 
 
+def test_the_processor_that_trained_the_networks_is_named(page: str, text: str) -> None:
+    assert "Training time (CPU) includes" in page
+    assert "Training time (CPU) includes" in text
+
+
 def test_every_picture_of_the_text_is_there(finished: Finished, text: str) -> None:
     places = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
     assert len(places) == 1 + 5 + 2 * 8
