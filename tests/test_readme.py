@@ -57,7 +57,7 @@ def test_the_committed_network_is_the_study_s(real_data: Dataset) -> None:
     pytest.importorskip("matplotlib")
     from bench.study.result import read_study
 
-    split = read_study(ROOT / "artifacts" / "study" / "study.json").split("original")
+    split = read_study(ROOT / "artifacts" / "study-small" / "study.json").split("original")
     assert split is not None
     (known,) = (network for network in split.networks if network.network == "scratch")
     predictor = Predictor(ROOT / "artifacts" / "unet-scratch-w16.onnx")
