@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from runtime.data.coco import Dataset
+from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import Predictor
+from runtime.model.verification import verify
 from runtime.scoring.evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +69,20 @@ def test_the_committed_network_is_the_study_s(real_data: Dataset) -> None:
     for metric, interval in known.means.items():
         # Another machine's ONNX Runtime may move the last figure.
         assert found[metric].mean == pytest.approx(interval.value, abs=1e-3)
+
+
+def test_the_int8_network_is_the_full_study_s() -> None:
+    pytest.importorskip("matplotlib")
+    from bench.study.result import read_study
+
+    split = read_study(ROOT / "artifacts" / "study" / "study.json").split("original")
+    assert split is not None
+    (known,) = (network for network in split.networks if network.network == "scratch")
+    path = ROOT / "artifacts" / "unet-scratch-w64-int8.onnx"
+    conversion = read_onnx(path).metadata.conversion
+    assert conversion is not None
+    assert conversion.plain_digest == known.first.file.digest
+    assert verify(path).passed
 
 
 def test_the_table_has_every_command_and_no_other() -> None:
