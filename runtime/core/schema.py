@@ -4,7 +4,7 @@ import dataclasses
 import math
 import reprlib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -67,60 +67,132 @@ def from_dict(
         Traceback (most recent call last):
         runtime.core.errors.DataError: sums.json.pixels: expected int, found str '4'
     """
-    if not isinstance(content, dict):
-        raise error(f"{where}: expected an object, found {_name(content)}")
-    hints = _hints(kind)  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        if field.name in content:
-            values[field.name] = _convert(
-                hints[field.name], content[field.name], f"{where}.{field.name}", error
-            )
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise error(f"{where}: missing field {field.name!r}")
     try:
-        return kind(**values)
-    except ConfigError as fault:
-        raise error(f"{where}: {fault}") from fault
+        record: Record = _reader(kind)(content)  # type: ignore[arg-type]
+    except _MismatchError as fault:
+        raise error(f"{where}{fault.path}: {fault}") from fault.__cause__
+    return record
+
+
+class _MismatchError(Exception):
+    """A value that its type does not allow.
+
+    Attributes:
+        path: of the field that has it, such as `.input.width`.
+    """
+
+    path = ""
+
+
+Reader = Callable[[Any], Any]
+"""Returns a value of JSON as a type wants it. Raises _MismatchError."""
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def _convert(hint: Any, value: Any, where: str, error: type[SegmentationError]) -> Any:
-    if hint is Any:
-        return value
+def _reader(hint: Any) -> Reader:
+    """Return the reader of a type. It is built once: a file may hold millions of values."""
     origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return lambda value: value
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        (hint,) = (argument for argument in arguments if argument is not type(None))
-        return _convert(hint, value, where, error)
+        (some,) = (argument for argument in arguments if argument is not type(None))
+        return _optional(_reader(some))
     if origin is Literal:
-        if value not in arguments:
-            raise error(f"{where}: expected one of {', '.join(arguments)}, found {_name(value)}")
-        return value
+        return _one_of(arguments)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return from_dict(hint, value, where=where, error=error)
-    if origin in (tuple, Sequence) and isinstance(value, list):
-        return tuple(_convert(arguments[0], item, where, error) for item in value)
-    if origin is dict and isinstance(value, dict):
-        return {str(k): _convert(arguments[1], item, where, error) for k, item in value.items()}
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if hint is float and value is None:
-        return math.nan
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return _record(hint)
+    if origin in (tuple, Sequence):
+        return _items(origin, _reader(arguments[0]))
+    if origin is dict:
+        return _values(_reader(arguments[1]))
+    if hint is Path:
+        return _path
+    return _float if hint is float else _instance(hint)
+
+
+def _record(kind: type) -> Reader:
+    hints = get_type_hints(kind)
+    readers = [
+        (
+            field.name,
+            _reader(hints[field.name]),
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+        )
+        for field in dataclasses.fields(kind)
+    ]
+
+    def read(content: Any) -> Any:
+        if not isinstance(content, dict):
+            raise _MismatchError(f"expected an object, found {_name(content)}")
+        values: dict[str, Any] = {}
+        for name, read_value, required in readers:
+            if name in content:
+                try:
+                    values[name] = read_value(content[name])
+                except _MismatchError as fault:
+                    fault.path = f".{name}{fault.path}"
+                    raise
+            elif required:
+                raise _MismatchError(f"missing field {name!r}")
         try:
-            return float(value)
-        except OverflowError as fault:
-            raise error(f"{where}: expected float, found an integer beyond its range") from fault
-    expected = origin or hint
-    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-        raise error(f"{where}: expected {expected.__name__}, found {_name(value)}")
-    return value
+            return kind(**values)
+        except ConfigError as fault:
+            raise _MismatchError(str(fault)) from fault
+
+    return read
+
+
+def _optional(read: Reader) -> Reader:
+    return lambda value: None if value is None else read(value)
+
+
+def _one_of(choices: Sequence[Any]) -> Reader:
+    def read(value: Any) -> Any:
+        if value not in choices:
+            expected = ", ".join(choices)
+            raise _MismatchError(f"expected one of {expected}, found {_name(value)}")
+        return value
+
+    return read
+
+
+def _items(origin: type, read: Reader) -> Reader:
+    return lambda value: tuple(map(read, _instance(list, origin)(value)))
+
+
+def _values(read: Reader) -> Reader:
+    def read_all(value: Any) -> Any:
+        return {str(key): read(item) for key, item in _instance(dict)(value).items()}
+
+    return read_all
+
+
+def _path(value: Any) -> Path:
+    return Path(_instance(str, Path)(value))
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, float):
+        return value
+    if value is None:
+        return math.nan
+    try:
+        return float(_instance(int, float)(value))
+    except OverflowError as fault:
+        raise _MismatchError("expected float, found an integer beyond its range") from fault
+
+
+@cache
+def _instance(kind: type, expected: type | None = None) -> Reader:
+    """Return a reader that takes values of `kind` only, and says that it expected another type."""
+    name = (expected or kind).__name__
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise _MismatchError(f"expected {name}, found {_name(value)}")
+        return value
+
+    return read
 
 
 def _name(value: object) -> str:

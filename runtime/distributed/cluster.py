@@ -21,6 +21,11 @@ _LOCAL_CONFIG = {
     # The web server cannot be left out, but shows nothing to other users of this machine.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.profile.enabled": False,
+    # By default, each process looks after itself 50 times a second, for a display that nobody sees.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    # One process imports Dask, and the workers are forked from it.
+    "distributed.worker.multiprocessing-method": "forkserver",
     # A busy machine restarts a killed worker slowly; by default it is given up after 15 s.
     "distributed.deploy.lost-worker-timeout": "10 minutes",
 }
