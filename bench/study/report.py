@@ -83,9 +83,11 @@ def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Pa
     splits = [_view(split, result, prepared, out) for split in result.splits]
     with style():
         main = result_figure(result)
-    files = _write_figures(splits, prepared, main, out)
-    text = {**_shared(result, splits), **_text_only(result, prepared), "files": files}
-    page = {**_shared(result, splits), **_page_only(result, prepared, splits, main)}
+    explored = exploration_figures(prepared.exploration)
+    files = _write_figures(splits, explored, main, out)
+    shared = _shared(result, splits)
+    text = {**shared, **_text_only(result, prepared), "files": files}
+    page = {**shared, **_page_only(result, prepared, splits, explored, main)}
     write_text(out / TEXT, render("study.md", text, loader=_LOADER))
     write_text(out / PAGE, render("study.html", page, loader=_LOADER))
     return out / PAGE
@@ -129,11 +131,17 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
 
 
 def _page_only(
-    result: StudyResult, prepared: Prepared, splits: Sequence[_SplitView], main: Figure
+    result: StudyResult,
+    prepared: Prepared,
+    splits: Sequence[_SplitView],
+    explored: Mapping[str, Figure],
+    main: Figure,
 ) -> dict[str, object]:
     return {
         "main": figure_uri(main),
-        **exploration_context(prepared.original, prepared.exploration, level=3, prefix="data-"),
+        **exploration_context(
+            prepared.original, prepared.exploration, level=3, prefix="data-", figures=explored
+        ),
         **audit_context(prepared.original, result.audit, level=3, prefix="audit-"),
         "figures": {s.kind: {n: figure_uri(f) for n, f in s.figures.items()} for s in splits},
         "cards": {s.kind: _cards(s) for s in splits},
@@ -211,12 +219,10 @@ def _cards(view: _SplitView) -> dict[str, dict[str, list[dict[str, object]]]]:
 
 
 def _write_figures(
-    views: list[_SplitView], prepared: Prepared, main: Figure, out: Path
+    views: list[_SplitView], explored: Mapping[str, Figure], main: Figure, out: Path
 ) -> dict[str, str]:
     """Write every figure as PNG and return their paths, relative to `out`, by name."""
-    figures = {RESULT: main}
-    for name, figure in exploration_figures(prepared.exploration).items():
-        figures[f"data-{name}"] = figure
+    figures = {RESULT: main, **{f"data-{name}": each for name, each in explored.items()}}
     for view in views:
         figures |= {f"{view.kind}-{name}": figure for name, figure in view.figures.items()}
         networks = [network.network for network in view.result.networks]

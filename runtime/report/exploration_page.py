@@ -1,6 +1,7 @@
 """The exploration of a data set as a page, and as a part of another page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from runtime.report.layers import boxes_svg, css_color, display_window, mask_lay
 from runtime.report.outliers import Outlier
 from runtime.report.page import figure_uri, picture_uri, render, svg_uri
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHOWN = 12
 """Largest number of cards for each kind of outlier, and of random samples of each split."""
 _SEED = 0
@@ -33,7 +37,12 @@ def exploration_html(dataset: Dataset, exploration: Exploration) -> str:
 
 
 def exploration_context(
-    dataset: Dataset, exploration: Exploration, *, level: int = 2, prefix: str = ""
+    dataset: Dataset,
+    exploration: Exploration,
+    *,
+    level: int = 2,
+    prefix: str = "",
+    figures: "Mapping[str, Figure] | None" = None,
 ) -> dict[str, object]:
     """Return the context of the template `exploration.html`, all under the name `exploration`.
 
@@ -42,11 +51,13 @@ def exploration_context(
     Args:
         level: of the headings, 2 for <h2>.
         prefix: of the ids of the sections.
+        figures: those of the exploration, where they are drawn already.
 
     Raises:
         ImageError: an outlier's image cannot be read.
     """
-    figures = exploration_figures(exploration)
+    if figures is None:
+        figures = exploration_figures(exploration)
     cards = _cards(dataset, exploration)
     return {
         "exploration": {
