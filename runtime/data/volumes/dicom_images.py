@@ -58,6 +58,7 @@ class DicomImage:
         patient: patient ID and its issuer; None where there is no ID.
         size: rows and columns.
         rule: how stored pixels become values.
+        compressed: whether the stored pixels are.
         position: center of the first pixel, in mm toward the left, back and head (LPS).
         directions: of a row, along its columns, and of a column, along its rows.
         spacing: distance of rows and of columns in mm.
@@ -73,6 +74,7 @@ class DicomImage:
     patient: tuple[str, str] | None
     size: tuple[int, int]
     rule: ValueRule
+    compressed: bool = False
     position: Triple | None = None
     directions: tuple[Triple, Triple] | None = None
     spacing: tuple[float, float] | None = None
@@ -178,6 +180,7 @@ def _image(header: Any, path: Path, index: int, frames: int) -> DicomImage:
             groups.of("PixelValueTransformationSequence"),
             groups.of("FrameVOILUTSequence"),
         ),
+        compressed=header.file_meta.TransferSyntaxUID.is_encapsulated,
         position=(position[0], position[1], position[2]) if position and placed else None,
         directions=_directions(directions) if directions and placed else None,
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0.0 else None,

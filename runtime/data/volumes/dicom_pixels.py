@@ -22,24 +22,24 @@ def decode(image: DicomImage) -> NDArray[Any]:
     from pydicom.pixels.utils import pixel_array
 
     with opened(image.path) as file:
-        header = read_header(file, image.path, ("NumberOfFrames",))
-        if header.file_meta.TransferSyntaxUID.is_encapsulated:
-            file.seek(12, 1)  # tag, VR and length
-            _check_encoded(file, image, int(header.get("NumberOfFrames") or 1))
-        file.seek(0)
+        if image.compressed:
+            _check_encoded(file, image)
+            file.seek(0)
         stored: NDArray[Any] = pixel_array(file, index=image.frame)
         if stored.shape != image.size:
             raise ImageError(f"{image.path}: damaged pixel data")
         return stored.astype(stored.dtype.newbyteorder("="), copy=False)
 
 
-def _check_encoded(file: BinaryIO, image: DicomImage, frames: int) -> None:
+def _check_encoded(file: BinaryIO, image: DicomImage) -> None:
     """Raise ImageError if a compressed image has another size than the header states.
 
     Decoders believe the compressed data, and would allocate what these ask for.
     """
     from pydicom.encaps import get_frame
 
+    frames = int(read_header(file, image.path, ("NumberOfFrames",)).get("NumberOfFrames") or 1)
+    file.seek(12, 1)  # tag, VR and length
     size = encoded_size(get_frame(file, image.frame, number_of_frames=frames))
     if size is not None and size != image.size:
         raise ImageError(

@@ -15,6 +15,7 @@ from runtime.core.version import __version__
 from runtime.data.volumes.dicom_files import opened, read_header
 from runtime.data.volumes.dicom_labels import SEGMENTATION
 from runtime.data.volumes.dicom_series import RESULT_ENDINGS, DicomSeries
+from runtime.data.volumes.mapped import release_pages
 from runtime.data.volumes.volume import PredictedBy, Volume
 
 MAKER = "seg-toolkit"
@@ -139,7 +140,11 @@ def _sources(
 
 
 def _segmentation(sources: Sequence[Any], frames: NDArray[Any], network: PredictedBy) -> Any:
-    """Return frames [images, rows, columns] as a segmentation: booleans as a binary one."""
+    """Return frames [images, rows, columns] as a segmentation: booleans as a binary one.
+
+    Of probabilities, highdicom would sort a copy of all to find the lowest and the highest. So it
+    gets frames without a foreground, whose pixels are replaced.
+    """
     import highdicom
     from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.sr.codedict import codes
@@ -160,7 +165,7 @@ def _segmentation(sources: Sequence[Any], frames: NDArray[Any], network: Predict
     )
     segmentation = Segmentation(
         source_images=sources,
-        pixel_array=frames,
+        pixel_array=frames if binary else np.broadcast_to(np.False_, frames.shape),
         segmentation_type="BINARY" if binary else "FRACTIONAL",
         segment_descriptions=[description],
         series_instance_uid=highdicom.UID(),
@@ -175,6 +180,28 @@ def _segmentation(sources: Sequence[Any], frames: NDArray[Any], network: Predict
         content_label="MASK" if binary else "PROBABILITY",
         series_description="Segmentation, " + ("mask" if binary else "probability"),
     )
+    if not binary:
+        _replace_pixels(segmentation, sources, frames)
     if "PlanePositionSequence" not in segmentation.PerFrameFunctionalGroupsSequence[0]:
         segmentation.PatientOrientation = None  # must be there, if empty, where no place is known
     return segmentation
+
+
+def _replace_pixels(
+    segmentation: Any, sources: Sequence[Any], probability: NDArray[np.float32]
+) -> None:
+    """Set the pixels of a fractional segmentation: 255 levels above none, rounded.
+
+    Args:
+        probability: float32 [images, rows, columns] in [0, 1], in the order of the sources; of one
+            source, in the order of its frames.
+    """
+    instances = {source.SOPInstanceUID: index for index, source in enumerate(sources)}
+    levels = bytearray()
+    for groups in segmentation.PerFrameFunctionalGroupsSequence:
+        image = groups.DerivationImageSequence[0].SourceImageSequence[0]
+        of_file = int(image.get("ReferencedFrameNumber", 1)) - 1
+        index = instances[image.ReferencedSOPInstanceUID] if len(sources) > 1 else of_file
+        levels += np.rint(probability[index] * np.float32(255.0)).astype(np.uint8).tobytes()
+        release_pages(probability)
+    segmentation.PixelData = bytes(levels) + bytes(len(levels) % 2)

@@ -54,8 +54,13 @@ def to_gray(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.
     """
     if high <= low:  # a volume of one value
         return np.asarray(values > low, np.uint8) * np.uint8(255)
-    shares = np.clip((values.astype(np.float64) - low) / (high - low), 0.0, 1.0)
-    return np.asarray(np.rint(255.0 * np.nan_to_num(shares, nan=0.0)), np.uint8)
+    levels = values.astype(np.float64)
+    levels -= low
+    levels /= high - low
+    np.clip(levels, 0.0, 1.0, out=levels)
+    levels[np.isnan(levels)] = 0.0
+    levels *= 255.0
+    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def percentiles(
@@ -105,9 +110,12 @@ def _ordered_bits(values: NDArray[np.float32]) -> NDArray[np.uint32]:
 
     A float's bits are its order where it is positive, and the reverse where it is negative.
     """
-    finite = values[np.isfinite(values)] + np.float32(0.0)  # -0 becomes 0
-    bits = finite.view(np.uint32)
-    return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    finite = np.isfinite(values)
+    known = values.ravel() if finite.all() else values[finite]
+    bits = (known + np.float32(0.0)).view(np.uint32)  # -0 becomes 0
+    # All bits of a negative value are inverted, and the sign of another one.
+    bits ^= (bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(1 << 31)
+    return bits
 
 
 def _value(upper: int, lower: int) -> float:
