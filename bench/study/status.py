@@ -78,10 +78,10 @@ def status_sentence(status: Sequence[RunStatus]) -> str:
     Example:
         >>> half = RunStatus(Run("scratch", "original", 0), (60.0,), 2, False, False)
         >>> status_sentence([half])
-        '0 of 1 trainings are finished; training takes about 60 s more.'
+        'Finished: 0 of 1 trainings; training takes about 60 s more.'
     """
     finished = sum(each.trained for each in status)
-    start = f"{finished} of {len(status)} trainings are finished"
+    start = f"Finished: {finished} of {len(status)} trainings"
     left = seconds_left(status)
     if finished == len(status):
         return f"{start}."

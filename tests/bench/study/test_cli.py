@@ -170,7 +170,7 @@ def test_the_status_tells_what_is_done_and_what_is_left(finished: Finished, tmp_
     options = [*as_before(finished), "--status", "--out"]
     result = call(*options, finished.folder)
     assert result.exit_code == 0, result.output
-    assert "8 of 8 trainings are finished." in result.output
+    assert "Finished: 8 of 8 trainings." in result.output
     folder = shutil.copytree(finished.folder, tmp_path / "out")
     place = folder / "grouped" / "seed-1" / "unet-scratch-w4"
     history = (place / "history.csv").read_text().splitlines()
@@ -181,7 +181,7 @@ def test_the_status_tells_what_is_done_and_what_is_left(finished: Finished, tmp_
     rows = [line.split() for line in result.output.splitlines()]
     assert ["grouped", "1", "scratch", "1", "2", "no", "no"] in rows
     assert ["grouped", "1", "scratch-augment-dice", "2", "2", "yes", "yes"] in rows
-    assert "7 of 8 trainings are finished; training takes about" in result.output
+    assert "Finished: 7 of 8 trainings; training takes about" in result.output
 
 
 def test_the_status_of_a_study_that_has_not_started_writes_nothing(
@@ -189,5 +189,5 @@ def test_the_status_of_a_study_that_has_not_started_writes_nothing(
 ) -> None:
     result = call("--data", phantom, "--preset", "small", "--status", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "0 of 4 trainings are finished; how long the others take is known after" in result.output
+    assert "Finished: 0 of 4 trainings; how long the others take is known after" in result.output
     assert not (tmp_path / "out").exists()
