@@ -79,9 +79,10 @@ def test_the_int8_network_is_the_full_study_s() -> None:
     assert split is not None
     (known,) = (network for network in split.networks if network.network == "scratch")
     path = ROOT / "artifacts" / "unet-scratch-w64-int8.onnx"
-    conversion = read_onnx(path).metadata.conversion
-    assert conversion is not None
-    assert conversion.plain_digest == known.first.file.digest
+    metadata = read_onnx(path).metadata
+    assert metadata is not None
+    assert metadata.conversion is not None
+    assert metadata.conversion.plain_digest == known.first.file.digest
     assert verify(path).passed
 
 
