@@ -194,7 +194,14 @@ def _finish(
         write_mask_coco(out / "masks.json", written)
     click.echo(_report(written, skipped, 0.5 if threshold is None else threshold))
     number = f", {len(skipped)} skipped" if skipped else ""
-    click.echo(f"{counted(len(written), 'image')}{number}, maps and overlays in {out}")
+    click.echo(f"{_inputs(written)}{number}, maps and overlays in {out}")
+
+
+def _inputs(written: "Sequence[FilePrediction]") -> str:
+    """Return the numbers of predicted images and volumes, such as "2 images and 1 volume"."""
+    volumes = sum(prediction.of_volume for prediction in written)
+    counts = {"image": len(written) - volumes, "volume": volumes}
+    return " and ".join(counted(number, noun) for noun, number in counts.items() if number)
 
 
 def _report(written: "Sequence[FilePrediction]", skipped: Sequence[str], threshold: float) -> str:

@@ -52,6 +52,11 @@ class FilePrediction:
     milliliters: float | None = None
     mask: Path | None = None
 
+    @property
+    def of_volume(self) -> bool:
+        """True if a volume was predicted: its map is neither a picture nor an array."""
+        return self.probability.suffix not in (".png", ".npy")
+
 
 def predict_files(
     predictor: Predictor,

@@ -61,13 +61,16 @@ def run(*arguments: object) -> Result:
 def test_results_are_on_the_grid_of_the_file(network: Path, tmp_path: Path) -> None:
     image = nib.Nifti1Image(scan(), AFFINE)
     image.header["descrip"] = b"a scanner"
+    Image.new("L", (40, 30)).save(tmp_path / "picture.png")
     nib.save(image, tmp_path / "head.nii.gz")
     probability = expected(scan())
     middle = float(np.median(probability))
     result = run(
-        network, tmp_path / "head.nii.gz", "--threshold", middle, "--out", tmp_path / "out"
+        *(network, tmp_path / "head.nii.gz", tmp_path / "picture.png"),
+        *("--threshold", middle, "--out", tmp_path / "out"),
     )
     assert result.exit_code == 0, result.output
+    assert "\n1 image and 1 volume, maps and overlays in" in result.output
     assert "does not say how slices" not in result.output
     written = nib.load(tmp_path / "out/head.probability.nii.gz")
     mask = nib.load(tmp_path / "out/head.mask.nii.gz")
@@ -76,7 +79,7 @@ def test_results_are_on_the_grid_of_the_file(network: Path, tmp_path: Path) -> N
     np.testing.assert_array_equal(np.asarray(mask.dataobj), exact)
     for answer in (written, mask):
         np.testing.assert_array_equal(answer.affine, nib.load(tmp_path / "head.nii.gz").affine)
-    (row,) = csv.DictReader((tmp_path / "out/masks.csv").read_text().splitlines())
+    row, _ = csv.DictReader((tmp_path / "out/masks.csv").read_text().splitlines())
     assert int(row["area"]) == exact.sum()
     assert float(row["milliliters"]) == pytest.approx(exact.sum() * 2.0 / 1000, rel=1e-5)
     assert (tmp_path / "out/head.overlay.png").is_file()
