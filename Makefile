@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, found $$($(PYTHON) --version); give PYTHON=..." >&2; exit 2; }
 # Python compiles what it imports at the first time; all packages would take a minute more.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+# Where this is set, every process of the tests would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint docs page-tools bench faults load fuzz mutants wheel audit readme clean
 
@@ -26,7 +28,6 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	@if [ -x $(BIN)/mkdocs ]; then $(MAKE) --no-print-directory docs; fi
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page-tools && npm run --prefix export/page --silent lint; fi
 
 # The browser's ONNX Runtime and the checkers of the page's JavaScript, from npm.
