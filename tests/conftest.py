@@ -114,6 +114,15 @@ def quick_exports(quick_convert: "Convert") -> Iterator[None]:
 
 
 @pytest.fixture
+def no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn without the layout that takes longest."""
+    pytest.importorskip("matplotlib")
+    from tests.support.without_layout import leave_out_layout
+
+    leave_out_layout(monkeypatch)
+
+
+@pytest.fixture
 def as_in_a_terminal() -> Iterator[None]:
     """A shell's background, where the tests may run, ignores Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

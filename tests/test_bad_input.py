@@ -234,6 +234,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         yield place
 
 
+@pytest.mark.usefixtures("quick_exports")
 def test_a_full_disk(
     model: Path, run_folder: Path, phantom: Path, full_disk: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
 from runtime.model.onnx_file import read_onnx
-from tests.support.conversions import Conversions
+from tests.support.conversions import ENSEMBLE, Conversions
 from tests.support.seeded_network import seeded_network
 from train.checkpoint import build_network, load_checkpoint
 from train.network import UNet
@@ -62,7 +62,7 @@ def test_input_and_output_are_those_of_the_contract(model: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("arch", ["scratch", "resnet50"])
+@pytest.mark.parametrize("arch", ["scratch", ENSEMBLE])
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("size", [(64, 64), (96, 160)])
 def test_networks_give_pytorchs_probabilities(
@@ -72,7 +72,7 @@ def test_networks_give_pytorchs_probabilities(
     phantom_data: Dataset,
     conversions: Conversions,
 ) -> None:
-    (network,), graph = conversions[arch]
+    networks, graph = conversions[arch]
     samples = phantom_data.split("valid").samples[:batch]
     images = np.stack([to_input(load_scan(sample.path, size).pixels) for sample in samples])
     session = onnxruntime.InferenceSession(
@@ -80,7 +80,8 @@ def test_networks_give_pytorchs_probabilities(
     )
     (found,) = session.run(["probability"], {"image": images})
     with torch.no_grad():
-        expected = torch.sigmoid(network(torch.from_numpy(images))).numpy()
+        each = [torch.sigmoid(network(torch.from_numpy(images))) for network in networks]
+        expected = torch.stack(each).mean(0).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert found.std() > 0.0
 

@@ -26,25 +26,25 @@ def disturb(model: onnx.ModelProto, weight: str) -> None:
         ("scratch", "network.decoder.1.up.weight", "network.decoder.1.up"),
         ("scratch", "network.head.weight", "network.head"),
         (
-            "resnet50",
-            "network.encoder.backbone.layer2.0.conv2.weight",
-            "network.encoder.backbone.layer2.0.bn2",
+            ENSEMBLE,
+            "members.1.network.encoder.backbone.layer2.0.conv2.weight",
+            "members.1.network.encoder.backbone.layer2.0.bn2",
         ),
         (
-            "resnet50",
-            "network.encoder.backbone.layer3.0.downsample.0.weight",
-            "network.encoder.backbone.layer3.0.downsample.1",
+            ENSEMBLE,
+            "members.1.network.encoder.backbone.layer3.0.downsample.0.weight",
+            "members.1.network.encoder.backbone.layer3.0.downsample.1",
         ),
     ],
 )
 def test_a_wrong_weight_is_named(
     arch: str, weight: str, layer: str, conversions: Conversions
 ) -> None:
-    (network,), sound = conversions[arch]
+    networks, sound = conversions[arch]
     model = copy.deepcopy(sound)
-    assert first_difference(model, [network], IMAGES, threads=1) is None
+    assert first_difference(model, networks, IMAGES, threads=1) is None
     disturb(model, weight)
-    found = first_difference(model, [network], IMAGES, threads=1)
+    found = first_difference(model, networks, IMAGES, threads=1)
     assert found is not None
     assert (found.layer, found.operator) == (layer, model_operator(model, weight))
     assert found.relative > 0.01
@@ -65,12 +65,13 @@ def test_a_member_of_an_ensemble_is_named(conversions: Conversions) -> None:
 
 
 def test_a_wrong_stride_is_named(conversions: Conversions) -> None:
-    (network,), sound = conversions["resnet50"]
+    networks, sound = conversions[ENSEMBLE]
     model = copy.deepcopy(sound)
-    (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
+    name = "members.1.network.encoder.backbone.maxpool"
+    (pool,) = (node for node in model.graph.node if node.name == f"{name}/MaxPool")
     (pads,) = (attribute for attribute in pool.attribute if attribute.name == "pads")
     # Shifted by a pixel, the same size: what a wrong padding of an exporter looks like.
     pads.ints[:] = [2, 2, 0, 0]
-    found = first_difference(model, [network], IMAGES, threads=1)
+    found = first_difference(model, networks, IMAGES, threads=1)
     assert found is not None
-    assert (found.layer, found.operator) == ("network.encoder.backbone.maxpool", "MaxPool")
+    assert (found.layer, found.operator) == (name, "MaxPool")

@@ -14,7 +14,7 @@ from tests.support.small_backbones import use_small_backbones
 from train.network import UNet
 
 ENSEMBLE = "scratch+resnet34"
-"""The only one of several networks."""
+"""The only one of several networks, and with a ResNet."""
 Converted = tuple[list[UNet], onnx.ModelProto]
 
 

@@ -1,7 +1,7 @@
 """Backends that need nothing installed and misbehave on purpose; workers import this module.
 
-The start and the end of each run are logged in the file that `FAKE_BACKENDS_LOG` names. Each
-backend controls the clock of its worker.
+The start and the end of each run are logged in the file that `FAKE_BACKENDS_LOG` names. Backends
+control the clock of their process.
 """
 
 import os
@@ -19,6 +19,11 @@ from bench.backends.worker import Floats, Inference
 
 INPUT_RUNS = 2
 """Runs before the first round: one for each input."""
+_NOW = [0.0]
+
+
+def _control_clock() -> None:
+    time.perf_counter = lambda: _NOW[0]
 
 
 def _mean(image: Floats) -> Floats:
@@ -36,13 +41,12 @@ def _note(text: str) -> None:
 def _timed(
     request: OpenRequest, seconds: float, compute: Callable[[Floats], Floats] = _mean
 ) -> Inference:
-    now = [0.0]
-    time.perf_counter = lambda: now[0]
+    _control_clock()
     name = Path(request.folder).name
 
     def run(image: Floats) -> Floats:
         _note(f"{name} begin")
-        now[0] += seconds
+        _NOW[0] += seconds
         output = compute(image)
         _note(f"{name} end")
         return output
@@ -65,12 +69,11 @@ def open_fast(request: OpenRequest) -> Inference:
 def open_uneven(request: OpenRequest) -> Inference:
     """Alternately faster and slower than the reference."""
     runs = [0]
-    now = [0.0]
-    time.perf_counter = lambda: now[0]
+    _control_clock()
 
     def run(image: Floats) -> Floats:
         runs[0] += 1
-        now[0] += 0.009 if runs[0] // 2 % 2 else 0.011
+        _NOW[0] += 0.009 if runs[0] // 2 % 2 else 0.011
         return _mean(image)
 
     return run

@@ -94,9 +94,15 @@ class Trainings:
 
 
 def _serve() -> None:
-    from matplotlib.figure import Figure  # noqa: F401, loaded here once
+    # Loaded here once, not in each of the processes.
+    import pycocotools.mask  # noqa: F401
+    from matplotlib.figure import Figure  # noqa: F401
+    from PIL import Image
 
+    import train.cli
     import train.run  # noqa: F401
+
+    Image.init()
 
     assert threading.active_count() == 1
     for line in sys.stdin:

@@ -1,18 +1,19 @@
 """Fuzzing the readers: `python -m tests.support.fuzz_run [READER ...]`, which is `make fuzz`.
 
-Each reader runs in a process of its own, which may take MEMORY_MIB more memory than it has when it
-begins, and HANG_SECONDS for a file. A file that breaks a rule is kept in tests/corpus/READER; all
-that lie there are read first, in every run.
+Each reader runs in a process of its own, forked from this one. It may take MEMORY_MIB more memory
+than it has when it begins, and HANG_SECONDS for a file. A file that breaks a rule is kept in
+tests/corpus/READER; all that lie there are read first, in every run.
 """
 
 import argparse
+import contextlib
 import faulthandler
 import hashlib
+import importlib
 import logging
 import os
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +30,8 @@ CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 MEMORY_MIB = 2048
 """The largest image that is read, 2**26 pixels with transparency, takes half of it."""
 HANG_SECONDS = 60
+FAILED = 3
+"""The exit code of a reader's process that found failures; one that hangs ends with 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def run(name: str, folder: Path, arguments: argparse.Namespace) -> int:
         f"{len(outcome.failures)} failures, {outcome.peak_mib} MiB grown",
         flush=True,
     )
-    return 1 if outcome.failures else 0
+    return FAILED if outcome.failures else 0
 
 
 def keep(name: str, content: bytes) -> Path:
@@ -161,36 +164,39 @@ def main() -> int:
     parser.add_argument("--executions", type=int, help="for each reader")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--failures", type=int, default=1, help="stop a reader after so many")
-    parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     unknown = set(arguments.readers) - set(TARGETS)
     if unknown:
         parser.error(f"expected some of {', '.join(TARGETS)}, found {', '.join(unknown)}")
-    if arguments.here:
-        return run(arguments.readers[0], arguments.here, arguments)
+    names = arguments.readers or list(TARGETS)
+    for module in dict.fromkeys(module for name in names for module in TARGETS[name].modules):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(module)
     failed = 0
-    for name in arguments.readers or TARGETS:
-        bounds = [
-            f"--{option}={value}"
-            for option in ("seconds", "executions", "seed", "failures")
-            if (value := getattr(arguments, option)) is not None
-        ]
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            command = [
-                sys.executable,
-                "-m",
-                "tests.support.fuzz_run",
-                "--here",
-                folder,
-                *bounds,
-                name,
-            ]
-            code = subprocess.run(command, check=False).returncode
-            if code not in (0, 1):
+            code = _forked(name, Path(folder), arguments)
+            if code not in (0, FAILED):
                 kept = keep(name, (Path(folder) / TARGETS[name].file).read_bytes())
                 print(f"{kept}: {name} ended with {code}: it hung, or crashed")  # noqa: T201
         failed |= code != 0
     return failed
+
+
+def _forked(name: str, folder: Path, arguments: argparse.Namespace) -> int:
+    """Fuzz one reader in a process of its own; return its exit code, negative for a signal."""
+    sys.stdout.flush()
+    process = os.fork()
+    if process == 0:
+        code = FAILED
+        try:
+            code = run(name, folder, arguments)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ class Target:
         read: reads the file at a path, which lies in a folder of its own.
         prepare: lays into that folder what the file refers to.
         file: the file's name below that folder.
-        executions: how many the tests take, about two seconds of them.
+        executions: how many the tests take, at most two seconds of them.
+        modules: what takes long to import, and so is imported before the reader's process begins.
     """
 
     seeds: Callable[[], list[bytes]]
@@ -38,6 +39,7 @@ class Target:
     file: str
     executions: int
     prepare: Callable[[Path], object] = lambda folder: None
+    modules: tuple[str, ...] = ()
 
 
 def _image(path: Path) -> None:
@@ -210,24 +212,57 @@ def _step_seeds() -> list[bytes]:
     return [json.dumps({"made_from": "00", "result": {"images": 3}}).encode()]
 
 
+_TORCH = ("train.checkpoint", "train.network")
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
-        "image": Target(fuzz_seeds.images, mutate_bytes, _image, "scan.png", 800),
-        "nifti": Target(fuzz_seeds.nifti_files, mutate_bytes, _nifti, "scan.nii", 300),
-        "dicom": Target(fuzz_seeds.dicom_files, mutate_bytes, _dicom, "scan.dcm", 300),
+        "image": Target(
+            fuzz_seeds.images,
+            mutate_bytes,
+            _image,
+            "scan.png",
+            800,
+            modules=("runtime.data.images",),
+        ),
+        "nifti": Target(
+            fuzz_seeds.nifti_files,
+            mutate_bytes,
+            _nifti,
+            "scan.nii",
+            300,
+            modules=("nibabel", "runtime.data.volumes.nifti"),
+        ),
+        "dicom": Target(
+            fuzz_seeds.dicom_files,
+            mutate_bytes,
+            _dicom,
+            "scan.dcm",
+            300,
+            modules=("highdicom", "runtime.data.volumes.dicom_seg"),
+        ),
         "coco": Target(
             fuzz_seeds.coco, mutate_json, _coco, "train/_annotations.coco.json", 60, _coco_folder
         ),
         "masks": Target(fuzz_seeds.segmentations, mutate_json, _masks, "masks.json", 1200),
         "metadata": Target(fuzz_seeds.metadata, mutate_json, _metadata, "metadata.json", 1000),
         "golden": Target(fuzz_seeds.golden_pairs, mutate_json, _golden, "golden.json", 1000),
-        "onnx": Target(fuzz_seeds.onnx_files, mutate_bytes, _onnx, "m.onnx", 1500),
-        "config": Target(fuzz_seeds.configs, mutate_json, _config, "config.json", 1200),
-        "checkpoint": Target(fuzz_seeds.checkpoints, mutate_checkpoint, _checkpoint, "last.pt", 40),
-        "safetensors": Target(
-            fuzz_seeds.safetensors_files, mutate_bytes, _weights, "w.safetensors", 500
+        "onnx": Target(
+            fuzz_seeds.onnx_files, mutate_bytes, _onnx, "m.onnx", 1500, modules=("onnx",)
         ),
-        "weights": Target(fuzz_seeds.weights_files, mutate_checkpoint, _weights, "w.pth", 150),
+        "config": Target(fuzz_seeds.configs, mutate_json, _config, "config.json", 1200),
+        "checkpoint": Target(
+            fuzz_seeds.checkpoints, mutate_checkpoint, _checkpoint, "last.pt", 40, modules=_TORCH
+        ),
+        "safetensors": Target(
+            fuzz_seeds.safetensors_files,
+            mutate_bytes,
+            _weights,
+            "w.safetensors",
+            500,
+            modules=("safetensors.torch", *_TORCH),
+        ),
+        "weights": Target(
+            fuzz_seeds.weights_files, mutate_checkpoint, _weights, "w.pth", 150, modules=_TORCH
+        ),
         "study": Target(fuzz_seeds.studies, mutate_json, _study, "study.json", 40),
         "step": Target(_step_seeds, mutate_json, _step_cache, "step.json", 800),
     }

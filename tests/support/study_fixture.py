@@ -12,6 +12,7 @@ from bench.study.result import StudyResult
 from bench.study.run import run_study
 from runtime.core.progress import Progress
 from tests.support.quick_conversion import Convert
+from tests.support.without_layout import leave_out_layout
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,12 @@ def make_study(phantom: Path, folder: Path, convert: Convert) -> Finished:
     )
     steps: list[Progress] = []
     with pytest.MonkeyPatch.context() as patch:
-        # What takes longer than all the rest: conversions, and curves of single runs. Half the
-        # examples.
+        # What takes longer than all the rest: conversions, curves of single runs, and the layout
+        # of figures. Half the examples.
         patch.setattr("export.pipeline.convert", convert)
         patch.setattr("train.resumable_run.draw_curves", lambda *_: None)
         patch.setattr("bench.study.examples.EXAMPLES", 1)
+        leave_out_layout(patch)
         result, prepared = run_study(
             config,
             folder / "out",

@@ -64,6 +64,7 @@ def test_the_command_measures_and_writes(build_onnx: ModelBuilder, tmp_path: Pat
         assert cells[3] in page.read_text()
 
 
+@pytest.mark.usefixtures("inline_workers")
 def test_variants_of_the_network_are_named_after_their_files(
     build_onnx: ModelBuilder, tmp_path: Path
 ) -> None:

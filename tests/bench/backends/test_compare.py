@@ -1,6 +1,7 @@
 """Backends: numbers are compared before time, and each failure has its reason."""
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from bench.backends.result import BackendComparison, BackendResult
 from bench.workers.process import Worker
 from runtime.core.errors import ConfigError, ModelError, SegmentationError
 from runtime.model.timing import WARM_UP_ROUNDS
+from tests.support.inline_workers import use_inline_workers
 from tests.support.model_builder import ModelBuilder
 
 SIZE = (32, 48)
@@ -36,7 +38,18 @@ def network(build_onnx: ModelBuilder, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def compare(network: Path) -> Compare:
+def processes() -> None:
+    """Backends run in processes of their own, as those that crash or hang have to."""
+
+
+@pytest.fixture
+def compare(
+    network: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Compare:
+    if "processes" not in request.fixturenames:
+        use_inline_workers(monkeypatch)
+        monkeypatch.setattr(time, "perf_counter", time.perf_counter)  # the backends change it
+
     def call(*backends: Backend, **options: Any) -> BackendComparison:
         limits = {name: options.pop(name) for name in LIMITS if name in options}
         settings: dict[str, Any] = {"size": SIZE, "threads": 1, **options}
@@ -82,6 +95,7 @@ def test_too_few_rounds_rank_nobody(compare: Compare) -> None:
     assert backend.verdict == "not ranked"
 
 
+@pytest.mark.usefixtures("processes")
 def test_backends_are_interleaved_in_an_order_that_changes(
     compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,12 +128,21 @@ def test_the_reference_is_opened_first_whatever_the_order(compare: Compare) -> N
         ("open_nan", "probabilities differ by more than 0.001"),
         ("open_other_shape", "wrong output shape: expected [2, 1, 32, 48], found [2, 32, 48]"),
         ("open_failing", "unexpected RuntimeError: no \\x1b[2J kernel for 32x48"),
-        ("open_crashing", "its process ended with SIGSEGV (about to crash)"),
     ],
 )
 def test_a_backend_without_the_right_numbers_is_not_timed(
     compare: Compare, entry: str, reason: str
 ) -> None:
+    assert_not_timed(compare, entry, reason)
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_backend_that_crashes_is_not_timed(compare: Compare) -> None:
+    assert_not_timed(compare, "open_crashing", "its process ended with SIGSEGV (about to crash)")
+
+
+def assert_not_timed(compare: Compare, entry: str, reason: str) -> None:
+    """A backend is a row with its reason, and another is timed."""
     result = compare(*fakes(odd=entry, slow="open_slow"))
     odd = find(result, "odd")
     assert odd.reason == reason
@@ -152,6 +175,7 @@ def test_a_backend_that_is_not_installed_is_a_row(compare: Compare) -> None:
     assert math.isnan(backend.difference)
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_backend_that_crashes_in_a_round_keeps_its_samples_but_is_not_ranked(
     compare: Compare,
 ) -> None:
@@ -164,6 +188,7 @@ def test_a_backend_that_crashes_in_a_round_keeps_its_samples_but_is_not_ranked(
     assert len(find(result, "slow").seconds) == 8
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_backend_that_hangs_is_ended_and_the_others_continue(
     compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +204,7 @@ def test_a_backend_that_hangs_is_ended_and_the_others_continue(
     assert len(find(result, "slow").seconds) == 1
 
 
+@pytest.mark.usefixtures("processes")
 def test_without_the_reference_there_is_nothing_to_compare_with(compare: Compare) -> None:
     with pytest.raises(ModelError, match="onnxruntime cannot run it: unexpected RuntimeError: no "):
         compare(Backend(REFERENCE, "tests.support.fake_backends:open_failing"))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,6 +22,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("matplotlib")
 
 from bench.cli import main as seg_bench
+from bench.measure.client import NetworkWorker
 
 ROOT = Path(__file__).resolve().parents[3]
 # The schema that the issue asks for; there may be more.
@@ -45,6 +47,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(seg_bench, [str(argument) for argument in arguments])
 
 
+@pytest.mark.usefixtures("inline_workers")
 def test_files_are_measured_and_one_is_recommended(
     model: Path, phantom: Path, tmp_path: Path
 ) -> None:
@@ -137,10 +140,29 @@ def process_is_alive(number: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_leaves_what_was_measured_and_no_process(
-    model: Path, tmp_path: Path, sent: signal.Signals
+@pytest.mark.usefixtures("inline_workers")
+def test_a_signal_keeps_what_was_measured(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    late, result_file = tmp_path / "late.onnx", tmp_path / "result.json"
+    shutil.copy(model, late)
+    measure = NetworkWorker.memory
+
+    def memory(self: NetworkWorker, path: Path, *size: Any, **settings: Any) -> dict[str, int]:
+        if path == late:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return measure(self, path, *size, **settings)
+
+    monkeypatch.setattr(NetworkWorker, "memory", memory)
+    found = run(model, late, "--json", result_file, "--out", tmp_path / "out", "--threads", 1)
+    assert found.exit_code == 128 + signal.SIGTERM
+    assert "Error: stopped by SIGTERM" in found.output
+    content = json.loads(result_file.read_text())
+    assert content["complete"] is False
+    assert [row["startup_s"] > 0 for row in content["models"]] == [True, True]
+
+
+def test_a_stopped_run_leaves_what_was_measured_and_no_process(model: Path, tmp_path: Path) -> None:
     faults = install(tmp_path / "faults")
     late, result_file = tmp_path / "late.onnx", tmp_path / "result.json"
     shutil.copy(model, late)
@@ -160,10 +182,10 @@ def test_a_stopped_run_leaves_what_was_measured_and_no_process(
         if (faults / "hanging").exists() or running.poll() is not None:
             break
         time.sleep(0.1)
-    running.send_signal(sent)
+    running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
-    assert running.returncode == 128 + sent, errors
-    assert f"Error: stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}" in errors
+    assert running.returncode == 128 + signal.SIGINT, errors
+    assert "Error: stopped by Ctrl-C" in errors
     assert "Traceback" not in errors
     content = json.loads(result_file.read_text())
     assert content["complete"] is False

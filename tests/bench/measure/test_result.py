@@ -27,6 +27,7 @@ BRIEF = MeasurementSettings(
 )
 
 
+@pytest.mark.usefixtures("inline_workers")
 def test_the_score_of_each_image_is_kept_undefined_as_null(
     model: Path, phantom: Path, tmp_path: Path
 ) -> None:

@@ -90,7 +90,7 @@ def test_what_fails_is_a_row_with_its_reason(
     damaged.write_bytes(model.read_bytes()[:-100])
     fixed = build_onnx(tmp_path / "fixed.onnx", shape=(1, 3, 32, 32))
     files = [crash, good, hang, damaged, printing, fixed]
-    result = Measurement(files, replace(BRIEF, limit_s=15.0)).run()
+    result = Measurement(files, replace(BRIEF, startups=0, limit_s=15.0)).run()
     rows = dict(zip(files, result.models, strict=True))
     assert [Path(row.path) for row in result.models] == files
     assert result.complete
@@ -112,6 +112,7 @@ def test_what_fails_is_a_row_with_its_reason(
     assert pairs == {(good, printing), (good, fixed), (printing, fixed)}
 
 
+@pytest.mark.usefixtures("inline_workers")
 def test_an_interrupted_run_has_what_was_measured_so_far(model: Path) -> None:
     def stop(progress: Progress) -> None:
         if progress.note.endswith("round 4"):
@@ -143,6 +144,7 @@ def test_a_worker_that_is_gone_or_asked_nonsense_says_so() -> None:
             worker.ask("multiply", side=8)
 
 
+@pytest.mark.usefixtures("inline_workers")
 def test_accuracy_from_an_evaluation_is_the_one_measured(
     model: Path, phantom: Path, phantom_data: Dataset, tmp_path: Path
 ) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from bench.measure.client import PRODUCT_SIDE, LoadedNetwork, NetworkWorker
+import bench.measure.client
+from bench.measure.client import LoadedNetwork, NetworkWorker
 from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
@@ -104,7 +105,8 @@ def test_batches_get_half_of_the_time_and_the_product_is_timed_beside_single_ima
         single, batch = Timing.made
         assert (len(single.runs), len(batch.runs)) == (3, 2)
         assert (single.rule, batch.rule.max_seconds) == (rule, 5.0)
-        assert speed.matmul_gmacs_per_s == pytest.approx(PRODUCT_SIDE**3 / 0.5 / 1e9)
+        side = bench.measure.client.PRODUCT_SIDE
+        assert speed.matmul_gmacs_per_s == pytest.approx(side**3 / 0.5 / 1e9)
     for file in files:
         assert [file.samples(n).tolist() for n in (1, 4)] == [[1.0], [4.0]]
         assert file.to_result(None).throughput_per_s == {"1": 1.0, "4": 1.0}

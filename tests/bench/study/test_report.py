@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from bench.study.figures import (
+    curves_figure,
+    differences_figure,
+    histograms_figure,
+    reliability_figure,
+)
 from bench.study.readme import BEGIN, END, readme_block, with_block
 from bench.study.report import write_study_report
+from bench.study.result_figure import result_figure
 from runtime.core.errors import DataError
-from runtime.report.figures import new_figure
+from runtime.report.figures import new_figure, style
 from tests.support.browser import Browser
 from tests.support.self_contained import external_references
 from tests.support.study_fixture import Finished
@@ -63,11 +70,12 @@ def test_every_picture_of_the_text_is_there(finished: Finished, text: str) -> No
     }
 
 
+@pytest.mark.usefixtures("no_layout")  # as in the fixture
 def test_the_report_is_the_same_each_time(
     finished: Finished, page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "out")
-    monkeypatch.setattr("bench.study.examples.EXAMPLES", 1)  # as in the fixture
+    monkeypatch.setattr("bench.study.examples.EXAMPLES", 1)
     # Only the text has this figure, as a file; the page has the same scans as cards.
     drawn = [path.stem for path in (folder / "figures").glob("*-examples-*.png")]
     assert drawn
@@ -75,9 +83,19 @@ def test_the_report_is_the_same_each_time(
         "bench.study.report.examples_figures",
         lambda *_: {name.split("-examples-")[1]: new_figure(1.0, 1.0) for name in drawn},
     )
+    monkeypatch.setattr("bench.study.report.figure_png", lambda *_, **__: b"")
     write_study_report(finished.result, finished.prepared, folder)
     assert (folder / "report.html").read_text() == page
     assert (folder / "report.md").read_text() == text
+
+
+def test_every_kind_of_figure_can_be_laid_out(finished: Finished) -> None:
+    """A layout that leaves no room for some axes warns, and warnings are errors here."""
+    split = finished.result.splits[0]
+    with style():
+        for draw in (curves_figure, histograms_figure, differences_figure, reliability_figure):
+            draw(split).draw_without_rendering()
+        result_figure(finished.result).draw_without_rendering()
 
 
 def test_a_reader_sorts_switches_and_fades(finished: Finished, chromium: Browser) -> None:

@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from runtime.model.stopping_rule import StoppingRule
 from runtime.report.cells import as_table
 from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import evaluate
+from tests.support.inline_workers import use_inline_workers
 from tests.support.self_contained import external_references, handlers
 
 BRIEF = MeasurementSettings(
@@ -69,9 +71,21 @@ class Swept:
         )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def all_inline_workers() -> Iterator[None]:
+    """Networks are measured in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_inline_workers(patch)
+        yield
+
+
 @pytest.fixture(scope="module")
 def swept(
-    phantom: Path, model: Path, quick_exports: None, tmp_path_factory: pytest.TempPathFactory
+    phantom: Path,
+    model: Path,
+    quick_exports: None,
+    all_inline_workers: None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Swept:
     """A sweep on the data that the model was trained on, with enough test images for intervals."""
     folder = tmp_path_factory.mktemp("sweep")

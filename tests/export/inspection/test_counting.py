@@ -33,7 +33,7 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", ["scratch", "resnet50", ENSEMBLE])
+@pytest.mark.parametrize("name", ["scratch", ENSEMBLE])
 def test_counts_of_an_exported_network_are_pytorchs(
     name: str, conversions: Conversions, tmp_path: Path
 ) -> None:

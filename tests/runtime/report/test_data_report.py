@@ -106,6 +106,7 @@ def test_a_figure_has_a_panel_for_each_split(page: Path) -> None:
     assert panels == [4, 4, 4, 4, 4]  # three splits and all, or three and the colors' scale
 
 
+@pytest.mark.usefixtures("no_layout")
 def test_a_name_is_shown_as_it_is(copy: Path, tmp_path: Path) -> None:
     odd = copy / "$\\frac{1}<b>&"
     (copy / "valid").rename(odd)
@@ -170,6 +171,7 @@ def test_a_split_without_images_is_one_sentence(copy: Path, tmp_path: Path) -> N
     assert_one_sentence(run(copy, "--out", tmp_path / "page.html"), "no images")
 
 
+@pytest.mark.usefixtures("no_layout")
 def test_one_split_of_one_image_works_and_says_that_there_is_nothing_to_compare(
     copy: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +188,7 @@ def test_one_split_of_one_image_works_and_says_that_there_is_nothing_to_compare(
     assert "only one split" in out.read_text()
 
 
+@pytest.mark.usefixtures("no_layout")
 def test_a_split_of_flat_images_without_annotation_works(copy: Path, tmp_path: Path) -> None:
     edit(copy / "train", annotations=[])
     for path in (copy / "train").glob("*.png"):

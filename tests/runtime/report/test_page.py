@@ -132,6 +132,15 @@ def test_a_figure_as_png_is_white_and_the_same_each_time() -> None:
     assert content == figure_png(a_figure(), dpi=50)
 
 
+def test_a_figure_looks_alike_in_either_format() -> None:
+    figure = a_figure()
+    figure_png(figure, dpi=200)
+    places = [axes.get_position().bounds for axes in figure.axes]
+    assert places != [axes.get_position().bounds for axes in a_figure().axes], "there is no layout"
+    figure_uri(figure)
+    assert [axes.get_position().bounds for axes in figure.axes] == places
+
+
 def test_a_name_that_the_font_lacks_is_drawn_without_a_warning() -> None:
     figure = new_figure(2.0, 1.0)
     figure.suptitle("腫瘍")
