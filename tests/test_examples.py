@@ -30,9 +30,14 @@ def test_predict_image(
     assert (tmp_path / "overlay.png").is_file()
 
 
+@pytest.mark.usefixtures("quick_exports")
 def test_train_network_and_export_network(
-    phantom: Path, tmp_path: Path, quick_exports: None, capsys: pytest.CaptureFixture[str]
+    phantom: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("train.resumable_run.draw_curves", lambda *_: None)
     run, output = tmp_path / "run", tmp_path / "run.onnx"
     main_of("train_network")(str(phantom), str(run), "1")
     main_of("export_network")(str(run / "best.pt"), str(output))
