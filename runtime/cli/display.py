@@ -53,10 +53,10 @@ def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where needed.
 
     Example:
-        >>> counted(1, "image"), counted(2, "image")
-        ('1 image', '2 images')
+        >>> counted(1, "image"), counted(2, "image"), counted(2, "series")
+        ('1 image', '2 images', '2 series')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 or noun.endswith("s") else f"{number} {noun}s"
 
 
 def skipped_text(reasons: Sequence[str]) -> str:
@@ -120,7 +120,7 @@ class ProgressLines:
             click.echo(self._line(progress, now - self._start), err=True)
 
     def _line(self, progress: Progress, seconds: float) -> str:
-        amount = f"{progress.done:g} of {progress.total:g}"
+        amount = f"{round(progress.done, 2):.10g} of {progress.total:g}"
         if self._percent:
             amount = f"{progress.fraction:.0%}".replace("%", " %")
         text = f"{self._label or progress.phase} {amount}".strip()

@@ -1,5 +1,6 @@
 """`seg-predict`: run an exported file on images."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,21 +195,20 @@ def _finish(
         write_mask_coco(out / "masks.json", written)
     click.echo(_report(written, skipped, 0.5 if threshold is None else threshold))
     number = f", {len(skipped)} skipped" if skipped else ""
-    click.echo(f"{_inputs(written)}{number}, maps and overlays in {out}")
-
-
-def _inputs(written: "Sequence[FilePrediction]") -> str:
-    """Return the numbers of predicted images and volumes, such as "2 images and 1 volume"."""
-    volumes = sum(prediction.of_volume for prediction in written)
-    counts = {"image": len(written) - volumes, "volume": volumes}
-    return " and ".join(counted(number, noun) for noun, number in counts.items() if number)
+    kinds = Counter(prediction.kind for prediction in written)
+    text = " and ".join(counted(kinds[kind], kind) for kind in sorted(kinds))
+    click.echo(f"{text}{number}, maps and overlays in {out}")
 
 
 def _report(written: "Sequence[FilePrediction]", skipped: Sequence[str], threshold: float) -> str:
     lines = [
         f"{printable(prediction.image)}: highest probability {prediction.highest:.3f}, "
-        f"{prediction.foreground_share:.2%} of the pixels at {threshold:g} or more -> "
-        f"{printable(prediction.overlay)}"
+        f"{prediction.foreground_share:.2%} of the {_elements(prediction)} at {threshold:g} or more"
+        f" -> {printable(prediction.overlay)}"
         for prediction in written
     ]
     return "\n".join([*lines, *([skipped_text(skipped)] if skipped else [])])
+
+
+def _elements(prediction: "FilePrediction") -> str:
+    return "pixels" if prediction.kind == "image" else "voxels"

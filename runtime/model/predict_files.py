@@ -39,6 +39,7 @@ class FilePrediction:
         foreground_share: share of pixels with a probability of at least the threshold, in [0, 1].
         area: number of these pixels, or voxels.
         milliliters: their volume; None for a picture, and where the spacing is unknown.
+        kind: "image", "volume" or "series".
         mask: the written mask; None without a threshold.
     """
 
@@ -51,11 +52,7 @@ class FilePrediction:
     area: int = 0
     milliliters: float | None = None
     mask: Path | None = None
-
-    @property
-    def of_volume(self) -> bool:
-        """True if a volume was predicted: its map is neither a picture nor an array."""
-        return self.probability.suffix not in (".png", ".npy")
+    kind: str = "image"
 
 
 def predict_files(
@@ -82,7 +79,8 @@ def predict_files(
         frame: of files with several images, from 1.
         volume: of files with several volumes, from 1.
         threshold: of the mask, in [0, 1]; None for no mask.
-        on_progress: called after each image, with the images done and their total number.
+        on_progress: called after each image, and after each slice of a volume, with the images done
+            and their total number.
         on_error: called for an image that cannot be read, which is then skipped; by default the
             error is raised.
 
@@ -101,7 +99,10 @@ def predict_files(
         try:
             if form is not None:
                 base = Path(out) / image.name
-                written.append(_predict_volume(predictor, image, form, base, threshold, volume))
+                told = _of_slices(index, len(images), on_progress)
+                written.append(
+                    _predict_volume(predictor, image, form, base, threshold, volume, told)
+                )
             else:
                 # Before anything is written: an image has all of its results, or none.
                 pixels, probability = _predicted(predictor, image.path, frame)
@@ -158,6 +159,7 @@ def _predict_volume(
     base: Path,
     threshold: float | None,
     number: int | None,
+    on_progress: ProgressCallback | None,
 ) -> FilePrediction:
     found = predict_volume_file(
         predictor,
@@ -167,6 +169,7 @@ def _predict_volume(
         threshold=threshold,
         number=number,
         patient=image.pseudonym,
+        on_progress=on_progress,
     )
     return FilePrediction(
         image.shown,
@@ -178,7 +181,22 @@ def _predict_volume(
         found.area,
         found.milliliters,
         found.files[-1] if threshold is not None else None,
+        form.unit,
     )
+
+
+def _of_slices(
+    index: int, images: int, on_progress: ProgressCallback | None
+) -> ProgressCallback | None:
+    """Return a callback that reports the slices of a volume as shares of it."""
+    if on_progress is None:
+        return None
+
+    def of_volume(slices: Progress) -> None:
+        note = f"slice {slices.done:g} of {slices.total:g}"
+        on_progress(Progress(index + slices.fraction, images, "predict", note))
+
+    return of_volume
 
 
 def _results(image: FoundImage, out: Path, map_format: MapFormat) -> tuple[Path, ...]:

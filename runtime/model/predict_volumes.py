@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtime.core.progress import ProgressCallback
 from runtime.data.orientation import Size
 from runtime.data.volumes.formats import VolumeFormat
 from runtime.data.volumes.gray import gray_slices
@@ -47,6 +48,7 @@ def predict_volume_file(
     threshold: float | None = None,
     number: int | None = None,
     patient: str | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> VolumeResult:
     """Predict a volume slice by slice, and write its results on the grid of its file.
 
@@ -55,6 +57,7 @@ def predict_volume_file(
         threshold: also write a mask of the voxels of at least this probability.
         number: of a file of several volumes, from 1.
         patient: that results state in place of the file's.
+        on_progress: called after each predicted slice, with numbers of slices.
 
     Raises:
         ImageError: the file cannot be read.
@@ -65,7 +68,7 @@ def predict_volume_file(
     spec = stated or form.rule
     volume = form.read(path, None if stated is None else stated.plane, number)
     gray = gray_slices(volume, spec)
-    probability = predict_volume(predictor, volume, gray)
+    probability = predict_volume(predictor, volume, gray, on_progress)
     highest, area = 0.0, 0
     for each in probability:
         highest = max(highest, float(each.max()))

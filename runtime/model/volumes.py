@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import OutputError
+from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.orientation import Size
 from runtime.data.resizing import resize_map
 from runtime.data.volumes.spec import VolumeSpec
@@ -47,7 +48,10 @@ def predict_slices(
 
 
 def predict_volume(
-    predictor: Predictor, volume: Volume, gray: Callable[[int], NDArray[np.uint8]]
+    predictor: Predictor,
+    volume: Volume,
+    gray: Callable[[int], NDArray[np.uint8]],
+    on_progress: ProgressCallback | None = None,
 ) -> NDArray[np.float32]:
     """Return a volume's probabilities, float32 [slices, rows, columns] in [0, 1], on its own grid.
 
@@ -56,6 +60,7 @@ def predict_volume(
 
     Args:
         gray: as for `predict_slices`, by the rule of the network's training (`volume_rule`).
+        on_progress: called after each slice, with numbers of slices.
 
     Raises:
         ImageError, ModelError: as `predict_slices`.
@@ -71,8 +76,9 @@ def predict_volume(
     """
     try:
         with tempfile.TemporaryFile() as file:
-            for probability in predict_slices(predictor, volume, gray):
+            for index, probability in enumerate(predict_slices(predictor, volume, gray)):
                 file.write(probability.tobytes())
+                report_progress(on_progress, "predict", index + 1, volume.shape[0])
             file.flush()
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:

@@ -15,6 +15,7 @@ from runtime.data.images import SUFFIXES
 from runtime.data.volumes.dicom_files import class_name, is_dicom_file, object_class
 from runtime.data.volumes.dicom_images import DicomImage, read_images
 from runtime.data.volumes.dicom_pixels import decode
+from runtime.data.volumes.mapped import DecodedOnce
 from runtime.data.volumes.planes import SliceOrder, slice_order, spacing_of
 from runtime.data.volumes.spec import Plane
 from runtime.data.volumes.volume import Volume
@@ -61,7 +62,7 @@ class DicomSeries:
             path.stem if path.suffix.lower() in _SUFFIXES else path.name,
             path,
             shape,
-            self.slices(lambda image: image.rule.values(decode(image))),
+            DecodedOnce(self.slices(lambda image: image.rule.values(decode(image)))),
             spacing=None if affine is None else spacing_of(affine),
             affine=affine,
             levels=self.slices(_levels) if windows else None,

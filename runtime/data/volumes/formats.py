@@ -24,6 +24,7 @@ class VolumeFormat:
 
     Attributes:
         name: in messages, such as "NIfTI".
+        unit: what a file or folder is counted as, in messages: "volume" or "series".
         recognizes: returns whether a file or folder is of this format, without the optional
             package.
         read: returns the volume in a file or folder, in slices of a plane, or of the plane that is
@@ -38,6 +39,7 @@ class VolumeFormat:
     """
 
     name: str
+    unit: str
     recognizes: Callable[[Path], bool]
     read: Callable[[Path, Plane | None, int | None], Volume]
     write: Callable[
@@ -63,9 +65,12 @@ def _write_nifti(
 
 
 FORMATS = (
-    VolumeFormat("NIfTI", is_nifti, _read_nifti, _write_nifti, is_nifti_result, VolumeSpec()),
     VolumeFormat(
-        "DICOM", is_dicom, read_dicom, write_dicom, is_dicom_result, VolumeSpec(range="stated")
+        "NIfTI", "volume", is_nifti, _read_nifti, _write_nifti, is_nifti_result, VolumeSpec()
+    ),
+    VolumeFormat(
+        *("DICOM", "series", is_dicom, read_dicom, write_dicom, is_dicom_result),
+        rule=VolumeSpec(range="stated"),
     ),
 )
 

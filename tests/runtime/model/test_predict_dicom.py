@@ -63,7 +63,7 @@ def test_results_are_no_scans_and_errors_name_no_patient(network: Path, tmp_path
     assert CliRunner().invoke(main, arguments).exit_code == 0
     run = CliRunner().invoke(main, arguments)
     assert run.exit_code == 0, run.output
-    assert "1 volume," in run.output
+    assert "1 series, maps" in run.output
     saved(image(voxels[0], (-20.0, -30.0, 10.0)), tmp_path / "in" / "head" / "other")
     run = CliRunner().invoke(main, arguments)
     assert run.exit_code == 2

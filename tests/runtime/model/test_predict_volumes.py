@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runtime.cli.predict import main
+from runtime.core.progress import Progress
 from runtime.data.masks import mask_from_segmentations
 from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.mapped import release_pages
 from runtime.data.volumes.spec import VolumeSpec
 from runtime.data.volumes.volume import volume_of
+from runtime.model.image_files import find_images
 from runtime.model.metadata import KEY, InputSpec, Metadata, NetworkInfo, OutputSpec, dump_metadata
 from runtime.model.montage import draw_montage
+from runtime.model.predict_files import predict_files
 from runtime.model.predictor import Predictor
 from runtime.model.volumes import predict_volume
 from tests.support.model_builder import ModelBuilder
@@ -72,6 +75,7 @@ def test_results_are_on_the_grid_of_the_file(network: Path, tmp_path: Path) -> N
     assert result.exit_code == 0, result.output
     assert "\n1 image and 1 volume, maps and overlays in" in result.output
     assert "does not say how slices" not in result.output
+    assert "of the voxels at" in result.output
     written = nib.load(tmp_path / "out/head.probability.nii.gz")
     mask = nib.load(tmp_path / "out/head.mask.nii.gz")
     np.testing.assert_allclose(np.asarray(written.dataobj), probability, atol=1e-6)
@@ -179,3 +183,14 @@ def test_a_montage_shows_the_slices_with_foreground_in_their_proportions() -> No
     shown.clear()
     assert draw_montage(volume, gray, np.zeros_like(probability)).shape == (768, 512, 3)
     assert (shown[0], shown[-1], len(shown)) == (0, 39, 12)
+
+
+def test_progress_within_a_volume_is_that_of_its_slices(network: Path, tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(scan(), AFFINE), tmp_path / "head.nii")
+    Image.new("L", (SIDE, SIDE)).save(tmp_path / "a.png")
+    told: list[Progress] = []
+    images = find_images([str(tmp_path / "a.png"), str(tmp_path / "head.nii")])
+    predict_files(Predictor(network), images, tmp_path / "out", on_progress=told.append)
+    assert [each.done for each in told] == [1, *(1 + number / DEPTH for number in range(1, 6)), 2]
+    assert {each.total for each in told} == {2}
+    assert told[1].note == "slice 1 of 5"
