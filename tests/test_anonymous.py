@@ -100,7 +100,7 @@ def test_predictions_and_tables_name_no_patient(
     run = call(seg_predict, network, archive, *options, "--anonymous-log", "--names", names)
     assert run.exit_code == 0, run.output
     ensure_clean(run, out)
-    assert "1 image and 4 volumes, 3 skipped" in run.output
+    assert "1 image, 3 series, 1 volume, 3 skipped" in run.output
     assert "truncated" in run.output
     assert len(list(out.glob("scan-*.overlay.png"))) == 5
     rows = names.read_text().splitlines()

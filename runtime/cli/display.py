@@ -120,7 +120,7 @@ class ProgressLines:
             click.echo(self._line(progress, now - self._start), err=True)
 
     def _line(self, progress: Progress, seconds: float) -> str:
-        amount = f"{round(progress.done, 2):.10g} of {progress.total:g}"
+        amount = f"{int(progress.done)} of {progress.total:.10g}"
         if self._percent:
             amount = f"{progress.fraction:.0%}".replace("%", " %")
         text = f"{self._label or progress.phase} {amount}".strip()
@@ -152,7 +152,8 @@ class ProgressBar:
         if self._bar is None:
             self._open(progress)
         self._bar.length = max(1, round(progress.total))
-        self._bar.update(round(progress.done) - self._bar.pos, progress.note or None)
+        self._bar.update(int(progress.done) - self._bar.pos, progress.note or None)
+        self._bar.render_progress()
 
     def close(self) -> None:
         """End the bar's line."""

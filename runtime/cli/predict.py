@@ -196,7 +196,7 @@ def _finish(
     click.echo(_report(written, skipped, 0.5 if threshold is None else threshold))
     number = f", {len(skipped)} skipped" if skipped else ""
     kinds = Counter(prediction.kind for prediction in written)
-    text = " and ".join(counted(kinds[kind], kind) for kind in sorted(kinds))
+    text = ", ".join(counted(kinds[kind], kind) for kind in sorted(kinds))
     click.echo(f"{text}{number}, maps and overlays in {out}")
 
 

@@ -73,7 +73,7 @@ def test_results_are_on_the_grid_of_the_file(network: Path, tmp_path: Path) -> N
         *("--threshold", middle, "--out", tmp_path / "out"),
     )
     assert result.exit_code == 0, result.output
-    assert "\n1 image and 1 volume, maps and overlays in" in result.output
+    assert "\n1 image, 1 volume, maps and overlays in" in result.output
     assert "does not say how slices" not in result.output
     assert "of the voxels at" in result.output
     written = nib.load(tmp_path / "out/head.probability.nii.gz")
