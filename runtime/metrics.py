@@ -18,7 +18,7 @@ accuracy only. What is predicted on them is reported apart, as false positives.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,23 @@ class PixelSums:
             self.predicted + other.predicted,
             self.overlap + other.overlap,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PixelColumns:
+    """The sums of many images: float64 [images] for each number of `PixelSums`."""
+
+    pixels: NDArray[np.float64]
+    target: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    overlap: NDArray[np.float64]
+
+    def total(self) -> PixelSums:
+        """Return the sums of all images, added one after the other."""
+        columns = self.pixels, self.target, self.predicted, self.overlap
+        # Not `sum`: NumPy adds pairs, which rounds differently than a loop over images.
+        pixels, *sums = (float(np.cumsum(column)[-1:].sum()) for column in columns)
+        return PixelSums(int(pixels), *sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +167,36 @@ def image_scores(sums: PixelSums) -> Scores:
     return replace(found, **dict.fromkeys(OVERLAP_METRICS, float("nan")))
 
 
-def fractions(sums: PixelSums) -> dict[str, tuple[float, float]]:
+def image_values(images: PixelColumns) -> dict[str, NDArray[np.float64]]:
+    """Return the `image_scores` of many images: float64 [images] for each metric.
+
+    Example:
+        >>> sums = PixelColumns(*np.array([[4.0, 4.0], [2.0, 0.0], [2.0, 1.0], [1.0, 0.0]]))
+        >>> values = image_values(sums)
+        >>> values["accuracy"].tolist(), values["recall"].tolist()
+        ([0.5, 0.75], [0.5, nan])
+    """
+    values = {}
+    for name, (numerator, denominator) in fractions(images).items():
+        defined = denominator > 0.0
+        if name in OVERLAP_METRICS:
+            defined &= images.target > 0.0
+        undefined = np.full_like(numerator, np.nan)
+        values[name] = np.divide(numerator, denominator, out=undefined, where=defined)
+    return values
+
+
+@overload
+def fractions(sums: PixelSums) -> dict[str, tuple[float, float]]: ...
+
+
+@overload
+def fractions(
+    sums: PixelColumns,
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]: ...
+
+
+def fractions(sums: PixelSums | PixelColumns) -> Any:
     """Return the numerator and the denominator of each metric, by its name.
 
     Both are linear in the sums, so fractions of several images can be added term by term.

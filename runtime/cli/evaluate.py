@@ -149,7 +149,8 @@ def _score_here(
     """Score all images, or those of a shard, in this process."""
     from runtime.data.coco import read_dataset
     from runtime.scoring.evaluation_run import open_evaluation
-    from runtime.scoring.parts import merge, shard_range
+    from runtime.scoring.merging import merge
+    from runtime.scoring.parts import shard_range
     from runtime.scoring.patients import require_patients
 
     dataset = read_dataset(data)
@@ -205,8 +206,8 @@ def merge_parts(
 
     All parts must be of one evaluation, and each image must be in one of them.
     """
+    from runtime.scoring.merging import merge
     from runtime.scoring.part_files import read_part
-    from runtime.scoring.parts import merge
 
     outputs = _outputs(parts, json_file, csv_file, patients_file)
     _show(merge((str(part), read_part(part)) for part in parts), outputs)

@@ -58,6 +58,8 @@ def without_nan(content: object) -> Any:
         return content
     if isinstance(content, dict):
         return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, _Items):  # of an earlier call
+        return content
     if isinstance(content, list | tuple):
         return [without_nan(value) for value in content]
     if isinstance(content, Sequence):

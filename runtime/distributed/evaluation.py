@@ -33,8 +33,9 @@ from runtime.distributed.evaluation_folder import EvaluationFolder, Plan
 from runtime.distributed.tasks import run_tasks
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation_run import EvaluationSettings, open_evaluation, open_predictors
+from runtime.scoring.merging import merge
 from runtime.scoring.part_files import read_part, write_part
-from runtime.scoring.parts import Part, merge, shard_range
+from runtime.scoring.parts import Part, shard_range
 from runtime.scoring.patients import require_patients
 from runtime.scoring.results import EvaluationReport
 from runtime.scoring.scorer import SCORING_PACKAGES, Scorer, computed_with

@@ -9,6 +9,11 @@ With scores of several trainings of a network, the interval is hierarchical: it 
 them happened to be run (`runtime.scoring.trainings`). With fewer than `MIN_TRAININGS` it covers the
 choice of images only.
 
+More than `MAX_DRAWN` groups are put into that many sets at random, and whole sets are drawn (random
+groups, Wolter 2007, chapter 2). The standard error of G sets has a standard error of its own of
+1 / sqrt(2 G), which is 1.4 %; that of a percentile of 10,000 draws is as large. Memory and time
+then do not grow with the number of images.
+
 Fewer than `MIN_UNITS` images or groups get no interval. In simulations of this bootstrap, a nominal
 95 % interval of 4 images covers the true mean in 58 to 87 % of the cases, one of 10 images in 85 to
 94 %, depending on the skewness.
@@ -33,6 +38,8 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 MIN_UNITS = 10
 """Fewest images, and fewest groups, that an interval is given for."""
+MAX_DRAWN = 2_500
+"""Most groups that are drawn one by one."""
 _BLOCK = 1000
 
 
@@ -134,27 +141,25 @@ class Bootstrap:
         level: float = LEVEL,
         seed: int = 0,
     ) -> None:
-        owners = range(images) if groups is None else groups
+        owners = np.arange(images) if groups is None else np.asarray(groups)
         if images < 1 or len(owners) != images:
             raise ConfigError(
                 f"groups: expected one for each of {images} images, found {len(owners)}"
             )
         self.level = level
-        self._owner = np.unique(np.asarray(owners), return_inverse=True)[1]
+        self._owner = np.unique(owners, return_inverse=True)[1]
         self.groups = int(self._owner.max()) + 1
-        self._tail = _tail(level, self.groups)
+        self._sets, self._set = _sets(self._owner, self.groups, seed)
+        self._tail = _tail(level, self._sets)
         self._resamples = resamples
         self._seed = seed
 
     @cached_property
-    def _draws(self) -> NDArray[np.float32]:
-        """Counts of each group in each draw, [resamples, groups]: 40 kB per group."""
-        rng = np.random.default_rng(self._seed)
-        draws = np.empty((self._resamples, self.groups), np.float32)
-        for start in range(0, self._resamples, _BLOCK):
-            block = draws[start : start + _BLOCK]
-            block[:] = _draw(rng, len(block), self.groups)
-        return draws
+    def _draws(self) -> tuple[NDArray[np.uint16], ...]:
+        """Counts of each set in each draw, [resamples, sets] in blocks: at most 50 MB."""
+        rng, starts = np.random.default_rng(self._seed), range(0, self._resamples, _BLOCK)
+        sizes = (min(_BLOCK, self._resamples - start) for start in starts)
+        return tuple(_draw(rng, size, self._sets).astype(np.uint16) for size in sizes)
 
     def interval(self, per_image: Doubles, statistic: Statistic) -> Interval:
         """Return a statistic of sums over images, with its interval.
@@ -227,10 +232,11 @@ class Bootstrap:
         total = np.zeros(self._resamples)
         runs = _stacked(per_image)
         for run in runs:
-            sums = np.zeros((self.groups, run.shape[1]))
-            np.add.at(sums, self._owner, run)
+            sums = np.zeros((self._sets, run.shape[1]))
+            np.add.at(sums, self._set, run)
+            drawn = np.concatenate([block @ sums for block in self._draws])
             with np.errstate(invalid="ignore", divide="ignore"):
-                total += np.asarray(statistic(np.asarray(self._draws @ sums, np.float64)))
+                total += np.asarray(statistic(drawn))
         return total / len(runs)
 
     def mean(self, values: Doubles) -> Interval:
@@ -295,6 +301,14 @@ def _by_training(per_image: Doubles, statistic: Statistic) -> Doubles:
     """Return the statistic of each training, float64 [trainings]."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(statistic(_stacked(per_image).sum(axis=1)), np.float64)
+
+
+def _sets(owner: NDArray[np.intp], groups: int, seed: int) -> tuple[int, NDArray[np.intp]]:
+    """Return the number of sets of groups that are drawn, and the set of each image."""
+    if groups <= MAX_DRAWN:
+        return groups, owner
+    mixed = np.random.default_rng(seed).permutation(groups) % MAX_DRAWN
+    return MAX_DRAWN, mixed[owner]
 
 
 def _draw(rng: np.random.Generator, resamples: int, groups: int) -> NDArray[np.intp]:

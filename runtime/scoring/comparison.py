@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 
 from runtime.core.errors import ConfigError
-from runtime.metrics import METRICS, PixelSums, fractions, image_scores
+from runtime.metrics import METRICS, PixelColumns, fractions, image_values
 from runtime.scoring.bootstrap import Bootstrap, Interval, stack_terms
 from runtime.scoring.evaluation import Evaluation
 from runtime.scoring.lesions import lesion_terms
 from runtime.scoring.patients import patient_values
-from runtime.scoring.surface import surface_values
+from runtime.scoring.sample_table import as_table
 from runtime.scoring.trainings import Doubles
 
 Summary = Literal[
@@ -25,7 +25,6 @@ Summary = Literal[
     "per patient at 0.5",
 ]
 """How a metric is summarized over images, or over patients."""
-Images = list[PixelSums]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +133,9 @@ def compare_trainings(
         ConfigError: the evaluations are of different images.
     """
     reference, candidate = references[0], candidates[0]
-    files = {tuple(s.file for s in each.samples) for each in (*references, *candidates)}
-    if len(files) > 1:
+    tables = [[as_table(each.samples) for each in side] for side in (references, candidates)]
+    files = tables[0][0].files
+    if any(list(files) != list(table.files) for side in tables for table in side):
         raise ConfigError(
             f"{reference.name} and {candidate.name} were not evaluated on the same images"
         )
@@ -146,9 +146,8 @@ def compare_trainings(
         )
     draws = bootstrap or Bootstrap(len(reference.samples))
     differences: list[MetricDifference] = []
-    sides = references, candidates
-    soft = [[_soft(each) for each in side] for side in sides]
-    hard = [[_thresholded(each) for each in side] for side in sides]
+    soft = [[table.soft for table in side] for side in tables]
+    hard = [[table.thresholded for table in side] for side in tables]
     for metric in METRICS:
         differences += [
             _of_means(draws, metric, "per image", *(_stacked(one, metric) for one in soft)),
@@ -177,29 +176,17 @@ def soft_values(evaluation: Evaluation, metric: str) -> Doubles:
 
     NaN where undefined: without foreground, for every metric but the accuracy.
     """
-    return _values(_soft(evaluation), metric)
+    return image_values(as_table(evaluation.samples).soft)[metric]
 
 
 def thresholded_values(evaluation: Evaluation, metric: str) -> Doubles:
     """Return a metric at threshold 0.5 of each image, float64 [images]; NaN where undefined."""
-    return _values(_thresholded(evaluation), metric)
+    return image_values(as_table(evaluation.samples).thresholded)[metric]
 
 
-def _soft(evaluation: Evaluation) -> Images:
-    return [sample.soft for sample in evaluation.samples]
-
-
-def _thresholded(evaluation: Evaluation) -> Images:
-    return [sample.thresholded for sample in evaluation.samples]
-
-
-def _values(images: Images, metric: str) -> Doubles:
-    return np.array([getattr(image_scores(sums), metric) for sums in images])
-
-
-def _stacked(trainings: list[Images], metric: str) -> Doubles:
+def _stacked(trainings: Sequence[PixelColumns], metric: str) -> Doubles:
     """Return a metric of each training and image, float64 [trainings, images]."""
-    return np.array([_values(images, metric) for images in trainings])
+    return np.array([image_values(images)[metric] for images in trainings])
 
 
 def _clinical_settings(evaluation: Evaluation, other: Evaluation) -> tuple[object, ...]:
@@ -218,13 +205,10 @@ def _of_surfaces(
     """Return the differences of the surface scores, where both evaluations have them."""
     if reference.surface is None or candidate.surface is None:
         return []
-    rows = [
-        [sample.surface for sample in one.samples if sample.surface is not None]
-        for one in (reference, candidate)
-    ]
+    one, other = (as_table(each.samples).surface for each in (reference, candidate))
     return [
-        _of_means(draws, name, "per image at 0.5", *(surface_values(row, name) for row in rows))
-        for name in ("hd95", "nsd")
+        _of_means(draws, name, "per image at 0.5", one[:, column], other[:, column])
+        for column, name in enumerate(("hd95", "nsd"))
     ]
 
 
@@ -234,10 +218,7 @@ def _of_lesions(
     """Return the differences of the lesions, where both evaluations have them."""
     if reference.lesions is None or candidate.lesions is None:
         return []
-    one, other = (
-        lesion_terms([sample.lesions for sample in each.samples if sample.lesions is not None])
-        for each in (reference, candidate)
-    )
+    one, other = (lesion_terms(as_table(each.samples).lesions) for each in (reference, candidate))
     terms = np.concatenate([one[:, :2], other[:, :2]], axis=1)
     return [
         _of_ratios(draws, "lesion_recall", "pooled at 0.5", terms),
@@ -273,16 +254,16 @@ def _of_pooled(
     draws: Bootstrap,
     metric: str,
     kind: Summary,
-    references: list[Images],
-    candidates: list[Images],
+    references: Sequence[PixelColumns],
+    candidates: Sequence[PixelColumns],
 ) -> MetricDifference:
-    def term(one: PixelSums, other: PixelSums) -> tuple[float, ...]:
+    def terms(one: PixelColumns, other: PixelColumns) -> Doubles:
         # With a count of images, since an image without any term belongs to the pool as well.
-        return (*fractions(one)[metric], *fractions(other)[metric], 1.0)
+        columns = *fractions(one)[metric], *fractions(other)[metric], np.ones_like(one.pixels)
+        return np.stack(columns, axis=-1)
 
     pairs = zip(references, candidates, strict=True)
-    terms = np.array([[term(*both) for both in zip(a, b, strict=True)] for a, b in pairs])
-    return _of_ratios(draws, metric, kind, terms)
+    return _of_ratios(draws, metric, kind, np.array([terms(*pair) for pair in pairs]))
 
 
 def _of_ratios(draws: Bootstrap, metric: str, kind: Summary, terms: Doubles) -> MetricDifference:

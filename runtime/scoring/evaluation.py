@@ -1,8 +1,7 @@
 """Scores of a network on a split."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,14 @@ from runtime.data.resizing import check_size, resize_map
 from runtime.data.samples import Sample
 from runtime.data.targets import choose_targets
 from runtime.metrics import (
-    METRICS,
     Calibration,
     CalibrationSums,
-    PixelSums,
+    PixelColumns,
     Scores,
     Spread,
-    image_scores,
+    image_values,
     pixel_sums,
-    pooled,
+    scores,
     spread,
     thresholded_sums,
 )
@@ -32,12 +30,12 @@ from runtime.model.predictor import Predictor
 from runtime.scoring.bootstrap import Bootstrap, ratio
 from runtime.scoring.clinical import clinical_scores, unit_of
 from runtime.scoring.clinical_config import ClinicalConfig
-from runtime.scoring.lesions import SIZES, LesionSummary, lesion_terms, total_lesions
+from runtime.scoring.lesions import SIZES, LesionCounts, LesionSummary, lesion_terms
 from runtime.scoring.patients import PatientScores, groups_of, score_patients
 from runtime.scoring.provenance import trained_masks
 from runtime.scoring.sample_sums import SampleSums
 from runtime.scoring.sample_table import Columns, SampleTable
-from runtime.scoring.surface import SurfaceSummary, surface_values
+from runtime.scoring.surface import SurfaceSummary
 
 Mask = NDArray[np.uint8]
 Outcome = tuple[NDArray[np.float32], Mask]
@@ -264,8 +262,8 @@ def conclude(
         name=sums.name,
         size=sums.size,
         samples=images,
-        soft=_averages(images, attrgetter("soft")),
-        thresholded=_averages(images, attrgetter("thresholded")),
+        soft=_averages(images.soft),
+        thresholded=_averages(images.thresholded),
         calibration=CalibrationSums(sums.calibration).result(),
         false_positives=_false_positives(images),
         patients=score_patients(images),
@@ -275,59 +273,51 @@ def conclude(
 
 
 def _surface(
-    images: Sequence[SampleSums],
-    config: ClinicalConfig,
-    unit: LengthUnit,
-    groups: Sequence[int],
+    images: SampleTable, config: ClinicalConfig, unit: LengthUnit, groups: Sequence[int]
 ) -> SurfaceSummary | None:
-    rows = [image.surface for image in images if image.surface is not None]
-    if not rows:
+    if not images.columns.surface:
         return None
-    bootstrap = Bootstrap(len(rows), groups or None)
+    bootstrap = Bootstrap(len(images), groups or None)
+    hd95, nsd = images.surface.T
+    masks = images.thresholded
     return SurfaceSummary(
         unit=unit,
         tolerance=config.tolerance,
-        hd95=bootstrap.estimate(surface_values(rows, "hd95")),
-        nsd=bootstrap.estimate(surface_values(rows, "nsd")),
-        missed=sum(image.missed for image in images),
+        hd95=bootstrap.estimate(hd95),
+        nsd=bootstrap.estimate(nsd),
+        missed=int(np.count_nonzero((masks.target > 0.0) & (masks.predicted == 0.0))),
     )
 
 
 def _lesions(
-    images: Sequence[SampleSums],
-    config: ClinicalConfig,
-    unit: LengthUnit,
-    groups: Sequence[int],
+    images: SampleTable, config: ClinicalConfig, unit: LengthUnit, groups: Sequence[int]
 ) -> LesionSummary | None:
-    rows = [image.lesions for image in images if image.lesions is not None]
-    if not rows:
+    if not images.columns.lesions:
         return None
-    bootstrap = Bootstrap(len(rows), groups or None)
-    found, lesions, false = lesion_terms(rows).T
+    bootstrap = Bootstrap(len(images), groups or None)
+    found, lesions, false = lesion_terms(images.lesions).T
     return LesionSummary(
         unit=unit,
         smallest=config.smallest_lesion,
         sizes=SIZES,
-        counts=total_lesions(rows),
+        counts=LesionCounts.of(images.lesions.sum(axis=0)),
         recall=bootstrap.interval(np.stack([found, lesions], axis=1), ratio),
         false_per_image=bootstrap.mean(false),
     )
 
 
-def _averages(images: SampleTable, kind: Callable[[SampleSums], PixelSums]) -> Averages:
-    scores = attrgetter(*METRICS)
-    row = np.dtype((np.float64, len(METRICS)))
-    each = np.fromiter((scores(image_scores(kind(i))) for i in images), row, len(images))
-    spreads = {name: spread(column) for name, column in zip(METRICS, each.T, strict=True)}
-    return Averages(spreads, pooled(map(kind, images)))
+def _averages(images: PixelColumns) -> Averages:
+    spreads = {name: spread(values) for name, values in image_values(images).items()}
+    return Averages(spreads, scores(images.total()))
 
 
 def _false_positives(images: SampleTable) -> FalsePositives:
-    empty = [image for image in images if image.soft.target == 0.0]
-    decided = [image.thresholded.predicted / image.thresholded.pixels for image in empty]
+    soft, masks = images.soft, images.thresholded
+    empty = soft.target == 0.0
+    decided = masks.predicted[empty] / masks.pixels[empty]
     return FalsePositives(
-        images=len(empty),
-        rate=spread([float(area > 0.0) for area in decided]).mean,
+        images=len(decided),
+        rate=spread(decided > 0.0).mean,
         area=spread(decided).mean,
-        soft_area=spread([image.soft.predicted / image.soft.pixels for image in empty]).mean,
+        soft_area=spread(soft.predicted[empty] / soft.pixels[empty]).mean,
     )

@@ -10,7 +10,7 @@ from runtime.data.orientation import Size
 from runtime.model.providers import CPU, ProviderRequest
 from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.evaluation_run import EvaluationSettings, open_evaluation
-from runtime.scoring.parts import merge
+from runtime.scoring.merging import merge
 from runtime.scoring.results import EvaluationReport
 
 

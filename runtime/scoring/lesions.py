@@ -11,7 +11,7 @@ slice shows a part of a lesion, so the same lesion counts in each slice that it 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,11 @@ class LesionCounts:
             (self.false, other.false),
         )
         return LesionCounts(*(tuple(map(sum, zip(*pair, strict=True))) for pair in pairs))
+
+    @classmethod
+    def of(cls, counts: Doubles) -> "LesionCounts":
+        """Return numbers [3, sizes] of found, missed and false lesions, which are whole."""
+        return cls(*(tuple(map(int, row)) for row in counts.tolist()))
 
     @property
     def recall(self) -> float:
@@ -139,7 +144,11 @@ def total_lesions(images: Iterable[LesionCounts]) -> LesionCounts:
     return sum(images, start=LesionCounts())
 
 
-def lesion_terms(images: Sequence[LesionCounts]) -> Doubles:
-    """Return the numbers of found lesions, of all, and of false ones, float64 [images, 3]."""
-    rows = [(sum(i.found), sum(i.found) + sum(i.missed), sum(i.false)) for i in images]
-    return np.array(rows, np.float64).reshape(-1, 3)
+def lesion_terms(counts: Doubles) -> Doubles:
+    """Return the numbers of found lesions, of all, and of false ones, float64 [images, 3].
+
+    Args:
+        counts: of found, missed and false lesions of each size, float64 [images, 3, sizes].
+    """
+    found, missed, false = counts.sum(axis=-1).T
+    return np.stack([found, found + missed, false], axis=1)

@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from runtime.metrics import PixelSums
+from runtime.metrics import PixelColumns, PixelSums
 from runtime.scoring.lesions import LesionCounts
 from runtime.scoring.sample_sums import SampleSums
 from runtime.scoring.surface import SurfaceScores
@@ -41,9 +41,9 @@ class Columns:
         # Thresholding changes neither the pixels nor the target.
         yield from (soft.pixels, soft.target, soft.predicted, soft.overlap)
         yield from (hard.predicted, hard.overlap)
-        if image.surface is not None:
+        if self.surface and image.surface is not None:
             yield from (image.surface.hd95, image.surface.nsd)
-        if image.lesions is not None:
+        if self.lesions and image.lesions is not None:
             yield from (*image.lesions.found, *image.lesions.missed, *image.lesions.false)
 
     def are_sound(self, row: Sequence[float]) -> bool:
@@ -62,8 +62,7 @@ class Columns:
         surface = SurfaceScores(*row[_PIXELS : _PIXELS + _SURFACE]) if self.surface else None
         lesions = None
         if self.lesions:
-            counts = tuple(map(int, row[-3 * _SIZES :]))
-            lesions = LesionCounts(*(counts[n : n + _SIZES] for n in range(0, 3 * _SIZES, _SIZES)))
+            lesions = LesionCounts.of(np.reshape(row[-3 * _SIZES :], (3, _SIZES)))
         return SampleSums(file, soft, hard, patient, surface, lesions)
 
 
@@ -109,6 +108,31 @@ class SampleTable(Sequence[SampleSums]):
         rows = np.array(numbers, np.float64).reshape(-1, columns.number)
         return cls(columns, files, patients, rows)
 
+    @property
+    def soft(self) -> PixelColumns:
+        """The sums of the probabilities, in views of `rows`."""
+        return PixelColumns(*self.rows[:, :4].T)
+
+    @property
+    def thresholded(self) -> PixelColumns:
+        """The sums of the predicted masks, in views of `rows`."""
+        pixels, target, _, _, predicted, overlap = self.rows[:, :_PIXELS].T
+        return PixelColumns(pixels, target, predicted, overlap)
+
+    @property
+    def surface(self) -> Doubles:
+        """The columns hd95 and nsd, float64 [images, 2]; none without surface scores."""
+        return self.rows[:, _PIXELS : _PIXELS + _SURFACE * self.columns.surface]
+
+    @property
+    def lesions(self) -> Doubles:
+        """The found, missed and false lesions of each size, float64 [images, 3, sizes].
+
+        There are no images without scores of lesions.
+        """
+        counts = self.rows[:, -3 * _SIZES :] if self.columns.lesions else np.empty((0, 3 * _SIZES))
+        return counts.reshape(-1, 3, _SIZES)
+
     def __len__(self) -> int:
         return len(self.files)
 
@@ -135,3 +159,12 @@ class SampleTable(Sequence[SampleSums]):
 
     def __repr__(self) -> str:
         return repr(tuple(self))
+
+
+def as_table(images: Sequence[SampleSums]) -> SampleTable:
+    """Return images as a table, with the scores that all of them have."""
+    if isinstance(images, SampleTable):
+        return images
+    surface = all(image.surface is not None for image in images)
+    lesions = all(image.lesions is not None for image in images)
+    return SampleTable.of(images, Columns(surface, lesions))

@@ -14,8 +14,9 @@ from hypothesis import given, settings, strategies as st
 from runtime.core.errors import DataError
 from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.evaluation_run import EvaluationRun, EvaluationSettings, open_evaluation
+from runtime.scoring.merging import merge
 from runtime.scoring.part_files import read_part, write_part
-from runtime.scoring.parts import merge, shard_range
+from runtime.scoring.parts import shard_range
 from runtime.scoring.results import EvaluationReport, write_report, write_samples
 from tests.support.model_builder import ModelBuilder
 
