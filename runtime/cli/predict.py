@@ -1,7 +1,7 @@
 """`seg-predict`: run an exported file on images."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from runtime.core.extras import require
 from runtime.core.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
-    from runtime.core.progress import ProgressCallback
+    from runtime.distributed.prediction_folder import Predictions
     from runtime.model.image_files import FoundImage
     from runtime.model.predict_files import FilePrediction, MapFormat
     from runtime.model.predictor import Predictor
@@ -131,59 +131,63 @@ def main(
         "threshold": threshold,
     }
     skip = on_error == "skip"
+    if scheduler is not None:
+        settings |= how | {"skip_unreadable": skip}
+        _predict_on_cluster(scheduler, model, images, out, shard_size, settings)
+        return
     with anonymous_messages(names):
         files = find_images(images)
         files = files if names is None else with_pseudonyms(files, names)
         predictor = Predictor(model, **settings)
         _echo_notes(predictor, files)
+        skipped: list[str] = []
+        add = (lambda error: skipped.append(str(error))) if skip else None
         with progress("Predict") as bar:
-            if scheduler is None:
-                skipped: list[str] = []
-                add = (lambda error: skipped.append(str(error))) if skip else None
-                written = predict_files(predictor, files, out, **how, on_progress=bar, on_error=add)
-            else:
-                settings |= {"threads": settings["threads"] or 1, "skip_unreadable": skip}
-                written, skipped = _on_cluster(
-                    scheduler, (model, out), settings | how, files, shard_size, bar
-                )
+            written = predict_files(predictor, files, out, **how, on_progress=bar, on_error=add)
         reasons = skipped if names is None else list(map(names.message, skipped))
-        _finish(written, reasons, threshold, out)
+        _finish(predictor, written, reasons, threshold, out)
     if names_file is not None:
         write_names(names_file, files)
-    note = predictor.framing.stretch_note([prediction.size for prediction in written])
-    if note is not None:
-        click.echo(note)
 
 
-def _on_cluster(
+def _predict_on_cluster(
     scheduler: str,
-    paths: tuple[Path, Path],
-    settings: dict[str, Any],
-    files: "Sequence[FoundImage]",
+    model: Path,
+    patterns: tuple[str, ...],
+    out: Path,
     shard_size: int,
-    on_progress: "ProgressCallback",
-) -> "tuple[tuple[FilePrediction, ...], list[str]]":
-    """Predict on a Dask cluster, and return the results and why images were skipped."""
+    settings: dict[str, Any],
+) -> None:
+    """Predict on a Dask cluster, with one thread for each task unless more are given."""
     require("distributed", "distributed", "cryptography")
-    from runtime.distributed.prediction import PredictionJob, predict_on_cluster
+    from runtime.distributed.prediction import PredictionJob, listed, predict_on_cluster
+    from runtime.distributed.prediction_folder import Predictions
 
-    model, out = map(str, paths)
-    job = PredictionJob(model, out, **settings)
-    found = predict_on_cluster(scheduler, job, files, shard_size, on_progress)
-    return found.written, list(found.skipped)
+    job = PredictionJob(str(model), str(out), **settings | {"threads": settings["threads"] or 1})
+    predictor = job.open()
+    with listed(job, patterns, shard_size) as folder:
+        _echo_notes(predictor, folder.all_images())
+        with progress("Predict") as bar:
+            predict_on_cluster(scheduler, job, folder, bar)
+        found = Predictions(folder)
+        _finish(predictor, found, found.skipped, job.threshold, out)
 
 
-def _echo_notes(predictor: "Predictor", files: "Sequence[FoundImage]") -> None:
+def _echo_notes(predictor: "Predictor", files: "Iterable[FoundImage]") -> None:
     """Print how volumes become images, and which provider was chosen, where that is not stated."""
     from runtime.model.predict_files import volume_note
 
-    for note in (volume_note(predictor, [file.path for file in files]), predictor.choice):
+    for note in (volume_note(predictor, (file.path for file in files)), predictor.choice):
         if note is not None:
             click.echo(f"{predictor.file.path}: {note}")
 
 
 def _finish(
-    written: "Sequence[FilePrediction]", skipped: Sequence[str], threshold: float | None, out: Path
+    predictor: "Predictor",
+    written: "Sequence[FilePrediction] | Predictions",
+    skipped: Sequence[str],
+    threshold: float | None,
+    out: Path,
 ) -> None:
     """Write the tables of masks, and print the results. Raises ImageError where there are none."""
     from runtime.model.mask_tables import write_mask_coco, write_mask_table
@@ -193,21 +197,25 @@ def _finish(
     if threshold is not None:
         write_mask_table(out / "masks.csv", written)
         write_mask_coco(out / "masks.json", written)
-    click.echo(_report(written, skipped, 0.5 if threshold is None else threshold))
+    for each in written:
+        click.echo(_line(each, 0.5 if threshold is None else threshold))
+    if skipped:
+        click.echo(skipped_text(skipped))
     number = f", {len(skipped)} skipped" if skipped else ""
     kinds = Counter(prediction.kind for prediction in written)
     text = ", ".join(counted(kinds[kind], kind) for kind in sorted(kinds))
     click.echo(f"{text}{number}, maps and overlays in {out}")
+    note = predictor.framing.stretch_note(prediction.size for prediction in written)
+    if note is not None:
+        click.echo(note)
 
 
-def _report(written: "Sequence[FilePrediction]", skipped: Sequence[str], threshold: float) -> str:
-    lines = [
+def _line(prediction: "FilePrediction", threshold: float) -> str:
+    return (
         f"{printable(prediction.image)}: highest probability {prediction.highest:.3f}, "
         f"{prediction.foreground_share:.2%} of the {_elements(prediction)} at {threshold:g} or more"
         f" -> {printable(prediction.overlay)}"
-        for prediction in written
-    ]
-    return "\n".join([*lines, *([skipped_text(skipped)] if skipped else [])])
+    )
 
 
 def _elements(prediction: "FilePrediction") -> str:

@@ -7,7 +7,8 @@ towards a window's edges and whose sum is 1 at every pixel.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -76,7 +77,7 @@ class Framing:
         scaled = (height * rows / shown[0] / factor, width * columns / shown[1] / factor)
         return max(1, round(scaled[0])), max(1, round(scaled[1]))
 
-    def stretch_note(self, originals: Sequence[Size]) -> str | None:
+    def stretch_note(self, originals: Iterable[Size]) -> str | None:
         """Return a sentence on images that are stretched otherwise than in training; else None.
 
         Where the training is unknown, it is about images that do not have the input's proportions.
@@ -93,17 +94,19 @@ class Framing:
         if self.resize != "stretch":
             return None
         height, width = self.view or self.size
-        widened = {size: size[0] / size[1] * width / height for size in originals}
-        others = [size for size in originals if abs(math.log(widened[size])) > _PROPORTIONS]
+        counts = Counter(originals)
+        widened = {size: size[0] / size[1] * width / height for size in counts}
+        others = [size for size in widened if abs(math.log(widened[size])) > _PROPORTIONS]
         if not others:
             return None
         worst = max(others, key=lambda size: abs(math.log(widened[size])))
         factor = widened[worst]
         changed = f"{factor:.2f} times as wide" if factor > 1 else f"{1 / factor:.2f} times as high"
-        verb = "is" if len(others) == 1 else "are"
+        stretched = sum(counts[size] for size in others)
+        verb = "is" if stretched == 1 else "are"
         how = "" if self.view is None else " otherwise than in training"
         return (
-            f"{len(others)} of {len(originals)} images {verb} stretched{how}: in the input, "
+            f"{stretched} of {counts.total()} images {verb} stretched{how}: in the input, "
             f"shapes of {worst[1]}x{worst[0]} pixels are {changed}; "
             "--resize fit or tile keeps an image's proportions"
         )

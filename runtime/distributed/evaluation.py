@@ -109,7 +109,7 @@ def evaluated(
             )
         with locked(folder.path):
             plan = folder.plan()
-            missing = list(folder.missing(plan))
+            missing = list(folder.missing(plan.images, plan.shard_size))
             shards = (_Shard(job, versions, str(folder.path), *bounds) for bounds in missing)
             done = plan.images - sum(stop - start for start, stop in missing)
             for shard, ended in run_tasks(client, _score, shards, split=_Shard.split):

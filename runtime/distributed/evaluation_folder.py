@@ -1,14 +1,11 @@
 """The folder that the workers of an evaluation share: its plan, its images in shards, its parts.
 
-The plan is written last: a folder without one is begun again. Nothing else in it is ever replaced
-by other content, so any number of workers may write to it, and any may be killed.
+The plan is written last: a folder without one is begun again.
 """
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +16,10 @@ from runtime.core.files import replacing, write_text
 from runtime.core.json_files import read_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.samples import Sample
+from runtime.distributed.shard_folder import ShardFolder
 from runtime.scoring.baselines import TrainingMasks
 from runtime.scoring.evaluation_run import EvaluationRun
 from runtime.scoring.parts import Heading
-
-_PART = re.compile(r"part-([0-9]+)-([0-9]+)\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +40,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationFolder:
+class EvaluationFolder(ShardFolder):
     """The files of an evaluation in a shared folder."""
-
-    path: Path
 
     def write(self, run: EvaluationRun, shard_size: int) -> None:
         """Write everything that workers need. Raises OutputError."""
         samples, known = run.split.samples, run.scorer.train
         for start in range(0, len(samples), shard_size):
-            self._write_samples(f"images-{start}.json", samples[start : start + shard_size])
+            self._write_samples(self.shard_file(start), samples[start : start + shard_size])
         if known:
-            self._write_samples("train.json", known[0].samples)
+            self._write_samples(self.path / "train.json", known[0].samples)
             self._write_array("thumbnails.npy", known[0].thumbnails)
         for number, each in enumerate(known):
             self._write_array(f"mean-{number}.npy", each.mean)
@@ -76,13 +70,16 @@ class EvaluationFolder:
     def samples(self, start: int, stop: int, plan: Plan) -> tuple[Sample, ...]:
         """Return the images from `start` to `stop`, exclusively, which are in one shard."""
         first = start - start % plan.shard_size
-        return self._read_samples(f"images-{first}.json")[start - first : stop - first]
+        return self._read_samples(self.shard_file(first))[start - first : stop - first]
 
     def train(self, plan: Plan) -> tuple[TrainingMasks, ...]:
         """Return what the baselines know. Raises DataError."""
         if not plan.sizes:
             return ()
-        samples, thumbnails = self._read_samples("train.json"), self._read_array("thumbnails.npy")
+        samples, thumbnails = (
+            self._read_samples(self.path / "train.json"),
+            self._read_array("thumbnails.npy"),
+        )
         return tuple(
             TrainingMasks(
                 samples=samples,
@@ -94,41 +91,16 @@ class EvaluationFolder:
             for number, (height, width) in enumerate(plan.sizes)
         )
 
-    def part_file(self, start: int, stop: int) -> Path:
-        """Return the file of the part of the images from `start` to `stop`, exclusively."""
-        return self.path / f"part-{start}-{stop}.json"
-
-    def parts(self) -> list[Path]:
-        """Return the files of all finished parts, in the order of their images."""
-        return [path for _, path in sorted(self._ranges())]
-
-    def missing(self, plan: Plan) -> Iterator[tuple[int, int]]:
-        """Yield start and stop of the images without a part, shard by shard."""
-        done = sorted(bounds for bounds, _ in self._ranges())
-        known = [(0, 0), *done, (plan.images, plan.images)]
-        for (_, start), (stop, _) in pairwise(known):
-            while start < stop:
-                end = min(stop, start - start % plan.shard_size + plan.shard_size)
-                yield start, end
-                start = end
-
     @property
     def _plan(self) -> Path:
         return self.path / "plan.json"
 
-    def _ranges(self) -> Iterator[tuple[tuple[int, int], Path]]:
-        for path in self.path.iterdir():
-            found = _PART.fullmatch(path.name)
-            if found:
-                yield (int(found[1]), int(found[2])), path
-
-    def _write_samples(self, name: str, samples: Sequence[Sample]) -> None:
+    def _write_samples(self, path: Path, samples: Sequence[Sample]) -> None:
         # Python's own JSON: a segmentation that nobody has checked may hold NaN.
         content = json.dumps([to_dict(sample) for sample in samples])
-        write_text(self.path / name, content)
+        write_text(path, content)
 
-    def _read_samples(self, name: str) -> tuple[Sample, ...]:
-        path = self.path / name
+    def _read_samples(self, path: Path) -> tuple[Sample, ...]:
         content = read_json(path, error=DataError)
         return tuple(from_dict(Sample, each, where=str(path), error=DataError) for each in content)
 

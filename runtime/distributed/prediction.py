@@ -1,35 +1,38 @@
 """`runtime.model.predict_files` on a Dask cluster: the same files, and the same results.
 
 Workers write the files of their images, and beside them a part: the results of a shard in numbers.
-Whatever dies, the same command goes on from the parts that are there.
+Whatever dies, the same command goes on from the parts that are there. The client holds neither the
+images nor their results: they are listed in files, and read one by one.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
-from runtime.core.errors import ConfigError, DataError, ImageError, UseError
-from runtime.core.files import ensure_writable, write_text
-from runtime.core.json_files import read_json
+from runtime.core.errors import ConfigError, ImageError, UseError
+from runtime.core.files import ensure_apart, ensure_writable, write_text
 from runtime.core.lock import locked
 from runtime.core.machine import package_versions
 from runtime.core.progress import Progress, ProgressCallback
-from runtime.core.schema import from_dict, to_dict
+from runtime.core.schema import to_dict
 from runtime.core.settings import Resize
 from runtime.data.orientation import Size
 from runtime.distributed.cluster import connected, ensure_same_versions, ensure_seen, this_worker
-from runtime.distributed.tasks import PIECES, run_tasks
-from runtime.model.image_files import FoundImage
-from runtime.model.predict_files import (
-    FilePrediction,
-    MapFormat,
-    ensure_results_apart,
-    predict_files,
+from runtime.distributed.prediction_folder import (
+    PredictionFolder,
+    PredictionPart,
+    PredictionPlan,
 )
+from runtime.distributed.tasks import run_tasks
+from runtime.model.image_files import FoundImage, iter_images
+from runtime.model.onnx_file import read_onnx
+from runtime.model.predict_files import MapFormat, predict_files, result_files
 from runtime.model.predictor import Predictor
 from runtime.model.providers import CPU, ProviderRequest
 from runtime.scoring.parts import shard_range
@@ -85,54 +88,79 @@ class PredictionJob:
 
 
 @dataclass(frozen=True, slots=True)
-class PredictionPart:
-    """The results of some images, in order.
-
-    Attributes:
-        skipped: why each image that cannot be read was skipped.
-    """
-
-    written: tuple[FilePrediction, ...]
-    skipped: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Shard:
-    """A task: predict images."""
+    """A task: predict the images from `start` to `stop`, exclusively."""
 
     job: PredictionJob
-    digest: str
-    versions: tuple[tuple[str, str], ...]
-    images: tuple[FoundImage, ...]
-
-    @property
-    def file(self) -> Path:
-        """The file of the part, which is named by all that it depends on."""
-        images = [[str(image.path), str(image.name)] for image in self.images]
-        key = json.dumps([to_dict(self.job), self.digest, self.versions, images])
-        name = hashlib.sha256(key.encode()).hexdigest()[:32]
-        return Path(self.job.out) / _PARTS / f"{name}.json"
+    folder: str
+    start: int
+    stop: int
 
     def split(self, pieces: int) -> "list[_Shard]":
         """Return the shard in pieces, or in fewer where it has fewer images."""
-        images = len(self.images)
+        images = self.stop - self.start
         pieces = min(pieces, images)
         ranges = (shard_range(piece, pieces, images) for piece in range(1, pieces + 1))
-        return [replace(self, images=self.images[start:stop]) for start, stop in ranges]
+        return [replace(self, start=self.start + a, stop=self.start + b) for a, b in ranges]
+
+
+@contextmanager
+def listed(
+    job: PredictionJob, patterns: Sequence[str], shard_size: int = 64
+) -> Iterator[PredictionFolder]:
+    """List the images that patterns name in a folder below `job.out`, for the length of the block.
+
+    The list of an earlier run that did not end is used again, with its parts, if it is the same.
+    It is kept where an error ends the block.
+
+    Args:
+        patterns: as for `runtime.model.image_files.find_images`.
+        shard_size: images of a task.
+
+    Raises:
+        ImageError: a pattern names no image, or a folder cannot be read.
+        OutputError: a result cannot be written, or would replace one of the images.
+        ModelError: the network's file cannot be read.
+    """
+    images = iter_images(patterns)
+    first = next(images)  # raises where there is none, before anything is written
+    parts = Path(job.out) / _PARTS
+    ensure_writable(parts)
+    with locked(parts):
+        yield _folder(job, chain([first], images), shard_size, parts)
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def _folder(
+    job: PredictionJob, found: Iterable[FoundImage], shard_size: int, parts: Path
+) -> PredictionFolder:
+    listing = PredictionFolder(parts / "listing")
+    shutil.rmtree(listing.path, ignore_errors=True)
+    images, digest = listing.list_images(found, shard_size)
+    plan = PredictionPlan(
+        read_onnx(job.model).digest, package_versions(PACKAGES), images, shard_size
+    )
+    key = json.dumps([to_dict(job), plan.digest, plan.versions, digest])
+    folder = PredictionFolder(parts / hashlib.sha256(key.encode()).hexdigest()[:16])
+    if not folder.plan_file.is_file():
+        results = (result_files(image, job.out, job.map_format) for image in listing.all_images())
+        ensure_apart(chain.from_iterable(results), (x.path for x in listing.all_images()))
+        write_text(listing.plan_file, json.dumps(to_dict(plan)))
+        listing.path.replace(folder.path)
+    return folder
 
 
 def predict_on_cluster(
     scheduler: str,
     job: PredictionJob,
-    images: Sequence[FoundImage],
-    shard_size: int = 64,
+    folder: PredictionFolder,
     on_progress: ProgressCallback | None = None,
-) -> PredictionPart:
-    """Predict images on a cluster, and write their files as `predict_files` does.
+) -> None:
+    """Predict listed images on a cluster, and write their files as `predict_files` does.
 
     Args:
         scheduler: as for `runtime.distributed.cluster.connected`.
-        shard_size: images of a task.
+        folder: of the images, in which the results are written (`listed`).
         on_progress: called after each task, with numbers of images.
 
     Raises:
@@ -145,40 +173,31 @@ def predict_on_cluster(
 
     Finished parts are kept where an error ends the work.
     """
-    ensure_results_apart(images, job.out, job.map_format)
-    parts = Path(job.out) / _PARTS
-    ensure_writable(parts)
-    versions = tuple(package_versions(PACKAGES).items())
-    whole = _Shard(job, job.open().file.digest, versions, tuple(images))
-    shards = whole.split(-(-len(images) // shard_size))
-    with locked(parts), connected(scheduler, PACKAGES) as client:
-        missing = [shard for shard in shards if not shard.file.is_file()]
-        done = len(images) - sum(len(shard.images) for shard in missing)
-        for shard, ended in run_tasks(client, _predict, missing, split=_Shard.split):
+    plan = folder.plan()
+    missing = list(folder.missing(plan.images, plan.shard_size))
+    shards = (_Shard(job, str(folder.path), *bounds) for bounds in missing)
+    done = plan.images - sum(stop - start for start, stop in missing)
+    with connected(scheduler, PACKAGES) as client:
+        for shard, ended in run_tasks(client, _predict, shards, split=_Shard.split):
             if ended:
                 _set_aside(shard, ended)
-            done += len(shard.images)
+            done += shard.stop - shard.start
             if on_progress is not None:
-                on_progress(Progress(done, len(images), "predict"))
-        found = [part for shard in shards for part in _parts(shard)]
-    shutil.rmtree(parts, ignore_errors=True)
-    return PredictionPart(
-        tuple(one for part in found for one in part.written),
-        tuple(reason for part in found for reason in part.skipped),
-    )
+                on_progress(Progress(done, plan.images, "predict"))
 
 
 def _predict(shard: _Shard) -> None:
     """Write the files of a shard's images, and its part. For a worker."""
-    file, job = shard.file, shard.job
-    if file.is_file():  # by a worker that was lost before it could tell
-        return
-    predictor = _open(job, shard.digest, shard.versions)
-    ensure_seen(image.path for image in shard.images)
+    folder, job = PredictionFolder(Path(shard.folder)), shard.job
+    if folder.part_file(shard.start, shard.stop).is_file():
+        return  # by a worker that was lost before it could tell
+    predictor, plan = _open(job, shard.folder)
+    images = folder.images(shard.start, shard.stop, plan.shard_size)
+    ensure_seen(image.path for image in images)
     skipped: list[ImageError] = []
     written = predict_files(
         predictor,
-        shard.images,
+        images,
         job.out,
         map_format=job.map_format,
         frame=job.frame,
@@ -186,7 +205,8 @@ def _predict(shard: _Shard) -> None:
         threshold=job.threshold,
         on_error=skipped.append if job.skip_unreadable else None,
     )
-    _write(file, PredictionPart(written, tuple(map(str, skipped))))
+    part = PredictionPart(written, tuple(map(str, skipped)))
+    folder.write_part(shard.start, shard.stop, part)
 
 
 def _set_aside(shard: _Shard, ended: int) -> None:
@@ -195,43 +215,30 @@ def _set_aside(shard: _Shard, ended: int) -> None:
     Raises:
         ImageError: no image should be skipped.
     """
-    (image,) = shard.images
+    folder = PredictionFolder(Path(shard.folder))
+    (image,) = folder.images(shard.start, shard.stop, folder.plan().shard_size)
     reason = f"{image.path}: ended its worker process {ended} times"
     if not shard.job.skip_unreadable:
         raise ImageError(reason)
-    _write(shard.file, PredictionPart((), (reason,)))
+    folder.write_part(shard.start, shard.stop, PredictionPart((), (reason,)))
 
 
 @lru_cache(maxsize=1)
-def _open(job: PredictionJob, digest: str, versions: tuple[tuple[str, str], ...]) -> Predictor:
-    """Return the opened network, which a worker process keeps.
+def _open(job: PredictionJob, path: str) -> tuple[Predictor, PredictionPlan]:
+    """Return the opened network, which a worker process keeps, and the plan.
 
     Raises:
-        ConfigError: this worker has other versions, or another network, than the client.
+        ConfigError: this worker has other versions, or another network, than the plan states.
     """
-    ensure_same_versions(this_worker(), package_versions(PACKAGES), dict(versions))
     try:
+        plan = PredictionFolder(Path(path)).plan()
         predictor = job.open()
     except UseError as error:
         raise ConfigError(f"{this_worker()}: {error}") from error
-    if predictor.file.digest != digest:
+    ensure_same_versions(this_worker(), package_versions(PACKAGES), plan.versions)
+    if predictor.file.digest != plan.digest:
         raise ConfigError(
-            f"{this_worker()}: the digest of {job.model} is {predictor.file.digest}, and {digest} "
-            "elsewhere"
+            f"{this_worker()}: the digest of {job.model} is {predictor.file.digest}, and "
+            f"{plan.digest} elsewhere"
         )
-    return predictor
-
-
-def _write(file: Path, part: PredictionPart) -> None:
-    write_text(file, json.dumps(to_dict(part)))
-
-
-def _parts(shard: _Shard) -> Iterator[PredictionPart]:
-    """Yield the part of a shard, or those of its pieces. Raises DataError."""
-    file, pieces = shard.file, shard.split(PIECES)
-    if file.is_file() or len(pieces) == 1:
-        content = read_json(file, error=DataError)
-        yield from_dict(PredictionPart, content, where=str(file), error=DataError)
-    else:
-        for piece in pieces:
-            yield from _parts(piece)
+    return predictor, plan

@@ -5,7 +5,7 @@ import glob
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from runtime.core.errors import ImageError
 from runtime.core.files import write_text
 from runtime.core.pseudonyms import Pseudonyms
 from runtime.data.images import SUFFIXES
-from runtime.data.volumes.formats import format_of
+from runtime.data.volumes.formats import VolumeFormat, format_of
 from runtime.model.overlay import is_result
 
 
@@ -51,22 +51,37 @@ def find_images(patterns: Sequence[str]) -> tuple[FoundImage, ...]:
     Raises:
         ImageError: a pattern names no image, or a folder cannot be read.
     """
-    found: dict[Path, FoundImage] = {}
+    return with_own_names(iter_images(patterns))
+
+
+def iter_images(patterns: Sequence[str]) -> Iterator[FoundImage]:
+    """Yield what `find_images` finds, before it is known if files or names appear twice.
+
+    Memory does not grow with the number of images, except for the names in one folder.
+
+    Raises:
+        ImageError: as for `find_images`.
+    """
+    found = False
     result: Path | None = None
     for pattern in patterns:
+        matched = chosen = False
         try:
-            matches = _matches(pattern)
+            for image in _matches(pattern):  # a shell may have expanded a glob to files
+                matched = True
+                if _is_passed_over(image.path):
+                    result = image.path
+                else:
+                    found = chosen = True
+                    yield image
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise ImageError(f"{error.filename or pattern}: cannot be read, {reason}") from error
-        for image in matches:  # a shell may have expanded a glob to files
-            if _is_passed_over(image.path):
-                result = image.path
-            else:
-                found.setdefault(image.path.resolve(), image)
+        if not chosen and _is_folder(Path(pattern)):
+            but = " except results of this command" if matched else ""
+            raise ImageError(f"{pattern}: no images in this folder{but}")
     if not found and result is not None:
         raise ImageError(f"{result}: a result of this command or a file of macOS, not an image")
-    return _with_own_names(list(found.values()))
 
 
 def with_pseudonyms(images: Sequence[FoundImage], names: Pseudonyms) -> tuple[FoundImage, ...]:
@@ -83,22 +98,20 @@ def write_names(path: Path, images: Sequence[FoundImage]) -> None:
     write_text(path, table.getvalue())
 
 
-def _with_own_names(images: Sequence[FoundImage]) -> tuple[FoundImage, ...]:
-    """Return the images, those of equal names with as many of their folders as tell them apart.
+def with_own_names(images: Iterable[FoundImage]) -> tuple[FoundImage, ...]:
+    """Return the images, each once, those of equal names with folders that tell them apart.
 
     Files of one folder that differ in their endings keep these: `a.png`, `a.tif`.
     """
-    folders = [image.path.resolve().parent for image in images]
-    stems = Counter(
-        (folder, image.name.name) for folder, image in zip(folders, images, strict=True)
-    )
-    names, above = [], []
-    for folder, image in zip(folders, images, strict=True):
-        alone = stems[folder, image.name.name] == 1
-        names.append(image.name if alone else image.name.with_name(image.path.name))
-        parts = folder.parts[1:]
+    by_path: dict[Path, FoundImage] = {}
+    for image in images:
+        by_path.setdefault(image.path.resolve(), image)
+    names = _names_in_folders(by_path)
+    above = []
+    for path, image in by_path.items():
+        parts = path.parent.parts[1:]
         above.append(parts[: len(parts) - len(image.name.parent.parts)])
-    depths = [0] * len(images)
+    depths = [0] * len(names)
     while True:
         chosen = [
             Path(*parts[max(0, len(parts) - depth) :], name)
@@ -107,42 +120,77 @@ def _with_own_names(images: Sequence[FoundImage]) -> tuple[FoundImage, ...]:
         counts = Counter(chosen)
         alike = [index for index, name in enumerate(chosen) if counts[name] > 1]
         if not alike:
-            named = zip(images, chosen, strict=True)
+            named = zip(by_path.values(), chosen, strict=True)
             return tuple(FoundImage(image.path, name) for image, name in named)
         for index in alike:
             depths[index] += 1
 
 
-def _matches(pattern: str) -> list[FoundImage]:
+def _names_in_folders(images: Mapping[Path, FoundImage]) -> list[Path]:
+    """Return the names of images by their resolved paths; those of one folder differ."""
+    names = [image.name for image in images.values()]
+    folders = [path.parent for path in images]
+    while True:
+        keys = [(folder, name.name) for folder, name in zip(folders, names, strict=True)]
+        counts = Counter(keys)
+        if len(counts) == len(keys):
+            return names
+        # With its ending, `b.png` may have the name that `b.png.png` has without: then again.
+        files = [image.path.name for image in images.values()]
+        names = [
+            name if counts[key] == 1 else name.with_name(file)
+            for name, key, file in zip(names, keys, files, strict=True)
+        ]
+
+
+def _matches(pattern: str) -> Iterator[FoundImage]:
     path = Path(pattern)
-    if path.is_dir() and format_of(path) is None:
-        with os.scandir(path):  # raises, where rglob would find nothing
+    if _is_folder(path):
+        with os.scandir(path):  # raises, where a folder inside is passed over
             pass
-        files = list(_scans(path))
-        chosen = sorted(p for p in files if not _is_passed_over(p))
-        if not chosen:
-            but = " except results of this command" if files else ""
-            raise ImageError(f"{path}: no images in this folder{but}")
-        return [FoundImage(p, p.relative_to(path).with_name(_stem(p))) for p in chosen]
-    if path.exists():
-        return [FoundImage(path, Path(_stem(path)))]
-    files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
-    files = [p for p in files if p.is_file()]
-    if not files:
-        raise ImageError(f"{pattern}: no such image or folder, and no file matches")
-    return [FoundImage(p, Path(_stem(p))) for p in files]
+        for file in _scans(path):
+            yield FoundImage(file, file.relative_to(path).with_name(_stem(file)))
+    elif path.exists():
+        yield FoundImage(path, Path(_stem(path)))
+    else:
+        files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+        files = [p for p in files if p.is_file()]
+        if not files:
+            raise ImageError(f"{pattern}: no such image or folder, and no file matches")
+        yield from (FoundImage(p, Path(_stem(p))) for p in files)
 
 
-def _scans(folder: Path) -> Iterator[Path]:
-    """Yield pictures, volumes in files, and folders that are volumes, in and below a folder."""
-    inside = sorted(folder.rglob("*"))
-    volumes = {p: form for p in inside if p.is_dir() and (form := format_of(p)) is not None}
-    yield from volumes
-    for path in inside:
-        form = volumes.get(path.parent)
-        part = form is not None and form.recognizes(path) and path.suffix.lower() not in SUFFIXES
-        if not part and path.is_file() and _is_scan(path):
-            yield path
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder of images, and not one that is a volume."""
+    return path.is_dir() and format_of(path) is None
+
+
+def _scans(folder: Path, form: VolumeFormat | None = None) -> Iterator[Path]:
+    """Yield pictures, volumes in files, and folders that are volumes, in and below a folder.
+
+    They are in the order of their names. Links to folders are not followed, and folders that must
+    not be read are passed over.
+
+    Args:
+        form: of the volume that the folder is.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+    except PermissionError:
+        return
+    for path in (folder / name for name in names):
+        if path.is_dir():
+            inside = format_of(path)
+            if inside is not None:
+                yield path
+            if not path.is_symlink():
+                yield from _scans(path, inside)
+        else:
+            is_slice = form is not None and form.recognizes(path)
+            is_picture = path.suffix.lower() in SUFFIXES
+            if (is_picture or not is_slice) and path.is_file() and _is_scan(path):
+                yield path
 
 
 def _is_scan(path: Path) -> bool:

@@ -1,14 +1,13 @@
 """The masks of predictions as tables that others read: CSV, and COCO with run-length encodings."""
 
 import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from runtime.core.files import write_text
+from runtime.core.files import replacing
 from runtime.core.json_files import write_json
 from runtime.data.imports.coco_files import ImportedImage, coco_content, region_of
 from runtime.data.imports.labels import Category
@@ -17,22 +16,24 @@ from runtime.model.predict_files import FilePrediction
 _CATEGORY = Category(1, "foreground", ((1, 1),))
 
 
-def write_mask_table(path: Path, predictions: Sequence[FilePrediction]) -> None:
+def write_mask_table(path: Path, predictions: Iterable[FilePrediction]) -> None:
     """Write a row for each image: highest probability, area and its share. Raises OutputError.
 
     The area is in pixels, or in voxels, whose volume is stated in milliliters where it is known.
     """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("image", "highest", "area", "share", "milliliters", "mask"))
-    for each in predictions:
-        volume = "" if each.milliliters is None else f"{each.milliliters:.6g}"
-        numbers = (f"{each.highest:.6f}", each.area, f"{each.foreground_share:.6f}", volume)
-        writer.writerow((each.image, *numbers, each.mask or ""))
-    write_text(path, table.getvalue())
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("image", "highest", "area", "share", "milliliters", "mask"))
+        for each in predictions:
+            volume = "" if each.milliliters is None else f"{each.milliliters:.6g}"
+            numbers = (f"{each.highest:.6f}", each.area, f"{each.foreground_share:.6f}", volume)
+            writer.writerow((each.image, *numbers, each.mask or ""))
 
 
-def write_mask_coco(path: Path, predictions: Sequence[FilePrediction]) -> None:
+def write_mask_coco(path: Path, predictions: Iterable[FilePrediction]) -> None:
     """Write the masks of pictures as a COCO file with run-length encodings. Raises OutputError."""
     images = []
     for each in predictions:

@@ -1,7 +1,8 @@
 """Predicting pictures and volumes, and writing a probability map and an overlay for each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -92,7 +93,8 @@ def predict_files(
         ModelError: the network cannot be run on an image.
         OutputError: a result cannot be written, or would replace one of the images.
     """
-    ensure_results_apart(images, out, map_format)
+    results = (result_files(image, out, map_format) for image in images)
+    ensure_apart(chain.from_iterable(results), [image.path for image in images])
     written = []
     for index, image in enumerate(images):
         form = format_of(image.path)
@@ -112,19 +114,11 @@ def predict_files(
             on_error(error)
         else:
             if form is None:
-                files = _results(image, Path(out), map_format)
+                files = result_files(image, out, map_format)
                 written.append(_write(image, files, pixels, probability, threshold))
         if on_progress is not None:
             on_progress(Progress(index + 1, len(images), "predict"))
     return tuple(written)
-
-
-def ensure_results_apart(
-    images: Sequence[FoundImage], out: str | Path, map_format: MapFormat
-) -> None:
-    """Raise OutputError if a result of one of the images would replace one of them."""
-    results = (file for image in images for file in _results(image, Path(out), map_format))
-    ensure_apart(results, [image.path for image in images])
 
 
 def _predicted(
@@ -137,7 +131,7 @@ def _predicted(
         raise ImageError(f"{path}: image too large for the available memory") from error
 
 
-def volume_note(predictor: Predictor, paths: Sequence[Path]) -> str | None:
+def volume_note(predictor: Predictor, paths: Iterable[Path]) -> str | None:
     """Return what to say where volumes are predicted by a network trained on pictures."""
     forms = {form.name: form for path in paths if (form := format_of(path)) is not None}
     if volume_rule(predictor) is not None or not forms:
@@ -199,9 +193,9 @@ def _of_slices(
     return of_volume
 
 
-def _results(image: FoundImage, out: Path, map_format: MapFormat) -> tuple[Path, ...]:
+def result_files(image: FoundImage, out: str | Path, map_format: MapFormat) -> tuple[Path, ...]:
     """Return the paths of an image's map, overlay and mask; all that may be, of a volume."""
-    base = out / image.name
+    base = Path(out) / image.name
     names = [f"{_MAP}.{map_format}", f"{_OVERLAY}.png", f"{_MASK}.png"]
     if format_of(image.path) is not None:
         names += [kind + ending for kind in (_MAP, _MASK) for ending in _VOLUME_ENDINGS]

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("distributed")
 import runtime.distributed.prediction as under_test
-from runtime.core.errors import ConfigError, ImageError
-from runtime.core.progress import Progress
-from runtime.distributed.prediction import PredictionJob, predict_on_cluster
-from runtime.distributed.tasks import run_tasks
+from runtime.core.errors import ConfigError, ImageError, OutputError
+from runtime.core.progress import Progress, ProgressCallback
+from runtime.distributed.prediction import PredictionJob, listed, predict_on_cluster
+from runtime.distributed.prediction_folder import Predictions
 from runtime.model.image_files import FoundImage, find_images
-from runtime.model.predict_files import predict_files
+from runtime.model.predict_files import FilePrediction, predict_files
 from tests.support.model_builder import ModelBuilder
 from tests.support.thread_cluster import killed_worker, thread_cluster
 
@@ -27,8 +27,13 @@ def scheduler() -> Iterator[str]:
 
 
 @pytest.fixture
-def images(phantom: Path, tmp_path: Path) -> tuple[FoundImage, ...]:
-    return find_images([str(shutil.copytree(phantom / "test", tmp_path / "data"))])
+def data(phantom: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(phantom / "test", tmp_path / "data"))
+
+
+@pytest.fixture
+def images(data: Path) -> tuple[FoundImage, ...]:
+    return find_images([str(data)])
 
 
 @pytest.fixture
@@ -38,29 +43,42 @@ def job(build_onnx: ModelBuilder, tmp_path: Path) -> PredictionJob:
     return PredictionJob(str(model), str(tmp_path / "out"), size=(32, 32), skip_unreadable=True)
 
 
-def test_a_second_run_predicts_what_the_first_left(
+def predicted(
     scheduler: str,
     job: PredictionJob,
-    images: tuple[FoundImage, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    data: Path,
+    shard_size: int = 64,
+    on_progress: ProgressCallback | None = None,
+) -> tuple[list[FilePrediction], list[str]]:
+    with listed(job, [str(data)], shard_size) as folder:
+        predict_on_cluster(scheduler, job, folder, on_progress)
+        found = Predictions(folder)
+        assert len(found) == len(list(found))
+        return list(found), found.skipped
+
+
+def test_a_second_run_predicts_what_the_first_left(
+    scheduler: str, job: PredictionJob, data: Path, images: tuple[FoundImage, ...]
 ) -> None:
     def stop(progress: Progress) -> None:
         if progress.done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        predict_on_cluster(scheduler, job, images, 1, stop)
+        predicted(scheduler, job, data, 1, stop)
     first = {path: path.stat().st_mtime_ns for path in Path(job.out).glob("*.png")}
     assert len(first) >= 2 * 2
-    found = predict_on_cluster(scheduler, job, images, 1)
-    assert [one.image for one in found.written] == [image.path for image in images]
-    assert found.written == predict_files(job.open(), images, job.out)
+    done: list[float] = []
+    written, _ = predicted(scheduler, job, data, 3, lambda progress: done.append(progress.done))
+    assert all(number > 2 for number in done)
+    assert written == list(predict_files(job.open(), images, job.out))
     assert not (Path(job.out) / ".parts").exists()
 
 
 def test_an_image_that_ends_its_workers_is_named_and_set_aside(
     scheduler: str,
     job: PredictionJob,
+    data: Path,
     images: tuple[FoundImage, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -73,30 +91,60 @@ def test_an_image_that_ends_its_workers_is_named_and_set_aside(
 
     monkeypatch.setattr(under_test, "predict_files", dying)
     reason = f"{deadly.path}: ended its worker process 3 times"
-    found = predict_on_cluster(scheduler, job, images, 4)
-    assert found.skipped == (reason,)
-    assert [one.image for one in found.written] == [i.path for i in images if i is not deadly]
+    written, skipped = predicted(scheduler, job, data, 4)
+    assert skipped == [reason]
+    assert [one.image for one in written] == [i.path for i in images if i is not deadly]
     with pytest.raises(ImageError, match=reason):
-        predict_on_cluster(scheduler, replace(job, skip_unreadable=False), images)
+        predicted(scheduler, replace(job, skip_unreadable=False), data)
 
 
 def test_a_worker_with_another_network_or_without_the_images_is_refused_by_name(
     scheduler: str,
     job: PredictionJob,
-    images: tuple[FoundImage, ...],
+    data: Path,
     build_onnx: ModelBuilder,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lost = [replace(image, path=Path("/gone") / image.path.name) for image in images]
-    with pytest.raises(ConfigError, match=r"^the worker inproc://\S+: /gone: no such folder$"):
-        predict_on_cluster(scheduler, job, lost)
+    with listed(job, [str(data)]) as folder:
+        data.rename(data.with_name("elsewhere"))
+        message = rf"^the worker inproc://\S+: {data}: no such folder$"
+        with pytest.raises(ConfigError, match=message):
+            predict_on_cluster(scheduler, job, folder)
+        data.with_name("elsewhere").rename(data)
     under_test._open.cache_clear()
-
-    def swapped(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    with listed(job, [str(data)]) as folder:
         build_onnx(Path(job.model), activation="HardSigmoid")
-        return run_tasks(*args, **kwargs)
+        message = rf"^the worker inproc://\S+: the digest of {job.model} is \w+, and \w+ elsewhere$"
+        with pytest.raises(ConfigError, match=message):
+            predict_on_cluster(scheduler, job, folder)
 
-    monkeypatch.setattr(under_test, "run_tasks", swapped)
-    message = rf"^the worker inproc://\S+: the digest of {job.model} is \w+, and \w+ elsewhere$"
-    with pytest.raises(ConfigError, match=message):
-        predict_on_cluster(scheduler, job, images)
+
+def test_a_list_that_changed_is_predicted_anew(
+    scheduler: str, job: PredictionJob, data: Path, images: tuple[FoundImage, ...]
+) -> None:
+    def stop(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predicted(scheduler, job, data, 1, stop)
+    images[0].path.rename(data / "zuletzt.png")
+    written, _ = predicted(scheduler, job, data, 1)
+    assert [one.image for one in written] == [image.path for image in find_images([str(data)])]
+
+
+def test_a_result_that_would_replace_an_image_is_refused(job: PredictionJob, data: Path) -> None:
+    first = min(data.glob("*.png"))
+    overlay = first.with_name(f"{first.stem}.overlay.png")
+    shutil.copy(first, overlay)
+    before = overlay.read_bytes()
+    with (
+        pytest.raises(OutputError, match=rf"^{overlay}: would replace the input {overlay}$"),
+        listed(replace(job, out=str(data)), [str(data)]),
+    ):
+        pass
+    assert overlay.read_bytes() == before
+
+
+def test_nothing_is_written_where_no_image_is_found(job: PredictionJob, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such image"), listed(job, [str(tmp_path / "gone")]):
+        pass
+    assert not Path(job.out).exists()

@@ -51,6 +51,7 @@ def scans(root: Path, *names: str) -> list[str]:
         (("1/a.png", "2/a.png", "b.png"), ["1/a", "2/a", "b"]),
         (("1/a.png", "1/a.tif", "b.png"), ["a.png", "a.tif", "b"]),
         (("1/a.png", "1/a.tif", "2/a.png"), ["a.png", "a.tif", "a"]),
+        (("a.png", "a.png.png", "a.tif"), ["a.png", "a.png.png", "a.tif"]),
     ],
 )
 def test_images_of_equal_names_keep_the_folders_that_tell_them_apart(
