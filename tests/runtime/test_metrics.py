@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from runtime.metrics import (
     CALIBRATION_BINS,
     METRICS,
     CalibrationSums,
+    PixelColumns,
     PixelSums,
     Scores,
     image_scores,
+    image_values,
     pixel_sums,
     pooled,
     scores,
@@ -240,6 +243,17 @@ def test_with_foreground_an_images_metrics_are_the_equations_own() -> None:
     missed = image_scores(PixelSums(9, 3.0, 0.0, 0.0))
     assert (missed.recall, missed.iou, missed.dice) == (0.0, 0.0, 0.0)
     assert math.isnan(missed.precision)
+
+
+@given(st.lists(pairs(), min_size=1, max_size=5), st.integers(0, 4))
+@settings(max_examples=60, deadline=None)
+def test_columns_of_images_score_as_each_image_to_the_bit(parts: list[Pair], empty: int) -> None:
+    images = [pixel_sums(*part) for part in parts] + [PixelSums(9, 0.0, 0.1 * empty, 0.0)]
+    columns = PixelColumns(*np.array([astuple(image) for image in images], np.float64).T)
+    for name, values in image_values(columns).items():
+        each = [getattr(image_scores(image), name) for image in images]
+        np.testing.assert_array_equal(values, each)
+    assert columns.total() == sum(images, start=PixelSums(0, 0.0, 0.0, 0.0))
 
 
 def test_nothing_pooled_is_undefined() -> None:

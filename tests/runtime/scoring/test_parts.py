@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,11 +14,13 @@ from hypothesis import given, settings, strategies as st
 
 from runtime.core.errors import DataError
 from runtime.scoring.clinical_config import ClinicalConfig
+from runtime.scoring.evaluation import NetworkSums
 from runtime.scoring.evaluation_run import EvaluationRun, EvaluationSettings, open_evaluation
 from runtime.scoring.merging import merge
 from runtime.scoring.part_files import read_part, write_part
-from runtime.scoring.parts import shard_range
+from runtime.scoring.parts import Part, shard_range
 from runtime.scoring.results import EvaluationReport, write_report, write_samples
+from runtime.scoring.sample_table import SampleTable
 from tests.support.model_builder import ModelBuilder
 
 CHOSEN = EvaluationSettings(size=(32, 32), skip_unreadable=True, threads=1)
@@ -104,6 +107,48 @@ def test_shards_are_neighbors_of_nearly_equal_length(shards: int, images: int) -
     assert {stop - start for start, stop in ranges} <= {images // shards, -(-images // shards)}
 
 
+def test_merging_takes_few_bytes_for_each_image(run: EvaluationRun, tmp_path: Path) -> None:
+    def peak(images: int) -> int:
+        tracemalloc.start()
+        write_report(tmp_path / "report.json", merge(alike_parts(run, images)))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(100)  # what is imported by and by
+    row = 8 * run.part(0, 1).networks[0].samples.columns.number
+    # Besides its numbers, which medians and intervals need, an image has a name.
+    assert (peak(1100) - peak(100)) / 1000 < 2 * row + 400
+
+
+def alike_parts(run: EvaluationRun, images: int) -> Iterator[tuple[str, Part]]:
+    """Yield parts of 100 images and one network, for so many images in all."""
+    lone, heading = run.part(0, 1), run.heading()
+    heading = replace(heading, models=heading.models[:1])
+
+    def repeated(sums: NetworkSums, start: int) -> NetworkSums:
+        table = sums.samples
+        files = [f"{table.files[0]}-{start + n}" for n in range(100)]
+        rows = table.rows.repeat(100, axis=0)
+        table = SampleTable(table.columns, files, [None] * 100, rows)
+        return replace(sums, samples=table)
+
+    for start in range(0, images, 100):
+        yield (
+            str(start),
+            replace(
+                lone,
+                images=images,
+                start=start,
+                stop=start + 100,
+                networks=(repeated(lone.networks[0], start),),
+                baselines=(),
+                groups=(0,) * 100,
+                heading=None if start else heading,
+            ),
+        )
+
+
 def test_missing_images_are_stated(files: dict[Any, Path]) -> None:
     with pytest.raises(DataError, match=r"^the parts lack the images 1 to 1, 3 to 4 of 4$"):
         merged(files[1, 2])
@@ -129,6 +174,13 @@ def test_a_part_of_another_evaluation_is_refused_with_the_difference(run: Evalua
         DataError, match=rf"^b: is a part of another evaluation than a: {name} is 1.0, not {known}$"
     ):
         merge([("a", first), ("b", other)])
+
+
+def test_a_part_with_sums_of_other_networks_is_refused(run: EvaluationRun) -> None:
+    first, second = run.part(0, 2), run.part(2, 4)
+    fewer = replace(second, baselines=second.baselines[1:])
+    with pytest.raises(DataError, match=r"^b: has sums of other networks or baselines than other"):
+        merge([("a", first), ("b", fewer)])
 
 
 @pytest.mark.parametrize(
