@@ -4,12 +4,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.core.errors import printable
 from runtime.core.progress import Progress, duration_text
+
+if TYPE_CHECKING:
+    from runtime.model.sessions import Engine
 
 _LISTED = 20
 
@@ -57,6 +60,11 @@ def counted(number: int, noun: str) -> str:
         ('1 image', '2 images', '2 series')
     """
     return f"{number} {noun}" if number == 1 or noun.endswith("s") else f"{number} {noun}s"
+
+
+def engine_text(engine: "Engine") -> str:
+    """Return what computes a network, with its threads."""
+    return f"{engine}, {counted(engine.threads, 'thread')}"
 
 
 def skipped_text(reasons: Sequence[str]) -> str:

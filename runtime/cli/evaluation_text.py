@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.cli.clinical_text import NamedEvaluations, clinical_text
-from runtime.cli.display import counted, skipped_text, table
+from runtime.cli.display import counted, engine_text, skipped_text, table
 from runtime.metrics import METRICS, STUDY_METRICS
 from runtime.scoring.bootstrap import withheld_notes
 from runtime.scoring.comparison import Comparison, MetricDifference
@@ -154,7 +154,7 @@ def _cost(models: Sequence[ScoredFile]) -> str:
             None if model.parameters is None else f"{model.parameters / 1e6:.2f}",
             None if model.macs is None else f"{model.macs / 1e9:.2f}",
             f"{model.file_bytes / 1e6:.1f}",
-            str(model.engine) if model.engine else None,
+            engine_text(model.engine) if model.engine else None,
         ]
         for model in models
     ]

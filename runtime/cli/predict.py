@@ -9,7 +9,7 @@ import click
 
 from runtime.cli.anonymous import anonymous_messages, anonymous_option
 from runtime.cli.command import Command
-from runtime.cli.display import counted, progress, skipped_text
+from runtime.cli.display import counted, engine_text, progress, skipped_text
 from runtime.cli.options import (
     ARTIFACTS,
     File,
@@ -28,6 +28,7 @@ from runtime.cli.options import (
 from runtime.core.errors import ImageError, printable
 from runtime.core.extras import require
 from runtime.core.pseudonyms import Pseudonyms
+from runtime.model.providers import CPU
 
 if TYPE_CHECKING:
     from runtime.distributed.prediction_folder import Predictions
@@ -115,9 +116,10 @@ def main(
     holds DICOM files is one series. The results of a volume are on its own grid and in its format,
     with an overlay of several slices. Images of equal names keep the folders that tell them apart.
     """
+    from runtime.data.volumes.formats import format_of
     from runtime.model.image_files import find_images, with_pseudonyms, write_names
     from runtime.model.predict_files import predict_files
-    from runtime.model.predictor import Predictor
+    from runtime.model.predictor import Predictor, concurrency_for
 
     if names_file is not None and not anonymous:
         raise click.UsageError("--names needs --anonymous-log")
@@ -138,7 +140,9 @@ def main(
     with anonymous_messages(names):
         files = find_images(images)
         files = files if names is None else with_pseudonyms(files, names)
-        predictor = Predictor(model, **settings)
+        many = len(files) > 1 or any(format_of(file.path) for file in files)
+        at_once = concurrency_for(settings["threads"]) if many else 1
+        predictor = Predictor(model, **settings, concurrency=at_once)
         _echo_notes(predictor, files)
         skipped: list[str] = []
         add = (lambda error: skipped.append(str(error))) if skip else None
@@ -174,10 +178,13 @@ def _predict_on_cluster(
 
 
 def _echo_notes(predictor: "Predictor", files: "Iterable[FoundImage]") -> None:
-    """Print how volumes become images, and which provider was chosen, where that is not stated."""
+    """Print what computes, unless it is the CPU provider, and how volumes become images."""
     from runtime.model.predict_files import volume_note
 
-    for note in (volume_note(predictor, (file.path for file in files)), predictor.choice):
+    engine = predictor.engine
+    computed = None if engine.provider == CPU else f"computed by {engine_text(engine)}"
+    volumes = volume_note(predictor, (file.path for file in files))
+    for note in (predictor.choice, computed, volumes):
         if note is not None:
             click.echo(f"{predictor.file.path}: {note}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime.cli.command import Command
-from runtime.cli.display import table
+from runtime.cli.display import engine_text, table
 from runtime.cli.options import json_option, models_argument, provider_options, threads_option
 from runtime.cli.outputs import Outputs
 from runtime.model.providers import ProviderRequest
@@ -72,5 +72,6 @@ def _report(result: "Verification") -> str:
         f"{result.path}: {'passed' if result.passed else 'FAILED'}\n"
         f"{table(('check', 'outcome', 'found'), rows)}\n"
         f"digest of the contents: {result.contents_digest}\n"
-        + ("" if result.engine is None else f"replayed on {result.engine}\n")
+        + ("" if result.engine is None else f"replayed on {engine_text(result.engine)}\n")
+        + ("" if result.choice is None else f"{result.choice}\n")
     )

@@ -1,7 +1,9 @@
 """Predicting pictures and volumes, and writing a probability map and an overlay for each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -12,9 +14,11 @@ from numpy.typing import NDArray
 from runtime.core.errors import ImageError
 from runtime.core.files import ensure_apart
 from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.workers import map_ahead
 from runtime.data.images import load_scan
 from runtime.data.orientation import Size
-from runtime.data.volumes.formats import VolumeFormat, format_of
+from runtime.data.resizing import resize_map
+from runtime.data.volumes.formats import format_of
 from runtime.metrics import THRESHOLD
 from runtime.model.image_files import FoundImage
 from runtime.model.overlay import draw_overlay, write_picture, write_probability
@@ -70,6 +74,8 @@ def predict_files(
 ) -> tuple[FilePrediction, ...]:
     """Predict images, and write NAME.probability.png (or .npy) and NAME.overlay.png for each.
 
+    Pictures are predicted ahead in threads, as many at once as the predictor's `concurrency`. One
+    at a time is held at its own size.
     Results of a volume are on its own grid and in its own format, and the overlay shows several
     slices. With a threshold, NAME.mask.png is written too, 255 where the probability is at least
     as high; of a volume, its levels are 0 and 1.
@@ -96,39 +102,65 @@ def predict_files(
     results = (result_files(image, out, map_format) for image in images)
     ensure_apart(chain.from_iterable(results), [image.path for image in images])
     written = []
-    for index, image in enumerate(images):
-        form = format_of(image.path)
+    predict, many = partial(_predicted, predictor, frame), predictor.concurrency
+    pictures = map_ahead(predict, images, workers=many, ahead=many)
+    for index, (image, picture) in enumerate(zip(images, pictures, strict=True)):
         try:
-            if form is not None:
-                base = Path(out) / image.name
+            if picture is None:
                 told = _of_slices(index, len(images), on_progress)
-                written.append(
-                    _predict_volume(predictor, image, form, base, threshold, volume, told)
-                )
+                base = Path(out) / image.name
+                written.append(_predict_volume(predictor, image, base, threshold, volume, told))
+            elif isinstance(picture, ImageError):
+                raise picture
             else:
-                # Before anything is written: an image has all of its results, or none.
-                pixels, probability = _predicted(predictor, image.path, frame)
+                pixels, probability = _full_size(predictor, image, frame, *picture)
+                files = result_files(image, out, map_format)
+                written.append(_write(image, files, pixels, probability, threshold))
         except ImageError as error:
             if on_error is None:
                 raise
             on_error(error)
-        else:
-            if form is None:
-                files = result_files(image, out, map_format)
-                written.append(_write(image, files, pixels, probability, threshold))
         if on_progress is not None:
             on_progress(Progress(index + 1, len(images), "predict"))
     return tuple(written)
 
 
 def _predicted(
-    predictor: Predictor, path: Path, frame: int | None
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    predictor: Predictor, frame: int | None, image: FoundImage
+) -> tuple[NDArray[np.float32], Size] | ImageError | None:
+    """Return `predict_scaled` of a picture, or why it cannot be read; None for a volume.
+
+    The error is returned, because the images after it may be predicted nevertheless.
+    """
+    if format_of(image.path) is not None:
+        return None
     try:
-        scan = load_scan(path, frame=frame, intensity=predictor.intensity)
-        return scan.pixels, predictor(path, frame=frame)
+        with _named(image):
+            return predictor.predict_scaled(image.path, frame=frame)
+    except ImageError as error:
+        return error
+
+
+def _full_size(
+    predictor: Predictor,
+    image: FoundImage,
+    frame: int | None,
+    probability: NDArray[np.float32],
+    size: Size,
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return a picture and its map, both at the picture's own size."""
+    with _named(image):
+        scan = load_scan(image.path, frame=frame, intensity=predictor.intensity)
+        return scan.pixels, resize_map(probability, size)
+
+
+@contextmanager
+def _named(image: FoundImage) -> Iterator[None]:
+    """Name the image for which the memory is not enough."""
+    try:
+        yield
     except MemoryError as error:
-        raise ImageError(f"{path}: image too large for the available memory") from error
+        raise ImageError(f"{image.path}: image too large for the available memory") from error
 
 
 def volume_note(predictor: Predictor, paths: Iterable[Path]) -> str | None:
@@ -149,12 +181,13 @@ def volume_note(predictor: Predictor, paths: Iterable[Path]) -> str | None:
 def _predict_volume(
     predictor: Predictor,
     image: FoundImage,
-    form: VolumeFormat,
     base: Path,
     threshold: float | None,
     number: int | None,
     on_progress: ProgressCallback | None,
 ) -> FilePrediction:
+    form = format_of(image.path)
+    assert form is not None
     found = predict_volume_file(
         predictor,
         image.path,

@@ -165,11 +165,20 @@ class Predictor:
             ImageError: the image cannot be read.
             ModelError: the network's output is not a probability map.
         """
+        return resize_map(*self.predict_scaled(image, frame=frame))
+
+    def predict_scaled(
+        self, image: ImageSource, *, frame: int | None = None
+    ) -> tuple[NDArray[np.float32], Size]:
+        """Return an image's map as `framing` resizes the image, and the image's (height, width).
+
+        Arguments and errors are those of a call, whose map is this one at the image's size.
+        """
         scan = self.load(image, frame=frame)
         windows = cut_windows([(scan.pixels, scan.original_size)], self.size)
         batches = map(self._run_loaded, batched(windows, self.batch_size))
-        ((probability, original_size),) = join_windows(chain.from_iterable(batches))
-        return resize_map(probability, original_size)
+        (found,) = join_windows(chain.from_iterable(batches))
+        return found
 
     def predict_batch(self, images: Sequence[ImageSource]) -> list[NDArray[np.float32]]:
         """Return the probability maps of several images, each at its image's own size.

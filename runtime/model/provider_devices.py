@@ -6,8 +6,12 @@ A plugin is imported only when it is asked for.
 """
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.core.errors import ProviderError, reason_of
@@ -121,28 +125,60 @@ def installed_providers() -> tuple[str, ...]:
 
 def _unlisted(name: str) -> Provider:
     """Return an entry for an installed plugin that `PROVIDERS` does not list."""
-    module = f"onnxruntime_ep_{name}"
-    if not name.isidentifier() or find_spec(module) is None:
+    provider = Provider(name, "", f"onnxruntime-ep-{name}", only(default={}))
+    if not provider.module.isidentifier() or find_spec(provider.module) is None:
         raise ProviderError(
             f"provider: there is no {name!r}; choose from {', '.join(PROVIDERS)}, {AUTO}, or the "
             "name of an installed package onnxruntime-ep-NAME"
         )
-    names = importlib.import_module(module).get_ep_names()
-    return Provider(name, names[0], f"onnxruntime-ep-{name}", only(default={}))
+    with _naming(provider):
+        first = importlib.import_module(provider.module).get_ep_names()[0]
+    return replace(provider, execution_provider=first)
 
 
 def _load_plugin(provider: Provider) -> None:
     """Let ONNX Runtime load a plugin's library, once in a process."""
     import onnxruntime
 
-    loaded = {device.ep_metadata.get("library_path") for device in onnxruntime.get_ep_devices()}
-    try:
+    with _naming(provider):
+        _check_files(provider)
+        devices = onnxruntime.get_ep_devices()
+        loaded = {device.ep_metadata.get("library_path") for device in devices}
         path = importlib.import_module(provider.module).get_library_path()
-        if path not in loaded:
-            onnxruntime.register_execution_provider_library(provider.name, path)
-    except Exception as error:  # ONNX Runtime's errors have no common base class
-        if "already registered" in str(error):  # a plugin without a device is not listed
-            return
+        try:
+            if path not in loaded:
+                onnxruntime.register_execution_provider_library(provider.name, path)
+        except Exception as error:  # ONNX Runtime's errors have no common base class
+            if "already registered" not in str(error):  # a plugin without a device is not listed
+                raise
+
+
+def _check_files(provider: Provider) -> None:
+    """Compare the sizes of a plugin's files with those installed: a cut library ends the process.
+
+    The system maps a library by its header, and sends SIGBUS where the file ends before.
+
+    Raises:
+        OSError: a file is missing, or has another size.
+    """
+    try:
+        files = metadata.distribution(provider.package).files or []
+    except metadata.PackageNotFoundError:  # found on the path without having been installed
+        return
+    for file in files:
+        size = Path(str(file.locate())).stat().st_size
+        if file.size not in (None, size):
+            raise OSError(f"{file} has {size} bytes, {file.size} were installed")
+
+
+@contextmanager
+def _naming(provider: Provider) -> Iterator[None]:
+    """Name the plugin in the errors of its import and of its library, which may be any."""
+    import onnxruntime
+
+    try:
+        yield
+    except Exception as error:
         raise ProviderError(
             f"{provider.name}: ONNX Runtime {onnxruntime.__version__} cannot load the library of "
             f"{provider.package}: {reason_of(error)}"

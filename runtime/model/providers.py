@@ -93,7 +93,7 @@ class Provider:
     @property
     def module(self) -> str:
         """The module of its plugin."""
-        return f"onnxruntime_ep_{self.name}"
+        return f"onnxruntime_ep_{self.name.replace('-', '_')}"
 
 
 def only(**options: Options) -> Callable[[Arithmetic, int, int], Options | None]:

@@ -35,7 +35,7 @@ class Engine:
 
     Example:
         >>> str(Engine("openvino", "1.8.1", "Intel Xeon", "bf16", 2, nodes=40, cpu_nodes=10))
-        'openvino 1.8.1, bf16, 10 of 50 nodes on the CPU provider'
+        'openvino 1.8.1 on Intel Xeon, bf16, 10 of 50 nodes on the CPU provider'
     """
 
     provider: str
@@ -48,7 +48,8 @@ class Engine:
 
     def __str__(self) -> str:
         arithmetic = "default arithmetic" if self.arithmetic == "default" else self.arithmetic
-        text = f"{self.provider} {self.version}, {arithmetic}"
+        device = "" if self.device == self.provider else f" on {self.device}"
+        text = f"{self.provider} {self.version}{device}, {arithmetic}"
         if self.nodes is not None and self.cpu_nodes:
             total = self.nodes + self.cpu_nodes
             text += f", {self.cpu_nodes} of {total} nodes on the CPU provider"

@@ -17,6 +17,7 @@ from runtime.model.golden import GOLDEN_KEY, Difference, parse_golden
 from runtime.model.metadata import KEY, parse_metadata
 from runtime.model.onnx_file import Parts, read_parts
 from runtime.model.predictor import Predictor
+from runtime.model.provider_choice import ProviderChoice
 from runtime.model.providers import CPU, ProviderRequest
 from runtime.model.replay import replay_golden
 from runtime.model.sessions import Engine
@@ -48,6 +49,7 @@ class Verification:
         difference: to the golden probabilities; None if the pair could not be replayed.
         versions: of the libraries of the replay.
         engine: what computed the replay; None if the pair could not be replayed.
+        choice: how the provider "auto" was resolved; None for another request.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Verification:
     difference: Difference | None
     versions: dict[str, str]
     engine: Engine | None
+    choice: ProviderChoice | None
 
     @property
     def passed(self) -> bool:
@@ -103,7 +106,7 @@ def verify(
         agrees = actual.startswith(expected.lower())
         checks.append(Check("digest", agrees, f"{actual}, expected {expected}"))
     request = ProviderRequest(provider) if isinstance(provider, str) else provider
-    replay, difference, engine = _replay(file, parts, threads, request)
+    replay, difference, predictor = _replay(file, parts, threads, request)
     return Verification(
         path=str(file),
         digest=parts.digest,
@@ -111,7 +114,8 @@ def verify(
         checks=(*checks, replay),
         difference=difference,
         versions=installed_versions("onnxruntime", "numpy", "pillow"),
-        engine=engine,
+        engine=None if predictor is None else predictor.engine,
+        choice=None if predictor is None else predictor.choice,
     )
 
 
@@ -143,7 +147,7 @@ def _certificate(parts: Parts, where: str) -> Check:
 
 def _replay(
     file: Path, parts: Parts, threads: int | None, request: ProviderRequest
-) -> tuple[Check, Difference | None, Engine | None]:
+) -> tuple[Check, Difference | None, Predictor | None]:
     try:
         golden = parse_golden(parts.properties.get(GOLDEN_KEY, ""), str(file))
         predictor = Predictor(file, threads=threads, provider=request, verify=False)
@@ -155,5 +159,5 @@ def _replay(
     return (
         Check("replay", replay.passed, f"{replay}, to {golden.reference}"),
         replay.difference,
-        predictor.engine,
+        predictor,
     )

@@ -1,6 +1,7 @@
 """Predicting files: which images are found, and what is written for them."""
 
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,35 @@ def test_an_image_for_which_there_is_no_memory_is_named_and_can_be_skipped(
         predictor, found, tmp_path / "out", on_error=lambda error: told.append(str(error))
     )
     assert (len(written), len(told)) == (2, 1)
+
+
+def test_several_pictures_are_predicted_at_once_and_the_files_are_the_same(
+    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "c.png").write_bytes(b"no picture")
+    found = find_images([str(folder)])
+    first, second, broken, last = (image.path for image in found)
+    assert broken.name == "c.png"
+    files = []
+    for concurrency in (1, 2):
+        if concurrency == 2:
+            both = Barrier(2)
+
+            def meeting(path: Path, *sizes: Any, both: Barrier = both, **options: Any) -> object:
+                if path in (first, second):
+                    both.wait(timeout=60.0)
+                return load_scan(path, *sizes, **options)
+
+            monkeypatch.setattr("runtime.model.predictor.load_scan", meeting)
+        out, told = tmp_path / str(concurrency), list[ImageError]()
+        predictor = Predictor(model, threads=2, concurrency=concurrency)
+        written = predict_files(predictor, found, out, on_error=told.append)
+        assert [each.image for each in written] == [first, second, last]
+        assert [str(error).partition(": ")[0] for error in told] == [str(broken)]
+        results = sorted(path for path in out.rglob("*") if path.is_file())
+        files.append({str(path.relative_to(out)): path.read_bytes() for path in results})
+    assert len(files[0]) == 6
+    assert files[0] == files[1]
 
 
 @pytest.mark.parametrize("map_format", ["png", "npy"])

@@ -4,6 +4,8 @@ OpenVINO's plugin offers its CPU device on Intel's processors alone.
 """
 
 import ctypes.util
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import onnxruntime
@@ -59,6 +61,44 @@ def test_a_library_that_is_none_is_refused_in_one_sentence(plugin: Path) -> None
         ProviderError, match=r"^broken: ONNX Runtime \S+ cannot load the library of"
     ):
         find_provider("broken")
+
+
+def test_a_library_that_was_cut_is_not_loaded(plugin: Path) -> None:
+    """The system would end the process with SIGBUS."""
+    record = plugin.parent / "onnxruntime_ep_broken-1.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.with_name("METADATA").write_text("Name: onnxruntime-ep-broken\nVersion: 1\n")
+    record.write_text(f"{plugin.name},,20\nonnxruntime_ep_broken.py,,\n")
+    plugin.write_bytes(b"0123456789")
+    with pytest.raises(ProviderError, match=r"library\.so has 10 bytes, 20 were installed"):
+        find_provider("broken")
+
+
+@pytest.mark.parametrize("name", ["with-hyphens", "with_hyphens"])
+def test_a_package_that_cannot_be_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "onnxruntime_ep_with_hyphens.py").write_text("raise OSError('no\\n driver')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ProviderError, match=rf"^{name}: .* of onnxruntime-ep-{name}: no driver$"):
+        find_provider(name)
+
+
+def test_a_plugin_is_imported_only_when_it_is_asked_for(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onnxruntime_ep_openvino.py").write_text("raise OSError('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "onnxruntime_ep_openvino", raising=False)
+    monkeypatch.setattr(metadata, "distribution", not_installed)
+    assert Predictor(model, threads=1).engine.provider == "cpu"
+    assert "openvino" in installed_providers()
+    with pytest.raises(ProviderError, match=r"cannot load .*: imported"):
+        Predictor(model, threads=1, provider="openvino")
+
+
+def not_installed(name: str) -> None:
+    raise metadata.PackageNotFoundError(name)
 
 
 def test_a_library_of_something_else_is_refused_in_one_sentence(
