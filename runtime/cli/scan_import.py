@@ -49,9 +49,9 @@ def import_scans(
     """Make a COCO data set in OUT of the scans and masks in SOURCE.
 
     SOURCE is a folder of pictures with masks beside them (NAME.tif and NAME_mask.tif, or images/
-    and masks/), NIfTI volumes in the Medical Segmentation Decathlon's layout, or BIDS derivatives.
-    Pictures stay in their place; slices of volumes become PNG files in OUT. Patients are kept, and
-    no patient is in two splits.
+    and masks/), NIfTI volumes in the Medical Segmentation Decathlon's layout, BIDS derivatives, or
+    DICOM series with segmentations (DICOM-SEG). Pictures stay in their place; slices of volumes
+    become PNG files in OUT. Patients are kept, and no patient is in two splits.
     """
     from runtime.data.imports.import_dataset import import_dataset
 

@@ -147,6 +147,8 @@ def check_dataset(
 def _empty_notes(splits: Iterable[Split]) -> Iterator[str]:
     """Yield a question for each split with images that have no annotation of any category."""
     for split in splits:
+        if split.empty_masks:
+            continue
         empty = [sample.file_name for sample in split.samples if not sample.annotations]
         if empty:
             some = "1 image has" if len(empty) == 1 else f"{len(empty)} images have"

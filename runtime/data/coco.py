@@ -28,6 +28,8 @@ from runtime.data.volumes.spec import VolumeSpec
 IMAGE_ROOT, MASK_PATTERN, VOLUMES = "image_root", "mask_pattern", "volumes"
 """Fields of a COCO file's `info`: the folder of its images, where their masks are as files of their
 own, and how slices of volumes became images."""
+EMPTY_MASKS = "empty_masks"
+"""Field of a COCO file's `info`: true if an image without an annotation has an empty mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Split:
         volumes: how the images were made of volumes; None where they were not.
         mask_pattern: where the masks are, of an imported folder of pictures and masks; None for
             the usual places (`runtime.data.mask_files`).
+        empty_masks: true if images without an annotation have an empty mask, as the COCO file says;
+            otherwise the annotation may be missing.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Split:
     categories: tuple[str, ...] = ()
     volumes: VolumeSpec | None = None
     mask_pattern: str | None = None
+    empty_masks: bool = False
 
     def __repr__(self) -> str:
         return f"Split({self.name!r}, {len(self.samples)} images, {str(self.annotation_file)!r})"
@@ -243,7 +248,9 @@ def _read_split(name: str, place: SplitPlace, intensity: int | None) -> Split:
     elsewhere = _image_root(path, content)
     # The splits of a data set may be links to other places, here as where it is read itself.
     links = image_folders(elsewhere) if elsewhere else ()
-    reader = SplitReader(name, path, elsewhere or place.images, links, intensity=intensity)
+    empty_masks = _info(content).get(EMPTY_MASKS) is True
+    images = elsewhere or place.images
+    reader = SplitReader(name, path, images, links, intensity=intensity, empty_masks=empty_masks)
     for other in place.others:
         also = f"also {other.name}, a file for the same split"
         reader.defects.note(
@@ -261,6 +268,7 @@ def _read_split(name: str, place: SplitPlace, intensity: int | None) -> Split:
         known_categories=categories,
         volumes=_volumes(path, _info(content)),
         mask_pattern=_mask_pattern(path, _info(content)),
+        empty_masks=empty_masks,
     )
 
 

@@ -11,6 +11,7 @@ from runtime.core.files import replacing_folder
 from runtime.core.json_files import read_json, write_json
 from runtime.core.schema import to_dict
 from runtime.data.coco import (
+    EMPTY_MASKS,
     IMAGE_ROOT,
     MASK_PATTERN,
     ROBOFLOW_FILE,
@@ -124,6 +125,8 @@ def _origin(dataset: Dataset) -> Entry:
             facts[VOLUMES] = to_dict(split.volumes)
         if split.mask_pattern is not None:
             facts[MASK_PATTERN] = split.mask_pattern
+    if all(split.empty_masks for split in dataset.splits.values()):
+        facts[EMPTY_MASKS] = True
     return facts
 
 

@@ -25,6 +25,7 @@ class SplitReader:
         images: folder of the images.
         links: folders that a link in `images` may lead to.
         intensity: of every sample.
+        empty_masks: true if an image without an annotation has an empty mask, which is no defect.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class SplitReader:
         links: tuple[Path, ...] = (),
         *,
         intensity: int | None = None,
+        empty_masks: bool = False,
     ) -> None:
         self.path = path
         self.images = ImageFolder(images, links)
         self.defects = DefectList(split, path)
         self.intensity = intensity
+        self.empty_masks = empty_masks
 
     def read(self, content: dict[str, Any]) -> tuple[Sample, ...]:
         """Return the samples of a COCO file's content, in its order."""
@@ -48,7 +51,7 @@ class SplitReader:
         samples = []
         for identity, image in images.items():
             regions = annotations.get(identity, [])
-            if not regions:
+            if not regions and not self.empty_masks:
                 self.defects.note(image.file_name, "no annotation", Action.USED_WITH_EMPTY_MASK)
             samples.append(replace(image, annotations=tuple(regions)))
         self._compare_boxes(samples)

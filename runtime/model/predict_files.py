@@ -86,8 +86,8 @@ def predict_files(
         frame: of files with several images, from 1.
         volume: of files with several volumes, from 1.
         threshold: of the mask, in [0, 1]; None for no mask.
-        on_progress: called after each image, and after each slice of a volume, with the images done
-            and their total number.
+        on_progress: called after each image, and after each slice of a volume that is read or
+            predicted, with the images done and their total number.
         on_error: called for an image that cannot be read, which is then skipped; by default the
             error is raised.
 
@@ -220,8 +220,10 @@ def _of_slices(
         return None
 
     def of_volume(slices: Progress) -> None:
-        note = f"slice {slices.done:g} of {slices.total:g}"
-        on_progress(Progress(index + slices.fraction, images, "predict", note))
+        done = index + (slices.fraction if slices.phase == "predict" else 0.0)
+        verb = "" if slices.phase == "predict" else "reading "
+        note = f"{verb}slice {slices.done:g} of {slices.total:g}"
+        on_progress(Progress(done, images, slices.phase, note))
 
     return of_volume
 

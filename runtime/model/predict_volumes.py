@@ -57,7 +57,8 @@ def predict_volume_file(
         threshold: also write a mask of the voxels of at least this probability.
         number: of a file of several volumes, from 1.
         patient: that results state in place of the file's.
-        on_progress: called after each predicted slice, with numbers of slices.
+        on_progress: called after each slice that is read for percentiles, in the phase "read", and
+            after each predicted slice, in the phase "predict", with numbers of slices.
 
     Raises:
         ImageError: the file cannot be read.
@@ -67,7 +68,7 @@ def predict_volume_file(
     stated = volume_rule(predictor)
     spec = stated or form.rule
     volume = form.read(path, None if stated is None else stated.plane, number)
-    gray = gray_slices(volume, spec)
+    gray = gray_slices(volume, spec, on_progress)
     probability = predict_volume(predictor, volume, gray, on_progress)
     highest, area = 0.0, 0
     for each in probability:

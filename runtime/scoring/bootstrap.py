@@ -99,13 +99,18 @@ def withheld_notes(named: Iterable[tuple[str, Interval]]) -> list[str]:
         >>> few = Interval(0.8, math.nan, math.nan, "4 images are too few")
         >>> withheld_notes([("recall", few), ("IoU", few), ("accuracy", Interval(0.1, 0.0, 0.2))])
         ['Withheld, as 4 images are too few: recall, IoU.']
+        >>> withheld_notes([("recall", few), ("IoU", few)])
+        ['Withheld, as 4 images are too few: all intervals.']
     """
     by_reason: dict[str, list[str]] = {}
+    all_names = []
     for name, interval in named:
+        all_names.append(name)
         if interval.withheld is not None:
             by_reason.setdefault(interval.withheld, []).append(name)
     return [
-        f"Withheld, as {reason}: {', '.join(dict.fromkeys(names))}."
+        f"Withheld, as {reason}: "
+        f"{'all intervals' if names == all_names else ', '.join(dict.fromkeys(names))}."
         for reason, names in by_reason.items()
     ]
 
@@ -119,6 +124,7 @@ class Bootstrap:
         resamples: number of draws.
         level: confidence level of the intervals.
         seed: of the draws.
+        unit: of what `images` counts, in the reason of a withheld interval.
 
     Raises:
         ConfigError: there are no images, or not one group for each.
@@ -140,6 +146,7 @@ class Bootstrap:
         resamples: int = RESAMPLES,
         level: float = LEVEL,
         seed: int = 0,
+        unit: str = "image",
     ) -> None:
         owners = np.arange(images) if groups is None else np.asarray(groups)
         if images < 1 or len(owners) != images:
@@ -153,6 +160,7 @@ class Bootstrap:
         self._tail = _tail(level, self._sets)
         self._resamples = resamples
         self._seed = seed
+        self._unit = unit
 
     @cached_property
     def _draws(self) -> tuple[NDArray[np.uint16], ...]:
@@ -215,9 +223,11 @@ class Bootstrap:
         images, groups = self.units(per_image)
         if groups >= MIN_UNITS:
             return None
-        has = f"{images} image is" if images == 1 else f"{images} images are"
+        has = f"{images} {self._unit} is" if images == 1 else f"{images} {self._unit}s are"
         if groups < images:
-            has = f"{images} images in {'1 group' if groups == 1 else f'{groups} groups'} are"
+            has = (
+                f"{images} {self._unit}s in {'1 group' if groups == 1 else f'{groups} groups'} are"
+            )
         needed = f"{MIN_UNITS} groups" if groups < images else str(MIN_UNITS)
         return f"{has} too few for an interval, which needs {needed}"
 

@@ -64,7 +64,7 @@ def score_patients(images: Sequence[SampleSums]) -> PatientScores | None:
     patients = patient_sums(images)
     if not patients:
         return None
-    bootstrap = Bootstrap(len(patients))
+    bootstrap = Bootstrap(len(patients), unit="patient")
     soft, thresholded = patient_values(patients)
     return PatientScores(
         patients,

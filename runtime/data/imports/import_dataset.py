@@ -20,6 +20,7 @@ from runtime.core.pseudonyms import Pseudonyms
 from runtime.core.schema import to_dict
 from runtime.core.workers import map_ahead
 from runtime.data.coco import (
+    EMPTY_MASKS,
     IMAGE_ROOT,
     MASK_PATTERN,
     ROBOFLOW_FILE,
@@ -219,6 +220,7 @@ def _write_splits(
             "seed": config.seed,
             "patients": source.patients,
         },
+        EMPTY_MASKS: True,
     }
     if volumes:
         info[VOLUMES] = to_dict(config.volumes)

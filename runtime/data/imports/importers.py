@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runtime.core.errors import DataError
+from runtime.core.errors import DataError, printable
 from runtime.data.imports.bids import is_bids, read_bids
 from runtime.data.imports.decathlon import is_decathlon, read_decathlon
 from runtime.data.imports.dicom import is_dicom_folder, read_dicom_folder
@@ -30,5 +30,7 @@ def find_source(folder: Path, options: SourceOptions) -> ImportSource:
     for importer in IMPORTERS:
         if importer.recognizes(folder, options):
             return importer.read(folder, options)
+    if options.mask_pattern is not None:
+        raise DataError(f"{folder}: no picture has a mask at {printable(options.mask_pattern)}")
     known = ", ".join(importer.name for importer in IMPORTERS)
     raise DataError(f"{folder}: unknown layout of scans and masks; the known ones are {known}")

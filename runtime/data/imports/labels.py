@@ -116,6 +116,9 @@ def _levels(label: str, names: Mapping[int, str]) -> tuple[int, int]:
         return by_name[label], by_name[label]
     match = _RANGE.fullmatch(label)
     if match is None or not 0 < int(match[1]) <= int(match[2] or match[1]):
-        known = f"; the labels are {', '.join(map(repr, by_name))}" if by_name else ""
-        raise ConfigError(f"label: expected a name, a level or a range, found {label!r}{known}")
+        if by_name:
+            known = f"the labels are {', '.join(map(repr, by_name))}"
+        else:
+            known = "the masks name no labels: give levels, as in NAME=1-255"
+        raise ConfigError(f"label: no label {label!r}; {known}")
     return int(match[1]), int(match[2] or match[1])

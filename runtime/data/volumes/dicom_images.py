@@ -9,7 +9,7 @@ import numpy as np
 import runtime.data.images
 from runtime.core.errors import ImageError, printable
 from runtime.core.extras import require
-from runtime.data.volumes.dicom_files import class_of, opened, read_header
+from runtime.data.volumes.dicom_files import class_name, class_of, opened, read_header
 from runtime.data.volumes.dicom_rules import numbers, value_rule
 from runtime.data.volumes.dicom_values import ValueRule
 
@@ -102,7 +102,7 @@ def read_images(path: Path) -> tuple[DicomImage, ...]:
 def _pixel_bytes(file: IO[bytes], header: Any, path: Path) -> int:
     """Return the length that the element of the pixels states, and leave the file behind it."""
     if file.read(4) not in _PIXEL_DATA:
-        raise ImageError(f"{path}: no pixel data")
+        raise ImageError(f"{path}: {class_name(class_of(header))} without pixel data")
     syntax = header.file_meta.TransferSyntaxUID
     if not syntax.is_implicit_VR:
         file.seek(4, 1)
@@ -140,9 +140,10 @@ def _checked_frames(header: Any, path: Path, length: int, room: int) -> int:
         excess = length - frames * rows * columns * bits // 8
         fits = length <= room and 0 <= excess < max(2, min(rows, columns) * bits // 8)
     if not (fits and 0 < frames <= MAX_IMAGES):
+        images = "1 image" if frames == 1 else f"{frames} images"
         raise ImageError(
-            f"{path}: truncated, or its header is wrong: it states {frames} images of {columns}x"
-            f"{rows} pixels of {bits} bits, and has {min(length, room)} bytes of them"
+            f"{path}: truncated, or its header is wrong: it states {images} of {columns}x{rows} "
+            f"pixels of {bits} bits, and has {min(length, room)} bytes of them"
         )
     return frames
 

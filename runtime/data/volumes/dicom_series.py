@@ -211,7 +211,7 @@ def _without_copies(source: Path, images: Sequence[DicomImage]) -> tuple[DicomIm
     single = {(image.instance or str(image.path), image.frame): image for image in images}
     copies = len(images) - len(single)
     if copies:
-        text = f"{source}: {copies} of its images are copies of others, and were passed over"
+        text = f"{source}: copies of its images ({copies}), which were passed over"
         warnings.warn(text, DataWarning, stacklevel=2)
     return tuple(single.values())
 
@@ -233,8 +233,8 @@ def _along_normal(
     same = int(np.count_nonzero(steps < _SAME_PLACE))
     if same:
         raise ImageError(
-            f"{source}: {same} of its {len(images)} images show the same place as another, as "
-            "phases and echoes do; give each stack a folder"
+            f"{source}: {same} of {len(images)} images at the same place as another one, as phases "
+            "and echoes are; give each stack a folder"
         )
     step = float(np.median(steps))
     gaps = int(np.count_nonzero(steps > _GAP * step))

@@ -11,17 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import ImageError
+from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.volumes.spec import Plane as Plane, VolumeSpec as VolumeSpec
 from runtime.data.volumes.volume import Volume
 
 _HALF = 1 << 16
 
 
-def gray_slices(volume: Volume, spec: VolumeSpec) -> Callable[[int], NDArray[np.uint8]]:
+def gray_slices(
+    volume: Volume, spec: VolumeSpec, on_progress: ProgressCallback | None = None
+) -> Callable[[int], NDArray[np.uint8]]:
     """Return a function that reads slice i as a gray image, uint8 [rows, columns].
 
     A voxel becomes 255 (v - low) / (high - low), rounded, and clipped to 0 to 255. Where low values
     are white, it becomes the rest to 255. NaN is black. Percentiles read the whole volume twice.
+
+    Args:
+        on_progress: called after each slice that percentiles read, with numbers of slices.
 
     Raises:
         ImageError: the volume has no finite voxel to take percentiles of.
@@ -36,13 +42,22 @@ def gray_slices(volume: Volume, spec: VolumeSpec) -> Callable[[int], NDArray[np.
         return volume.levels
     low, high = spec.low, spec.high
     if spec.range != "window":
-        found = percentiles(volume.slices, (low, high))
+        found = percentiles(lambda: _reported(volume, on_progress), (low, high))
         if found is None:
             raise ImageError(f"{volume.source}: no voxel has a finite value")
         low, high = found
     if volume.inverted:
         return lambda index: to_gray(-volume.read(index), -high, -low)
     return lambda index: to_gray(volume.read(index), low, high)
+
+
+def _reported(
+    volume: Volume, on_progress: ProgressCallback | None
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the slices of a volume, and report each."""
+    for index, values in enumerate(volume.slices()):
+        yield values
+        report_progress(on_progress, "read", index + 1, volume.shape[0])
 
 
 def to_gray(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:

@@ -58,7 +58,7 @@ def test_wrong_use_is_one_sentence_and_writes_nothing(source: Path, tmp_path: Pa
         (("--window", "wide"), "Error: expected two numbers such as -160/240, found 'wide'"),
         (
             ("--mask-pattern", "{name}_absent"),
-            "unknown layout of scans and masks; the known",
+            "no picture has a mask at {name}_absent",
         ),
     ):
         result = call("import", source, tmp_path / "set", *options)

@@ -67,5 +67,5 @@ def test_results_are_no_scans_and_errors_name_no_patient(network: Path, tmp_path
     saved(image(voxels[0], (-20.0, -30.0, 10.0)), tmp_path / "in" / "head" / "other")
     run = CliRunner().invoke(main, arguments)
     assert run.exit_code == 2
-    assert "1 of its 3 images show the same place as another" in run.output
+    assert "1 of 3 images at the same place as another one" in run.output
     assert NAME not in run.output

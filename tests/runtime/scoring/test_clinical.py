@@ -264,6 +264,8 @@ def test_seg_eval_adds_what_is_asked_for(model: Path, stating: Path, tmp_path: P
     assert "a tolerance of 3 px" in run.output
     assert "Per patient, over 2 patients" in run.output
     assert "Withheld, as 4 images in 2 groups are too few" in run.output
+    few = "2 patients are too few for an interval, which needs 10: all intervals."
+    assert f"Withheld, as {few}" in run.output
     assert (tmp_path / "p.csv").read_text().count("\n") == 3
     assert read_report(tmp_path / "r.json").groups == (0, 0, 1, 1)
 

@@ -168,7 +168,7 @@ def test_one_of_several_volumes_or_channels_is_chosen(tmp_path: Path) -> None:
             save(root / f"imagesTr/split_{seed}_{channel:04d}.nii.gz", both[..., channel])
         save(root / "labelsTr" / f"split_{seed}.nii.gz", labels_of(seed))
     (root / "dataset.json").write_text('{"labels": {"background": 0, "tumor": 1}}')
-    with pytest.raises(ConfigError, match=r"found 'other'; the labels are 'tumor'$"):
+    with pytest.raises(ConfigError, match=r"no label 'other'; the labels are 'tumor'$"):
         imported(root, tmp_path / "none", labels=("other",))
     report = imported(root, tmp_path / "second", volume=2)
     assert report.defects == ()

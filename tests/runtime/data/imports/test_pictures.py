@@ -11,6 +11,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from runtime.core.errors import AnnotationError, ConfigError, DataError
+from runtime.data.check import check_dataset
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.imports.coco_files import ImportedImage, Region
 from runtime.data.imports.config import ImportConfig
@@ -232,6 +233,18 @@ def test_what_has_no_partner_or_does_not_fit_is_named_and_counted(tmp_path: Path
     assert len(found) == 6
 
 
+def test_an_empty_mask_is_no_missing_annotation(tmp_path: Path) -> None:
+    root = tmp_path / "source"
+    for name in ("patient1_1", "patient1_2", "patient2_1", "patient3_1"):
+        picture(root / f"{name}.png")
+        save(root / f"{name}_mask.png", np.zeros_like(mask()) if name[-1] == "2" else mask())
+    dataset = imported(root).dataset
+    assert [len(s.annotations) for split in dataset.splits.values() for s in split.samples].count(0)
+    report = check_dataset(dataset)
+    assert not report.defects
+    assert not any("no annotation" in note for note in report.notes)
+
+
 def test_labels_choose_and_join_the_levels_of_masks(tmp_path: Path) -> None:
     root = tmp_path / "source"
     levels = np.zeros((12, 10), np.uint8)
@@ -245,7 +258,7 @@ def test_labels_choose_and_join_the_levels_of_masks(tmp_path: Path) -> None:
     expected = np.isin(levels, (1, 3, 200))
     np.testing.assert_array_equal(sample.mask((12, 10), "segmentation"), expected)
     with pytest.raises(
-        ConfigError, match=r"^label: expected a name, a level or a range, found 'x'"
+        ConfigError, match=r"^label: no label 'x'; the masks name no labels: give levels"
     ):
         import_dataset(root, tmp_path / "other", ImportConfig(labels=("x",)))
 

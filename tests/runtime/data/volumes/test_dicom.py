@@ -90,9 +90,9 @@ def jpeg_lossless(made: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda made: delattr(made, "PixelData"), "no pixel data"),
+        (lambda made: delattr(made, "PixelData"), "without pixel data"),
         (jpeg_lossless, r"compressed as JPEG Lossless, .*First-Order.* not supported"),
-        (lambda made: setattr(made, "Rows", 5), "header is wrong: it states 1 images of 6x5 pix"),
+        (lambda made: setattr(made, "Rows", 5), "header is wrong: it states 1 image of 6x5 pix"),
         (lambda made: setattr(made, "Columns", 5), "header is wrong"),
         (lambda made: setattr(made, "NumberOfFrames", 1 << 30), "header is wrong"),
         (lambda made: setattr(made, "NumberOfFrames", -1), "header is wrong"),
@@ -194,7 +194,7 @@ def test_gaps_and_copies_are_told(tmp_path: Path) -> None:
         warnings.simplefilter("always", DataWarning)
         assert read_dicom(tmp_path).shape == (6, 4, 6)
     texts = [str(warning.message) for warning in caught]
-    assert "1 of its images are copies of others" in texts[0]
+    assert "copies of its images (1), which were passed over" in texts[0]
     assert "gaps between its slices (1), of up to 60 mm, where the usual step is 5 mm" in texts[1]
 
 
@@ -202,7 +202,7 @@ def test_gaps_and_copies_are_told(tmp_path: Path) -> None:
     ("fields", "words"),
     [
         ({"SeriesInstanceUID": "1.2.9"}, "2 series, of 5, 1 images, in one folder; choose one"),
-        ({}, "1 of its 6 images show the same place as another"),
+        ({}, "1 of 6 images at the same place as another one"),
         ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "not parallel, as in a localizer"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "different sizes or kinds"),
         ({"NumberOfFrames": 2, "Rows": 2}, "different sizes or kinds"),

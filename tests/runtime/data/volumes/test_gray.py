@@ -6,6 +6,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from runtime.core.errors import ConfigError, ImageError
+from runtime.core.progress import Progress
 from runtime.data.volumes.gray import VolumeSpec, gray_slices, percentiles, to_gray
 from runtime.data.volumes.volume import volume_of
 
@@ -33,6 +34,15 @@ def test_one_range_holds_for_all_slices_of_a_volume() -> None:
     # Of 101 values, 10 % are not above 10 and 60 % not above 60.
     expected = np.rint(np.clip((np.arange(101) - 10) / 50, 0, 1) * 255)
     assert [int(gray(index)[0, 0]) for index in range(101)] == expected.tolist()
+
+
+def test_each_pass_of_percentiles_reports_its_slices() -> None:
+    told: list[Progress] = []
+    volume = volume_of(np.arange(12, dtype=np.float32).reshape(3, 2, 2))
+    gray_slices(volume, VolumeSpec(range="window", low=0, high=1), told.append)
+    assert not told
+    gray_slices(volume, VolumeSpec(), told.append)
+    assert told == 2 * [Progress(number, 3, "read") for number in (1, 2, 3)]
 
 
 def test_a_volume_of_one_value_is_black_and_one_without_values_is_refused() -> None:
