@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from runtime.core.errors import ProviderError
 from runtime.data.coco import Dataset
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.scoring.evaluation import evaluate
@@ -22,13 +23,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.mark.benchmark(group="scoring JPEGs of 640x640 at 256x256")
+@pytest.mark.parametrize("provider", ["cpu", "openvino"])
 @pytest.mark.parametrize("what", ["evaluate", "network alone", "network alone, one at a time"])
 def test_evaluate(
-    benchmark: BenchmarkFixture, random_network: Path, data: Dataset, what: str
+    benchmark: BenchmarkFixture, random_network: Path, data: Dataset, what: str, provider: str
 ) -> None:
     """Scoring as seg-eval does; and inference alone, as many at once, and one after the other."""
     concurrency = 1 if "time" in what else concurrency_for()
-    predictor = Predictor(random_network, size=(SIZE, SIZE), concurrency=concurrency)
+    try:
+        predictor = Predictor(
+            random_network, size=(SIZE, SIZE), provider=provider, concurrency=concurrency
+        )
+    except ProviderError as error:
+        pytest.skip(str(error))
     split = data.split("test")
     inputs = {"image": np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)}
 

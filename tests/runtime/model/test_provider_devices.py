@@ -4,7 +4,9 @@ OpenVINO's plugin offers its CPU device on Intel's processors alone.
 """
 
 import ctypes.util
+import json
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -141,6 +143,28 @@ def test_the_default_arithmetic_is_bf16_where_openvino_has_it(
     target = provider_devices.Target(PROVIDERS["openvino"], "1", "CPU", stated)
     assert target.resolve("default") == default
     assert target.choices == choices
+
+
+def test_openvino_gets_a_stream_for_each_image_that_is_computed_at_once(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams share the threads; the names of the properties are OpenVINO's."""
+    given = []
+    openvino = PROVIDERS["openvino"]
+
+    def options(arithmetic: Arithmetic, threads: int, parallel: int) -> dict[str, str]:
+        given.append(dict(openvino.options(arithmetic, threads, parallel) or {}))
+        return {}
+
+    cpu = replace(PROVIDERS["cpu"], options=options)
+    monkeypatch.setitem(PROVIDERS, "cpu", cpu)
+    Predictor(model, threads=4, concurrency=3, provider=ProviderRequest("cpu", "float32"))
+    expected = {
+        "INFERENCE_NUM_THREADS": "4",
+        "NUM_STREAMS": "3",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    assert json.loads(given[-1]["load_config"]) == {"CPU": expected}
 
 
 def test_auto_takes_no_arithmetic_and_others_take_no_difference() -> None:
