@@ -197,6 +197,7 @@ def _replace_pixels(
             source, in the order of its frames.
     """
     instances = {source.SOPInstanceUID: index for index, source in enumerate(sources)}
+    segmentation.PixelData = b""  # those without a foreground, before the others need the memory
     levels = bytearray()
     for groups in segmentation.PerFrameFunctionalGroupsSequence:
         image = groups.DerivationImageSequence[0].SourceImageSequence[0]
@@ -204,4 +205,5 @@ def _replace_pixels(
         index = instances[image.ReferencedSOPInstanceUID] if len(sources) > 1 else of_file
         levels += np.rint(probability[index] * np.float32(255.0)).astype(np.uint8).tobytes()
         release_pages(probability)
-    segmentation.PixelData = bytes(levels) + bytes(len(levels) % 2)
+    levels += bytes(len(levels) % 2)
+    segmentation.PixelData = bytes(levels)
