@@ -27,14 +27,19 @@ def to_dict(record: object) -> dict[str, Any]:
     """
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise TypeError(f"expected a dataclass instance, found {type(record).__name__}")
-    return {f.name: _plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    return {name: _plain(getattr(record, name)) for name in _names(type(record))}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return to_dict(value)
-    if isinstance(value, str):
+    if value is None or isinstance(value, (str, int, float)):  # most are
         return value
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
     if isinstance(value, Sequence):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

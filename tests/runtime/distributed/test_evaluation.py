@@ -171,7 +171,7 @@ def test_a_path_that_workers_do_not_see_is_named_with_the_worker(
 
 
 def test_the_scheduler_goes_away(job: EvaluationJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(cluster_module, "_ANSWER_S", 2.0)
     message = r"^inproc://\S+: the scheduler went away; the same command goes on from the finished"
     with (
         thread_cluster(1) as cluster,
