@@ -95,6 +95,7 @@ def _local(workers: int) -> Iterator[Client]:
                 memory_limit=0,
                 dashboard_address="127.0.0.1:0",
                 silence_logs=_SILENT,
+                scheduler_sync_interval="1 hour",  # it keeps a display up to date, which none sees
                 # Others can reach the ports of this machine: only who has the keys gives orders.
                 security=True,
             )
