@@ -133,13 +133,13 @@ def conditions(result: BenchResult) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     engines = dict.fromkeys(str(model.engine) for model in result.models if model.engine)
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
-    computed_by = " and by ".join(engines) or "nothing"
+    computed_by = f", computed by {' and by '.join(engines)}" if engines else ""
     product = "not measured"
     if result.matmul_gmacs_per_s is not None:
         product = f"{result.matmul_gmacs_per_s:.1f} GMAC/s"
     return (
         f"{machine.processor} ({', '.join(machine.instructions)}), {machine.cores} cores, "
-        f"{machine.system}; {threads}, computed by {computed_by}; {versions}. Matrix "
+        f"{machine.system}; {threads}{computed_by}; {versions}. Matrix "
         f"product in float32: {product}. Measured on {result.date}. Compare figures of one run "
         "only."
     )

@@ -1,5 +1,6 @@
 """The figures of a report of a study."""
 
+import re
 from collections.abc import Mapping, Sequence
 from math import isnan
 from statistics import fmean
@@ -99,8 +100,18 @@ def histograms_figure(split: SplitResult) -> Figure:
             axes.set_title(f"{LABELS[metric]}, mean {mean.value:.3f}")
             if row == rows - 1:
                 axes.set_xlabel(f"soft {LABELS[metric]} per image")
-        grid[row, 0].set_ylabel(f"{network.network}\nimages")
+        grid[row, 0].set_ylabel(f"{_in_lines(network.network)}\nimages")
     return figure
+
+
+def _in_lines(name: str, most: int = 18) -> str:
+    """Return a network's name in lines that fit beside a row of a figure."""
+    lines = [""]
+    for part in re.split(r"(?<=[:_-])", name):
+        if lines[-1] and len(lines[-1]) + len(part) > most:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _draw_trainings(axes: "Axes", means: Sequence[float], index: int) -> None:
@@ -149,18 +160,26 @@ def differences_figure(split: SplitResult) -> Figure:
     return figure
 
 
+_MOST_COLUMNS = 4
+"""Diagrams side by side that are still readable."""
+
+
 def reliability_figure(split: SplitResult) -> Figure:
     """Draw the observed share of foreground over the probability, and the pixels of each bin."""
-    count = len(split.networks)
-    figure = new_figure(max(2.75 * count, 5.6), 3.9)
-    ratios = (3.0, 1.0)
-    grid = figure.subplots(2, count, squeeze=False, sharex=True, sharey="row", height_ratios=ratios)
+    columns = min(len(split.networks), _MOST_COLUMNS)
+    bands = -(-len(split.networks) // columns)
+    figure = new_figure(max(2.75 * columns, 5.6), 3.9 * bands)
+    ratios = (3.0, 1.0) * bands
+    grid = figure.subplots(
+        2 * bands, columns, squeeze=False, sharex=True, sharey="row", height_ratios=ratios
+    )
     edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
-    for column, network in enumerate(split.networks):
+    for index, network in enumerate(split.networks):
         runs = [evaluation.calibration for evaluation in network.evaluations]
-        upper, lower = grid[0, column], grid[1, column]
+        band, column = divmod(index, columns)
+        upper, lower = grid[2 * band, column], grid[2 * band + 1, column]
         upper.plot([0.0, 1.0], [0.0, 1.0], color=INK, linewidth=1.0, linestyle="--")
-        shade = color_of(column)
+        shade = color_of(index)
         for run in runs:
             line = run.bin_probability, run.bin_observed
             upper.plot(*line, "o-", color=shade, markersize=4 if len(runs) == 1 else 2)
@@ -172,8 +191,11 @@ def reliability_figure(split: SplitResult) -> Figure:
         lower.stairs(pixels, edges, fill=True, color=shade, alpha=0.85)
         lower.set_yscale("log")
         lower.set_xlabel("predicted probability")
-    grid[0, 0].set_ylabel("observed share\nof foreground")
-    grid[1, 0].set_ylabel("pixels")
+    for band in range(bands):
+        grid[2 * band, 0].set_ylabel("observed share\nof foreground")
+        grid[2 * band + 1, 0].set_ylabel("pixels")
+    for axes in grid.flat:
+        axes.set_visible(axes.has_data())
     return figure
 
 

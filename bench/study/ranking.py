@@ -80,11 +80,16 @@ def rank(split: SplitResult) -> tuple[Ranked, ...]:
 def ranking_sentence(ranked: tuple[Ranked, ...]) -> str:
     """Return which network or baseline ranks first, and which do not differ significantly."""
     first, *others = ranked
-    equal = [row.title for row in others if row.behind and not row.behind.excludes_zero]
-    start = f"{first.title} has the highest soft IoU, {first.iou.mean.value:.3f}"
+    equal = [_named(row) for row in others if row.behind and not row.behind.excludes_zero]
+    start = f"{_named(first)} has the highest soft IoU, {first.iou.mean.value:.3f}"
     if not equal:
         return f"{start}, significantly above all others." if others else f"{start}."
     return f"{start}; not significantly below it: {', '.join(equal)}."
+
+
+def _named(row: Ranked) -> str:
+    """Return a network or baseline as a sentence names it."""
+    return f'the baseline "{row.name}"' if row.baseline else row.name
 
 
 def _values(evaluations: Sequence[Evaluation], of: Callable[[Evaluation, str], Doubles]) -> Doubles:

@@ -31,6 +31,7 @@ from bench.study.tables import (
     devices_text,
     engines_text,
     false_positives_table,
+    files_table,
     images_text,
     leak_table,
     ranking_table,
@@ -99,6 +100,7 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
     tables = {
         "leak": leak_table(result),
         "cost": cost_table(result),
+        "files": files_table(result),
         "scores": {s.kind: scores_table(s) for s in result.splits},
         "calibration": {s.kind: calibration_table(s) for s in result.splits},
         "comparison": {s.kind: comparison_table(s) for s in result.splits},

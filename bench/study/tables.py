@@ -52,6 +52,14 @@ def ranking_table(split: SplitResult) -> Table:
     return header, rows
 
 
+def files_table(result: StudyResult) -> Table:
+    """Return every exported file with its digest and its difference from PyTorch in float64."""
+    header = ("file", "digest of graph and weights", "largest difference from PyTorch")
+    files = [run.file for split in result.splits for net in split.networks for run in net.runs]
+    rows = [[f.path, f.digest, Cell(f"{f.max_difference:.1e}", f.max_difference)] for f in files]
+    return header, rows
+
+
 def comparison_table(split: SplitResult) -> Table:
     """Return the paired differences of every pair of networks."""
     header = (
