@@ -1,6 +1,6 @@
 """Splits of imported images in which no patient lies in two splits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +62,7 @@ def assign_splits(
     names: Sequence[str | None] = stated
     if None in stated:
         if audit.groups < len(shares):
-            raise DataError(
-                f"{root}: {audit.groups} patients cannot fill {', '.join(shares)}; put all images "
-                "into one split by --split NAME"
-            )
+            raise DataError(f"{root}: {_too_few(audit.groups, patients, shares)}")
         dataset = _dataset(images, root)
         names = split_by_group(dataset, audit, seed=config.seed, shares=shares).assigned
     groups = [image.group for image in audit.images]
@@ -77,6 +74,17 @@ def assign_splits(
     return PlacedImages(
         {name: tuple(images[index] for index in own) for name, own in members.items()},
         {name: tuple(groups[index] for index in own) for name, own in members.items()},
+    )
+
+
+def _too_few(groups: int, patients: bool, shares: Iterable[str]) -> str:
+    splits, plural = ", ".join(shares), "s" if groups > 1 else ""
+    one_split = "--split NAME puts all images into one split"
+    if patients:
+        return f"{groups} patient{plural} cannot fill {splits}; {one_split}"
+    return (
+        f"no patient is known, and images that look alike form {groups} group{plural}, too few to "
+        f"fill {splits}; --patients name or folder tells patients, {one_split}"
     )
 
 

@@ -151,7 +151,9 @@ def test_fewer_patients_than_splits_need_one_split(tmp_path: Path) -> None:
     for name in ("patient1_1", "patient1_2", "patient2_1"):
         picture(tmp_path / "source" / f"{name}.png")
         save(tmp_path / "source" / f"{name}_mask.png", mask())
-    with pytest.raises(DataError, match=r"source: 2 patients cannot fill train, valid, test; put"):
+    with pytest.raises(
+        DataError, match=r"source: 2 patients cannot fill train, valid, test; --spl"
+    ):
         imported(tmp_path / "source")
     assert not (tmp_path / "imported").exists()
     report = imported(tmp_path / "source", split="test")
@@ -169,6 +171,18 @@ def test_without_patients_images_that_look_alike_stay_together(tmp_path: Path) -
     for name in report.dataset.splits:
         stems = [Path(s.file_name).stem[0] for s in report.dataset.split(name).samples]
         assert set(Counter(stems).values()) == {2}
+
+
+def test_images_that_all_look_alike_need_patients_or_one_split(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    first = picture(source / "images/a0_0.png", (40, 40)).read_bytes()
+    for patient in "abcd":
+        for number in range(2):
+            (source / f"images/{patient}0_{number}.png").write_bytes(first)
+            save(source / f"masks/{patient}0_{number}.png", mask((40, 40), 1))
+    with pytest.raises(DataError, match=r"no patient is known.* 1 group, .* --patients name or"):
+        imported(source)
+    assert sum(imported(source, patients="name").patients.values()) == 4
 
 
 def test_splits_and_several_masks_of_the_source_are_kept(tmp_path: Path) -> None:
