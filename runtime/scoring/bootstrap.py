@@ -92,8 +92,12 @@ class Estimate:
     interval: Interval
 
 
+_MOST_NAMES = 4
+"""Intervals that a note names before it counts the others."""
+
+
 def withheld_notes(named: Iterable[tuple[str, Interval]]) -> list[str]:
-    """Return a sentence for each reason why intervals were withheld, naming them.
+    """Return a sentence for each reason why intervals were withheld, naming the first of them.
 
     Example:
         >>> few = Interval(0.8, math.nan, math.nan, "4 images are too few")
@@ -110,9 +114,15 @@ def withheld_notes(named: Iterable[tuple[str, Interval]]) -> list[str]:
             by_reason.setdefault(interval.withheld, []).append(name)
     return [
         f"Withheld, as {reason}: "
-        f"{'all intervals' if names == all_names else ', '.join(dict.fromkeys(names))}."
+        f"{'all intervals' if names == all_names else _first_names(list(dict.fromkeys(names)))}."
         for reason, names in by_reason.items()
     ]
+
+
+def _first_names(names: Sequence[str]) -> str:
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
 
 
 class Bootstrap:
