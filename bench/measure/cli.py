@@ -229,7 +229,7 @@ def _measure(
         write_result(result_file, result, conclusions(result, budget))
         return (*write_pages(result, out, budget), result_file)
 
-    with progress("Measure") as bar:
+    with progress("Measure", percent=True) as bar:
         measurement = Measurement(tuple(dict.fromkeys(models)), settings, bar)
         try:
             result = measurement.run()

@@ -10,18 +10,17 @@ from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 
+from bench.measure import estimates
 from bench.measure.client import NetworkWorker
 from bench.measure.latency import compare_latency
 from bench.measure.partial_result import PartialResult
 from bench.measure.result import BenchResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
+from bench.schedule import Schedule
 from runtime.core.machine import describe_machine
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.model.providers import CPU
-
-_PHASES = 6
-"""Inspection, start-up, memory, latency, stages and accuracy."""
 
 
 class Measurement:
@@ -30,7 +29,7 @@ class Measurement:
     Args:
         files: the files.
         settings: the settings.
-        on_progress: called with a note before each step. `total` counts each file in each phase.
+        on_progress: called with a note before each step. `done` and `total` are estimated seconds.
     """
 
     def __init__(
@@ -44,7 +43,8 @@ class Measurement:
         ]
         self._settings = settings
         self._on_progress = on_progress
-        self._done = 0
+        self._schedule = Schedule(self._report)
+        self._images = estimates.count_images(settings)
         self._speed: SpeedMeasurement | None = None
         self._date = datetime.now(UTC).isoformat(timespec="seconds")
         self._complete = False
@@ -80,26 +80,32 @@ class Measurement:
     def _unbroken(self) -> list[PartialResult]:
         return [file for file in self._files if not file.is_broken]
 
-    def _report(self, note: str) -> None:
+    def _report(self, state: Progress) -> None:
         if self._on_progress is not None:
-            total = _PHASES * len(self._files)
-            self._on_progress(Progress(self._done, total, "measure", note))
+            note = f"{state.phase}: {state.note}" if state.note else state.phase
+            self._on_progress(Progress(state.done, state.total, "measure", note))
 
-    def _end_phase(self) -> None:
-        self._done += len(self._files)
+    def _start(self, phase: str) -> None:
+        """Start a phase, with the expected times of it and of those after it."""
+        expected = estimates.expected_seconds(self._files, self._settings, self._images)
+        for later in list(expected)[list(expected).index(phase) :]:
+            self._schedule.add(later, expected[later])
+        self._schedule.start(phase)
 
     def _inspect(self) -> None:
-        for file in self._files:
-            self._report(f"{file.label}: inspection")
+        self._start(estimates.INSPECTION)
+        for index, file in enumerate(self._files):
+            self._schedule.advance(index / len(self._files), file.label)
             with file.recording_failure(), NetworkWorker(self._settings, file.request) as worker:
                 file.facts = worker.inspect(file.path)
-            self._done += 1
 
     def _time_startup(self) -> None:
         """Start each file in a new process, interleaved; the first round fills the file cache."""
-        for round_ in range(1 + self._settings.startups):
+        self._start(estimates.STARTUP)
+        rounds = 1 + self._settings.startups
+        for round_ in range(rounds):
             for file in self._unbroken():
-                self._report(f"{file.label}: start-up")
+                self._schedule.advance(round_ / rounds, file.label)
                 with file.recording_failure():
                     start = time.perf_counter()
                     with NetworkWorker(self._settings, file.request) as worker:
@@ -109,11 +115,11 @@ class Measurement:
                     if round_ > 0:
                         file.startups.append(elapsed)
                         file.openings.append(file.loaded.open_s)
-        self._end_phase()
 
     def _measure_memory(self) -> None:
-        for file in self._unbroken():
-            self._report(f"{file.label}: memory")
+        self._start(estimates.MEMORY)
+        for index, file in enumerate(self._unbroken()):
+            self._schedule.advance(index / len(self._files), file.label)
             with file.recording_failure():
                 file.memory = self._memory(file, arena=True)
                 if file.request.provider != CPU:
@@ -123,7 +129,6 @@ class Measurement:
                     file.memory["peak_without_arena"] = without["peak"]
                 if "trimmed" in without:
                     file.memory["arena"] = max(0, file.memory["trimmed"] - without["trimmed"])
-        self._end_phase()
 
     def _memory(self, file: PartialResult, *, arena: bool) -> dict[str, int]:
         assert file.loaded is not None
@@ -131,22 +136,24 @@ class Measurement:
             return worker.memory(file.path, file.loaded.size, arena=arena)
 
     def _measure_speed(self) -> None:
-        self._speed = SpeedMeasurement(self._unbroken(), self._settings, self._report)
+        advance = self._schedule.advance
+        self._start(estimates.LATENCY)
+        self._speed = SpeedMeasurement(self._unbroken(), self._settings, advance)
         with self._speed as speed:
             speed.time_latency()
-            self._end_phase()
+            self._start(estimates.STAGES)
             speed.time_stages()
-            self._end_phase()
             for batch in self._settings.batch_sizes:
+                self._start(estimates.throughput(batch))
                 speed.time_throughput(batch)
 
     def _score(self) -> None:
-        for file in self._files:
+        self._start(estimates.ACCURACY)
+        for index, file in enumerate(self._files):
             if not file.is_broken:
-                self._score_file(file)
-            self._done += 1
+                self._score_file(file, index)
 
-    def _score_file(self, file: PartialResult) -> None:
+    def _score_file(self, file: PartialResult, index: int) -> None:
         """Take the known accuracy of a file if it is of the same input size, else measure it."""
         assert file.facts is not None
         assert file.loaded is not None
@@ -158,7 +165,9 @@ class Measurement:
             name = file.label
 
             def on_progress(progress: Progress) -> None:
-                self._report(f"{name}: accuracy, image {progress.done:g} of {progress.total:g}")
+                fraction = (index + progress.fraction) / len(self._files)
+                note = f"{name}, image {progress.done:g} of {progress.total:g}"
+                self._schedule.advance(fraction, note)
 
             with file.recording_failure(), NetworkWorker(self._settings, file.request) as worker:
                 worker.load(file.path)

@@ -18,8 +18,8 @@ from runtime.model.providers import ProviderRequest
 from runtime.model.stopping_rule import StoppingRule
 from runtime.model.timing import InterleavedTiming, TimedRun
 
-Report = Callable[[str], None]
-"""Called with a note on what is being measured."""
+Advance = Callable[[float, str], None]
+"""Called with the finished fraction of a phase, and a note on what is being measured."""
 
 
 class SpeedMeasurement:
@@ -30,15 +30,15 @@ class SpeedMeasurement:
     Args:
         files: the files that can be timed.
         settings: the settings of the measurement.
-        report: called with a note for each round.
+        advance: called for each round.
     """
 
     def __init__(
-        self, files: Sequence[PartialResult], settings: MeasurementSettings, report: Report
+        self, files: Sequence[PartialResult], settings: MeasurementSettings, advance: Advance
     ) -> None:
         self._files = files
         self._settings = settings
-        self._report = report
+        self._advance = advance
         self._workers: list[tuple[PartialResult, NetworkWorker]] = []
         self._product: InterleavedTiming | None = None
         self._stack = ExitStack()
@@ -87,10 +87,10 @@ class SpeedMeasurement:
         with tempfile.TemporaryDirectory(prefix="seg-bench-") as folder:
             image = Path(folder) / "scan.jpg"
             image.write_bytes(example_jpeg())
-            for _ in range(self._settings.stage_runs):
+            for run in range(self._settings.stage_runs):
                 for file, worker in self._workers:
                     if not file.is_broken:
-                        self._report(f"{file.label}: stages")
+                        self._advance(run / self._settings.stage_runs, file.label)
                         with file.recording_failure():
                             file.stages.append(worker.time_stages(image))
 
@@ -111,7 +111,8 @@ class SpeedMeasurement:
 
     def _run(self, batch: int, timing: InterleavedTiming, label: str) -> None:
         def on_progress(progress: Progress) -> None:
-            self._report(f"{label}: round {progress.done:g}")
+            fraction = max(timing.time_share, progress.fraction)
+            self._advance(min(1.0, fraction), f"round {progress.done:g}")
 
         timing.run(on_progress)
         for file, _ in self._workers:

@@ -119,11 +119,19 @@ class InterleavedTiming:
         """Return the error after which a network was not run again."""
         return self._series[index].failure
 
-    def _is_done(self) -> bool:
-        running = [series for series in self._series if series.failure is None]
+    @property
+    def time_share(self) -> float:
+        """The part of the shared time that is spent: 1 or more where it is up."""
+        running = self._running()
         spent = sum(series.spent for series in running)
-        return spent >= self._rule.max_seconds * len(running) or all(
-            self._rule.is_met(np.array(series.seconds)) for series in running
+        return spent / (self._rule.max_seconds * len(running)) if running else 1.0
+
+    def _running(self) -> list[_Series]:
+        return [series for series in self._series if series.failure is None]
+
+    def _is_done(self) -> bool:
+        return self.time_share >= 1.0 or all(
+            self._rule.is_met(np.array(series.seconds)) for series in self._running()
         )
 
     def _round(self, *, counts: bool) -> None:

@@ -40,6 +40,10 @@ class Timing:
         return MeasurementError("no memory") if self.took[index] == Timing.fails else None
 
 
+def ignore(_: float, __: str) -> None:
+    """Take no notice of what is being measured."""
+
+
 class Worker:
     """Stands in for a network's process; a batch of n takes n seconds, the product 0.5."""
 
@@ -79,7 +83,7 @@ def test_a_failure_of_a_single_image_alone_ends_a_files_measurement(
 ) -> None:
     monkeypatch.setattr(Timing, "fails", fails)
     file = PartialResult(Path("a.onnx"))
-    with SpeedMeasurement([file], MeasurementSettings(2), lambda _: None) as speed:
+    with SpeedMeasurement([file], MeasurementSettings(2), ignore) as speed:
         speed.time_latency()
         speed.time_throughput(4)
     assert file.is_broken is broken
@@ -88,7 +92,7 @@ def test_a_failure_of_a_single_image_alone_ends_a_files_measurement(
 
 def test_a_file_for_one_batch_size_has_no_throughput_at_another() -> None:
     files = [PartialResult(Path(name)) for name in ("single.onnx", "any.onnx")]
-    with SpeedMeasurement(files, MeasurementSettings(2), lambda _: None) as speed:
+    with SpeedMeasurement(files, MeasurementSettings(2), ignore) as speed:
         speed.time_latency()
         speed.time_throughput(4)
     assert [sorted(file.timed) for file in files] == [[1], [1, 4]]
@@ -97,8 +101,7 @@ def test_a_file_for_one_batch_size_has_no_throughput_at_another() -> None:
 def test_batches_get_half_of_the_time_and_the_product_is_timed_beside_single_images() -> None:
     rule = StoppingRule(max_seconds=10.0)
     files = [PartialResult(Path(name)) for name in ("a.onnx", "b.onnx")]
-    notes: list[str] = []
-    with SpeedMeasurement(files, MeasurementSettings(2, rule=rule), notes.append) as speed:
+    with SpeedMeasurement(files, MeasurementSettings(2, rule=rule), ignore) as speed:
         assert speed.matmul_gmacs_per_s is None
         speed.time_latency()
         speed.time_throughput(4)

@@ -261,7 +261,7 @@ def test_stopped_while_measuring_it_leaves_what_was_measured(swept: Swept, tmp_p
         swept.again(
             folder,
             on_progress=lambda p: told.append(f"{p.phase}: {p.note}"),
-            stop=lambda: any("w2-s32.onnx: memory" in label for label in told),
+            stop=lambda: any("memory: " in label and "w2-s32.onnx" in label for label in told),
         )
     content = json.loads((folder / "again.json").read_text())
     assert content["measured"]["complete"] is False
