@@ -184,7 +184,7 @@ def reliability_figure(split: SplitResult) -> Figure:
             line = run.bin_probability, run.bin_observed
             upper.plot(*line, "o-", color=shade, markersize=4 if len(runs) == 1 else 2)
         ece, brier = fmean(run.ece for run in runs), fmean(run.brier for run in runs)
-        upper.set_title(f"{network.network}\nECE {ece:.4f}, Brier {brier:.4f}")
+        upper.set_title(f"{_in_lines(network.network, 24)}\nECE {ece:.4f}, Brier {brier:.4f}")
         upper.set_xlim(0.0, 1.0)
         upper.set_ylim(0.0, 1.0)
         pixels = np.maximum(np.mean([run.bin_pixels for run in runs], axis=0), 0.5)
