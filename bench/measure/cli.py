@@ -133,9 +133,12 @@ def measure(
     run nothing else meanwhile.
     """
     require("bench", "onnx", "jinja2", "matplotlib")
-    from runtime.core.errors import MeasurementError
+    from runtime.core.errors import MeasurementError, ModelError
     from runtime.core.files import ensure_writable
 
+    for model in models:
+        if not model.is_file():
+            raise ModelError(f"{model}: no such file")
     if data is not None and evaluation is not None:
         raise click.UsageError("--data and --evaluation exclude each other")
     if data is None and options["score_size"] is not None:

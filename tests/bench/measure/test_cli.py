@@ -113,6 +113,7 @@ def test_wrong_use_is_reported_before_anything_is_measured(
         ((model, "--data", tmp_path / "none"), "no such folder"),
         ((model, "--data", phantom, "--split", "tset"), "no split 'tset'"),
         ((model, "--evaluation", tmp_path / "none.json"), "no such file"),
+        ((model, tmp_path / "none.onnx"), "none.onnx: no such file"),
         ((model, "--evaluation", "f", "--data", "d"), "exclude each other"),
         ((model, "--score-size", 64), "--score-size needs --data"),
         ((model, "--json", tmp_path / "folder"), "it is a folder or a device"),
