@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.model.stopping_rule import median_interval
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 Verdict = Literal["faster", "slower", "not ranked"]
 

@@ -67,8 +67,6 @@ if TYPE_CHECKING:
         write_split as write_split,
     )
     from runtime.metrics import (
-        Calibration as Calibration,
-        CalibrationSums as CalibrationSums,
         PixelSums as PixelSums,
         Scores as Scores,
         Spread as Spread,
@@ -102,7 +100,11 @@ if TYPE_CHECKING:
         verify as verify,
     )
     from runtime.scoring.baselines import evaluate_baselines as evaluate_baselines
-    from runtime.scoring.bootstrap import Bootstrap as Bootstrap, Interval as Interval
+    from runtime.scoring.bootstrap import Bootstrap as Bootstrap
+    from runtime.scoring.calibration import (
+        Calibration as Calibration,
+        CalibrationSums as CalibrationSums,
+    )
     from runtime.scoring.clinical_config import ClinicalConfig as ClinicalConfig
     from runtime.scoring.comparison import (
         Comparison as Comparison,
@@ -115,6 +117,7 @@ if TYPE_CHECKING:
         evaluate as evaluate,
     )
     from runtime.scoring.files import evaluate_files as evaluate_files
+    from runtime.scoring.intervals import Interval as Interval
     from runtime.scoring.lesions import (
         LesionCounts as LesionCounts,
         lesion_counts as lesion_counts,

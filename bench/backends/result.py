@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtime.core.machine import Machine
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 BackendVerdict = Literal["reference", "faster", "slower", "not ranked"]
 

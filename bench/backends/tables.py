@@ -6,7 +6,7 @@ from pathlib import PureWindowsPath
 from bench.backends.backend import REFERENCE
 from bench.backends.result import BackendComparison, BackendResult
 from runtime.report.cells import DASH, markdown_table
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 HEADER = (
     "backend",

@@ -7,7 +7,8 @@ import numpy as np
 
 from bench.measure.accuracy import Accuracy
 from bench.measure.result import ModelResult
-from runtime.scoring.bootstrap import Bootstrap, Interval
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.intervals import Interval
 
 
 def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Interval]:

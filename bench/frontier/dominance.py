@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bench.frontier.differences import iou_differences
 from bench.measure.result import BenchResult, ModelResult
 from bench.medians import Verdict
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 Verdicts = Mapping[tuple[str, str], Verdict]
 Differences = Mapping[tuple[str, str], Interval]

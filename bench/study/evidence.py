@@ -169,7 +169,7 @@ def judge(*differences: MetricDifference) -> Verdict:
     It is "supported" or "not supported" only where every 95 % interval lies on one side of zero.
 
     Example:
-        >>> from runtime.scoring.bootstrap import Interval
+        >>> from runtime.scoring.intervals import Interval
         >>> from runtime.scoring.comparison import MetricDifference
         >>> interval = Interval(0.1, 0.05, 0.15)
         >>> gain = MetricDifference("iou", "per image", 0.4, 0.5, interval, 40, 40)

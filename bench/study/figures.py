@@ -15,9 +15,10 @@ from bench.study.claims.curve_claims import SKIPPED_EPOCHS
 from bench.study.examples import ExampleScan, Pictures
 from bench.study.result import SplitResult
 from bench.study.tables import LABELS
-from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS, THRESHOLD
+from runtime.metrics import STUDY_METRICS, THRESHOLD
 from runtime.report.cells import short_name
 from runtime.report.figures import COLORS, INK, new_figure
+from runtime.scoring.calibration import CALIBRATION_BINS
 from runtime.scoring.comparison import soft_values
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.study.result import SplitResult
-from runtime.scoring.bootstrap import Bootstrap, Interval
+from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import soft_values, thresholded_values
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.intervals import Interval
 from runtime.scoring.trainings import Doubles
 
 

@@ -42,7 +42,7 @@ from bench.study.tables import (
 from bench.study.variance import variance_table
 from runtime.core.files import write_bytes, write_text
 from runtime.data.targets import choose_targets
-from runtime.metrics import CALIBRATION_BINS, STUDY_METRICS
+from runtime.metrics import STUDY_METRICS
 from runtime.model.overlay import TARGET
 from runtime.model.predictor import Predictor
 from runtime.report.audit_page import audit_context, exposure_table
@@ -54,6 +54,7 @@ from runtime.report.figures import style
 from runtime.report.layers import Color, css_color, display_window, mask_layer, probability_layer
 from runtime.report.page import figure_png, figure_uri, picture_uri, render
 from runtime.scoring.bootstrap import RESAMPLES
+from runtime.scoring.calibration import CALIBRATION_BINS
 
 PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"
 RESULT = "result"

@@ -15,8 +15,8 @@ from runtime.core.schema import from_dict
 from runtime.data.audit import AuditSummary
 from runtime.model.sessions import Engine
 from runtime.model.timing import PredictionLatency
-from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.intervals import Interval
 from train.history import EpochRow
 
 

@@ -9,9 +9,9 @@ from bench.study.ranking import rank
 from bench.study.result import NetworkResult, SplitResult, StudyResult
 from runtime.metrics import STUDY_METRICS
 from runtime.report.cells import DASH, Cell, Table, decimals, p_value
-from runtime.scoring.bootstrap import Interval, withheld_notes
 from runtime.scoring.comparison import Summary
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.intervals import Interval, withheld_notes
 
 LABELS = {"accuracy": "accuracy", "recall": "recall", "precision": "precision", "iou": "IoU"}
 """The names of the study's metrics, as people write them."""

@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from bench.frontier.differences import iou_differences
 from bench.measure.result import BenchResult, ModelResult
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 

@@ -7,7 +7,7 @@ from bench.measure.result import BenchResult, ModelResult
 from runtime.core.errors import DataError
 from runtime.core.json_files import read_json, write_json
 from runtime.core.schema import from_dict, to_dict
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from bench.frontier.dominance import find_dominators
 from bench.frontier.tables import iou_cell, pareto_text, scaled, short_names
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
 from runtime.report.cells import DASH, Cell, Table, decimals
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 
 def sweep_table(result: SweepResult) -> Table:

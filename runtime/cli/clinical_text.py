@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from runtime.cli.display import counted, table
-from runtime.scoring.bootstrap import Estimate, Interval, withheld_notes
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.intervals import Estimate, Interval, withheld_notes
 from runtime.scoring.lesions import LesionSummary
 from runtime.scoring.patients import PatientScores
 from runtime.scoring.surface import SurfaceSummary

@@ -6,9 +6,9 @@ from pathlib import Path
 from runtime.cli.clinical_text import NamedEvaluations, clinical_text
 from runtime.cli.display import counted, engine_text, skipped_text, table
 from runtime.metrics import METRICS, STUDY_METRICS
-from runtime.scoring.bootstrap import withheld_notes
 from runtime.scoring.comparison import Comparison, MetricDifference
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.intervals import withheld_notes
 from runtime.scoring.results import EvaluationReport, ScoredFile
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from runtime.core.errors import ConfigError
 from runtime.metrics import METRICS, PixelColumns, fractions, image_values
-from runtime.scoring.bootstrap import Bootstrap, Interval, stack_terms
+from runtime.scoring.bootstrap import Bootstrap, stack_terms
 from runtime.scoring.evaluation import Evaluation
+from runtime.scoring.intervals import Interval
 from runtime.scoring.lesions import lesion_terms
 from runtime.scoring.patients import patient_values
 from runtime.scoring.sample_table import as_table

@@ -15,8 +15,6 @@ from runtime.data.resizing import check_size, resize_map
 from runtime.data.samples import Sample
 from runtime.data.targets import choose_targets
 from runtime.metrics import (
-    Calibration,
-    CalibrationSums,
     PixelColumns,
     Scores,
     Spread,
@@ -28,6 +26,7 @@ from runtime.metrics import (
 )
 from runtime.model.predictor import Predictor
 from runtime.scoring.bootstrap import Bootstrap, ratio
+from runtime.scoring.calibration import Calibration, CalibrationSums
 from runtime.scoring.clinical import clinical_scores, unit_of
 from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.lesions import SIZES, LesionCounts, LesionSummary, lesion_terms

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.settings import LengthUnit
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 from runtime.scoring.trainings import Doubles
 
 SIZES = (5.0, 10.0, 20.0, 40.0, 80.0)

@@ -16,8 +16,8 @@ import numpy as np
 from runtime.core.errors import DataError
 from runtime.data.orientation import Size
 from runtime.data.readable import none_readable
-from runtime.metrics import CalibrationSums
 from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.calibration import CalibrationSums
 from runtime.scoring.comparison import Comparison, compare
 from runtime.scoring.evaluation import Evaluation, NetworkSums, conclude
 from runtime.scoring.parts import Part

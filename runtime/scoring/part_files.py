@@ -11,7 +11,7 @@ from runtime.core.files import write_text
 from runtime.core.json_files import read_json, without_nan
 from runtime.core.schema import from_dict
 from runtime.data.readable import Skipped
-from runtime.metrics import CALIBRATION_BINS
+from runtime.scoring.calibration import CALIBRATION_BINS
 from runtime.scoring.evaluation import NetworkSums
 from runtime.scoring.parts import Heading, Part
 from runtime.scoring.sample_table import Columns, SampleTable

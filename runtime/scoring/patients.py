@@ -13,7 +13,8 @@ from runtime.core.errors import DataError
 from runtime.data.coco import Split
 from runtime.data.samples import Sample
 from runtime.metrics import PixelSums, image_scores
-from runtime.scoring.bootstrap import Bootstrap, Estimate
+from runtime.scoring.bootstrap import Bootstrap
+from runtime.scoring.intervals import Estimate
 from runtime.scoring.lesions import LesionCounts, total_lesions
 from runtime.scoring.sample_sums import SampleSums
 from runtime.scoring.surface import SurfaceScores, mean_surface

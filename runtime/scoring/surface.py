@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.settings import LengthUnit
-from runtime.scoring.bootstrap import Estimate
+from runtime.scoring.intervals import Estimate
 from runtime.scoring.trainings import Doubles
 
 PERCENTILE = 95

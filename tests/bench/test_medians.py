@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bench.medians import LEVEL, RANKING_LEVEL, median, verdict_of
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 stats = pytest.importorskip("scipy.stats")
 

@@ -15,9 +15,10 @@ from bench.workers.process import Worker
 from runtime.data.coco import read_dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
-from runtime.metrics import CalibrationSums, pixel_sums, thresholded_sums
+from runtime.metrics import pixel_sums, thresholded_sums
 from runtime.model.predictor import Predictor
 from runtime.model.timing import time_interleaved, timed
+from runtime.scoring.calibration import CalibrationSums
 
 SIZE = (256, 256)
 

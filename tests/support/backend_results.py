@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.backends.result import BackendComparison, BackendResult
 from runtime.core.machine import Machine
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 
 NAN = math.nan
 UNDEFINED = Interval(NAN, NAN, NAN)

@@ -7,6 +7,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/scoring/evaluation.py": (),
     "runtime/scoring/baselines.py": ("runtime/scoring/test_evaluation.py",),
     "runtime/scoring/bootstrap.py": ("runtime/scoring/test_comparison.py",),
+    "runtime/scoring/calibration.py": (),
     "runtime/scoring/comparison.py": (),
     "runtime/data/annotation_reader.py": (
         "runtime/data/test_coco.py",

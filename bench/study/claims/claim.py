@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from runtime.scoring.bootstrap import LEVEL, Interval
+from runtime.scoring.bootstrap import LEVEL
+from runtime.scoring.intervals import Interval
 from runtime.scoring.trainings import MIN_TRAININGS, Doubles, training_error, why_undecided
 
 ClaimVerdict = Literal["agrees", "disagrees", "undecided"]

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from bench.frontier.dominance import ParetoPoint, dominates, dominators, find_dominators
 from bench.medians import Verdict
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 from tests.support.bench_results import bench_result
 
 # Few values, so that ties are frequent; memory in steps beyond the tolerance.

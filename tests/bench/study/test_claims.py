@@ -18,8 +18,8 @@ from bench.study.evidence import Evidence
 from runtime.metrics import METRICS, Spread
 from runtime.report.exploration import COMPARED, Exploration, SplitExploration
 from runtime.report.two_sample import compare_splits
-from runtime.scoring.bootstrap import Interval
 from runtime.scoring.comparison import Comparison, MetricDifference, Summary
+from runtime.scoring.intervals import Interval
 from train.history import EpochRow
 
 EPOCHS = np.arange(1.0, 26.0)

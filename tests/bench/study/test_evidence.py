@@ -16,9 +16,10 @@ from bench.study.evidence import (
 )
 from runtime.data.samples import Sample
 from runtime.metrics import STUDY_METRICS, scores
-from runtime.scoring.bootstrap import Bootstrap, Interval
+from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.comparison import MetricDifference
 from runtime.scoring.evaluation import Evaluation, score
+from runtime.scoring.intervals import Interval
 
 COUNT = 40
 SIZE = (8, 8)

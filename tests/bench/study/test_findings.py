@@ -9,7 +9,7 @@ from bench.study.evidence import Hypothesis, Subject, Verdict
 from bench.study.findings import coverage_text, study_findings
 from bench.study.result import StudyResult
 from bench.study.variance import Variance
-from runtime.scoring.bootstrap import Interval
+from runtime.scoring.intervals import Interval
 from runtime.scoring.trainings import VarianceParts
 from tests.support.study_fixture import Finished
 

@@ -13,8 +13,8 @@ from bench.study.result import Exported, NetworkResult, NetworkRun, SplitResult
 from runtime.data.samples import Sample
 from runtime.metrics import scores
 from runtime.model.timing import PredictionLatency
-from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import Evaluation, score
+from runtime.scoring.intervals import Interval
 
 COUNT = 24
 SIZE = (4, 4)

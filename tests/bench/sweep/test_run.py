@@ -33,8 +33,8 @@ from runtime.data.phantom import PhantomConfig, make_phantom
 from runtime.model.predictor import Predictor
 from runtime.model.stopping_rule import StoppingRule
 from runtime.report.cells import as_table
-from runtime.scoring.bootstrap import Interval
 from runtime.scoring.evaluation import evaluate
+from runtime.scoring.intervals import Interval
 from tests.support.inline_workers import use_inline_workers
 from tests.support.self_contained import external_references, handlers
 
