@@ -41,7 +41,8 @@ def expected_seconds(
         INSPECTION: number * _START_S,
         STARTUP: (1 + settings.startups) * sum(starts),
         MEMORY: 2 * sum(starts),
-        LATENCY: (number + 1) * seconds,  # the matrix product is timed too
+        # All processes start first, and the matrix product is timed too.
+        LATENCY: sum(starts) + (number + 1) * seconds,
         STAGES: settings.stage_runs * sum(image_s),
         **{throughput(batch): number * seconds / 2 for batch in settings.batch_sizes},
         ACCURACY: images * sum(image_s) + sum(starts) if images else 0.0,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.measure.client import PRODUCT_SIDE, NetworkWorker
+from bench.measure.estimates import LATENCY, throughput
 from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.stages import example_jpeg
@@ -71,7 +72,7 @@ class SpeedMeasurement:
         product = self._stack.enter_context(NetworkWorker(self._settings, ProviderRequest()))
         timing = self._prepare(1, self._settings.rule, [product.time_product])
         self._product = timing
-        self._run(1, timing, "latency")
+        self._run(1, timing, LATENCY)
 
     def time_throughput(self, batch: int) -> None:
         """Time batches, for half as long as single images.
@@ -80,7 +81,7 @@ class SpeedMeasurement:
         """
         rule = self._settings.rule
         timing = self._prepare(batch, replace(rule, max_seconds=rule.max_seconds / 2))
-        self._run(batch, timing, f"throughput at batch {batch}")
+        self._run(batch, timing, throughput(batch))
 
     def time_stages(self) -> None:
         """Time the stages of a prediction from a JPEG."""

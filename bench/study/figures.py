@@ -192,6 +192,7 @@ def reliability_figure(split: SplitResult) -> Figure:
         lower.stairs(pixels, edges, fill=True, color=shade, alpha=0.85)
         lower.set_yscale("log")
         lower.set_xlabel("predicted probability")
+        lower.tick_params(labelbottom=True)
     for band in range(bands):
         grid[2 * band, 0].set_ylabel("observed share\nof foreground")
         grid[2 * band + 1, 0].set_ylabel("pixels")
