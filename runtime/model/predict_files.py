@@ -30,6 +30,13 @@ MapFormat = Literal["png", "npy"]
 _MAP, _OVERLAY, _MASK = ".probability", ".overlay", ".mask"
 _VOLUME_ENDINGS = (".nii", ".nii.gz", ".dcm")
 """Endings of results of volumes, which must not replace an input."""
+_SLICE = {
+    "headers": "reading header",
+    "read": "reading slice",
+    "predict": "slice",
+    "write": "writing slice",
+}
+"""A unit of each phase of a volume, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +93,8 @@ def predict_files(
         frame: of files with several images, from 1.
         volume: of files with several volumes, from 1.
         threshold: of the mask, in [0, 1]; None for no mask.
-        on_progress: called after each image, and after each slice of a volume that is read or
-            predicted, with the images done and their total number.
+        on_progress: called after each image, and after each slice of a volume that is read,
+            predicted or written, with the images done and their total number.
         on_error: called for an image that cannot be read, which is then skipped; by default the
             error is raised.
 
@@ -220,10 +227,9 @@ def _of_slices(
         return None
 
     def of_volume(slices: Progress) -> None:
-        done = index + (slices.fraction if slices.phase == "predict" else 0.0)
-        verb = "" if slices.phase == "predict" else "reading "
-        note = f"{verb}slice {slices.done:g} of {slices.total:g}"
-        on_progress(Progress(done, images, slices.phase, note))
+        share = {"predict": slices.fraction, "write": 1.0}.get(slices.phase, 0.0)
+        note = f"{_SLICE[slices.phase]} {slices.done:g} of {slices.total:g}"
+        on_progress(Progress(index + share, images, slices.phase, note))
 
     return of_volume
 

@@ -57,8 +57,9 @@ def predict_volume_file(
         threshold: also write a mask of the voxels of at least this probability.
         number: of a file of several volumes, from 1.
         patient: that results state in place of the file's.
-        on_progress: called after each slice that is read for percentiles, in the phase "read", and
-            after each predicted slice, in the phase "predict", with numbers of slices.
+        on_progress: called after each header, in the phase "headers", after each slice that is read
+            for percentiles, in the phase "read", after each predicted slice, in the phase
+            "predict", and after each written one, in the phase "write".
 
     Raises:
         ImageError: the file cannot be read.
@@ -67,7 +68,7 @@ def predict_volume_file(
     """
     stated = volume_rule(predictor)
     spec = stated or form.rule
-    volume = form.read(path, None if stated is None else stated.plane, number)
+    volume = form.read(path, None if stated is None else stated.plane, number, on_progress)
     gray = gray_slices(volume, spec, on_progress)
     probability = predict_volume(predictor, volume, gray, on_progress)
     highest, area = 0.0, 0
@@ -78,7 +79,8 @@ def predict_volume_file(
     montage = draw_montage(volume, gray, probability)
     base.parent.mkdir(parents=True, exist_ok=True)
     of_whom = replace(volume, patient=patient)
-    files = form.write(of_whom, probability, threshold, base, _predicted_by(predictor))
+    network = _predicted_by(predictor)
+    files = form.write(of_whom, probability, threshold, base, network, on_progress)
     overlay = base.with_name(f"{base.name}.overlay.png")
     write_picture(overlay, montage)
     slices, rows, columns = volume.shape

@@ -1,9 +1,10 @@
 """DICOM segmentations (PS3.3 A.51): results that refer to the images they were made from."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from runtime.core.errors import ImageError, OutputError
 from runtime.core.extras import require
 from runtime.core.files import replacing
+from runtime.core.progress import ProgressCallback, report_progress
 from runtime.core.version import __version__
 from runtime.data.volumes.dicom_files import opened, read_header
 from runtime.data.volumes.dicom_labels import SEGMENTATION
@@ -43,6 +45,7 @@ def write_dicom(
     threshold: float | None,
     base: Path,
     network: PredictedBy,
+    on_progress: ProgressCallback | None = None,
 ) -> tuple[Path, ...]:
     """Write results of a volume of `read_dicom` as segmentations that refer to its images.
 
@@ -51,12 +54,16 @@ def write_dicom(
     the volume states a patient, this one stands for both the name and the ID, and nothing else of
     patient and study is copied but the study's UID.
 
+    Memory holds the headers of the images, and one frame of pixels at a time.
+
     Args:
         probability: float32 [slices, rows, columns] in [0, 1].
         threshold: also write BASE.mask.dcm, a binary segmentation of the voxels with at least this
             probability.
         base: path of the results, without endings.
         network: that made them.
+        on_progress: called after each header that is read again, in the phase "headers", and after
+            each frame that is written, in the phase "write".
 
     Returns:
         The written files.
@@ -69,23 +76,25 @@ def write_dicom(
     require("dicom", "highdicom")
     series = volume.origin
     assert isinstance(series, DicomSeries)
-    sources = _sources(series, volume.spacing, volume.patient)
+    sources = _sources(series, volume.spacing, volume.patient, on_progress)
     stored = series.order.stored(probability)
-    if len(sources) == 1:  # one file of many images, whose order may be another
-        stored = stored[np.argsort([image.frame for image in series.images])]
     of_probability, of_mask = (base.with_name(base.name + ending) for ending in RESULT_ENDINGS)
-    results: dict[Path, NDArray[Any]] = {of_probability: stored}
+    results: dict[Path, float | None] = {of_probability: None}
     if threshold is not None:
-        results[of_mask] = stored >= threshold
-    for path, frames in results.items():
+        results[of_mask] = threshold
+    for path, least in results.items():
         try:
-            segmentation = _segmentation(sources, frames, network)
+            segmentation = _empty_segmentation(sources, stored.shape, network, least is not None)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise OutputError(
                 f"{series.source}: the headers of its images do not allow a segmentation"
             ) from error
-        with replacing(path) as temporary:
-            segmentation.save_as(temporary)
+        order = _frame_order(segmentation, series, sources)
+        with replacing(path) as temporary, tempfile.TemporaryFile() as pixels:
+            for done, frame in enumerate(_encoded(stored, order, least), start=1):
+                pixels.write(frame)
+                report_progress(on_progress, "write", done, len(order))
+            _save(segmentation, pixels, temporary)
     return tuple(results)
 
 
@@ -102,13 +111,17 @@ def is_dicom_result(path: Path) -> bool:
 
 
 def _sources(
-    series: DicomSeries, spacing: tuple[float, float, float] | None, patient: str | None
+    series: DicomSeries,
+    spacing: tuple[float, float, float] | None,
+    patient: str | None,
+    on_progress: ProgressCallback | None,
 ) -> list[Any]:
     """Return the headers of the files of a series, `pydicom.Dataset`, in the images' order."""
     import pydicom
 
     sources: dict[Path, Any] = {}
-    for image in series.images:
+    for done, image in enumerate(series.images, start=1):
+        report_progress(on_progress, "headers", done, len(series.images))
         if image.path in sources:
             continue
         attributes = list(_OF_EACH) if sources or patient is not None else None
@@ -139,17 +152,22 @@ def _sources(
     return headers
 
 
-def _segmentation(sources: Sequence[Any], frames: NDArray[Any], network: PredictedBy) -> Any:
-    """Return frames [images, rows, columns] as a segmentation: booleans as a binary one.
+def _empty_segmentation(
+    sources: Sequence[Any], shape: tuple[int, ...], network: PredictedBy, binary: bool
+) -> Any:
+    """Return a segmentation without foreground, whose frames have the order that highdicom gives.
 
-    Of probabilities, highdicom would sort a copy of all to find the lowest and the highest. So it
-    gets frames without a foreground, whose pixels are replaced.
+    highdicom holds all pixels several times, and sorts those of probabilities. So it gets frames of
+    background, and of probabilities packs them; `_save` puts the pixels in their place.
+
+    Args:
+        shape: images, rows and columns.
     """
     import highdicom
     from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.sr.codedict import codes
+    from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-    binary = frames.dtype == np.bool
     description = SegmentDescription(
         segment_number=1,
         segment_label=network.label[:64],
@@ -165,7 +183,7 @@ def _segmentation(sources: Sequence[Any], frames: NDArray[Any], network: Predict
     )
     segmentation = Segmentation(
         source_images=sources,
-        pixel_array=frames if binary else np.broadcast_to(np.False_, frames.shape),
+        pixel_array=np.broadcast_to(np.False_, shape),
         segmentation_type="BINARY" if binary else "FRACTIONAL",
         segment_descriptions=[description],
         series_instance_uid=highdicom.UID(),
@@ -179,31 +197,59 @@ def _segmentation(sources: Sequence[Any], frames: NDArray[Any], network: Predict
         omit_empty_frames=False,
         content_label="MASK" if binary else "PROBABILITY",
         series_description="Segmentation, " + ("mask" if binary else "probability"),
+        transfer_syntax_uid=ExplicitVRLittleEndian if binary else RLELossless,
     )
-    if not binary:
-        _replace_pixels(segmentation, sources, frames)
+    del segmentation.PixelData
     if "PlanePositionSequence" not in segmentation.PerFrameFunctionalGroupsSequence[0]:
         segmentation.PatientOrientation = None  # must be there, if empty, where no place is known
     return segmentation
 
 
-def _replace_pixels(
-    segmentation: Any, sources: Sequence[Any], probability: NDArray[np.float32]
-) -> None:
-    """Set the pixels of a fractional segmentation: 255 levels above none, rounded.
-
-    Args:
-        probability: float32 [images, rows, columns] in [0, 1], in the order of the sources; of one
-            source, in the order of its frames.
-    """
-    instances = {source.SOPInstanceUID: index for index, source in enumerate(sources)}
-    segmentation.PixelData = b""  # those without a foreground, before the others need the memory
-    levels = bytearray()
+def _frame_order(segmentation: Any, series: DicomSeries, sources: Sequence[Any]) -> list[int]:
+    """Return the number of the image in the series that each frame refers to."""
+    several = len(sources) > 1
+    numbers = {
+        each.instance if several else each.frame: number
+        for number, each in enumerate(series.images)
+    }
+    order = []
     for groups in segmentation.PerFrameFunctionalGroupsSequence:
         image = groups.DerivationImageSequence[0].SourceImageSequence[0]
         of_file = int(image.get("ReferencedFrameNumber", 1)) - 1
-        index = instances[image.ReferencedSOPInstanceUID] if len(sources) > 1 else of_file
-        levels += np.rint(probability[index] * np.float32(255.0)).astype(np.uint8).tobytes()
-        release_pages(probability)
-    levels += bytes(len(levels) % 2)
-    segmentation.PixelData = bytes(levels)
+        order.append(numbers[image.ReferencedSOPInstanceUID if several else of_file])
+    return order
+
+
+def _encoded(
+    stored: NDArray[np.float32], order: Sequence[int], least: float | None
+) -> Iterator[bytes]:
+    """Yield the pixels of each frame, of an even number of bytes in all.
+
+    Args:
+        stored: probabilities [images, rows, columns] in [0, 1].
+        order: the image of each frame.
+        least: probability of a mask, whose bits follow each other without a gap between frames;
+            None for probabilities, which become 255 levels above none, rounded.
+    """
+    rest = np.empty(0, np.bool)
+    size = 0
+    for number, index in enumerate(order, start=1):
+        if least is None:
+            levels = np.rint(stored[index] * np.float32(255.0)).astype(np.uint8)
+        else:
+            bits = np.concatenate([rest, (stored[index] >= least).ravel()])
+            whole = len(bits) if number == len(order) else len(bits) // 8 * 8
+            levels, rest = np.packbits(bits[:whole], bitorder="little"), bits[whole:]
+        release_pages(stored)
+        size += levels.size
+        yield levels.tobytes() + bytes(size % 2 if number == len(order) else 0)
+
+
+def _save(segmentation: Any, pixels: IO[bytes], path: Path) -> None:
+    """Write a segmentation with pixels that are in a file, which are not compressed."""
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    pixels.seek(0)
+    segmentation.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    segmentation.PixelData = pixels
+    segmentation.save_as(path)

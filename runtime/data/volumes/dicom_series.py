@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import DataWarning, ImageError
+from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.images import SUFFIXES
 from runtime.data.volumes.dicom_files import class_name, is_dicom_file, object_class
 from runtime.data.volumes.dicom_images import DicomImage, read_images
@@ -106,7 +107,12 @@ def find_series(root: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
-def read_dicom(path: Path, plane: Plane | None = None, number: int | None = None) -> Volume:
+def read_dicom(
+    path: Path,
+    plane: Plane | None = None,
+    number: int | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> Volume:
     """Return a DICOM file, or the series in a folder, as a volume.
 
     Other objects in the folder, such as reports and segmentations, are passed over. Values are
@@ -116,12 +122,14 @@ def read_dicom(path: Path, plane: Plane | None = None, number: int | None = None
     Args:
         plane: that the slices must have been acquired in; None for any.
         number: of a folder of several series, from 1, in the order of their numbers.
+        on_progress: called after each header of a folder, in the phase "headers", with numbers of
+            files.
 
     Raises:
         MissingExtraError: pydicom is not installed.
         ImageError: a file cannot be read, or the images do not form one volume.
     """
-    return series_of(path, _chosen(path, number), plane).volume()
+    return series_of(path, _chosen(path, number, on_progress), plane).volume()
 
 
 def series_of(
@@ -171,14 +179,16 @@ def dicom_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _chosen(path: Path, number: int | None) -> tuple[DicomImage, ...]:
+def _chosen(
+    path: Path, number: int | None, on_progress: ProgressCallback | None
+) -> tuple[DicomImage, ...]:
     """Return the images of a file, or of one series of a folder."""
     if is_dicom_file(path) or not path.is_dir():
         images = read_images(path)
         if not images:
             raise ImageError(f"{path}: {class_name(object_class(path))}, expected a scan")
         return images
-    by_series = folder_series(path)
+    by_series = folder_series(path, on_progress)
     if not by_series:
         raise ImageError(f"{path}: no DICOM images")
     if number is None and len(by_series) > 1:
@@ -192,17 +202,24 @@ def _chosen(path: Path, number: int | None) -> tuple[DicomImage, ...]:
     return by_series[(number or 1) - 1]
 
 
-def folder_series(folder: Path) -> list[tuple[DicomImage, ...]]:
+def folder_series(
+    folder: Path, on_progress: ProgressCallback | None = None
+) -> list[tuple[DicomImage, ...]]:
     """Return the images of each series in a folder, in the order of the series' numbers.
+
+    Args:
+        on_progress: called after each file, in the phase "headers".
 
     Raises:
         MissingExtraError: pydicom is not installed.
         ImageError: a file cannot be read.
     """
     by_series: dict[tuple[int, str], list[DicomImage]] = {}
-    for path in dicom_files(folder):
+    files = list(dicom_files(folder))
+    for done, path in enumerate(files, start=1):
         for image in read_images(path):
             by_series.setdefault((image.series_number, image.series), []).append(image)
+        report_progress(on_progress, "headers", done, len(files))
     return [tuple(by_series[key]) for key in sorted(by_series)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.core.progress import ProgressCallback
 from runtime.data.volumes.dicom_seg import is_dicom_result, write_dicom
 from runtime.data.volumes.dicom_series import is_dicom, read_dicom
 from runtime.data.volumes.nifti import is_nifti, is_nifti_result, read_nifti, write_nifti
@@ -29,11 +30,12 @@ class VolumeFormat:
             package.
         read: returns the volume in a file or folder, in slices of a plane, or of the plane that is
             usual for the format where it is None; the third argument
-            chooses one of several volumes, from 1, and None means that there must be only one.
-            Raises ImageError, MissingExtraError.
+            chooses one of several volumes, from 1, and None means that there must be only one; the
+            last one is called as headers are read. Raises ImageError, MissingExtraError.
         write: writes a volume's probabilities, float32 [slices, rows, columns] in [0, 1], and at a
             threshold a mask, on the source's grid; then come the path of the results without
-            endings, and the network that made them. Returns the written files. Raises OutputError.
+            endings, the network that made them, and a callback, called after each written slice.
+            Returns the written files. Raises OutputError.
         is_result: returns whether a file was written by `write`.
         rule: how slices become gray images for a network that does not state it.
     """
@@ -41,15 +43,18 @@ class VolumeFormat:
     name: str
     unit: str
     recognizes: Callable[[Path], bool]
-    read: Callable[[Path, Plane | None, int | None], Volume]
+    read: Callable[[Path, Plane | None, int | None, ProgressCallback | None], Volume]
     write: Callable[
-        [Volume, NDArray[np.float32], float | None, Path, PredictedBy], tuple[Path, ...]
+        [Volume, NDArray[np.float32], float | None, Path, PredictedBy, ProgressCallback | None],
+        tuple[Path, ...],
     ]
     is_result: Callable[[Path], bool]
     rule: VolumeSpec
 
 
-def _read_nifti(path: Path, plane: Plane | None, number: int | None) -> Volume:
+def _read_nifti(
+    path: Path, plane: Plane | None, number: int | None, on_progress: ProgressCallback | None
+) -> Volume:
     return read_nifti(path, plane or "axial", number)
 
 
@@ -59,9 +64,10 @@ def _write_nifti(
     threshold: float | None,
     base: Path,
     network: PredictedBy,
+    on_progress: ProgressCallback | None,
 ) -> tuple[Path, ...]:
     """As `write_nifti`; a NIfTI header has no place for a network."""
-    return write_nifti(volume, probability, threshold, base)
+    return write_nifti(volume, probability, threshold, base, on_progress)
 
 
 FORMATS = (

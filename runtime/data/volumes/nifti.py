@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from runtime.core.errors import ImageError
 from runtime.core.extras import require
 from runtime.core.files import found_instead, replacing
+from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.volumes.mapped import release_pages
 from runtime.data.volumes.nifti_header import WRITTEN_BY, NiftiHeader, read_header, result_header
 from runtime.data.volumes.planes import SliceOrder, slice_order, spacing_of
@@ -184,7 +185,11 @@ def _truncated(path: Path, expected: int, found: int) -> ImageError:
 
 
 def write_nifti(
-    volume: Volume, probability: NDArray[np.float32], threshold: float | None, base: Path
+    volume: Volume,
+    probability: NDArray[np.float32],
+    threshold: float | None,
+    base: Path,
+    on_progress: ProgressCallback | None = None,
 ) -> tuple[Path, ...]:
     """Write results of a volume of `read_nifti` on the grid of its file, with its header.
 
@@ -193,6 +198,7 @@ def write_nifti(
         threshold: also write the mask of the voxels with at least this probability, uint8.
         base: of the results BASE.probability.nii and BASE.mask.nii, which are compressed (.gz) if
             the volume's file has this ending.
+        on_progress: called after each layer of the file that is written, in the phase "write".
 
     Returns:
         The written files.
@@ -205,15 +211,19 @@ def write_nifti(
     ending = ".nii.gz" if volume.source.name.lower().endswith(".gz") else ".nii"
     stored = origin.order.stored(probability)
     written = [base.with_name(f"{base.name}.probability{ending}")]
-    _write(written[0], origin.header, stored, None)
+    _write(written[0], origin.header, stored, None, on_progress)
     if threshold is not None:
         written.append(base.with_name(f"{base.name}.mask{ending}"))
-        _write(written[1], origin.header, stored, threshold)
+        _write(written[1], origin.header, stored, threshold, on_progress)
     return tuple(written)
 
 
 def _write(
-    path: Path, source: NiftiHeader, stored: NDArray[np.float32], threshold: float | None
+    path: Path,
+    source: NiftiHeader,
+    stored: NDArray[np.float32],
+    threshold: float | None,
+    on_progress: ProgressCallback | None,
 ) -> None:
     dtype = np.dtype(np.float32 if threshold is None else np.uint8)
     content = b"probability" if threshold is None else b"mask"
@@ -229,5 +239,6 @@ def _write(
                 layer = layer >= threshold
             file.write(compress(layer.astype(header.get_data_dtype()).tobytes(order="F")))
             release_pages(stored)
+            report_progress(on_progress, "write", index + 1, stored.shape[2])
         if path.name.endswith(".gz"):
             file.write(packed.flush())

@@ -1,6 +1,7 @@
 """Segmentations as written: read by highdicom, compared by voxel, and read as labels again."""
 
 import subprocess
+import tracemalloc
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from runtime.core.errors import ImageError, OutputError
+from runtime.core.progress import Progress
 from runtime.data.volumes.dicom_labels import read_segmentation
 from runtime.data.volumes.dicom_seg import write_dicom
 from runtime.data.volumes.dicom_series import DicomSeries, read_dicom
@@ -105,6 +107,43 @@ def test_frames_of_one_file_are_answered_in_its_order(tmp_path: Path) -> None:
     probability = probabilities(volume)
     fractional, _ = write_dicom(volume, probability, 0.5, tmp_path / "out", NETWORK)
     assert np.abs(read_by_highdicom(fractional, volume) - probability).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("sides", [(3, 5), (3, 3), (2, 8), (1, 1)])
+def test_bits_of_frames_follow_each_other_without_a_gap(
+    tmp_path: Path, sides: tuple[int, int]
+) -> None:
+    made = many_frames(np.zeros((3, *sides), np.int16), [10.0, 20.0, 30.0])
+    volume = read_dicom(saved(made, tmp_path / "many.dcm"))
+    probability = np.random.default_rng(8).random(volume.shape, np.float32)
+    fractional, binary = write_dicom(volume, probability, 0.5, tmp_path / "out", NETWORK)
+    assert np.array_equal(read_by_highdicom(binary, volume), probability >= 0.5)
+    assert np.abs(read_by_highdicom(fractional, volume) - probability).max() <= 0.5 / 255 + 1e-6
+    for path in (fractional, binary):
+        read = pydicom.dcmread(path)
+        assert read.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
+        assert len(read.PixelData) % 2 == 0
+
+
+def test_memory_holds_one_frame_at_a_time(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    volumes = []
+    for frames in (1, 16):
+        made = many_frames(
+            np.zeros((frames, 512, 512), np.int16), [float(n) for n in range(frames)]
+        )
+        volumes.append(read_dicom(saved(made, tmp_path / f"{frames}.dcm")))
+    few, many = (np.broadcast_to(np.float32(0.75), each.shape) for each in volumes)
+    write_dicom(volumes[0], few, 0.5, tmp_path / "out", NETWORK)  # highdicom reads its tables once
+    tracemalloc.start()
+    try:
+        written = write_dicom(volumes[1], many, 0.5, tmp_path / "out", NETWORK, told.append)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.8 * written[0].stat().st_size
+    assert [each.done for each in told if each.phase == "write"] == 2 * list(range(1, 17))
+    assert {each.phase for each in told} == {"headers", "write"}
 
 
 @pytest.mark.parametrize("name", ["StudyInstanceUID", "FrameOfReferenceUID"])
