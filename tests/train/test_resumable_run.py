@@ -131,23 +131,30 @@ def test_both_splits_are_decoded_as_the_settings_say(
         np.testing.assert_array_equal(masks[:, 0].numpy(), np.stack(expected))
 
 
-@pytest.mark.parametrize(("epochs", "trained"), [(1, False), (2, True), (3, True)])
+@pytest.mark.parametrize(
+    ("epochs", "within", "trained"),
+    [(1, False, False), (1, True, True), (2, False, True), (3, False, True)],
+)
 def test_a_resumed_run_trains_the_encoder_if_its_epoch_was_started(
     config: TrainConfig,
     phantom_data: Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     epochs: int,
+    within: bool,
     trained: bool,
 ) -> None:
     use_small_backbones(monkeypatch)
     config = replace(config, arch="resnet34", size=32, freeze_encoder=True, unfreeze_epoch=2)
-    run = run_in(tmp_path, config, phantom_data)
+    run, steps = run_in(tmp_path, config, phantom_data), steps_of(3, [1.0], 1.0)
     with torch.random.fork_rng():
         for epoch in range(1, epochs + 1):
             rate = run.start_epoch(epoch)
-            run.end_epoch(epoch, rate, steps_of(3, [1.0], 1.0), VALID, validation_seconds=1.0)
+            run.end_epoch(epoch, rate, steps, VALID, validation_seconds=1.0)
             run.save()
+        if within:
+            run.start_epoch(epochs + 1)
+            run.save(steps)
     resumed = run_in(tmp_path, config, phantom_data)
     resumed.resume()
     for state in (run.state, resumed.state):

@@ -44,7 +44,8 @@ BRIEF = MeasurementSettings(
 def test_everything_of_a_file_is_measured(model: Path, phantom: Path, tmp_path: Path) -> None:
     reported: list[Progress] = []
     settings = replace(BRIEF, scoring=Scoring(str(phantom)))
-    result = Measurement([model], settings, reported.append).run()
+    measurement = Measurement([model], settings, reported.append)
+    result = measurement.run()
     (row,) = result.models
     counted = inspect(model)
     assert row.failure is None
@@ -68,6 +69,8 @@ def test_everything_of_a_file_is_measured(model: Path, phantom: Path, tmp_path: 
     assert tuple(row.stages_ms) == STAGES
     assert row.startup_s is not None
     assert row.startup_s > row.latency_ms.p50 / 1e3
+    (file,) = measurement._files
+    assert len(file.startups) == BRIEF.startups  # the first start, which fills the cache, is none
     assert row.accuracy is not None
     assert (row.accuracy.images, row.accuracy.split) == (4, "test")
     assert row.engine == Engine("cpu", onnxruntime.__version__, "cpu", "float32", threads=1)

@@ -230,6 +230,17 @@ def test_near_slices_are_up_to_two_apart(tmp_path: Path, apart: int, linked: boo
     assert bool(audit_dataset(data).links) is linked
 
 
+@pytest.mark.parametrize(("share", "linked"), [(0.79, False), (0.81, True)])
+def test_images_look_alike_from_a_correlation_of_0_97(
+    tmp_path: Path, share: float, linked: bool
+) -> None:
+    images = {"a.png": noise(0), "b.png": mixed(noise(0), noise(1), share)}
+    data = make_data(tmp_path / "data", {"train": images})
+    found = correlation(*(sample.path for sample in data.split("train").samples))
+    assert (0.97 < found < 0.975) if linked else (0.965 < found < 0.97)
+    assert bool(audit_dataset(data).links) is linked
+
+
 def test_a_group_of_more_images_has_a_lower_number(tmp_path: Path) -> None:
     images = {"a.png": noise(0), **{f"b{c}.png": noise(1) for c in "xy"}}
     images |= {f"c{c}.png": noise(2) for c in "xyz"}
