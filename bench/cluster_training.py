@@ -17,6 +17,7 @@ from runtime.core.errors import ConfigError, SegmentationError, TrainingError
 from runtime.core.machine import package_versions
 from runtime.core.progress import Progress
 from runtime.distributed.cluster import connected, ensure_same_versions, this_worker
+from runtime.distributed.worker_watch import WorkerWatch
 from train.config import TrainConfig
 from train.run import train_network
 
@@ -57,10 +58,11 @@ def train_on_cluster(scheduler: str, tasks: Sequence[TrainingTask], schedule: Sc
     left = [task for task in tasks if epochs_done(task.folder) < task.config.epochs]
     if not left:
         return
-    with connected(scheduler, PACKAGES) as client:
+    progress = _Progress(schedule, left)
+    with connected(scheduler, PACKAGES, progress.tell) as cluster:
+        client = cluster.client
         _ensure_resources(client, left)
         name = f"trainings-{uuid4().hex}"
-        progress = _Progress(schedule, len(left))
         client.subscribe_topic(name, progress.hear)
         versions = package_versions(PACKAGES)
         futures = {
@@ -69,22 +71,23 @@ def train_on_cluster(scheduler: str, tasks: Sequence[TrainingTask], schedule: Sc
             ): task
             for task in left
         }
-        _wait(futures, Event(name, client), progress)
+        _wait(futures, Event(name, client), progress, cluster)
 
 
 class _Progress:
     """The progress of all trainings, from their heartbeats."""
 
-    def __init__(self, schedule: Schedule, trainings: int) -> None:
+    def __init__(self, schedule: Schedule, tasks: Sequence[TrainingTask]) -> None:
         self.schedule = schedule
-        self._trainings = trainings
+        self._before = {task.step: epochs_done(task.folder) / task.config.epochs for task in tasks}
         self._fractions: dict[str, float] = {}
         self._notes: dict[str, str] = {}
 
     def hear(self, event: tuple[float, tuple[str, float, str]]) -> None:
         """Take note of a heartbeat. For Dask, in its own thread."""
         step, fraction, note = event[1]
-        self._fractions[step] = fraction
+        before = self._before[step]
+        self._fractions[step] = max(0.0, (fraction - before) / (1.0 - before))
         self._notes[step] = f"{step}: {note}"
 
     def finish(self, step: str) -> None:
@@ -92,19 +95,29 @@ class _Progress:
         self._fractions[step] = 1.0
         self._notes.pop(step, None)
 
+    def tell(self, note: str) -> None:
+        """Report what happened to the workers."""
+        self.schedule.advance_together(self._fractions.copy(), note, milestone=True)
+
     def show(self) -> None:
         """Report what was heard."""
         done = sum(fraction == 1.0 for fraction in self._fractions.values())
-        notes = [f"{done} of {self._trainings} trained", *self._notes.copy().values()]
+        notes = [f"{done} of {len(self._before)} trained", *self._notes.copy().values()]
         self.schedule.advance_together(self._fractions.copy(), "; ".join(notes))
 
 
-def _wait(futures: dict["Future[None]", TrainingTask], stop: "Event", progress: _Progress) -> None:
+def _wait(
+    futures: dict["Future[None]", TrainingTask],
+    stop: "Event",
+    progress: _Progress,
+    cluster: WorkerWatch,
+) -> None:
     """Wait for all trainings; stop the others where one fails, and raise its error."""
     failure: SegmentationError | None = None
     waiting = set(futures)
     while waiting:
         time.sleep(_EVERY_S)
+        cluster.look()
         if failure is not None or progress.schedule.stop():
             stop.set()
         for future in [future for future in waiting if future.done()]:

@@ -64,11 +64,14 @@ class Schedule:
         if self.stop():
             raise StoppedError(f"stopped at: {self._current}; the same command resumes there")
 
-    def advance_together(self, fractions: Mapping[str, float], note: str = "") -> None:
+    def advance_together(
+        self, fractions: Mapping[str, float], note: str = "", *, milestone: bool = False
+    ) -> None:
         """Report that fractions in [0, 1] of several later steps are done."""
         done = sum(fraction * self._seconds.get(step, 0.0) for step, fraction in fractions.items())
         if self._on_progress is not None:
-            self._on_progress(Progress(self._done + done, self.total, self._current, note))
+            done += self._done
+            self._on_progress(Progress(done, self.total, self._current, note, milestone))
 
     def advance(self, fraction: float, note: str = "", *, milestone: bool = False) -> None:
         """Report that a fraction in [0, 1] of the current step is done."""

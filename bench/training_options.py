@@ -54,12 +54,17 @@ def require_scheduler(scheduler: str | None, threads: int | None) -> None:
     Raises:
         MissingExtraError: Dask is not installed.
         UsageError: no threads are given: those of each machine would round in their own ways.
+        ConfigError: no scheduler is there.
+        DataError: the scheduler's file cannot be read.
     """
     if scheduler is None:
         return
     require("distributed", "distributed", "cryptography")
     if threads is None:
         raise click.UsageError("--scheduler needs --threads, those of each training")
+    from runtime.distributed.address import ensure_reachable
+
+    ensure_reachable(scheduler)
 
 
 def ensure_data(data: Path | None) -> None:
@@ -90,23 +95,25 @@ def echo_target_notes(config: TrainConfig) -> "Dataset":
 
 
 @contextmanager
-def schedule_progress(label: str) -> Iterator[ProgressCallback]:
+def schedule_progress(label: str, *, estimated: bool) -> Iterator[ProgressCallback]:
     """Yield a progress callback for a `bench.schedule.Schedule`: an estimate, then a bar.
+
+    Args:
+        estimated: print the estimate, which is that of one process of this machine.
 
     Where standard error is no terminal, the name of each step is printed once instead, and a line
     for each milestone within it.
     """
-    estimated = False
     printed = ""
     in_terminal = sys.stderr.isatty()
     with progress(label, percent=True) as bar:
 
         def on_progress(state: Progress) -> None:
             nonlocal estimated, printed
-            if state.total > state.done and not estimated:
+            if estimated and state.total > state.done:
                 duration = duration_text(state.total)
                 click.echo(f"Estimated time on this machine: {duration}.")
-                estimated = True
+                estimated = False
             if not in_terminal and state.phase != printed:
                 click.echo(state.phase, err=True)
                 printed = state.phase

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ def _progress_bars() -> Iterator[ProgressCallback]:
             if step.milestone and not in_terminal:
                 click.echo(step.note, err=True)
                 return
-            train_bar(step)
+            train_bar(replace(step, milestone=False))
 
         yield on_progress
 

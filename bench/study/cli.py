@@ -98,7 +98,10 @@ def _carry_out(config: StudyConfig, folder: Path, cache: Path, scheduler: str | 
 
     dataset = echo_target_notes(config.training(config.trained[0], config.data))
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    with stopping() as stop, schedule_progress("Study  ") as on_progress:
+    with (
+        stopping() as stop,
+        schedule_progress("Study  ", estimated=scheduler is None) as on_progress,
+    ):
         result, prepared = run_study(
             config,
             folder,

@@ -103,7 +103,10 @@ def sweep(
         "dataset": dataset,
         "scheduler": scheduler,
     }
-    with stopping() as stop, schedule_progress("Sweep  ") as on_progress:
+    with (
+        stopping() as stop,
+        schedule_progress("Sweep  ", estimated=scheduler is None) as on_progress,
+    ):
         result = run_sweep(config, files, measuring, **to, on_progress=on_progress, stop=stop)
     _show(result, [*write_sweep_pages(result, folder), result_file])
 

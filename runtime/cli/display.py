@@ -100,7 +100,7 @@ class ProgressLines:
 
     Args:
         label: the text before the numbers; without it, the phase.
-        every_s: fewest seconds between two lines.
+        every_s: fewest seconds between two lines. An estimate rests on half as many.
         clock: returns the time in seconds.
         percent: state a percentage.
     """
@@ -119,10 +119,15 @@ class ProgressLines:
         self._phase: str | None = None
 
     def __call__(self, progress: Progress) -> None:
-        """Write a line if the last one is old enough."""
+        """Write a line if the last one is old enough, or a milestone's note."""
+        if progress.milestone:
+            click.echo(printable(progress.note), err=True)
+            return
         now = self._clock()
         if progress.phase != self._phase:
             self._phase, self._start, self._first = progress.phase, now, progress.done
+        if progress.done == self._first:
+            self._start = now  # what comes before the first step says nothing about the others
         if now - self._last >= self._every_s:
             self._last = now
             click.echo(self._line(progress, now - self._start), err=True)
@@ -133,7 +138,7 @@ class ProgressLines:
             amount = f"{progress.fraction:.0%}".replace("%", " %")
         text = f"{self._label or progress.phase} {amount}".strip()
         done, left = progress.done - self._first, progress.total - progress.done
-        if done > 0 and left > 0:
+        if done > 0 and left > 0 and seconds >= self._every_s / 2:
             text += f", {duration_text(seconds * left / done)} left"
         return f"{text}: {progress.note}" if progress.note else text
 
@@ -154,7 +159,11 @@ class ProgressBar:
         self._bar: Any = None
 
     def __call__(self, progress: Progress) -> None:
-        """Draw the progress, with its note beside the remaining time."""
+        """Draw the progress, with its note beside the remaining time; a milestone's above it."""
+        if progress.milestone:
+            self.close()
+            click.echo(printable(progress.note), err=True)
+            return
         if not self._label and progress.phase != self._phase:
             self.close()
         if self._bar is None:

@@ -25,6 +25,7 @@ from runtime.cli.options import (
     parse_shard,
     phantom_if_none,
     provider_options,
+    refuse_without_scheduler,
     resize_option,
     scheduler_option,
     shard_size_option,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from runtime.scoring.results import EvaluationReport
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_PARTS = ARTIFACTS / "parts"
+_SHARD_SIZE = 256
 
 
 def result_options(function: Function) -> Function:
@@ -100,12 +104,11 @@ def main() -> None:
 @click.option(
     "--parts",
     type=Folder,
-    default=ARTIFACTS / "parts",
-    show_default=True,
     metavar="DIR",
-    help="With --scheduler: folder for finished parts, which all workers share.",
+    help="With --scheduler: folder for finished parts, which all workers share.  "
+    f"[default: {_PARTS}]",
 )
-@shard_size_option(256)
+@shard_size_option(_SHARD_SIZE)
 @result_options
 def score(
     models: tuple[Path, ...],
@@ -113,8 +116,8 @@ def score(
     on_error: str,
     shard: tuple[int, int] | None,
     scheduler: str | None,
-    parts: Path,
-    shard_size: int,
+    parts: Path | None,
+    shard_size: int | None,
     json_file: Path | None,
     csv_file: Path | None,
     patients_file: Path | None,
@@ -126,8 +129,9 @@ def score(
     """
     from runtime.scoring.evaluation_run import EvaluationSettings
 
-    if shard and (json_file is None or csv_file or patients_file or scheduler):
-        raise click.UsageError("--shard needs --json alone; `seg-eval merge` writes the results")
+    refuse_without_scheduler(scheduler, parts=parts, shard_size=shard_size)
+    if shard:
+        _check_shard_options(scheduler, json_file, csv_file, patients_file)
     clinical = _clinical_config(settings)
     skip = on_error == "skip"
     chosen = EvaluationSettings(**settings, clinical=clinical, skip_unreadable=skip)
@@ -136,7 +140,21 @@ def score(
     if scheduler is None:
         _score_here(models, folder, chosen, shard, outputs)
     else:
-        _score_on_cluster(scheduler, models, folder, chosen, parts, shard_size, outputs)
+        sharding = {"parts": str(parts or _PARTS), "shard_size": shard_size or _SHARD_SIZE}
+        _score_on_cluster(scheduler, models, folder, chosen, sharding, outputs)
+
+
+def _check_shard_options(
+    scheduler: str | None, json: Path | None, csv: Path | None, patients: Path | None
+) -> None:
+    """Raise UsageError unless a shard is scored here, into a part alone."""
+    if scheduler is not None:
+        raise click.UsageError("--shard cannot be used with --scheduler, which shards by itself")
+    if csv or patients:
+        option = "--csv" if csv else "--patients-csv"
+        raise click.UsageError(f"{option} cannot be used with --shard; give it to `seg-eval merge`")
+    if json is None:
+        raise click.UsageError("--shard needs --json, the file of the part")
 
 
 def _score_here(
@@ -171,8 +189,7 @@ def _score_on_cluster(
     models: tuple[Path, ...],
     data: Path,
     settings: "EvaluationSettings",
-    parts: Path,
-    shard_size: int,
+    sharding: dict[str, Any],
     outputs: Outputs,
 ) -> None:
     """Score all images on a Dask cluster, with one thread for each task unless more are given."""
@@ -183,8 +200,7 @@ def _score_on_cluster(
         models=tuple(map(str, models)),
         data=str(data),
         settings=replace(settings, threads=settings.threads or 1),
-        parts=str(parts),
-        shard_size=shard_size,
+        **sharding,
         outputs=tuple(map(str, outputs.paths)),
         patients=outputs.has("patients-csv"),
     )

@@ -218,12 +218,18 @@ def scheduler_option(function: Function) -> Function:
 
 
 def shard_size_option(default: int) -> Callable[[Function], Function]:
-    """`--shard-size N`."""
+    """`--shard-size N`, whose help names the default."""
     return click.option(
         "--shard-size",
         type=click.IntRange(min=1),
-        default=default,
-        show_default=True,
         metavar="N",
-        help="With --scheduler: images of a task, which --threads are for, by default 1.",
+        help="With --scheduler: images of a task, which has one thread unless --threads are "
+        f"given.  [default: {default}]",
     )
+
+
+def refuse_without_scheduler(scheduler: str | None, **options: object) -> None:
+    """Raise UsageError where an option is given that only --scheduler uses."""
+    for name, value in options.items():
+        if scheduler is None and value is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --scheduler")

@@ -18,6 +18,7 @@ from runtime.cli.options import (
     model_argument,
     on_error_option,
     provider_options,
+    refuse_without_scheduler,
     resize_option,
     scheduler_option,
     shard_size_option,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from runtime.model.image_files import FoundImage
     from runtime.model.predict_files import FilePrediction, MapFormat
     from runtime.model.predictor import Predictor
+
+_SHARD_SIZE = 64
 
 
 @click.command(cls=Command)
@@ -92,7 +95,7 @@ if TYPE_CHECKING:
 @provider_options
 @threads_option
 @scheduler_option
-@shard_size_option(64)
+@shard_size_option(_SHARD_SIZE)
 def main(
     model: Path,
     images: tuple[str, ...],
@@ -105,7 +108,7 @@ def main(
     anonymous: bool,
     names_file: Path | None,
     scheduler: str | None,
-    shard_size: int,
+    shard_size: int | None,
     **settings: Any,
 ) -> None:
     """Write a probability map and an overlay of each IMAGE: a file, a folder or a glob.
@@ -121,6 +124,7 @@ def main(
     from runtime.model.predict_files import predict_files
     from runtime.model.predictor import Predictor, concurrency_for
 
+    refuse_without_scheduler(scheduler, shard_size=shard_size)
     if names_file is not None and not anonymous:
         raise click.UsageError("--names needs --anonymous-log")
     if scheduler is not None and anonymous:
@@ -135,7 +139,7 @@ def main(
     skip = on_error == "skip"
     if scheduler is not None:
         settings |= how | {"skip_unreadable": skip}
-        _predict_on_cluster(scheduler, model, images, out, shard_size, settings)
+        _predict_on_cluster(scheduler, model, images, out, shard_size or _SHARD_SIZE, settings)
         return
     with anonymous_messages(names):
         files = find_images(images)

@@ -1,7 +1,7 @@
 """The progress of a long job, as every function that takes a while reports it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,30 @@ def report_progress(
     """Call a progress callback where there is one."""
     if on_progress is not None:
         on_progress(Progress(done, total, phase))
+
+
+class ProgressNotes:
+    """The progress of one phase, between whose steps sentences are told, as milestones.
+
+    Example:
+        >>> notes = ProgressNotes(lambda progress: print(progress.note), "score")
+        >>> notes.tell("waiting for workers")
+        waiting for workers
+    """
+
+    def __init__(self, on_progress: ProgressCallback | None, phase: str) -> None:
+        self._on_progress = on_progress
+        self._last = Progress(0.0, 0.0, phase)
+
+    def advance(self, done: float, total: float) -> None:
+        """Report that so much is done."""
+        self._last = replace(self._last, done=done, total=total)
+        self._report(self._last)
+
+    def tell(self, note: str) -> None:
+        """Report a sentence, where nothing has advanced."""
+        self._report(replace(self._last, note=note, milestone=True))
+
+    def _report(self, progress: Progress) -> None:
+        if self._on_progress is not None:
+            self._on_progress(progress)

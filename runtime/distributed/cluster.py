@@ -1,19 +1,26 @@
 """The Dask cluster of a command: one that is there already, or worker processes of this machine."""
 
+import asyncio
 import logging
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, get_worker
+from distributed import Client, KilledWorker, LocalCluster, Security, get_worker
 from distributed.client import ClosedClientError
+from distributed.comm.core import connect
 
-from runtime.core.errors import ClusterError, ConfigError, DataError, printable
-from runtime.core.json_files import read_json
+from runtime.core.errors import ClusterError, ConfigError, printable
 from runtime.core.machine import package_versions
+from runtime.distributed.address import (
+    ensure_reachable,
+    local_workers,
+    no_scheduler,
+    scheduler_address,
+)
+from runtime.distributed.worker_watch import WorkerWatch
 
 _LOCAL_CONFIG = {
     # A task that ended three workers is held to be the cause.
@@ -29,19 +36,22 @@ _LOCAL_CONFIG = {
     # A busy machine restarts a killed worker slowly; by default it is given up after 15 s.
     "distributed.deploy.lost-worker-timeout": "10 minutes",
 }
-_ANSWER_S = 10.0
+_ANSWER_S = 5.0
 _SILENT = logging.CRITICAL + 1
 
 
 @contextmanager
-def connected(scheduler: str, packages: Sequence[str]) -> Iterator[Client]:
-    """Yield a client of a cluster.
+def connected(
+    scheduler: str, packages: Sequence[str], tell: Callable[[str], None] | None = None
+) -> Iterator[WorkerWatch]:
+    """Yield a cluster: its client, and the watch of its workers.
 
     Args:
         scheduler: "local:N" for N new worker processes, with one thread each; else the address of
             a Dask scheduler ("tcp://HOST:PORT", "tls://HOST:PORT"), or the JSON file that it wrote
             (`dask scheduler --scheduler-file`).
         packages: distributions of which workers must have the same version as this process.
+        tell: called with a sentence where workers are awaited, come, or are gone.
 
     Raises:
         ConfigError: no scheduler is there, or a worker has another version of a package.
@@ -49,14 +59,17 @@ def connected(scheduler: str, packages: Sequence[str]) -> Iterator[Client]:
         ClusterError: while the block was running, the scheduler went away, or a task ended its
             worker process each time.
     """
+    ensure_reachable(scheduler)
     with ExitStack() as undo:
         undo.enter_context(_quiet())
-        local = re.fullmatch(r"local:([1-9][0-9]{0,3})", scheduler)
-        opened = _local(int(local[1])) if local else _existing(_address(scheduler))
+        workers = local_workers(scheduler)
+        opened = _existing(scheduler_address(scheduler)) if workers is None else _local(workers)
         client = undo.enter_context(opened)
-        _check_workers(client, packages)
+        watch = WorkerWatch(client, scheduler, tell)
         try:
-            yield client
+            watch.wait()
+            _check_workers(client, packages)
+            yield watch
         except KilledWorker as error:
             raise ClusterError(
                 f"{printable(scheduler)}: a task ended its worker process "
@@ -110,27 +123,20 @@ def _local(workers: int) -> Iterator[Client]:
 @contextmanager
 def _existing(address: str) -> Iterator[Client]:
     try:
+        if address.startswith(("tcp://", "tls://")):
+            asyncio.run(_greet(address))
         client = Client(address, timeout=_ANSWER_S, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{printable(address)}: no Dask scheduler answers there") from error
+        raise no_scheduler(address) from error
     with client:
         yield client
 
 
-def _address(scheduler: str) -> str:
-    """Return the address of a scheduler, which its file may state."""
-    if scheduler.endswith(".json"):
-        content = read_json(scheduler, error=DataError)
-        address = content.get("address") if isinstance(content, dict) else None
-        if not isinstance(address, str):
-            raise DataError(f"{scheduler}: not the file of a Dask scheduler, which has its address")
-        return address
-    if not re.fullmatch(r"(tcp|tls|ws|wss|ucx|inproc)://.+", scheduler):
-        raise ConfigError(
-            "--scheduler: expected local:N, tcp://HOST:PORT, tls://HOST:PORT or the scheduler's "
-            f"JSON file, found {printable(scheduler, 100)!r}"
-        )
-    return scheduler
+async def _greet(address: str) -> None:
+    """Raise OSError unless a scheduler answers; Dask's client waits for silent ones forever."""
+    security = Security().get_connection_args("client")
+    greeting = connect(address, timeout=_ANSWER_S, **security)
+    (await asyncio.wait_for(greeting, _ANSWER_S)).abort()
 
 
 def ensure_same_versions(worker: str, found: Mapping[str, str], here: Mapping[str, str]) -> None:

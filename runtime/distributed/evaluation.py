@@ -18,7 +18,7 @@ from runtime.core.errors import ConfigError, ImageError, OutputError, UseError
 from runtime.core.files import ensure_apart
 from runtime.core.lock import locked
 from runtime.core.machine import package_versions
-from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.progress import ProgressCallback, ProgressNotes
 from runtime.core.schema import to_dict
 from runtime.data.coco import read_dataset
 from runtime.data.layouts import find_splits
@@ -88,7 +88,8 @@ def evaluated(
 
     Args:
         scheduler: as for `runtime.distributed.cluster.connected`.
-        on_progress: called after each task, with numbers of images.
+        on_progress: called after each task, with numbers of images, and with what happens to the
+            workers, as notes.
 
     Raises:
         ConfigError: no scheduler is there, or a worker has other versions or files.
@@ -99,9 +100,11 @@ def evaluated(
 
     Finished parts are kept where an error ends the work.
     """
-    with connected(scheduler, SCORING_PACKAGES) as client:
+    notes = ProgressNotes(on_progress, "score")
+    with connected(scheduler, SCORING_PACKAGES, notes.tell) as cluster:
         versions = tuple(package_versions(SCORING_PACKAGES).items())
-        folder = EvaluationFolder(Path(client.submit(_plan, job, pure=False).result()))
+        planning = cluster.client.submit(_plan, job, pure=False)
+        folder = EvaluationFolder(Path(cluster.result(planning)))
         if not folder.is_written:
             raise OutputError(
                 f"{folder.path}: not written where this process reads it; --parts needs a folder "
@@ -112,12 +115,11 @@ def evaluated(
             missing = list(folder.missing(plan.images, plan.shard_size))
             shards = (_Shard(job, versions, str(folder.path), *bounds) for bounds in missing)
             done = plan.images - sum(stop - start for start, stop in missing)
-            for shard, ended in run_tasks(client, _score, shards, split=_Shard.split):
+            for shard, ended in run_tasks(cluster, _score, shards, split=_Shard.split):
                 if ended:
-                    client.submit(_set_aside, shard, ended, pure=False).result()
+                    cluster.result(cluster.client.submit(_set_aside, shard, ended, pure=False))
                 done += shard.stop - shard.start
-                if on_progress is not None:
-                    on_progress(Progress(done, plan.images, "score"))
+                notes.advance(done, plan.images)
         yield merge((str(path), read_part(path)) for path in folder.parts())
     shutil.rmtree(folder.path, ignore_errors=True)
 

@@ -19,7 +19,7 @@ from runtime.core.errors import ConfigError, ImageError, UseError
 from runtime.core.files import ensure_apart, ensure_writable, write_text
 from runtime.core.lock import locked
 from runtime.core.machine import package_versions
-from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.progress import ProgressCallback, ProgressNotes
 from runtime.core.schema import to_dict
 from runtime.core.settings import Resize
 from runtime.data.orientation import Size
@@ -161,7 +161,8 @@ def predict_on_cluster(
     Args:
         scheduler: as for `runtime.distributed.cluster.connected`.
         folder: of the images, in which the results are written (`listed`).
-        on_progress: called after each task, with numbers of images.
+        on_progress: called after each task, with numbers of images, and with what happens to the
+            workers, as notes.
 
     Raises:
         ConfigError: no scheduler is there, or a worker has other versions, another network or not
@@ -177,13 +178,13 @@ def predict_on_cluster(
     missing = list(folder.missing(plan.images, plan.shard_size))
     shards = (_Shard(job, str(folder.path), *bounds) for bounds in missing)
     done = plan.images - sum(stop - start for start, stop in missing)
-    with connected(scheduler, PACKAGES) as client:
-        for shard, ended in run_tasks(client, _predict, shards, split=_Shard.split):
+    notes = ProgressNotes(on_progress, "predict")
+    with connected(scheduler, PACKAGES, notes.tell) as cluster:
+        for shard, ended in run_tasks(cluster, _predict, shards, split=_Shard.split):
             if ended:
                 _set_aside(shard, ended)
             done += shard.stop - shard.start
-            if on_progress is not None:
-                on_progress(Progress(done, plan.images, "predict"))
+            notes.advance(done, plan.images)
 
 
 def _predict(shard: _Shard) -> None:

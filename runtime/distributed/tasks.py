@@ -6,10 +6,13 @@ had, running or waiting, are counted. So tasks that were given up are split, and
 alone, one after the other, until a single piece that cannot be split is the cause.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from distributed import Client, Future, KilledWorker, as_completed
+from distributed import Future, KilledWorker, as_completed
+
+from runtime.distributed.worker_watch import WorkerWatch
 
 Task = TypeVar("Task")
 
@@ -17,10 +20,12 @@ PIECES = 16
 """Into so many pieces a task that was given up is split: more lose fewer workers."""
 _AHEAD = 8
 """Tasks beyond two for each thread that are waiting, so that no worker idles."""
+_WAIT_S = 0.05
+"""Between two looks for finished tasks."""
 
 
 def run_tasks(
-    client: Client,
+    cluster: WorkerWatch,
     function: Callable[[Task], None],
     tasks: Iterable[Task],
     *,
@@ -38,14 +43,14 @@ def run_tasks(
         concurrent.futures.CancelledError: the scheduler went away.
     """
     given_up: list[Task] = []
-    for task, ended in _run_together(client, function, tasks):
+    for task, ended in _run_together(cluster, function, tasks):
         if ended:
             given_up.append(task)
         else:
             yield task, 0
     while given_up:
         for piece in split(given_up.pop(), PIECES):
-            ended = _workers_ended(client.submit(function, piece, pure=False))
+            ended = _workers_ended(cluster, cluster.client.submit(function, piece, pure=False))
             if ended and len(split(piece, PIECES)) > 1:
                 given_up.append(piece)
             else:
@@ -53,13 +58,14 @@ def run_tasks(
 
 
 def _run_together(
-    client: Client, function: Callable[[Task], None], tasks: Iterable[Task]
+    cluster: WorkerWatch, function: Callable[[Task], None], tasks: Iterable[Task]
 ) -> Iterator[tuple[Task, int]]:
     """Yield each task when it is done or given up."""
-    source, flying, known = iter(tasks), as_completed(loop=client.loop), dict[Any, Task]()
+    client, source, known = cluster.client, iter(tasks), dict[Any, Task]()
+    flying = as_completed(loop=client.loop)
 
     def fill() -> None:
-        room = 2 * sum(client.nthreads().values()) + _AHEAD
+        room = 2 * cluster.threads + _AHEAD
         while len(known) < room and (task := next(source, None)) is not None:
             future = client.submit(function, task, pure=False)
             known[future.key] = task
@@ -67,18 +73,22 @@ def _run_together(
 
     try:
         fill()
-        for future in flying:
+        while known:
+            while not flying.has_ready():
+                time.sleep(_WAIT_S)
+                cluster.look()
+            future = next(flying)
             task = known.pop(future.key)
-            yield task, _workers_ended(future)
+            yield task, _workers_ended(cluster, future)
             fill()
     finally:
         flying.clear()
 
 
-def _workers_ended(future: Future[Any]) -> int:
+def _workers_ended(cluster: WorkerWatch, future: "Future[Any]") -> int:
     """Wait for a task, and return 0 if it is done, or the number of workers that it ended."""
     try:
-        future.result()
+        cluster.result(future)
     except KilledWorker as error:
         return error.allowed_failures + 1
     return 0

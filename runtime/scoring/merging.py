@@ -153,6 +153,8 @@ def _ensure_alike(other: str, first: Part, name: str, part: Part) -> None:
 def _ensure_complete(ordered: Sequence[tuple[str, Part]]) -> None:
     """Raise DataError unless each image is in one of the parts."""
     for (name, part), (other, following) in pairwise(ordered):
+        if following.start < part.stop and name == other:
+            raise DataError(f"{name}: is given twice")
         if following.start < part.stop:
             raise DataError(
                 f"{other}: has images {following.start + 1} to {min(part.stop, following.stop)} "

@@ -78,6 +78,31 @@ def test_the_time_left_is_that_of_the_phase(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err.splitlines() == ["read 10 of 10", "score 50 of 100, 100 s left"]
 
 
+@pytest.mark.parametrize("kind", [ProgressBar, ProgressLines])
+def test_the_note_of_a_milestone_is_a_line(
+    kind: type[ProgressBar | ProgressLines], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = kind("Score")
+    shown(Progress(3, 10, note="2 workers", milestone=True))
+    shown.close()
+    assert capsys.readouterr().err == "2 workers\n"
+
+
+def test_the_time_left_is_told_once_there_is_a_basis(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = ProgressLines("Study", clock=lambda: now, percent=True)
+    for second in range(51):
+        now = float(second)
+        lines(Progress(0.0 if second < 38 else second - 37.0, 100.0))  # workers start for 37 s
+    assert capsys.readouterr().err.splitlines() == [
+        "Study 0 %",
+        "Study 0 %",
+        "Study 0 %",
+        "Study 3 %",
+        "Study 13 %, 87 s left",
+    ]
+
+
 def test_a_command_in_a_log_writes_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     for in_terminal, kind in ((1, ProgressBar), (0, ProgressLines)):
         monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=partial(bool, in_terminal)))

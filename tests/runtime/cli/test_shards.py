@@ -47,7 +47,7 @@ def test_missing_doubled_and_foreign_parts_end_the_merge(
     result = tmp_path / "r.json"
     for parts, message in (
         ([first], "Error: the parts lack the images 3 to 4 of 4\n"),
-        ([first, first], f"Error: {first}: has images 1 to 2 that are in {first} too\n"),
+        ([first, first], f"Error: {first}: is given twice\n"),
         (
             [first, foreign],
             f"Error: {foreign}: is a part of another evaluation than {first}: --baselines is off, "
@@ -68,10 +68,27 @@ def test_a_shard_is_one_of_so_many(options: tuple[object, ...], shard: str) -> N
     assert f"expected K/N with K from 1 to N, found '{shard}'" in found.output
 
 
-def test_a_shard_is_written_as_json_alone(options: tuple[object, ...], tmp_path: Path) -> None:
-    assert "--shard needs --json" in seg_eval(*options, "--shard", "1/2").output
-    both = ("--json", tmp_path / "a", "--csv", tmp_path / "b")
-    assert "--shard needs --json" in seg_eval(*options, "--shard", "1/2", *both).output
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--shard", "1/2"], "--shard needs --json, the file of the part"),
+        (
+            ["--shard", "1/2", "--json", "a", "--csv", "b"],
+            "--csv cannot be used with --shard; give it to `seg-eval merge`",
+        ),
+        (
+            ["--shard", "1/2", "--json", "a", "--scheduler", "local:1"],
+            "--shard cannot be used with --scheduler, which shards by itself",
+        ),
+        (["--shard-size", "9"], "--shard-size needs --scheduler"),
+        (["--parts", "parts"], "--parts needs --scheduler"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    options: tuple[object, ...], given: list[str], message: str
+) -> None:
+    found = seg_eval(*options, *given)
+    assert (found.exit_code, found.output.splitlines()[-1]) == (2, f"Error: {message}")
 
 
 def test_a_merge_replaces_none_of_its_parts(options: tuple[object, ...], tmp_path: Path) -> None:

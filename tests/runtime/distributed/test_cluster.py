@@ -1,6 +1,7 @@
 """Schedulers that are none, and workers with other packages."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,31 @@ from runtime.distributed import cluster
 from runtime.distributed.cluster import connected, ensure_same_versions
 
 
-@pytest.mark.parametrize("scheduler", ["local", "local:0", "local:x", "somewhere", "host:8786"])
-def test_another_form_is_refused(scheduler: str) -> None:
-    with pytest.raises(ConfigError, match="expected local:N, tcp:"), connected(scheduler, []):
+@pytest.mark.parametrize(
+    ("scheduler", "message"),
+    [
+        ("local", "expected local:N with N from 1 to 9999, found 'local'$"),
+        ("local:0", "expected local:N with N from 1 to 9999, found 'local:0'$"),
+        ("local:x", "expected local:N with N"),
+        ("somewhere", "expected local:N, tcp:"),
+        ("host:8786", "expected local:N, tcp:"),
+        ("tcp://127.0.0.1:1", "^tcp://127.0.0.1:1: no Dask scheduler answers there$"),
+        ("tcp://127.0.0.1", "no Dask scheduler answers there$"),
+        ("tls://127.0.0.1:99999", "no Dask scheduler answers there$"),
+    ],
+)
+def test_what_names_no_scheduler_is_refused(scheduler: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message), connected(scheduler, []):
         pass
 
 
-def test_no_scheduler_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_silent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_ANSWER_S", 0.2)
-    address = "tcp://127.0.0.1:1"
-    message = f"^{address}: no Dask scheduler answers there$"
-    with pytest.raises(ConfigError, match=message), connected(address, []):
-        pass
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        message = f"^{address}: no Dask scheduler answers there$"
+        with pytest.raises(ConfigError, match=message), connected(address, []):
+            pass
 
 
 def test_a_scheduler_file_states_an_address(tmp_path: Path) -> None:
