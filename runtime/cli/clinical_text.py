@@ -8,9 +8,19 @@ from runtime.scoring.evaluation import Evaluation
 from runtime.scoring.intervals import Estimate, Interval, withheld_notes
 from runtime.scoring.lesions import LesionSummary
 from runtime.scoring.patients import PatientScores
-from runtime.scoring.surface import SurfaceSummary
+from runtime.scoring.surface import ScoredUnit, SurfaceSummary
 
 NamedEvaluations = Sequence[tuple[str, Evaluation]]
+_PLURALS: dict[ScoredUnit, str] = {
+    "image": "images",
+    "volume": "volumes",
+    "image or volume": "images or volumes",
+}
+_NEIGHBORS: dict[ScoredUnit, str] = {
+    "image": "8 neighbors",
+    "volume": "26 neighbors",
+    "image or volume": "8 or 26 neighbors",
+}
 
 
 def clinical_text(rows: NamedEvaluations) -> list[str]:
@@ -27,14 +37,15 @@ def clinical_text(rows: NamedEvaluations) -> list[str]:
 
 def _surfaces(rows: Sequence[tuple[str, SurfaceSummary]]) -> str:
     first = rows[0][1]
+    scored = _PLURALS[first.of]
     title = (
         f"Hausdorff distance (95 %) in {first.unit} and normalized surface distance at a tolerance "
-        f"of {first.tolerance:g} {first.unit}, at threshold 0.5,\nover the images with foreground, "
-        "with 95 % confidence intervals of the means. An image without any predicted pixel is\n"
-        "missed: its diagonal and 0 count.\n"
+        f"of {first.tolerance:g} {first.unit}, at threshold 0.5,\nover the {scored} with "
+        "foreground, with 95 % confidence intervals of the means. Without any predicted pixel,\n"
+        "one is missed: its diagonal and 0 count.\n"
     )
     header = (
-        *("network", "images", "missed", "HD95", "from", "to", "median"),
+        *("network", scored, "missed", "HD95", "from", "to", "median"),
         *("NSD", "from", "to", "median"),
     )
     lines = [
@@ -49,13 +60,14 @@ def _surfaces(rows: Sequence[tuple[str, SurfaceSummary]]) -> str:
 def _lesions(rows: Sequence[tuple[str, LesionSummary]]) -> str:
     first = rows[0][1]
     title = (
-        f"Lesions, connected components of an image's mask of {first.smallest:g} {first.unit} or "
-        "more (equivalent diameter), at threshold\n0.5: found if a predicted lesion has a pixel in "
-        "common, false if a predicted lesion has none with the foreground.\n"
+        f"Lesions, connected components of the mask of each {first.of} ({_NEIGHBORS[first.of]}), "
+        f"of {first.smallest:g} {first.unit} or more\n(equivalent diameter), at threshold 0.5: "
+        "found if a predicted lesion has a pixel in common, false if a predicted lesion\nhas none "
+        "with the foreground.\n"
     )
     header = (
         *("network", "found", "missed", "recall", "from", "to"),
-        *("false", "per image", "from", "to"),
+        *("false", f"per {first.of}", "from", "to"),
     )
     lines: list[list[object]] = []
     for name, lesions in rows:
@@ -88,7 +100,8 @@ def _sizes(rows: Sequence[tuple[str, LesionSummary]]) -> str:
         if any(numbers)
     ]
     header = ("network", f"size, {unit}", "found", "missed", "false")
-    return f"Lesions by equivalent diameter:\n{table(header, lines)}"
+    shape = "circle" if rows[0][1].of == "image" else "ball"
+    return f"Lesions by the diameter of a {shape} of their size:\n{table(header, lines)}"
 
 
 def _patients(rows: Sequence[tuple[str, PatientScores]]) -> str:

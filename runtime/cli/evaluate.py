@@ -168,7 +168,6 @@ def _score_here(
     from runtime.data.coco import read_dataset
     from runtime.scoring.evaluation_run import open_evaluation
     from runtime.scoring.merging import merge
-    from runtime.scoring.parts import shard_range
     from runtime.scoring.patients import require_patients
 
     dataset = read_dataset(data)
@@ -177,7 +176,7 @@ def _score_here(
     outputs.protect(dataset.files)
     with progress() as bar:
         run = open_evaluation(models, dataset, settings, bar)
-        part = run.part(*shard_range(*(shard or (1, 1)), run.images), bar)
+        part = run.part(*run.shard(*(shard or (1, 1))), bar)
     if shard is None:
         _show(merge([(str(dataset.root), part)]), outputs)
     else:

@@ -37,6 +37,21 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeSlice:
+    """The place of an image in a volume.
+
+    Attributes:
+        volume: name of the volume, unique in a data set.
+        index: number of the slice; neighbors differ by 1.
+        spacing: distance to a neighbor in mm; None where it is unknown.
+    """
+
+    volume: str
+    index: int
+    spacing: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image of a split and its annotations.
 
@@ -46,6 +61,7 @@ class Sample:
         patient: the patient that the COCO file or the file name states; None where neither does.
         spacing: distance between the centers of two rows, and of two columns, in mm; None where the
             COCO file does not state it.
+        slice: where the image is in a volume; None for a picture.
         intensity: level of a 16-bit image that is white; None for what the image states, or 65535
             (`runtime.data.levels`).
 
@@ -66,6 +82,7 @@ class Sample:
     group: int | None = None
     patient: str | None = None
     spacing: tuple[float, float] | None = None
+    slice: VolumeSlice | None = None
     intensity: int | None = None
 
     def load(self, size: Size | SizeRule | None = None) -> Scan:

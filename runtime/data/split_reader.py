@@ -12,7 +12,7 @@ from runtime.data.box_agreement import compare_boxes
 from runtime.data.defects import Action, DefectList
 from runtime.data.image_names import patient_name, stated_patient
 from runtime.data.layouts import ImageFolder, is_file
-from runtime.data.samples import Sample, identity_of, whole_number
+from runtime.data.samples import Sample, VolumeSlice, identity_of, whole_number
 from runtime.data.segmentations import finite_numbers
 
 
@@ -138,8 +138,22 @@ class SplitReader:
             group=group if type(group) is int else None,
             patient=stated_patient(entry) or patient_name(name),
             spacing=self._spacing(entry, name),
+            slice=self._slice(entry, name),
             intensity=self.intensity,
         )
+
+    def _slice(self, entry: dict[str, Any], name: str) -> VolumeSlice | None:
+        """Return the place of an image in a volume, where it is stated."""
+        volume, index = entry.get("volume"), whole_number(entry.get("slice"))
+        if volume is None:
+            return None
+        if isinstance(volume, str) and index is not None:
+            stated = finite_numbers([entry.get("slice_spacing")])
+            spacing = stated[0] if stated is not None and stated[0] > 0.0 else None
+            return VolumeSlice(volume, index, spacing)
+        reason = "a volume without the number of the slice"
+        self.defects.note(name, reason, Action.USED)
+        return None
 
     def _spacing(self, entry: dict[str, Any], name: str) -> tuple[float, float] | None:
         """Return the distance between rows and between columns in mm, where it is stated."""

@@ -143,6 +143,11 @@ def _plan(job: EvaluationJob) -> str:
     ensure_apart(job.outputs, dataset.files)
     if not folder.is_written:
         run = open_evaluation(job.models, dataset, job.settings)
+        if run.scores_volumes:
+            raise ConfigError(
+                f"{job.data}: --surface and --lesions take whole volumes here, which --scheduler "
+                "divides; give --shard"
+            )
         folder.write(run, job.shard_size)
     return str(folder.path)
 

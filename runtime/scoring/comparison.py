@@ -14,6 +14,7 @@ from runtime.scoring.intervals import Interval
 from runtime.scoring.lesions import lesion_terms
 from runtime.scoring.patients import patient_values
 from runtime.scoring.sample_table import as_table
+from runtime.scoring.surface import ScoredUnit
 from runtime.scoring.trainings import Doubles
 
 Summary = Literal[
@@ -21,11 +22,17 @@ Summary = Literal[
     "pooled",
     "standard deviation",
     "per image at 0.5",
+    "per volume at 0.5",
     "pooled at 0.5",
     "per patient",
     "per patient at 0.5",
 ]
-"""How a metric is summarized over images, or over patients."""
+"""How a metric is summarized over images, over patients, or over volumes where there are some."""
+_KINDS: dict[ScoredUnit, Summary] = {
+    "image": "per image at 0.5",
+    "volume": "per volume at 0.5",
+    "image or volume": "per volume at 0.5",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +214,9 @@ def _of_surfaces(
     if reference.surface is None or candidate.surface is None:
         return []
     one, other = (as_table(each.samples).surface for each in (reference, candidate))
+    kind = _KINDS[reference.surface.of]
     return [
-        _of_means(draws, name, "per image at 0.5", one[:, column], other[:, column])
+        _of_means(draws, name, kind, one[:, column], other[:, column])
         for column, name in enumerate(("hd95", "nsd"))
     ]
 
@@ -220,10 +228,11 @@ def _of_lesions(
     if reference.lesions is None or candidate.lesions is None:
         return []
     one, other = (lesion_terms(as_table(each.samples).lesions) for each in (reference, candidate))
-    terms = np.concatenate([one[:, :2], other[:, :2]], axis=1)
+    terms = np.nan_to_num(np.concatenate([one[:, :2], other[:, :2]], axis=1))
+    kind = _KINDS[reference.lesions.of]
     return [
         _of_ratios(draws, "lesion_recall", "pooled at 0.5", terms),
-        _of_means(draws, "false_lesions", "per image at 0.5", one[:, 2], other[:, 2]),
+        _of_means(draws, "false_lesions", kind, one[:, 2], other[:, 2]),
     ]
 
 

@@ -27,7 +27,7 @@ from runtime.metrics import (
 from runtime.model.predictor import Predictor
 from runtime.scoring.bootstrap import Bootstrap, ratio
 from runtime.scoring.calibration import Calibration, CalibrationSums
-from runtime.scoring.clinical import clinical_scores, unit_of
+from runtime.scoring.clinical import ClinicalScorer, scored_unit, unit_of
 from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.lesions import SIZES, LesionCounts, LesionSummary, lesion_terms
 from runtime.scoring.patients import PatientScores, groups_of, score_patients
@@ -232,14 +232,15 @@ def sum_outcomes(
     on_progress: ProgressCallback | None = None,
 ) -> NetworkSums:
     """Return the sums of probability maps and masks; see `score` and `sum_network`."""
-    calibration = CalibrationSums()
+    calibration, added = CalibrationSums(), ClinicalScorer(samples, clinical, unit)
 
     def images() -> Iterator[SampleSums]:
         for done, (sample, (probability, mask)) in enumerate(zip(samples, outcomes, strict=True)):
             calibration.add(probability, mask)
             sums = pixel_sums(probability, mask), thresholded_sums(probability, mask)
-            added = clinical_scores(sample, probability, mask, clinical, unit)
-            yield SampleSums(sample.file_name, *sums, sample.patient, *added)
+            scores = added.scores(sample, probability, mask)
+            volume = None if sample.slice is None else sample.slice.volume
+            yield SampleSums(sample.file_name, *sums, sample.patient, *scores, volume)
             if on_progress is not None:
                 on_progress(Progress(done + 1, len(samples), phase=Path(name).stem))
 
@@ -278,14 +279,26 @@ def _surface(
         return None
     bootstrap = Bootstrap(len(images), groups or None)
     hd95, nsd = images.surface.T
-    masks = images.thresholded
     return SurfaceSummary(
         unit=unit,
+        of=scored_unit(images.volumes),
         tolerance=config.tolerance,
         hd95=bootstrap.estimate(hd95),
         nsd=bootstrap.estimate(nsd),
-        missed=int(np.count_nonzero((masks.target > 0.0) & (masks.predicted == 0.0))),
+        missed=_missed(images),
     )
+
+
+def _missed(images: SampleTable) -> int:
+    """Return the number of images, or whole volumes, with foreground and no predicted pixel."""
+    numbers: dict[str | int, int] = {}
+    of = [
+        numbers.setdefault(index if volume is None else volume, len(numbers))
+        for index, volume in enumerate(images.volumes)
+    ]
+    masks = images.thresholded
+    target, predicted = (np.bincount(of, each) for each in (masks.target, masks.predicted))
+    return int(np.count_nonzero((target > 0.0) & (predicted == 0.0)))
 
 
 def _lesions(
@@ -297,10 +310,11 @@ def _lesions(
     found, lesions, false = lesion_terms(images.lesions).T
     return LesionSummary(
         unit=unit,
+        of=scored_unit(images.volumes),
         smallest=config.smallest_lesion,
         sizes=SIZES,
-        counts=LesionCounts.of(images.lesions.sum(axis=0)),
-        recall=bootstrap.interval(np.stack([found, lesions], axis=1), ratio),
+        counts=LesionCounts.of(np.nansum(images.lesions, axis=0)),
+        recall=bootstrap.interval(np.nan_to_num(np.stack([found, lesions], axis=1)), ratio),
         false_per_image=bootstrap.mean(false),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runtime.core.errors import SegmentationError
+from runtime.core.errors import ConfigError, SegmentationError
 from runtime.core.progress import ProgressCallback
 from runtime.core.settings import MaskChoice, Resize
 from runtime.data.coco import Dataset, Split, read_dataset
@@ -17,7 +17,7 @@ from runtime.model.providers import CPU, ProviderRequest
 from runtime.scoring.baselines import training_masks
 from runtime.scoring.clinical import clinical_notes, unit_of
 from runtime.scoring.clinical_config import ClinicalConfig
-from runtime.scoring.parts import Heading, Part
+from runtime.scoring.parts import Heading, Part, shard_range, uncut
 from runtime.scoring.provenance import foreign_training, scored_targets
 from runtime.scoring.results import file_facts
 from runtime.scoring.scorer import Scorer, computed_with
@@ -69,14 +69,31 @@ class EvaluationRun:
         """The number of images of the split."""
         return len(self.split.samples)
 
+    @property
+    def scores_volumes(self) -> bool:
+        """True if outlines or lesions of whole volumes are asked for."""
+        clinical = self.scorer.clinical
+        asked = clinical.surface or clinical.lesions
+        return asked and any(sample.slice is not None for sample in self.split.samples)
+
+    def shard(self, number: int, shards: int) -> tuple[int, int]:
+        """Return start and stop of a shard, numbered from 1; no volume is cut that is scored."""
+        start, stop = shard_range(number, shards, self.images)
+        if not self.scores_volumes:
+            return start, stop
+        return uncut(self.split.samples, start), uncut(self.split.samples, stop)
+
     def part(self, start: int, stop: int, on_progress: ProgressCallback | None = None) -> Part:
         """Return the sums over the images from `start` to `stop`, exclusively.
 
         Raises:
+            ConfigError: a volume is cut that is scored as a whole.
             ImageError, AnnotationError: an image cannot be read, and should not be skipped.
             ModelError: a network's output is not a probability map.
         """
         samples = self.split.samples[start:stop]
+        if self.scores_volumes and any(uncut(self.split.samples, n) != n for n in (start, stop)):
+            raise ConfigError(f"images {start} to {stop} cut a volume that is scored as a whole")
         part = self.scorer.part(samples, start, self.images, self.identity, on_progress)
         return part if start else replace(part, heading=self.heading())
 

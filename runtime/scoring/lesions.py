@@ -1,17 +1,17 @@
 """Lesion-wise scores: lesions that were found, missed, or predicted where there are none.
 
-A lesion is a connected component of the mask of one image; pixels that touch at a corner belong
-together. Its size is its equivalent diameter: that of a circle of its area.
+A lesion is a connected component of the mask of a picture or of a volume. Elements that touch at a
+corner belong together: 8 neighbors of a pixel, 26 of a voxel. Its size is its equivalent diameter:
+that of a circle of its area, or of a ball of its volume.
 
-* A lesion is found if a predicted lesion has a pixel in common with it, and missed otherwise.
-* A predicted lesion is false if it has no pixel in common with the foreground.
+* A lesion is found if a predicted lesion has an element in common with it, and missed otherwise.
+* A predicted lesion is false if it has no element in common with the foreground.
 
-Lesions smaller than the stated size are not counted, neither of the mask nor of the prediction. A
-slice shows a part of a lesion, so the same lesion counts in each slice that it is in.
+Lesions smaller than the stated size are not counted, neither of the mask nor of the prediction.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from runtime.core.settings import LengthUnit
 from runtime.scoring.intervals import Interval
+from runtime.scoring.surface import ScoredUnit
 from runtime.scoring.trainings import Doubles
 
 SIZES = (5.0, 10.0, 20.0, 40.0, 80.0)
 """Limits between the classes of size: equivalent diameters, in mm or pixels."""
-_CORNERS = np.ones((3, 3), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,10 @@ class LesionSummary:
         unit: of all sizes.
         smallest: equivalent diameter of the smallest lesion that counts.
         sizes: equivalent diameters between the classes of size.
-        counts: of all images, in each class.
+        counts: of all of them, in each class.
         recall: share of all lesions that were found.
-        false_per_image: mean number of false lesions, over all images.
+        false_per_image: mean number of false lesions, over all images or volumes.
+        of: lesions are components of the masks of images, or of volumes.
     """
 
     unit: LengthUnit
@@ -83,20 +84,21 @@ class LesionSummary:
     counts: LesionCounts
     recall: Interval
     false_per_image: Interval
+    of: ScoredUnit = "image"
 
 
 def lesion_counts(
     predicted: NDArray[np.bool],
     target: NDArray[np.bool],
     *,
-    pixel: tuple[float, float] = (1.0, 1.0),
+    pixel: Sequence[float] = (1.0, 1.0),
     smallest: float = 0.0,
 ) -> LesionCounts:
-    """Count the lesions of one image.
+    """Count the lesions of one image or volume.
 
     Args:
-        predicted, target: masks, bool [H, W].
-        pixel: height and width of a pixel, in mm or another unit.
+        predicted, target: masks, bool [H, W] or [slices, H, W].
+        pixel: sides of a pixel or voxel, one for each axis, in mm or another unit.
         smallest: equivalent diameter of the smallest lesion that counts, in the same unit.
 
     Example:
@@ -108,6 +110,8 @@ def lesion_counts(
         >>> counts.found[:3], counts.missed[:3], counts.false[:3]
         ((0, 0, 1), (1, 0, 0), (1, 0, 0))
     """
+    inside = _bounds(predicted | target)
+    predicted, target = predicted[inside], target[inside]
     lesions, size = _components(target, pixel)
     predictions, predicted_size = _components(predicted, pixel)
     counted, counted_predicted = size >= smallest, predicted_size >= smallest
@@ -122,15 +126,32 @@ def lesion_counts(
     )
 
 
+def _bounds(mask: NDArray[np.bool]) -> tuple[slice, ...]:
+    """Return the smallest part that holds the foreground: components of a whole volume take long.
+
+    Example:
+        >>> _bounds(np.array([[False, False, False], [False, True, True]]))
+        (slice(1, 2, None), slice(1, 3, None))
+    """
+    found = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        places = np.flatnonzero(mask.any(axis=others))
+        found.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0))
+    return tuple(found)
+
+
 def _components(
-    mask: NDArray[np.bool], pixel: tuple[float, float]
+    mask: NDArray[np.bool], pixel: Sequence[float]
 ) -> tuple[NDArray[np.int32], Doubles]:
-    """Return the component of each pixel, 0 for the background, and each one's diameter."""
+    """Return the component of each element, 0 for the background, and each one's diameter."""
     from scipy.ndimage import label
 
-    labels, number = label(mask, _CORNERS)
-    areas = np.bincount(labels.ravel(), minlength=number + 1)[1:] * (pixel[0] * pixel[1])
-    return labels, 2.0 * np.sqrt(areas / math.pi)
+    labels, number = label(mask, np.ones((3,) * mask.ndim, np.int64))
+    sizes = np.bincount(labels.ravel(), minlength=number + 1)[1:] * math.prod(pixel)
+    if mask.ndim == 3:
+        return labels, np.cbrt(6.0 * sizes / math.pi)
+    return labels, 2.0 * np.sqrt(sizes / math.pi)
 
 
 def _classes(sizes: Doubles) -> tuple[int, ...]:
@@ -146,6 +167,8 @@ def total_lesions(images: Iterable[LesionCounts]) -> LesionCounts:
 
 def lesion_terms(counts: Doubles) -> Doubles:
     """Return the numbers of found lesions, of all, and of false ones, float64 [images, 3].
+
+    They are NaN for slices of a volume whose lesions stand in another slice.
 
     Args:
         counts: of found, missed and false lesions of each size, float64 [images, 3, sizes].

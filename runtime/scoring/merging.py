@@ -86,12 +86,13 @@ class _JoinedImages:
     """The images of parts that are taken one by one.
 
     Attributes:
-        files, patients, groups: of each image that is not skipped.
+        files, patients, volumes, groups: of each image that is not skipped.
     """
 
     def __init__(self) -> None:
         self.files: list[str] = []
         self.patients: list[str | None] = []
+        self.volumes: list[str | None] = []
         self.groups: list[int | None] = []
         self._numbers: list[int] = []
         self._kinds: list[_Kind] = []
@@ -114,6 +115,7 @@ class _JoinedImages:
         images = found[0].samples
         self.files += images.files
         self.patients += images.patients
+        self.volumes += images.volumes
         self.groups += part.groups
         self._numbers.append(len(images))
 
@@ -125,6 +127,7 @@ class _JoinedImages:
         index = np.concatenate([np.arange(ends[n] - self._numbers[n], ends[n]) for n in order])
         self.files = [self.files[n] for n in index]
         self.patients = [self.patients[n] for n in index]
+        self.volumes = [self.volumes[n] for n in index]
         self.groups = [self.groups[n] for n in index]
         for rows, kind in zip(self._rows, self._kinds, strict=True):
             table = np.frombuffer(rows).reshape(-1, kind.columns.number)
@@ -135,7 +138,7 @@ class _JoinedImages:
         found = []
         for kind, rows, calibration in zip(self._kinds, self._rows, self._calibration, strict=True):
             table = np.frombuffer(rows).reshape(-1, kind.columns.number)
-            samples = SampleTable(kind.columns, self.files, self.patients, table)
+            samples = SampleTable(kind.columns, self.files, self.patients, self.volumes, table)
             found.append(NetworkSums(kind.name, kind.size, samples, calibration.sums))
         return found
 

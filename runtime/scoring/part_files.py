@@ -16,7 +16,7 @@ from runtime.scoring.evaluation import NetworkSums
 from runtime.scoring.parts import Heading, Part
 from runtime.scoring.sample_table import Columns, SampleTable
 
-PART_VERSION = 1
+PART_VERSION = 2
 _COUNTS = 2 * CALIBRATION_BINS
 _MAX_COUNT, _MAX_EXACT = 1 << 62, 1 << (62 + 1074)
 """Bounds of the sums of a part: no 2^62 pixels exist, and none adds more than 1."""
@@ -42,6 +42,7 @@ class _StoredPart:
     stop: int
     files: tuple[str, ...]
     patients: tuple[str | None, ...]
+    volumes: tuple[str | None, ...]
     surface: bool
     lesions: bool
     networks: tuple[_StoredSums, ...]
@@ -61,6 +62,7 @@ def write_part(path: Path, part: Part) -> None:
         stop=part.stop,
         files=tuple(table.files),
         patients=tuple(table.patients),
+        volumes=tuple(table.volumes),
         surface=table.columns.surface,
         lesions=table.columns.lesions,
         networks=tuple(map(_stored, part.networks)),
@@ -110,7 +112,7 @@ def _sums(sums: _StoredSums, part: _StoredPart) -> NetworkSums:
     columns = Columns(part.surface, part.lesions)
     rows = np.array(sums.rows, np.float64).reshape(-1, columns.number)
     height, width = sums.size
-    table = SampleTable(columns, part.files, part.patients, rows)
+    table = SampleTable(columns, part.files, part.patients, part.volumes, rows)
     return NetworkSums(sums.name, (height, width), table, sums.calibration)
 
 
@@ -119,7 +121,7 @@ def _is_sound(part: _StoredPart) -> bool:
     return (
         0 <= part.start <= part.stop <= part.images
         and images + len(part.skipped) == part.stop - part.start
-        and len(part.groups) == len(part.patients) == images
+        and len(part.groups) == len(part.patients) == len(part.volumes) == images
         and (part.heading is None) == (part.start > 0)
         and len(part.networks) > 0
         and (part.heading is None or len(part.heading.models) == len(part.networks))

@@ -1,9 +1,11 @@
 """Parts of an evaluation: the sums over some images of a split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runtime.core.settings import LengthUnit, MaskKind
 from runtime.data.readable import Skipped
+from runtime.data.samples import Sample
 from runtime.scoring.clinical_config import ClinicalConfig
 from runtime.scoring.evaluation import NetworkSums
 from runtime.scoring.results import FileFacts
@@ -54,6 +56,29 @@ class Part:
     groups: tuple[int | None, ...]
     skipped: tuple[Skipped, ...]
     heading: Heading | None = None
+
+
+def uncut(samples: Sequence[Sample], index: int) -> int:
+    """Return the last place up to `index` before which no volume is that continues behind it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from runtime.data.samples import VolumeSlice
+        >>> slices = [VolumeSlice(name, number) for name in "AB" for number in range(3)]
+        >>> images = [Sample(Path("a.png"), "a.png", 8, 8, (), slice=place) for place in slices]
+        >>> [uncut(images, index) for index in (0, 2, 3, 5, 6)]
+        [0, 0, 3, 3, 6]
+    """
+    first: dict[str, int] = {}
+    for number, sample in enumerate(samples):
+        if sample.slice is not None:
+            first.setdefault(sample.slice.volume, number)
+    while True:
+        behind = [first[s.slice.volume] for s in samples[index:] if s.slice is not None]
+        before = min(behind, default=index)
+        if before >= index:
+            return index
+        index = before
 
 
 def shard_range(shard: int, shards: int, images: int) -> tuple[int, int]:

@@ -16,7 +16,10 @@ class SampleSums:
         soft: sums of the probabilities.
         thresholded: sums of the predicted mask, p >= 0.5.
         patient: as the COCO file states it; None where it states none.
-        surface, lesions: of the predicted mask; None where they were not asked for.
+        surface, lesions: of the predicted mask; None where they were not asked for. Those of a
+            volume stand in the last slice that was scored: in the others, `surface` is of NaN and
+            `lesions` is None.
+        volume: of which the image is a slice; None for a picture.
     """
 
     file: str
@@ -25,6 +28,7 @@ class SampleSums:
     patient: str | None = None
     surface: SurfaceScores | None = None
     lesions: LesionCounts | None = None
+    volume: str | None = None
 
     @property
     def missed(self) -> bool:

@@ -4,6 +4,7 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import overload
 
 import numpy as np
@@ -43,27 +44,31 @@ class Columns:
         yield from (hard.predicted, hard.overlap)
         if self.surface and image.surface is not None:
             yield from (image.surface.hd95, image.surface.nsd)
-        if self.lesions and image.lesions is not None:
+        if self.lesions and image.lesions is None:  # they stand in another slice of the volume
+            yield from [math.nan] * (3 * _SIZES)
+        elif self.lesions and image.lesions is not None:
             yield from (*image.lesions.found, *image.lesions.missed, *image.lesions.false)
 
     def are_sound(self, row: Sequence[float]) -> bool:
         """Return whether an image may have these numbers, for a row of a file."""
-        distances = slice(_PIXELS, _PIXELS + _SURFACE * self.surface)
-        undefined = self.surface and all(math.isnan(number) for number in row[distances])
-        numbers = [*row[:_PIXELS], *row[distances.stop :]] if undefined else row
-        bounded = all(0.0 <= number < _MAX_NUMBER for number in numbers)
+        end = _PIXELS + _SURFACE * self.surface
+        pixels, distances, lesions = row[:_PIXELS], row[_PIXELS:end], row[end:]
+        known = [each for each in (distances, lesions) if not all(map(math.isnan, each))]
+        bounded = all(0.0 <= number < _MAX_NUMBER for number in chain(pixels, *known))
         return len(row) == self.number and bounded and row[0] >= 1.0
 
-    def image(self, file: str, patient: str | None, row: Sequence[float]) -> SampleSums:
+    def image(
+        self, file: str, patient: str | None, volume: str | None, row: Sequence[float]
+    ) -> SampleSums:
         """Return the image that `row` was called for."""
         pixels, target, predicted, overlap, decided, hit = row[:_PIXELS]
         soft = PixelSums(int(pixels), target, predicted, overlap)
         hard = PixelSums(int(pixels), target, decided, hit)
         surface = SurfaceScores(*row[_PIXELS : _PIXELS + _SURFACE]) if self.surface else None
         lesions = None
-        if self.lesions:
+        if self.lesions and not math.isnan(row[-1]):
             lesions = LesionCounts.of(np.reshape(row[-3 * _SIZES :], (3, _SIZES)))
-        return SampleSums(file, soft, hard, patient, surface, lesions)
+        return SampleSums(file, soft, hard, patient, surface, lesions, volume)
 
 
 class SampleTable(Sequence[SampleSums]):
@@ -71,7 +76,7 @@ class SampleTable(Sequence[SampleSums]):
 
     Args:
         columns: of `rows`.
-        files, patients: as in `SampleSums`, of each image.
+        files, patients, volumes: as in `SampleSums`, of each image.
         rows: float64 [images, columns].
 
     Example:
@@ -86,27 +91,32 @@ class SampleTable(Sequence[SampleSums]):
         columns: Columns,
         files: Sequence[str],
         patients: Sequence[str | None],
+        volumes: Sequence[str | None],
         rows: Doubles,
     ) -> None:
-        if rows.shape != (len(files), columns.number) or len(patients) != len(files):
+        owners = len(patients), len(volumes)
+        if rows.shape != (len(files), columns.number) or owners != (len(files), len(files)):
             raise ValueError(
                 f"expected rows [{len(files)}, {columns.number}], found {list(rows.shape)}, and "
-                f"{len(files)} patients, found {len(patients)}"
+                f"{len(files)} patients and volumes, found {owners[0]} and {owners[1]}"
             )
-        self.columns, self.files, self.patients, self.rows = columns, files, patients, rows
+        self.columns, self.files, self.rows = columns, files, rows
+        self.patients, self.volumes = patients, volumes
 
     @classmethod
     def of(cls, images: Iterable[SampleSums], columns: Columns) -> "SampleTable":
         """Return the table of images, which are taken one by one."""
         files: list[str] = []
         patients: list[str | None] = []
+        volumes: list[str | None] = []
         numbers = array("d")
         for image in images:
             files.append(image.file)
             patients.append(image.patient)
+            volumes.append(image.volume)
             numbers.extend(columns.row(image))
         rows = np.array(numbers, np.float64).reshape(-1, columns.number)
-        return cls(columns, files, patients, rows)
+        return cls(columns, files, patients, volumes, rows)
 
     @property
     def soft(self) -> PixelColumns:
@@ -128,7 +138,8 @@ class SampleTable(Sequence[SampleSums]):
     def lesions(self) -> Doubles:
         """The found, missed and false lesions of each size, float64 [images, 3, sizes].
 
-        There are no images without scores of lesions.
+        There are no images without scores of lesions. Those of a volume stand in the last of its
+        slices, and the others have NaN.
         """
         counts = self.rows[:, -3 * _SIZES :] if self.columns.lesions else np.empty((0, 3 * _SIZES))
         return counts.reshape(-1, 3, _SIZES)
@@ -147,10 +158,11 @@ class SampleTable(Sequence[SampleSums]):
 
     def __getitem__(self, index: int | slice) -> "SampleSums | SampleTable":
         if isinstance(index, slice):
-            names = self.files[index], self.patients[index]
+            names = self.files[index], self.patients[index], self.volumes[index]
             return SampleTable(self.columns, *names, self.rows[index])
         row: list[float] = self.rows[index].tolist()
-        return self.columns.image(self.files[index], self.patients[index], row)
+        owners = self.patients[index], self.volumes[index]
+        return self.columns.image(self.files[index], *owners, row)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -166,5 +178,5 @@ def as_table(images: Sequence[SampleSums]) -> SampleTable:
     if isinstance(images, SampleTable):
         return images
     surface = all(image.surface is not None for image in images)
-    lesions = all(image.lesions is not None for image in images)
+    lesions = any(image.lesions is not None for image in images)
     return SampleTable.of(images, Columns(surface, lesions))

@@ -1,7 +1,8 @@
 """Surface scores: how far the outline of a predicted mask lies from the outline of the target.
 
 The outline is the foreground pixels with a background pixel above, below, left or right; beyond the
-image is background. Distances are Euclidean, between the centers of pixels.
+image is background. That of a volume is the voxels with a background voxel beyond one of their six
+faces. Distances are Euclidean, between the centers of pixels or voxels.
 
 * hd95: the Hausdorff distance at the 95th percentile. Each outline has a distance to the other one
   from each of its pixels, and a 95th percentile of them. The larger of the two is hd95.
@@ -10,12 +11,13 @@ image is background. Distances are Euclidean, between the centers of pixels.
 
 Both are as in MONAI, `compute_hausdorff_distance(percentile=95)` and `compute_surface_dice`. They
 differ where a mask is empty. A target that is missed completely has the worst values: the diagonal
-of the image, and 0. An image without foreground has no surface to be near to: NaN.
+of the image or volume, and 0. Without foreground there is no surface to be near to: NaN.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,8 @@ from runtime.core.settings import LengthUnit
 from runtime.scoring.intervals import Estimate
 from runtime.scoring.trainings import Doubles
 
+ScoredUnit = Literal["image", "volume", "image or volume"]
+"""What outlines and lesions are of: slices of one volume are scored together."""
 PERCENTILE = 95
 _ROUNDING = 1e-9
 """Relative; a distance of ten pixels of 0.2 mm is within 2 mm, however it was rounded."""
@@ -31,7 +35,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class SurfaceScores:
-    """The surface scores of one image, or their means over the images of a patient.
+    """The surface scores of one image or volume, or their means over those of a patient.
 
     Attributes:
         hd95: in mm or pixels.
@@ -44,13 +48,14 @@ class SurfaceScores:
 
 @dataclass(frozen=True, slots=True)
 class SurfaceSummary:
-    """The surface scores of a split, over its images with foreground.
+    """The surface scores of a split, over its images or volumes with foreground.
 
     Attributes:
         unit: of `tolerance` and of `hd95`.
         tolerance: of `nsd`.
-        hd95, nsd: the distribution of each over these images.
-        missed: number of these images without any predicted pixel; they have the worst values.
+        hd95, nsd: the distribution of each over these images or volumes.
+        missed: number of them without any predicted pixel; they have the worst values.
+        of: outlines are those of images, or of volumes.
     """
 
     unit: LengthUnit
@@ -58,21 +63,24 @@ class SurfaceSummary:
     hd95: Estimate
     nsd: Estimate
     missed: int
+    of: ScoredUnit = "image"
 
 
 def surface_scores(
     predicted: NDArray[np.bool],
     target: NDArray[np.bool],
     *,
-    pixel: tuple[float, float] = (1.0, 1.0),
+    pixel: Sequence[float] = (1.0, 1.0),
     tolerance: float,
+    numbers: Sequence[int] | None = None,
 ) -> SurfaceScores:
-    """Return the surface scores of one image; NaN where the target is empty.
+    """Return the surface scores of one image or volume; NaN where the target is empty.
 
     Args:
-        predicted, target: masks, bool [H, W].
-        pixel: height and width of a pixel, in mm or another unit.
+        predicted, target: masks, bool [H, W] or [slices, H, W].
+        pixel: sides of a pixel or voxel, one for each axis, in mm or another unit.
         tolerance: of `nsd`, in the same unit.
+        numbers: of the slices, ascending, where some are missing; by default none are.
 
     Example:
         >>> target = np.zeros((8, 8), bool)
@@ -86,10 +94,11 @@ def surface_scores(
 
     if not target.any():
         return SurfaceScores(math.nan, math.nan)
+    order = np.arange(len(target)) if numbers is None else np.asarray(numbers)
     if not predicted.any():
-        height, width = target.shape
-        return SurfaceScores(math.hypot(height * pixel[0], width * pixel[1]), 0.0)
-    one, other = (np.argwhere(outline(mask)) * pixel for mask in (predicted, target))
+        sides = np.array([order[-1] - order[0] + 1, *target.shape[1:]]) * pixel
+        return SurfaceScores(math.hypot(*sides), 0.0)
+    one, other = (_points(mask, order) * pixel for mask in (predicted, target))
     distances = KDTree(other).query(one)[0], KDTree(one).query(other)[0]
     reach = tolerance * (1.0 + _ROUNDING)
     near = sum(int(np.count_nonzero(each <= reach)) for each in distances)
@@ -97,8 +106,14 @@ def surface_scores(
     return SurfaceScores(hd95, near / (len(one) + len(other)))
 
 
+def _points(mask: NDArray[np.bool], order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the places of an outline, [elements, axes]; the first ones are those in `order`."""
+    points = np.argwhere(outline(mask))
+    return np.column_stack([order[points[:, 0]], points[:, 1:]])
+
+
 def outline(mask: NDArray[np.bool]) -> NDArray[np.bool]:
-    """Return the foreground pixels with a background pixel above, below, left or right.
+    """Return the foreground elements with a background neighbor along an axis.
 
     Example:
         >>> outline(np.ones((3, 3), bool)).astype(int)
@@ -107,10 +122,13 @@ def outline(mask: NDArray[np.bool]) -> NDArray[np.bool]:
                [1, 1, 1]])
     """
     padded = np.pad(mask, 1)
-    vertical = padded[:-2, 1:-1] & padded[2:, 1:-1]
-    horizontal = padded[1:-1, :-2] & padded[1:-1, 2:]
-    found: NDArray[np.bool] = mask & ~(vertical & horizontal)
-    return found
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        for neighbor in (slice(None, -2), slice(2, None)):
+            inner &= padded[
+                tuple(neighbor if a == axis else slice(1, -1) for a in range(mask.ndim))
+            ]
+    return mask & ~inner
 
 
 def surface_values(images: Sequence[SurfaceScores], name: str) -> Doubles:

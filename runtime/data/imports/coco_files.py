@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.data.imports.labels import Category
+from runtime.data.samples import VolumeSlice
 from runtime.data.segmentations import Box
 
 
@@ -37,6 +38,7 @@ class ImportedImage:
         path: of the file.
         split: of the source; None where it has none.
         spacing: distance of rows and of columns in mm; None where unknown.
+        slice: its place in a volume; None for a picture.
     """
 
     file_name: str
@@ -47,6 +49,7 @@ class ImportedImage:
     split: str | None
     regions: tuple[Region, ...]
     spacing: tuple[float, float] | None = None
+    slice: VolumeSlice | None = None
 
 
 def region_of(category: Category, mask: NDArray[np.bool_]) -> Region:
@@ -88,7 +91,10 @@ def coco_content(
             "height": image.height,
         }
         group = {"group": groups[number]} if groups else {}
-        stated = {"patient_id": image.patient, "spacing": image.spacing}
+        stated: dict[str, Any] = {"patient_id": image.patient, "spacing": image.spacing}
+        if image.slice is not None:
+            stated |= {"volume": image.slice.volume, "slice_spacing": image.slice.spacing}
+            entry["slice"] = image.slice.index
         listed.append(entry | group | {key: value for key, value in stated.items() if value})
         annotations += [
             {

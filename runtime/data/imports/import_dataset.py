@@ -41,6 +41,7 @@ from runtime.data.imports.importers import find_source
 from runtime.data.imports.labels import LabelRule, label_rule
 from runtime.data.imports.patient_split import PlacedImages, assign_splits
 from runtime.data.imports.source import ImportSource, LabeledScan, skipped
+from runtime.data.samples import VolumeSlice
 from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.volume import Volume
 
@@ -163,7 +164,9 @@ class _ScanWriter:
 
     def _write(self, scan: LabeledScan, volume: Volume | None, labels: Volume) -> _Imported:
         gray = None if volume is None else gray_slices(volume, self._config.volumes)
-        spacing = None if volume is None or volume.spacing is None else volume.spacing[1:]
+        distances = None if volume is None else volume.spacing
+        between, within = (None, None) if distances is None else (distances[0], distances[1:])
+        stack = volume is not None and volume.shape[0] > 1
         # By name, so that a choice depends neither on threads nor on other scans.
         chances = np.random.default_rng([self._config.seed, zlib.crc32(scan.name.encode())])
         kept = chances.random(labels.shape[0]) < self._config.keep_empty
@@ -181,7 +184,8 @@ class _ScanWriter:
                 _write_png(path, gray(index))
             height, width = labels.shape[1:]
             known = (scan.patient, scan.split, regions)
-            images.append(ImportedImage(name, path, width, height, *known, spacing))
+            place = VolumeSlice(scan.name, index, between) if stack else None
+            images.append(ImportedImage(name, path, width, height, *known, within, place))
         return _Imported(tuple(images), dropped)
 
     def _place(self, scan: LabeledScan, index: int) -> tuple[str, Path]:

@@ -231,7 +231,9 @@ def test_notes_tell_of_boxes_and_of_a_tolerance_below_a_pixel() -> None:
     boxes = clinical_notes(config, samples(), [(16, 16)], "boxes")
     assert ["masks are boxes" in note for note in boxes] == [True]
     (coarse,) = clinical_notes(config, samples(), [(16, 16), (8, 8)], "segmentation")
-    assert "tolerance of 2 mm is less than a pixel at the scored size, up to 4 mm" in coarse
+    assert (
+        "tolerance of 2 mm is less than a pixel or voxel at the scored size, up to 4 mm" in coarse
+    )
     assert clinical_notes(ClinicalConfig(), samples(), [(8, 8)], "boxes") == ()
 
 

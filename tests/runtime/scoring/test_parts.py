@@ -130,7 +130,7 @@ def alike_parts(run: EvaluationRun, images: int) -> Iterator[tuple[str, Part]]:
         table = sums.samples
         files = [f"{table.files[0]}-{start + n}" for n in range(100)]
         rows = table.rows.repeat(100, axis=0)
-        table = SampleTable(table.columns, files, [None] * 100, rows)
+        table = SampleTable(table.columns, files, [None] * 100, [None] * 100, rows)
         return replace(sums, samples=table)
 
     for start in range(0, images, 100):
@@ -271,7 +271,7 @@ def test_numbers_that_do_not_fit_together_are_refused(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda part: part.update(part_version=2), "expected a part of version 1, as seg-eval"),
+        (lambda part: part.update(part_version=1), "expected a part of version 2, as seg-eval"),
         (lambda part: part.pop("files"), "missing field 'files'"),
         (lambda part: part.update(start="0"), r"start: expected int, found str '0'"),
     ],

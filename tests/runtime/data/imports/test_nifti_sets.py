@@ -13,7 +13,7 @@ from runtime.core.errors import ConfigError, DataError
 from runtime.data.coco import read_dataset
 from runtime.data.imports.config import ImportConfig
 from runtime.data.imports.import_dataset import ImportReport, import_dataset
-from runtime.data.samples import Sample
+from runtime.data.samples import Sample, VolumeSlice
 from runtime.data.volumes.spec import VolumeSpec
 
 nib = pytest.importorskip("nibabel")
@@ -77,6 +77,8 @@ def test_slices_are_the_volumes_and_masks_the_labels(decathlon: Path, tmp_path: 
         for index in range(4):
             sample = found[f"images/head_{seed}/slice{index:04d}.png"]
             assert sample.patient == f"head_{seed}"
+            distance = float(np.linalg.norm(AFFINE[:, 2].astype(np.float32).astype(float)))
+            assert sample.slice == VolumeSlice(f"head_{seed}", index, distance)
             np.testing.assert_array_equal(np.asarray(Image.open(sample.path)), gray[index])
             expected = canonical(labels_of(seed))[index]
             mask = sample.mask(expected.shape, "segmentation")
