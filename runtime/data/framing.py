@@ -90,6 +90,9 @@ class Framing:
             >>> framing.stretch_note([(640, 640), (1713, 2048)])
             "1 of 2 images is stretched otherwise than in training: in the input, shapes of \
 2048x1713 pixels are 1.20 times as high; --resize fit or tile keeps an image's proportions"
+            >>> Framing((128, 128)).stretch_note([(64, 128)])
+            "the image is stretched: in the input, shapes of 128x64 pixels are 2.00 times as high; \
+--resize fit or tile keeps an image's proportions"
         """
         if self.resize != "stretch":
             return None
@@ -102,11 +105,12 @@ class Framing:
         worst = max(others, key=lambda size: abs(math.log(widened[size])))
         factor = widened[worst]
         changed = f"{factor:.2f} times as wide" if factor > 1 else f"{1 / factor:.2f} times as high"
-        stretched = sum(counts[size] for size in others)
+        stretched, total = sum(counts[size] for size in others), counts.total()
+        of_all = "the image" if total == 1 else f"{stretched} of {total} images"
         verb = "is" if stretched == 1 else "are"
         how = "" if self.view is None else " otherwise than in training"
         return (
-            f"{stretched} of {counts.total()} images {verb} stretched{how}: in the input, "
+            f"{of_all} {verb} stretched{how}: in the input, "
             f"shapes of {worst[1]}x{worst[0]} pixels are {changed}; "
             "--resize fit or tile keeps an image's proportions"
         )

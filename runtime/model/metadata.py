@@ -15,7 +15,7 @@ from runtime.data.volumes.spec import VolumeSpec
 from runtime.model.certificate import Conversion, Parity
 
 KEY = "segmentation"
-SCHEMA = "2.3"
+SCHEMA = "2.4"
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
 _VIEW = ("view_height", "view_width")
 

@@ -1,14 +1,17 @@
 """Predicting a volume's file, and writing its results on the file's own grid."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtime.core.errors import DataWarning
 from runtime.core.progress import ProgressCallback
 from runtime.data.orientation import Size
 from runtime.data.volumes.formats import VolumeFormat
 from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.mapped import release_pages
-from runtime.data.volumes.volume import PredictedBy
+from runtime.data.volumes.spec import VolumeSpec
+from runtime.data.volumes.volume import PredictedBy, Volume
 from runtime.metrics import THRESHOLD
 from runtime.model.montage import draw_montage
 from runtime.model.overlay import write_picture
@@ -69,6 +72,7 @@ def predict_volume_file(
     stated = volume_rule(predictor)
     spec = stated or form.rule
     volume = form.read(path, None if stated is None else stated.plane, number, on_progress)
+    _compare_modality(volume, spec)
     gray = gray_slices(volume, spec, on_progress)
     probability = predict_volume(predictor, volume, gray, on_progress)
     highest, area = 0.0, 0
@@ -89,6 +93,14 @@ def predict_volume_file(
         milliliters = area * volume.spacing[0] * volume.spacing[1] * volume.spacing[2] / 1000.0
     voxels = slices * rows * columns
     return VolumeResult(files, overlay, highest, area, voxels, milliliters, (rows, columns))
+
+
+def _compare_modality(volume: Volume, spec: VolumeSpec) -> None:
+    """Warn of a volume whose modality is none of those that the network was trained on."""
+    known = spec.modalities
+    if known and volume.modality is not None and volume.modality not in known:
+        text = f"{volume.source}: of modality {volume.modality}, but the network was trained on "
+        warnings.warn(text + ", ".join(known), DataWarning, stacklevel=2)
 
 
 def _predicted_by(predictor: Predictor) -> PredictedBy:

@@ -3,7 +3,7 @@
 import shutil
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class _Imported:
     """The images of a scan, or the reason why it is skipped."""
 
     images: tuple[ImportedImage, ...] = ()
+    modality: str | None = None
     dropped: int = 0
     defect: Defect | None = None
 
@@ -120,7 +121,10 @@ def import_dataset(
             first = f"; the first: {defects[0]}" if defects else ""
             raise DataError(f"{root}: nothing can be imported{first}")
         placed = assign_splits(images, root, config)
-        _write_splits(temporary, target, placed, found, config, labels)
+        modalities = sorted({each.modality for each in imported if each.modality is not None})
+        of_volumes = replace(config.volumes, modalities=tuple(modalities))
+        made = replace(config, volumes=of_volumes)
+        _write_splits(temporary, target, placed, found, made, labels)
         _ensure_readable(temporary, target)
     return ImportReport(
         read_dataset(target),
@@ -186,7 +190,7 @@ class _ScanWriter:
             known = (scan.patient, scan.split, regions)
             place = VolumeSlice(scan.name, index, between) if stack else None
             images.append(ImportedImage(name, path, width, height, *known, within, place))
-        return _Imported(tuple(images), dropped)
+        return _Imported(tuple(images), None if volume is None else volume.modality, dropped)
 
     def _place(self, scan: LabeledScan, index: int) -> tuple[str, Path]:
         """Return the name of an image in the COCO file, and its path."""

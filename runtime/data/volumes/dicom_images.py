@@ -25,6 +25,15 @@ NO_SCANS = frozenset(
     }
 )
 """Classes of objects that have pixels, which no scanner made."""
+MODALITIES = frozenset(
+    (
+        *("BI", "BMD", "CR", "CT", "DG", "DMS", "DX", "EPS", "ES", "GM", "IO", "IVOCT", "IVUS"),
+        *("LEN", "LP", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF"),
+        *("OPV", "OSS", "OT", "PT", "PX", "RF", "RG", "RTIMAGE", "SM", "ST", "TG", "US", "VA"),
+        *("XA", "XC"),
+    )
+)
+"""Of images, in the standard's terms (PS3.3 C.7.3.1.1.1): no other text of a header is repeated."""
 _LEAST_ENCODED = 8
 _ROUNDING = 1e-3
 _EXTENDED = "1.2.840.10008.1.2.4.51"
@@ -34,7 +43,7 @@ _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 """The tag of Pixel Data in both byte orders."""
 _ATTRIBUTES = (
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber"),
-    *("PatientID", "IssuerOfPatientID", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("Modality", "PatientID", "IssuerOfPatientID", "SamplesPerPixel", "PhotometricInterpretation"),
     *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "PixelRepresentation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
@@ -56,6 +65,7 @@ class DicomImage:
         series, series_number: of the series.
         number: the instance's number, or 0.
         patient: patient ID and its issuer; None where there is no ID.
+        modality: in the standard's terms, such as "MR"; None where it states no such term.
         size: rows and columns.
         rule: how stored pixels become values.
         compressed: whether the stored pixels are.
@@ -74,6 +84,7 @@ class DicomImage:
     patient: tuple[str, str] | None
     size: tuple[int, int]
     rule: ValueRule
+    modality: str | None = None
     compressed: bool = False
     position: Triple | None = None
     directions: tuple[Triple, Triple] | None = None
@@ -167,6 +178,7 @@ def _image(header: Any, path: Path, index: int, frames: int) -> DicomImage:
     spacing = numbers(measures, "PixelSpacing", 2)
     apart = numbers(measures, "SpacingBetweenSlices", 1) or numbers(measures, "SliceThickness", 1)
     patient = str(header.get("PatientID") or "").strip()
+    modality = str(header.get("Modality") or "").strip()
     return DicomImage(
         path,
         index,
@@ -181,6 +193,7 @@ def _image(header: Any, path: Path, index: int, frames: int) -> DicomImage:
             groups.of("PixelValueTransformationSequence"),
             groups.of("FrameVOILUTSequence"),
         ),
+        modality=modality if modality in MODALITIES else None,
         compressed=header.file_meta.TransferSyntaxUID.is_encapsulated,
         position=(position[0], position[1], position[2]) if position and placed else None,
         directions=_directions(directions) if directions and placed else None,

@@ -68,6 +68,7 @@ class DicomSeries:
             affine=affine,
             levels=self.slices(_levels) if windows else None,
             inverted=self.images[0].rule.inverted,
+            modality=self.images[0].modality,
             origin=self,
         )
 

@@ -24,6 +24,7 @@ class VolumeSpec:
             voxels of the volume, a fixed window in the source's units, or the window that each
             slice of a DICOM series states, which is percentiles where one states none.
         low, high: the two percentiles, or the two values.
+        modalities: of the volumes, in DICOM's terms, such as "MR"; empty where they state none.
 
     Raises:
         ConfigError: `low` is not less than `high`, or a percentile is not in 0 to 100.
@@ -41,6 +42,7 @@ found 2 and 1
     range: Range = "percentiles"
     low: float = 0.5
     high: float = 99.5
+    modalities: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -27,6 +27,7 @@ class Volume:
         levels: returns slice i as a gray image, uint8 [rows, columns], in the window that the
             source states; None where it states none.
         inverted: whether low values are white.
+        modality: in DICOM's terms, such as "MR"; None where the source states none.
         origin: what the source's format needs to write results on its grid
             (`runtime.data.volumes.formats`).
 
@@ -45,6 +46,7 @@ class Volume:
     patient: str | None = None
     levels: Callable[[int], NDArray[np.uint8]] | None = None
     inverted: bool = False
+    modality: str | None = None
     origin: object = None
 
     def slices(self) -> Iterator[NDArray[np.float32]]:

@@ -13,6 +13,7 @@ from runtime.data.audit import audit_dataset
 from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import split_by_group
 from runtime.data.manifest import manifest_sha256
+from runtime.data.samples import VolumeSlice
 from runtime.data.split_files import locate_images, write_split
 from tests.runtime.data.test_audit import make_data, noise
 
@@ -50,6 +51,39 @@ def test_absolute_names_in_a_relative_folder(
     monkeypatch.chdir(tmp_path)
     assert images(written(Path("data"), Path("new"))) == set(data.glob("*/*.png"))
     assert images(written(data, tmp_path / "other")) == set(data.glob("*/*.png"))
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_empty_masks_stay_what_the_data_set_says(data: Path, tmp_path: Path, stated: bool) -> None:
+    """An image without an annotation has an empty mask, or an annotation may be missing."""
+    for path in data.glob(f"*/{COCO_FILE}"):
+        content = json.loads(path.read_text())
+        content.setdefault("info", {})["empty_masks"] = stated
+        content["annotations"] = content["annotations"][1:]
+        path.write_text(json.dumps(content))
+    new = written(data, tmp_path / "new")
+    splits = [new.splits[name] for name in new.splits]
+    assert [split.empty_masks for split in splits] == [stated] * len(splits)
+    missing = [defect for split in splits for defect in split.defects]
+    assert len(missing) == (0 if stated else 3)
+    assert sum(not sample.annotations for split in splits for sample in split.samples) == 3
+
+
+def test_slices_keep_their_volume(data: Path, tmp_path: Path) -> None:
+    for path in data.glob(f"*/{COCO_FILE}"):
+        content = json.loads(path.read_text())
+        for number, image in enumerate(content["images"]):
+            image |= {"volume": path.parent.name, "slice": number, "slice_spacing": 2.5}
+        path.write_text(json.dumps(content))
+    old = {
+        s.path: s.slice
+        for name in ("train", "test")
+        for s in read_dataset(data).split(name).samples
+    }
+    new = written(data, tmp_path / "new")
+    found = {s.path: s.slice for name in new.splits for s in new.split(name).samples}
+    assert {path: found[path] for path in old} == old
+    assert VolumeSlice("train", 2, 2.5) in found.values()
 
 
 def test_folders_of_splits_that_are_links(data: Path, tmp_path: Path) -> None:

@@ -8,6 +8,15 @@ from click.testing import CliRunner
 from PIL import Image
 
 from runtime.cli.predict import main
+from runtime.data.volumes.spec import VolumeSpec
+from runtime.model.metadata import (
+    KEY,
+    InputSpec,
+    Metadata,
+    NetworkInfo,
+    OutputSpec,
+    dump_metadata,
+)
 from runtime.model.predictor import Predictor
 from tests.support.dicom_data import NAME, image, saved, series
 from tests.support.model_builder import ModelBuilder
@@ -69,3 +78,29 @@ def test_results_are_no_scans_and_errors_name_no_patient(network: Path, tmp_path
     assert run.exit_code == 2
     assert "1 of 3 images at the same place as another one" in run.output
     assert NAME not in run.output
+
+
+@pytest.mark.parametrize(
+    ("known", "stated", "told"),
+    [
+        (("MR", "PT"), "CT", True),
+        (("MR", "CT"), "CT", False),
+        ((), "CT", False),
+        (("MR",), "SECRET", False),
+        (("MR",), None, False),
+    ],
+)
+def test_a_series_of_another_modality_is_told(
+    build_onnx: ModelBuilder, tmp_path: Path, known: tuple[str, ...], stated: str | None, told: bool
+) -> None:
+    """Text that is no term of the standard is not repeated."""
+    spec = InputSpec(16, 16, multiple=1, volumes=VolumeSpec(modalities=known))
+    described = Metadata("t", spec, OutputSpec(("f",)), NetworkInfo("scratch", 1, 1, 1))
+    network = build_onnx(tmp_path / "t.onnx", metadata={KEY: dump_metadata(described)})
+    voxels = np.random.default_rng(20).integers(0, 2000, (2, 16, 16)).astype(np.int16)
+    scan = series(tmp_path / "head", voxels, Modality=stated)
+    run = CliRunner().invoke(main, [str(network), str(scan), "--out", str(tmp_path / "out")])
+    assert run.exit_code == 0, run.output
+    words = "head: of modality CT, but the network was trained on MR, PT"
+    assert (words in run.output) == told
+    assert "SECRET" not in run.output

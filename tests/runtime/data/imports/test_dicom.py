@@ -52,6 +52,8 @@ def test_masks_patients_and_spacing_arrive_and_no_patients_data(
     assert [defect.problem for defect in report.defects] == ["a series without a segmentation"]
     samples = [s for split in report.dataset.splits.values() for s in split.samples]
     assert len(samples) == len(PATIENTS) * 3
+    rules = [split.volumes for split in report.dataset.splits.values()]
+    assert [rule and rule.modalities for rule in rules] == [("CT",)] * 3
     by_patient: dict[str, set[str]] = {}
     for name, split in report.dataset.splits.items():
         for sample in split.samples:
