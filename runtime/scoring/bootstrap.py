@@ -199,7 +199,12 @@ class Bootstrap:
 
         Returns:
             The difference; withheld with its value if either set is too small for an interval.
+
+        Raises:
+            ValueError: both have one seed, so that their draws would not be independent.
         """
+        if other._seed == self._seed:
+            raise ValueError(f"expected another seed than {self._seed} for the second set")
         terms, other_terms = stack_terms(values), stack_terms(others)
         withheld = self._too_few(terms) or other._too_few(other_terms)
         if withheld is not None:

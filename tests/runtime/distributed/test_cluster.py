@@ -10,7 +10,7 @@ pytest.importorskip("distributed")
 
 from runtime.core.errors import ConfigError, DataError
 from runtime.distributed import cluster
-from runtime.distributed.cluster import connected, ensure_same_versions
+from runtime.distributed.cluster import connected, ensure_same_versions, ensure_seen
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,8 @@ def test_another_version_is_refused_with_the_name_of_the_worker() -> None:
         match=r"^the worker tcp://a:1 has numpy 1\.0, and the command 2\.0; install the same",
     ):
         ensure_same_versions("the worker tcp://a:1", {"numpy": "1.0"}, {"numpy": "2.0"})
+
+
+def test_a_worker_need_not_see_every_folder(tmp_path: Path) -> None:
+    ensure_seen([tmp_path / "gone" / "a.png", tmp_path / "b.png"])
+    ensure_seen([])

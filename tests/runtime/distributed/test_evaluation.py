@@ -170,6 +170,17 @@ def test_a_path_that_workers_do_not_see_is_named_with_the_worker(
             pass
 
 
+def test_parts_of_other_settings_are_not_taken(job: EvaluationJob) -> None:
+    changes: list[dict[str, Any]] = [
+        {}, {"size": (16, 16)}, {"masks": "boxes"}, {"baselines": False},
+        {"skip_unreadable": False},
+    ]  # fmt: skip
+    jobs = [replace(job, settings=replace(SETTINGS, **change)) for change in changes]
+    folders = [under_test._plan(each) for each in jobs]
+    assert len(set(folders)) == len(changes)
+    assert under_test._plan(job) == folders[0]
+
+
 def test_the_scheduler_goes_away(job: EvaluationJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "_ANSWER_S", 2.0)
     message = r"^inproc://\S+: the scheduler went away; the same command goes on from the finished"
@@ -183,8 +194,18 @@ def test_the_scheduler_goes_away(job: EvaluationJob, monkeypatch: pytest.MonkeyP
     assert any(folder.glob("part-*.json"))
 
 
-def test_a_killed_process_changes_nothing(job: EvaluationJob, tmp_path: Path) -> None:
+def test_a_killed_process_changes_nothing(
+    job: EvaluationJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     killed: list[int | None] = []
+    addresses: list[str] = []
+    check = cluster_module._check_workers
+
+    def noted(client: Any, packages: Any) -> None:
+        addresses.append(client.scheduler.address)
+        check(client, packages)
+
+    monkeypatch.setattr(cluster_module, "_check_workers", noted)
 
     def kill(progress: Progress) -> None:
         if not killed:
@@ -195,3 +216,4 @@ def test_a_killed_process_changes_nothing(job: EvaluationJob, tmp_path: Path) ->
     with evaluated("local:2", job, kill) as report:
         assert written(report, tmp_path / "cluster") == alone(job, tmp_path / "alone")
     assert killed
+    assert addresses[0].startswith("tls://127.0.0.1:")  # nobody without the keys gives orders

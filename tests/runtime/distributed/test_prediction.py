@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from runtime.distributed.prediction import PredictionJob, listed, predict_on_clu
 from runtime.distributed.prediction_folder import Predictions
 from runtime.model.image_files import FoundImage, find_images
 from runtime.model.predict_files import FilePrediction, predict_files
+from runtime.model.providers import ProviderRequest
 from tests.support.model_builder import ModelBuilder
 from tests.support.thread_cluster import killed_worker, thread_cluster
 
@@ -129,6 +130,29 @@ def test_a_list_that_changed_is_predicted_anew(
     images[0].path.rename(data / "zuletzt.png")
     written, _ = predicted(scheduler, job, data, 1)
     assert [one.image for one in written] == [image.path for image in find_images([str(data)])]
+
+
+def test_every_setting_of_a_job_reaches_the_network_or_the_files(
+    job: PredictionJob, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = {
+        "size": (48, 48), "resize": "fit", "intensity": 4095, "verify": False, "threads": 2,
+        "provider": ProviderRequest("cpu", strict=True), "map_format": "npy", "frame": 2,
+        "volume": 3, "threshold": 0.25,
+    }  # fmt: skip
+    others = {"model", "out", "skip_unreadable"}
+    assert changes.keys() | others == {field.name for field in fields(PredictionJob)}
+    opened, seen, changed = job.open(), dict[str, Any](), replace(job, **changes)
+    monkeypatch.setattr(under_test, "this_worker", lambda: "here")
+    monkeypatch.setattr(
+        under_test, "Predictor", lambda _, **options: seen.update(options) or opened
+    )
+    monkeypatch.setattr(
+        under_test, "predict_files", lambda *_, **options: seen.update(options) or ()
+    )
+    with listed(changed, [str(data)]) as folder:
+        under_test._predict(under_test._Shard(changed, str(folder.path), 0, 1))
+    assert changes.items() <= seen.items()
 
 
 def test_a_result_that_would_replace_an_image_is_refused(job: PredictionJob, data: Path) -> None:

@@ -168,6 +168,12 @@ def test_the_mean_of_another_set_is_subtracted_within_the_interval() -> None:
     assert 0.2 < found.low < found.value < found.high < 0.4
 
 
+def test_two_sets_are_drawn_by_two_seeds() -> None:
+    values = np.ones(20)
+    with pytest.raises(ValueError, match="expected another seed than 3 for the second set"):
+        Bootstrap(20, seed=3).mean_difference(values, Bootstrap(20, seed=3), values)
+
+
 def test_the_smaller_set_decides_how_far_an_interval_is_expanded() -> None:
     """Fewer groups have a longer tail, whichever set has them."""
     rng = np.random.default_rng(0)
