@@ -36,10 +36,10 @@ def checkpoint(run_folder: Path) -> Checkpoint:
     made = load_checkpoint(run_folder / "best.pt")
     config = replace(
         made.config, masks="segmentation", epochs=9, batch_size=5, learning_rate=0.125, seed=77,
-        loss="dice", augment=True,
+        loss="dice", augment=True, intensity=4095, resize="fit",
     )  # fmt: skip
     row = EpochRow(4, 0.1, 2.0, 3.0, 0.11, 0.12, 0.13, 0.14, 0.21, 0.22, 0.23, 0.24)
-    data = DataFacts("scans", "abc", "CC0", {"train": 12, "valid": 6})
+    data = DataFacts("scans", "abc", "CC0", {"train": 12, "valid": 6}, image_size=(300, 400))
     return replace(made, config=config, history=(row,), data=data, versions={"torch": "2.x"})
 
 
@@ -49,6 +49,8 @@ def test_training_is_described_as_it_was(
     about = describe_network(checkpoint, network, "net")
     assert (about.name, about.output.labels) == ("net", ("foreground",))
     assert (about.input.height, about.input.width, about.input.multiple) == (32, 32, 16)
+    assert (about.input.intensity, about.input.resize) == (4095, "fit")
+    assert (about.input.view_height, about.input.view_width) == (300, 400)
     assert (about.network.arch, about.network.width) == ("scratch", 4)
     training = about.training
     assert training is not None

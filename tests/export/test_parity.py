@@ -157,6 +157,25 @@ def test_each_figure_of_a_certificate_is_that_of_the_graph(
     assert parity.tolerance_probability is None
 
 
+def test_figures_of_logits_and_of_float32_are_their_own(
+    model: onnx.ModelProto,
+    cases: tuple[ParityCase, ...],
+    references: tuple[ReferenceOutput, ...],
+) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.random(reference.logits.shape) for reference in references]
+    moved = [
+        replace(reference, logits=reference.logits + added, single=reference.single - 0.25)
+        for reference, added in zip(references, noise, strict=True)
+    ]
+    parity = certify(model, cases, moved, images_from="here", threads=1, tolerance=None)
+    flat = np.concatenate([added.ravel() for added in noise])
+    assert parity.max_logit == pytest.approx(flat.max(), abs=1e-4)
+    assert parity.p99_logit == pytest.approx(np.quantile(flat, 0.99), abs=1e-4)
+    assert parity.max_probability_float32 == pytest.approx(0.25, abs=1e-4)
+    assert parity.max_probability <= TOLERANCE
+
+
 @pytest.mark.parametrize(("change", "passes"), [(0.0, True), (2e-5, True), (6e-5, False)])
 def test_a_probability_may_differ_by_a_hundred_thousandth(
     model: onnx.ModelProto,

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from runtime.core.errors import CheckpointError, ConfigError
+from train.architectures import find_architecture
 from train.encoders import IMAGENET_MEAN, IMAGENET_STD
 from train.network import make_network
 from train.smp_network import SmpNetwork
@@ -29,6 +30,13 @@ def test_logits_are_the_librarys_behind_a_normalization(network: SmpNetwork) -> 
     images = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
         torch.testing.assert_close(network(images), reference((images - mean) / std))
+
+
+def test_a_size_is_a_multiple_of_32_also_where_a_decoder_keeps_finer_features() -> None:
+    network = make_network("smp:DeepLabV3Plus:mobilenet_v2", 4, 64)
+    assert network.encoder is not None
+    assert network.encoder.output_stride == 16
+    assert network.multiple == find_architecture(network.arch).multiple == 32
 
 
 def test_the_encoder_takes_weights_and_can_be_frozen(tmp_path: Path) -> None:

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
 from runtime.distributed.prediction_folder import PredictionFolder
 from runtime.model.image_files import find_images, iter_images
 
 FILES = "a.png", "b.png", "1/a.png", "1/a.tif", "1/c.png", "2/a.png", "2/1/a.png"
-PATTERNS = ".", "1", "2", "*/a.png", "1/a.png", "a.png", "link.png", "1/*"
+PATTERNS = ".", "1", "2", "*/a.png", "1/a.png", "1/a.tif", "a.png", "link.png", "1/*"
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=3), st.integers(1, 9))
+@example(["*/a.png", "1/a.tif"], 2)  # both are `a` of one folder, under two names
 @settings(deadline=None, max_examples=40)
 def test_the_list_is_what_one_process_finds(
     root: Path, tmp_path_factory: pytest.TempPathFactory, chosen: list[str], shard_size: int
