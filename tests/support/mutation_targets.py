@@ -10,7 +10,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/scoring/bootstrap.py": ("runtime/scoring/test_comparison.py",),
     "runtime/scoring/calibration.py": (),
     "runtime/scoring/comparison.py": (),
-    "runtime/scoring/intervals.py": ("runtime/scoring/test_bootstrap.py",),
+    "runtime/scoring/intervals.py": (),
     "runtime/scoring/lesions.py": (),
     "runtime/scoring/merging.py": (
         "runtime/scoring/test_parts.py",
@@ -22,7 +22,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/scoring/sample_table.py": ("runtime/scoring/test_parts.py",),
     "runtime/scoring/surface.py": (),
     "runtime/scoring/trainings.py": (),
-    "runtime/distributed/shard_folder.py": ("runtime/distributed/test_prediction_folder.py",),
+    "runtime/distributed/evaluation_folder.py": (),
+    "runtime/distributed/shard_folder.py": (),
     "runtime/distributed/evaluation.py": (),
     "runtime/distributed/tasks.py": (),
     "runtime/data/annotation_reader.py": (
@@ -45,7 +46,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/data/framing.py": (),
     "runtime/data/levels.py": (),
     "runtime/data/volumes/dicom_labels.py": ("runtime/data/volumes/test_dicom_seg.py",),
-    "runtime/data/volumes/dicom_rules.py": ("runtime/data/volumes/test_dicom_values.py",),
+    "runtime/data/volumes/dicom_rules.py": (),
     "runtime/data/volumes/dicom_series.py": ("runtime/data/volumes/test_dicom.py",),
     "runtime/data/volumes/dicom_values.py": (),
     "runtime/data/volumes/gray.py": (),

@@ -9,8 +9,18 @@ from PIL import Image
 from runtime.distributed.prediction_folder import PredictionFolder
 from runtime.model.image_files import find_images, iter_images
 
-FILES = "a.png", "b.png", "1/a.png", "1/a.tif", "1/c.png", "2/a.png", "2/1/a.png"
-PATTERNS = ".", "1", "2", "*/a.png", "1/a.png", "1/a.tif", "a.png", "link.png", "1/*"
+FILES = (
+    "a.png",
+    "b.png",
+    "1/a.png",
+    "1/a.tif",
+    "1/c.png",
+    "2/a.png",
+    "2/1/a.png",
+    "2/1/d.img",
+    "2/1/d.png",
+)
+PATTERNS = ".", "1", "2", "*/a.png", "1/a.png", "2/1/d.img", "a.png", "link.png", "1/*"
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +28,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("scans")
     for name in FILES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (4, 4)).save(root / name)
+        Image.new("L", (4, 4)).save(root / name, "TIFF" if name.endswith("tif") else "PNG")
     (root / "link.png").symlink_to("b.png")
     return root
 
 
 @given(st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=3), st.integers(1, 9))
-@example(["*/a.png", "1/a.tif"], 2)  # both are `a` of one folder, under two names
+@example(["2", "2/1/d.img"], 2)  # named alone it is `d`, where the folder has a `1/d`
 @settings(deadline=None, max_examples=40)
 def test_the_list_is_what_one_process_finds(
     root: Path, tmp_path_factory: pytest.TempPathFactory, chosen: list[str], shard_size: int

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from runtime.scoring.lesions import SIZES, LesionCounts, lesion_counts
+from runtime.scoring.lesions import SIZES, LesionCounts, lesion_counts, lesion_terms
 
 pytest.importorskip("scipy")
 
@@ -78,3 +78,12 @@ def test_a_prediction_on_a_lesion_too_small_to_count_is_not_false() -> None:
 def test_the_recall_is_undefined_without_lesions() -> None:
     assert math.isnan(LesionCounts().recall)
     assert LesionCounts(found=(1, 0), missed=(0, 3), false=(0, 0)).recall == 0.25
+
+
+def test_the_terms_of_a_recall_are_the_found_and_all() -> None:
+    rng = np.random.default_rng(0)
+    found, missed, false = counts = rng.integers(0, 9, (3, 5, 6)).astype(float)
+    terms = lesion_terms(counts.transpose(1, 0, 2))
+    np.testing.assert_array_equal(terms[:, 0], found.sum(axis=1))
+    np.testing.assert_array_equal(terms[:, 1], (found + missed).sum(axis=1))
+    np.testing.assert_array_equal(terms[:, 2], false.sum(axis=1))

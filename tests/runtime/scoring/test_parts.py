@@ -242,6 +242,7 @@ def edited(path: Path, to: Path, change: Callable[[dict[str, Any]], object]) -> 
     [
         lambda part: part.update(start=3),
         lambda part: part.update(stop=9),
+        lambda part: part.update(stop=3),
         lambda part: part["files"].pop(),
         lambda part: part["groups"].pop(),
         lambda part: part["patients"].pop(),

@@ -72,3 +72,17 @@ def test_the_inversion_is_last_and_padding_stays_black() -> None:
     assert rule.values(stored).tolist()[:3] == [100.0, 0.0, 60.0]
     assert np.isnan(rule.values(stored)[3])
     assert rule.levels(stored).tolist() == [0, 255, 102, 0]
+
+
+@pytest.mark.parametrize("highest", [2, 4000])
+def test_no_more_values_are_converted_than_there_are_pixels(highest: int) -> None:
+    """Stored values may lie as far apart as 32 bits allow."""
+    sizes: list[int] = []
+
+    def modality(stored: Any) -> Any:
+        sizes.append(stored.size)
+        return stored * 2.0
+
+    stored = np.array([0, 1, 0, highest])
+    assert ValueRule(modality).values(stored).tolist() == (stored * 2.0).tolist()  # type: ignore[arg-type]
+    assert sizes == [min(highest + 1, 4)]
