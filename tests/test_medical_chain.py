@@ -164,3 +164,40 @@ def test_real_nifti_files_are_answered_on_their_grid(
         np.testing.assert_allclose(stored, expected, atol=2e-6)
         decided = np.asarray(mask.dataobj[:, ::-1, index]).T
         np.testing.assert_array_equal(decided == 1, stored >= 0.4)
+
+
+def test_pictures_beside_a_folder_of_masks_are_imported_predicted_and_scored(
+    network: Path, tmp_path: Path
+) -> None:
+    """Scores of each picture, from its files alone; patients are those that the names state."""
+    rng = np.random.default_rng(5)
+    for folder in ("images", "masks"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+    for number in range(8):
+        name = f"patient{number // 2:02d}_{number % 2}.png"
+        pixels = rng.integers(0, 256, (16, 16), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "in" / "images" / name)
+        mask = (pixels > 128) & (number != 3)  # one of them is empty
+        Image.fromarray(mask.astype(np.uint8) * 255).save(tmp_path / "in" / "masks" / name)
+    call(seg_data, "import", tmp_path / "in", tmp_path / "set", "--split", "test")
+    call(seg_data, "check", tmp_path / "set")
+    call(seg_eval, network, "--data", tmp_path / "set", "--size", 16, "--no-baselines",
+         "--json", tmp_path / "scores.json")  # fmt: skip
+    call(seg_predict, network, tmp_path / "in" / "images", "--out", tmp_path / "out",
+         "--size", 16, "--threshold", 0.5)  # fmt: skip
+    samples = read_report(tmp_path / "scores.json").models[0].evaluation.samples
+    assert len(samples) == 8
+    for sample in samples:
+        name = Path(sample.file).name
+        p = inferred(network, np.asarray(Image.open(tmp_path / "in" / "images" / name)))
+        mask = np.asarray(Image.open(tmp_path / "in" / "masks" / name)) > 0
+        assert sample.patient is not None
+        assert sample.patient in name
+        sums = (mask.sum(), p.astype(float).sum(), (p * mask).astype(float).sum())
+        soft = sample.soft
+        assert (soft.target, soft.predicted, soft.overlap) == pytest.approx(sums, rel=1e-6)
+        hard = sample.thresholded
+        assert (hard.predicted, hard.overlap) == ((p >= 0.5).sum(), ((p >= 0.5) & mask).sum())
+        stem = name.removesuffix(".png")
+        drawn = np.asarray(Image.open(tmp_path / "out" / f"{stem}.mask.png"))
+        np.testing.assert_array_equal(drawn > 0, p >= 0.5)
