@@ -277,7 +277,7 @@ def _surface(
 ) -> SurfaceSummary | None:
     if not images.columns.surface:
         return None
-    bootstrap = Bootstrap(len(images), groups or None)
+    bootstrap = _bootstrap(images, groups)
     hd95, nsd = images.surface.T
     return SurfaceSummary(
         unit=unit,
@@ -287,6 +287,12 @@ def _surface(
         nsd=bootstrap.estimate(nsd),
         missed=_missed(images),
     )
+
+
+def _bootstrap(images: SampleTable, groups: Sequence[int]) -> Bootstrap:
+    """Return the bootstrap of outlines and lesions, which most slices of a volume do not have."""
+    of_volumes = scored_unit(images.volumes) == "volume"
+    return Bootstrap(len(images), groups or None, unit="volume" if of_volumes else "image")
 
 
 def _missed(images: SampleTable) -> int:
@@ -306,7 +312,7 @@ def _lesions(
 ) -> LesionSummary | None:
     if not images.columns.lesions:
         return None
-    bootstrap = Bootstrap(len(images), groups or None)
+    bootstrap = _bootstrap(images, groups)
     found, lesions, false = lesion_terms(images.lesions).T
     return LesionSummary(
         unit=unit,
