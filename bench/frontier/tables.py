@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 
 from bench.frontier.dominance import find_dominators
@@ -117,14 +118,27 @@ def rankings_table(result: BenchResult) -> Table:
     names = short_names(result)
     rows: list[list[object]] = []
     for pair in result.rankings:
-        interval = Cell(f"{pair.ratio:.3f} [{pair.low:.3f}, {pair.high:.3f}]", pair.ratio)
-        rows.append([names[pair.first], names[pair.second], interval, pair.rounds, pair.verdict])
+        ratio = _with_interval(pair.ratio, pair.low, pair.high, 3)
+        rows.append([names[pair.first], names[pair.second], ratio, pair.rounds, pair.verdict])
     return header, rows
 
 
 def failures(result: BenchResult) -> list[str]:
     """Return a sentence for each file that was not measured, or not completely."""
     return [f"{model.name}: {model.failure}" for model in result.models if model.failure]
+
+
+def missing_intervals(result: BenchResult) -> str | None:
+    """Return why latencies have no interval, in a sentence; None if all have one."""
+    runs = [m.latency_ms.runs for m in result.models if m.latency_ms and isnan(m.latency_ms.low)]
+    rounds = [pair.rounds for pair in result.rankings if isnan(pair.low)]
+    if not (runs or rounds):
+        return None
+    fewest = min(runs + rounds)
+    return (
+        f"A dash in place of an interval: {fewest} runs are too few. A median needs 6, the "
+        "comparison of two networks 8; a longer --max-seconds gives more."
+    )
 
 
 def conditions(result: BenchResult) -> str:
@@ -222,4 +236,10 @@ def _median(model: ModelResult) -> Cell:
     latency = model.latency_ms
     if latency is None:
         return Cell(DASH)
-    return Cell(f"{latency.p50:.2f} [{latency.low:.2f}, {latency.high:.2f}]", latency.p50)
+    return _with_interval(latency.p50, latency.low, latency.high, 2)
+
+
+def _with_interval(value: float, low: float, high: float, digits: int) -> Cell:
+    """Return a number with its interval as a cell; too few runs give a dash for the interval."""
+    ends = DASH if isnan(low) else f"[{low:.{digits}f}, {high:.{digits}f}]"
+    return Cell(f"{value:.{digits}f} {ends}", value)

@@ -128,9 +128,9 @@ def measure(
     """Measure accuracy, latency, throughput, memory, start-up and complexity of MODELs.
 
     Each file runs in processes of its own, interleaved with the others. If a file fails, crashes or
-    hangs, the result states the reason and the others are measured nevertheless. Ctrl-C keeps the
-    results so far. Timings depend on the machine and its load: compare figures of one run only, and
-    run nothing else meanwhile.
+    hangs, the result states the reason and the others are measured nevertheless. Ctrl-C leaves the
+    results so far in a file of their own, such as bench-interrupted.json. Timings depend on the
+    machine and its load: compare figures of one run only, and run nothing else meanwhile.
     """
     require("bench", "onnx", "jinja2", "matplotlib")
     from runtime.core.errors import MeasurementError, ModelError
@@ -223,27 +223,31 @@ def _measure(
     result_file: Path,
     out: Path,
 ) -> "BenchResult":
-    """Measure, then write and print the result; an interrupted one is written too."""
+    """Measure, then write and print the result; an interrupted one replaces no other."""
     from bench.frontier.page import conclusions, write_pages
     from bench.measure.result import write_result
     from bench.measure.run import Measurement
-
-    def write(result: "BenchResult") -> tuple[Path, ...]:
-        write_result(result_file, result, conclusions(result, budget))
-        return (*write_pages(result, out, budget), result_file)
 
     with progress("Measure", percent=True) as bar:
         measurement = Measurement(tuple(dict.fromkeys(models)), settings, bar)
         try:
             result = measurement.run()
         except KeyboardInterrupt:
-            write(measurement.result())
+            partial, place = measurement.result(), _interrupted(result_file)
+            write_result(place, partial, conclusions(partial, budget))
+            click.echo(f"Measured so far: {place}", err=True)
             raise
-    files = write(result)
+    write_result(result_file, result, conclusions(result, budget))
+    pages = write_pages(result, out, budget)
     click.echo(_render(result, budget))
-    for file in files:
+    for file in (*pages, result_file):
         click.echo(str(file))
     return result
+
+
+def _interrupted(result_file: Path) -> Path:
+    """Return the place of an interrupted run's result, beside that of complete ones."""
+    return result_file.with_name(f"{result_file.stem}-interrupted{result_file.suffix}")
 
 
 def _render(result: "BenchResult", budget: Budget) -> str:
@@ -261,6 +265,8 @@ def _render(result: "BenchResult", budget: Budget) -> str:
     ]
     if result.rankings:
         parts.append("Latency compared:\n" + table(*tables.rankings_table(result)))
+    if missing := tables.missing_intervals(result):
+        parts.append(missing)
     if budget.is_given:
         recommendation = recommend(result, budget)
         parts.append(f"Recommended: {recommendation.path or 'none'}, {recommendation.reason}.")

@@ -13,7 +13,9 @@ STAGES, ACCURACY = "stages", "accuracy"
 _START_S = 2.0
 """The start of a process on a common machine, until it is measured."""
 _IMAGE_S = 0.05
-"""A prediction on a common machine, with decoding, until it is measured."""
+"""A prediction on a common machine, until it is measured."""
+_ROUNDS = 1.5
+"""Rounds beyond the time of a rule: one that does not count, and half of the last one."""
 
 
 def throughput(batch: int) -> str:
@@ -27,6 +29,7 @@ def expected_seconds(
     """Return the expected seconds of each phase, in order.
 
     Timed phases are expected to take all of their time, as they do on a machine with other load.
+    Each timed run follows an untimed one.
 
     Args:
         files: what is known of each file.
@@ -34,19 +37,27 @@ def expected_seconds(
     """
     number = len(files)
     starts = [median(file.startups) if file.startups else _START_S for file in files]
-    times = [file.samples(1) for file in files]
-    image_s = [median(each.tolist()) if len(each) else _IMAGE_S for each in times]
+    image_s = sum(_image_seconds(file) for file in files)
     seconds = settings.rule.max_seconds
     return {
         INSPECTION: number * _START_S,
         STARTUP: (1 + settings.startups) * sum(starts),
         MEMORY: 2 * sum(starts),
         # All processes start first, and the matrix product is timed too.
-        LATENCY: sum(starts) + (number + 1) * seconds,
-        STAGES: settings.stage_runs * sum(image_s),
-        **{throughput(batch): number * seconds / 2 for batch in settings.batch_sizes},
-        ACCURACY: images * sum(image_s) + sum(starts) if images else 0.0,
+        LATENCY: sum(starts) + (number + 1) * seconds + _ROUNDS * 2 * image_s,
+        STAGES: settings.stage_runs * 2 * image_s,
+        **{
+            throughput(batch): number * seconds / 2 + _ROUNDS * 2 * batch * image_s
+            for batch in settings.batch_sizes
+        },
+        ACCURACY: images * image_s + sum(starts) if images else 0.0,
     }
+
+
+def _image_seconds(file: PartialResult) -> float:
+    """Return the seconds of a prediction: of the timed runs, or of the first ones before them."""
+    times = file.samples(1).tolist() or file.first_predictions
+    return median(times) if times else _IMAGE_S
 
 
 def count_images(settings: MeasurementSettings) -> int:

@@ -28,6 +28,7 @@ class PartialResult:
         loaded: the settings it runs with; None until it is loaded.
         startups: seconds of each start-up.
         openings: seconds in which each of these opened the network.
+        first_predictions: seconds of the first prediction of each of these.
         memory: resident bytes by phase.
         timed: by batch size, the timing that takes the samples and the index of the file in it.
         stages: seconds by stage, for each prediction.
@@ -43,6 +44,7 @@ class PartialResult:
     loaded: LoadedNetwork | None = None
     startups: list[float] = field(default_factory=list)
     openings: list[float] = field(default_factory=list)
+    first_predictions: list[float] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
     timed: dict[int, tuple[InterleavedTiming, int]] = field(default_factory=dict)
     stages: list[dict[str, float]] = field(default_factory=list)

@@ -45,6 +45,7 @@ class Measurement:
         self._on_progress = on_progress
         self._schedule = Schedule(self._report)
         self._images = estimates.count_images(settings)
+        self._phase = estimates.INSPECTION
         self._speed: SpeedMeasurement | None = None
         self._date = datetime.now(UTC).isoformat(timespec="seconds")
         self._complete = False
@@ -87,10 +88,20 @@ class Measurement:
 
     def _start(self, phase: str) -> None:
         """Start a phase, with the expected times of it and of those after it."""
-        expected = estimates.expected_seconds(self._files, self._settings, self._images)
-        for later in list(expected)[list(expected).index(phase) :]:
-            self._schedule.add(later, expected[later])
+        self._phase = phase
+        self._expect(after=False)
         self._schedule.start(phase)
+
+    def _expect(self, *, after: bool) -> None:
+        """Estimate the phases from the current one on, or only those after it."""
+        expected = estimates.expected_seconds(self._files, self._settings, self._images)
+        for later in list(expected)[list(expected).index(self._phase) + after :]:
+            self._schedule.add(later, expected[later])
+
+    def _advance(self, fraction: float, note: str) -> None:
+        """Report a part of the current phase; what it has measured corrects the later ones."""
+        self._expect(after=True)
+        self._schedule.advance(fraction, note)
 
     def _inspect(self) -> None:
         self._start(estimates.INSPECTION)
@@ -105,16 +116,18 @@ class Measurement:
         rounds = 1 + self._settings.startups
         for round_ in range(rounds):
             for file in self._unbroken():
-                self._schedule.advance(round_ / rounds, file.label)
+                self._advance(round_ / rounds, file.label)
                 with file.recording_failure():
                     start = time.perf_counter()
                     with NetworkWorker(self._settings, file.request) as worker:
                         file.loaded = worker.load(file.path)
+                        opened = time.perf_counter()
                         worker.predict()
-                        elapsed = time.perf_counter() - start
+                        end = time.perf_counter()
                     if round_ > 0:
-                        file.startups.append(elapsed)
+                        file.startups.append(end - start)
                         file.openings.append(file.loaded.open_s)
+                        file.first_predictions.append(end - opened)
 
     def _measure_memory(self) -> None:
         self._start(estimates.MEMORY)
@@ -136,9 +149,8 @@ class Measurement:
             return worker.memory(file.path, file.loaded.size, arena=arena)
 
     def _measure_speed(self) -> None:
-        advance = self._schedule.advance
         self._start(estimates.LATENCY)
-        self._speed = SpeedMeasurement(self._unbroken(), self._settings, advance)
+        self._speed = SpeedMeasurement(self._unbroken(), self._settings, self._advance)
         with self._speed as speed:
             speed.time_latency()
             self._start(estimates.STAGES)

@@ -1,5 +1,6 @@
 """The tables of a measurement: names, gaps and failures."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,23 @@ def test_rankings_name_both_files_and_the_verdict() -> None:
     header, (row,) = tables.rankings_table(bench_result([(5, 4, 3), (5, 9, 3)], "faster"))
     assert header[-1] == "verdict"
     assert [str(cell) for cell in row] == ["0", "1", "1.000 [0.900, 1.100]", "9", "faster"]
+
+
+def test_too_few_runs_have_a_dash_for_the_interval_and_the_reason_once() -> None:
+    result = bench_result([(5, 4, 3), (5, 9, 3)])
+    assert tables.missing_intervals(result) is None
+    few = [
+        replace(m, latency_ms=replace(m.latency_ms, runs=5, low=math.nan, high=math.nan))
+        for m in result.models
+        if m.latency_ms
+    ]
+    ratios = [replace(pair, rounds=5, low=math.nan, high=math.nan) for pair in result.rankings]
+    result = replace(result, models=tuple(few), rankings=tuple(ratios))
+    cells = [str(cell) for row in tables.frontier_table(result)[1] for cell in row]
+    cells += [str(cell) for row in tables.rankings_table(result)[1] for cell in row]
+    assert not [cell for cell in cells if "nan" in cell]
+    assert f"1.000 {DASH}" in cells
+    assert "5 runs are too few" in str(tables.missing_intervals(result))
 
 
 def test_the_images_behind_the_scores_are_stated_with_their_groups() -> None:

@@ -147,6 +147,7 @@ def test_a_signal_keeps_what_was_measured(
 ) -> None:
     late, result_file = tmp_path / "late.onnx", tmp_path / "result.json"
     shutil.copy(model, late)
+    result_file.write_text("an earlier result")
     measure = NetworkWorker.memory
 
     def memory(self: NetworkWorker, path: Path, *size: Any, **settings: Any) -> dict[str, int]:
@@ -158,7 +159,8 @@ def test_a_signal_keeps_what_was_measured(
     found = run(model, late, "--json", result_file, "--out", tmp_path / "out", "--threads", 1)
     assert found.exit_code == 128 + signal.SIGTERM
     assert "Error: stopped by SIGTERM" in found.output
-    content = json.loads(result_file.read_text())
+    assert result_file.read_text() == "an earlier result"
+    content = json.loads((tmp_path / "result-interrupted.json").read_text())
     assert content["complete"] is False
     assert [row["startup_s"] > 0 for row in content["models"]] == [True, True]
 
@@ -188,10 +190,11 @@ def test_a_stopped_run_leaves_what_was_measured_and_no_process(model: Path, tmp_
     assert running.returncode == 128 + signal.SIGINT, errors
     assert "Error: stopped by Ctrl-C" in errors
     assert "Traceback" not in errors
-    content = json.loads(result_file.read_text())
+    assert result_file.read_text() == "an earlier result"
+    assert not list((tmp_path / "out").iterdir())
+    content = json.loads((tmp_path / "result-interrupted.json").read_text())
     assert content["complete"] is False
     assert [row["path"] for row in content["frontier"]] == [str(model), str(late)]
-    assert late.name in (tmp_path / "out" / "bench.md").read_text()
     first, second = content["models"]
     assert first["startup_s"] > 0
     assert first["digest"] == second["digest"]
