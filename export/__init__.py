@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from export.onnx_export import (
         ExportResult as ExportResult,
         export_checkpoints as export_checkpoints,
-        find_checkpoints as find_checkpoints,
         is_exported as is_exported,
     )
     from export.parity import (
@@ -26,8 +25,9 @@ if TYPE_CHECKING:
     )
     from export.request import (
         ExportRequest as ExportRequest,
-        check_targets as check_targets,
+        check_files as check_files,
         default_output as default_output,
+        find_checkpoints as find_checkpoints,
     )
 
 __getattr__, __dir__ = lazy_imports(__name__)

@@ -80,8 +80,7 @@ def main(
     """
     require("export", "torch", "torchvision", "onnx", "onnxscript", "jinja2")
     share_cores()
-    from export.onnx_export import export_checkpoints
-    from export.request import ExportRequest, check_targets, default_output
+    from export.request import ExportRequest, check_files, default_output
 
     if optimization is not None and precision != "fp32":
         raise click.UsageError(f"--optimize {optimization} needs --precision fp32")
@@ -98,7 +97,9 @@ def main(
         )
         for group in _groups(checkpoints, out, ensemble)
     ]
-    check_targets(requests)
+    check_files(requests)
+    from export.onnx_export import export_checkpoints
+
     for request in requests:
         click.echo(_report(export_checkpoints(request, on_progress=_PhaseLines()), request))
 
@@ -107,8 +108,8 @@ def _groups(
     checkpoints: tuple[Path, ...], out: Path | None, ensemble: bool
 ) -> list[tuple[Path, ...]]:
     """Return the checkpoints of each file to write."""
-    from export.onnx_export import find_checkpoints
-    from train.checkpoint import BEST
+    from export.request import find_checkpoints
+    from train.run_folder import BEST
 
     chosen = tuple(path / BEST if path.is_dir() else path for path in checkpoints)
     if ensemble:

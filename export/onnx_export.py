@@ -11,12 +11,12 @@ import torch
 from export.description import describe_ensemble, describe_network
 from export.pipeline import TrainedNetworks, write_networks
 from export.request import ExportRequest
-from runtime.core.errors import CheckpointError, ConfigError, DataError, ModelError
+from runtime.core.errors import ConfigError, DataError, ModelError
 from runtime.core.progress import ProgressCallback
 from runtime.data.coco import Dataset, read_dataset
 from runtime.model.metadata import Metadata
 from runtime.model.onnx_file import MAX_BYTES, OnnxFile, read_onnx
-from train.checkpoint import BEST, Checkpoint, build_network, load_checkpoint
+from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.network import SegmentationNetwork
 
 
@@ -32,20 +32,6 @@ class ExportResult:
         """The file's description of itself."""
         assert self.file.metadata is not None
         return self.file.metadata
-
-
-def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
-    """Return the best checkpoint of every run below `folder`, in the order of their paths.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    found = tuple(sorted(Path(folder).rglob(BEST)))
-    if not found:
-        raise CheckpointError(
-            f"{folder}: no finished run of train-unet ({BEST}) below this folder; train one first"
-        )
-    return found
 
 
 def export_checkpoints(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from runtime.core.errors import ConfigError
-from runtime.core.files import ensure_replaceable
+from runtime.core.errors import CheckpointError, ConfigError, DataError
+from runtime.core.files import ensure_replaceable, found_instead
+from train.run_folder import BEST
 
 WeightPrecision = Literal["fp32", "fp16", "int8"]
 Optimization = Literal["winograd"]
@@ -132,15 +133,30 @@ def default_output(
     return output if checkpoint.is_absolute() else Path(os.path.relpath(output))
 
 
-def check_targets(requests: Sequence[ExportRequest]) -> None:
-    """Check before any work that each request can write a file of its own.
+def find_checkpoints(folder: str | Path) -> tuple[Path, ...]:
+    """Return the best checkpoint of every run below `folder`, in the order of their paths.
 
     Raises:
+        CheckpointError: there is none.
+    """
+    found = tuple(sorted(Path(folder).rglob(BEST)))
+    if not found:
+        raise CheckpointError(
+            f"{folder}: no finished run of train-unet ({BEST}) below this folder; train one first"
+        )
+    return found
+
+
+def check_files(requests: Sequence[ExportRequest]) -> None:
+    """Check before any work that each request has its checkpoints, and a file of its own to write.
+
+    Raises:
+        CheckpointError, DataError: a checkpoint, or the folder of a data set, is missing.
         ConfigError: two requests would write one file or card.
         OutputError: a file cannot be written.
 
     Example:
-        >>> check_targets(
+        >>> check_files(
         ...     [ExportRequest(["a.pt"], "net.onnx"), ExportRequest(["b.pt"], "./net.onnx")]
         ... )
         Traceback (most recent call last):
@@ -155,4 +171,9 @@ def check_targets(requests: Sequence[ExportRequest]) -> None:
                 f"{owner.sources[0]}; give --out"
             )
     for request in requests:
+        for source in request.sources:
+            if (found := found_instead(source)) is not None:
+                raise CheckpointError(f"{source}: expected a checkpoint, found {found}")
+        if request.data is not None and not os.path.isdir(request.data):  # noqa: PTH112, as in read_dataset
+            raise DataError(f"{request.data}: no such folder")
         ensure_replaceable(request.target)

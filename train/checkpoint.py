@@ -28,7 +28,6 @@ from train.weights import load_weights, misfit, move_strides
 
 FORMAT = 3
 """Version of the file; 1 has no steps of an unfinished epoch, 2 no sums at 0.5 in them."""
-LAST, BEST = "last.pt", "best.pt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,13 +58,14 @@ def main(
         raise click.UsageError("--resume and --overwrite exclude each other")
     require("train", "torch", "torchvision", "matplotlib", "safetensors")
     share_cores()
-    from train.run import train_network
-
     config = _config(data, given_settings(settings))
     folder = out or _default_folder(config, data)
     if data is None:
         _make_phantom(config)
-    dataset = _announce(config, folder, resume=resume)
+    dataset = _announce(config, folder, resume=resume, overwrite=overwrite)
+    # PyTorch takes seconds to load: what is refused was refused before.
+    from train.run import train_network
+
     with stopping() as stop, _progress_bars() as on_progress:
         result = train_network(
             config,
@@ -103,17 +104,19 @@ def _make_phantom(config: TrainConfig) -> None:
         ensure_phantom(PHANTOM, on_progress=bar)
 
 
-def _announce(config: TrainConfig, folder: Path, *, resume: bool) -> "Dataset":
-    """Print what is about to be trained, and return its data set."""
-    from train.checkpoint import LAST
+def _announce(config: TrainConfig, folder: Path, *, resume: bool, overwrite: bool) -> "Dataset":
+    """Check folder and data, print what is about to be trained, and return its data set."""
+    from train.run_folder import LAST, ensure_free
     from train.targets import read_training_splits
 
-    click.echo(f"{config.name}: {config.epochs} epochs on {config.data} -> {folder}")
+    data = read_training_splits(config)
+    ensure_free(folder, resume=resume, overwrite=overwrite)
+    epochs = counted(config.epochs, "epoch")
+    click.echo(f"{config.name}: {epochs} on {config.data} -> {folder}")
     if config.compile:
         click.echo("The network is compiled before the first step and the first validation.")
     if resume and not (folder / LAST).exists():
         click.echo(f"{folder} has no run to resume: this is a new one.")
-    data = read_training_splits(config)
     for note in data.notes:
         click.echo(note)
     return data.dataset

@@ -14,8 +14,6 @@ from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.schema import to_dict
 from runtime.data.coco import Split
 from train.checkpoint import (
-    BEST,
-    LAST,
     Checkpoint,
     DataFacts,
     checkpoint_bytes,
@@ -33,6 +31,7 @@ from train.pictures import (
     draw_predictions,
     predictions_file,
 )
+from train.run_folder import BEST, LAST
 from train.state import initialize_state
 
 CONFIG = "config.json"

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from runtime.core.errors import ConfigError, OutputError, StoppedError
+from runtime.core.errors import StoppedError
 from runtime.core.files import ensure_writable
 from runtime.core.lock import locked
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.data.coco import Dataset
-from train.checkpoint import BEST, LAST, DataFacts
+from train.checkpoint import DataFacts
 from train.config import TrainConfig
 from train.determinism import repeatable
 from train.epoch import train_epoch, validate
 from train.history import EpochRow, epoch_line
 from train.memory import retain_memory
 from train.resumable_run import ResumableRun
+from train.run_folder import BEST, LAST, ensure_free
 from train.state import choose_device, device_name, settle_precision
 from train.step_memory import ensure_step_fits
 from train.targets import read_training_splits
@@ -142,7 +143,8 @@ def _report(
 def _held(out: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
     """Hold the folder of a run; a new one is removed again where nothing was written to it."""
     existed = out.exists()
-    _check_folder(out, resume=resume, overwrite=overwrite)
+    ensure_free(out, resume=resume, overwrite=overwrite)
+    ensure_writable(out)
     try:
         with locked(out):
             yield
@@ -151,17 +153,3 @@ def _held(out: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
             with suppress(OSError):  # it is not empty
                 out.rmdir()
         raise
-
-
-def _check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise ConfigError or OutputError where a run cannot be written to a folder."""
-    if resume and overwrite:
-        raise ConfigError("resume and overwrite exclude each other")
-    if (out / LAST).exists() and not (resume or overwrite):
-        with locked(out):  # a run that another process trains can be neither resumed nor replaced
-            pass
-        raise OutputError(
-            f"{out}: contains a finished or interrupted run; give --resume, --overwrite or another "
-            "--out"
-        )
-    ensure_writable(out)

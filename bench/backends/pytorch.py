@@ -34,7 +34,8 @@ def _open(request: OpenRequest, *, channels_last: bool) -> "Inference":
         raise ConfigError("PyTorch cannot read ONNX files: give --checkpoint")
     import torch
 
-    from train.checkpoint import BEST, build_network, load_checkpoint
+    from train.checkpoint import build_network, load_checkpoint
+    from train.run_folder import BEST
 
     torch.set_num_threads(request.threads)
     torch.set_num_interop_threads(1)

@@ -93,10 +93,11 @@ def main(
 
 
 def _carry_out(config: StudyConfig, folder: Path, cache: Path, scheduler: str | None) -> None:
+    dataset = echo_target_notes(config.training(config.trained[0], config.data))
+    # PyTorch takes seconds to load: what is refused was refused before.
     from bench.study.report import write_study_report
     from bench.study.run import run_study
 
-    dataset = echo_target_notes(config.training(config.trained[0], config.data))
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with (
         stopping() as stop,

@@ -24,9 +24,10 @@ from runtime.model.timing import PredictionLatency, measure_latency
 from runtime.scoring.baselines import evaluate_baselines
 from runtime.scoring.evaluation import Evaluation, evaluate
 from runtime.scoring.results import VERSION
-from train.checkpoint import BEST, LAST, load_checkpoint
+from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
 from train.resumable_run import ensure_same_run
+from train.run_folder import BEST, LAST
 
 
 @dataclass(frozen=True, slots=True)

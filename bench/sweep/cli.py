@@ -86,12 +86,13 @@ def sweep(
     require("export", *_MODULES)
     require_scheduler(scheduler, settings["threads"])
     share_cores()
-    from bench.sweep.page import write_sweep_pages
-    from bench.sweep.run import run_sweep
-
     config = _config(data, weights, given_settings(settings))
     ensure_data(data)
     dataset = echo_target_notes(config.networks[0])
+    # PyTorch takes seconds to load: what is refused was refused before.
+    from bench.sweep.page import write_sweep_pages
+    from bench.sweep.run import run_sweep
+
     folder = out or ARTIFACTS / ("demo/sweep" if config.demo else "sweep")
     result_file = json_file or folder / "sweep.json"
     measuring = _measurement(config, max_seconds)

@@ -21,9 +21,10 @@ from runtime.data.coco import Dataset
 from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.predictor import Predictor
 from runtime.scoring.provenance import foreign_training
-from train.checkpoint import LAST, load_checkpoint
+from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
 from train.resumable_run import ensure_same_run
+from train.run_folder import LAST
 from train.state import choose_device, settle_precision
 from train.targets import read_training_splits
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from export.onnx_export import export_checkpoints, find_checkpoints
-from export.request import ExportRequest, default_output
+from export.onnx_export import export_checkpoints
+from export.request import ExportRequest, default_output, find_checkpoints
 from runtime.core.errors import CheckpointError, ConfigError, DataError
 from train.checkpoint import load_checkpoint, save_checkpoint
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from export.request import ExportRequest, check_targets, default_output, variant_name
+from export.request import ExportRequest, check_files, default_output, variant_name
 from runtime.core.errors import ConfigError
 
 
@@ -54,9 +54,14 @@ def test_relative_and_absolute_paths_give_one_place(
     assert relative.resolve() == default_output(run / "best.pt") == tmp_path / "runs" / "unet.onnx"
 
 
-def test_two_requests_of_one_file_are_refused(tmp_path: Path) -> None:
+def test_two_requests_of_one_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.pt", "b.pt"):
+        Path(name).touch()
     first = ExportRequest(["a.pt"], tmp_path / "net.onnx")
     second = ExportRequest(["b.pt"], tmp_path / "." / "x" / ".." / "net.onnx")
-    check_targets([first, ExportRequest(["b.pt"], tmp_path / "other.onnx")])
+    check_files([first, ExportRequest(["b.pt"], tmp_path / "other.onnx")])
     with pytest.raises(ConfigError, match=r"net\.onnx: b\.pt would replace the file of a\.pt"):
-        check_targets([first, second])
+        check_files([first, second])
