@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime.cli.command import Command, require, share_cores
+from runtime.cli.display import ProgressLines
 from runtime.cli.options import ARTIFACTS, data_option, threads_option
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def main(
         for group in _groups(checkpoints, out, ensemble)
     ]
     check_files(requests)
+    click.echo("  loading PyTorch", err=True)
     from export.onnx_export import export_checkpoints
 
     for request in requests:
@@ -124,15 +126,18 @@ def _groups(
 
 
 class _PhaseLines:
-    """A progress callback that prints each phase once, on standard error."""
+    """A progress callback that prints each phase on standard error, and how far a long one is."""
 
     def __init__(self) -> None:
         self._phase = ""
+        self._lines = ProgressLines()
 
     def __call__(self, progress: "Progress") -> None:
         if progress.phase != self._phase:
             self._phase = progress.phase
             click.echo(f"  {progress.phase}", err=True)
+        else:
+            self._lines(progress)
 
 
 def _report(result: "ExportResult", request: "ExportRequest") -> str:

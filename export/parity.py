@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from export.conversion import logit_name, with_logit_outputs
 from runtime.core.errors import ParityError
 from runtime.core.machine import installed_versions
+from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.resizing import to_input
@@ -112,12 +113,16 @@ class ReferenceOutput:
 
 
 def run_reference(
-    networks: Sequence[SegmentationNetwork], cases: Sequence[ParityCase]
+    networks: Sequence[SegmentationNetwork],
+    cases: Sequence[ParityCase],
+    *,
+    on_progress: ProgressCallback | None = None,
 ) -> tuple[ReferenceOutput, ...]:
     """Run networks in eval mode on each case, in PyTorch on the CPU."""
     exact = [copy.deepcopy(network).double() for network in networks]
     found = []
-    for case in cases:
+    for index, case in enumerate(cases):
+        report_progress(on_progress, "computing in PyTorch, in float64", index, len(cases))
         inputs = torch.from_numpy(case.inputs)
         with torch.no_grad():
             logits = torch.stack([network(inputs.double()) for network in exact])
@@ -140,6 +145,7 @@ def certify(
     images_from: str,
     threads: int,
     tolerance: float | None = TOLERANCE,
+    on_progress: ProgressCallback | None = None,
 ) -> Parity:
     """Compare a graph in ONNX Runtime, on the CPU, with the output of its networks.
 
@@ -161,7 +167,8 @@ def certify(
     logit_session = open_session(with_logit_outputs(model).SerializeToString(), threads=threads)
     logit_names = [logit_name(member) for member in range(len(expected[0].logits))]
     differences = []
-    for case, reference in zip(cases, expected, strict=True):
+    for index, (case, reference) in enumerate(zip(cases, expected, strict=True)):
+        report_progress(on_progress, "comparing the graph with PyTorch", index, len(cases))
         (found,) = probability_session.run([OUTPUT_NAME], {INPUT_NAME: case.inputs})
         logits = np.stack(logit_session.run(logit_names, {INPUT_NAME: case.inputs}))
         differences.append(_compare(case, reference, found, logits, tolerance))

@@ -36,6 +36,8 @@ from runtime.model.sessions import open_session
 from train.architectures import ARCHITECTURES
 from train.network import SegmentationNetwork
 
+_WRITING = "writing the file, with a golden pair, and its card"
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetworks:
@@ -69,7 +71,12 @@ class _Comparison:
     images_from: str
     threads: int
 
-    def certify(self, model: onnx.ModelProto, tolerance: float | None) -> Parity:
+    def certify(
+        self,
+        model: onnx.ModelProto,
+        tolerance: float | None,
+        on_progress: ProgressCallback | None,
+    ) -> Parity:
         return certify(
             model,
             self.cases,
@@ -77,6 +84,7 @@ class _Comparison:
             images_from=self.images_from,
             threads=self.threads,
             tolerance=tolerance,
+            on_progress=on_progress,
         )
 
     def at_size(self, size: Size) -> "_Comparison":
@@ -116,6 +124,7 @@ def write_networks(
         plain, comparison, parity = _convert(trained, threads, on_progress)
     spec = trained.metadata.input
     if request.variant == "fp32":
+        report_progress(on_progress, _WRITING)
         scan = choose_scan(plain, spec, threads)
         golden = pytorch_pair(scan, trained.networks, spec, tolerance=TOLERANCE)
         metadata = replace(trained.metadata, parity=parity)
@@ -127,12 +136,11 @@ def _convert(
     trained: TrainedNetworks, threads: int, on_progress: ProgressCallback | None
 ) -> tuple[onnx.ModelProto, _Comparison, Parity]:
     """Convert the networks and compare the graph with PyTorch. Raises ParityError."""
-    report_progress(on_progress, "converting")
+    report_progress(on_progress, "converting, which takes longest")
     plain = convert(trained.networks, trained.metadata.input)
-    report_progress(on_progress, "comparing with PyTorch")
-    comparison = _compare(trained, threads)
+    comparison = _compare(trained, threads, on_progress)
     try:
-        return plain, comparison, comparison.certify(plain, TOLERANCE)
+        return plain, comparison, comparison.certify(plain, TOLERANCE, on_progress)
     except ParityMismatchError as error:
         layer = _first_wrong_layer(trained, plain, error, threads)
         raise ParityError(f"{error}{layer}; no file was written") from error
@@ -152,7 +160,7 @@ def _write_variant(
     if not variant.input.multiple:
         comparison = comparison.at_size(trained.size)
     try:
-        parity = comparison.certify(variant.model, variant.tolerance)
+        parity = comparison.certify(variant.model, variant.tolerance, on_progress)
     except ParityMismatchError as error:
         raise ParityError(f"{error}; no file was written") from error
     metadata = replace(
@@ -162,6 +170,7 @@ def _write_variant(
         precision=variant.precision,
         conversion=_conversion(plain, variant, evaluation, comparison),
     )
+    report_progress(on_progress, _WRITING)
     scan = choose_scan(plain, spec, threads)
     golden = (
         onnx_runtime_pair(scan, variant.model, spec, threads=threads)
@@ -171,13 +180,15 @@ def _write_variant(
     return write_model(request.target, variant.model, metadata, golden)
 
 
-def _compare(trained: TrainedNetworks, threads: int) -> _Comparison:
+def _compare(
+    trained: TrainedNetworks, threads: int, on_progress: ProgressCallback | None
+) -> _Comparison:
     valid = trained.dataset.split("valid")
     spec = trained.metadata.input
     cases = make_parity_cases(valid, trained.size, spec.multiple, trained.masks)
     return _Comparison(
         cases,
-        run_reference(trained.networks, cases),
+        run_reference(trained.networks, cases, on_progress=on_progress),
         images_from=f"{trained.dataset.name}, valid",
         threads=threads,
     )

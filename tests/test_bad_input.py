@@ -177,7 +177,10 @@ def test_check_reports_defects_and_whether_the_set_can_be_used(data: Path) -> No
     name = drop_image(data)
     result = run(seg_data, "check", data)
     assert result.exit_code == 1
-    assert f"{name}: no such image in {data / 'test'}; refused" in result.output
+    assert (
+        f"{name}: no such image in {data / 'test'}: add it, or remove its entry; refused"
+        in result.output
+    )
 
 
 def test_onnx_files_that_cannot_be_run(

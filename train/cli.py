@@ -63,7 +63,8 @@ def main(
     if data is None:
         _make_phantom(config)
     dataset = _announce(config, folder, resume=resume, overwrite=overwrite)
-    # PyTorch takes seconds to load: what is refused was refused before.
+    # It takes seconds: what is refused was refused before.
+    click.echo("Loading PyTorch", err=True)
     from train.run import train_network
 
     with stopping() as stop, _progress_bars() as on_progress:

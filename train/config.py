@@ -45,7 +45,7 @@ class TrainConfig:
         masks: what the target is drawn from; "auto" is settled by the data set
             (`runtime.data.targets`), and a checkpoint holds the kind that was used.
         categories: names of the categories that are foreground; empty for all.
-        empty: "drop" leaves images out of train and valid that have no annotation of any category.
+        empty: "drop" skips images of train and valid that have no annotation of any category.
         learning_rate: of Adam, in the first epoch.
         patience: epochs without a lower validation loss after which the learning rate is
             multiplied by `decay`.

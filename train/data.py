@@ -24,6 +24,7 @@ from runtime.data.coco import Split
 from runtime.data.framing import Framing, Windows
 from runtime.data.resizing import SCALE
 from runtime.data.samples import MaskKind, Sample
+from train.targets import training_framing, windows_of
 
 _FORMAT = 3
 """Version 1 had images as stored, and 16-bit levels always divided by 257. Version 2 had masks with
@@ -43,12 +44,6 @@ class DecodedSplit:
     names: tuple[str, ...]
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
-
-
-def training_framing(size: int, resize: Resize) -> Framing:
-    """Return how images meet a square input in training; windows are at the images' own scale."""
-    sides = (size, size)
-    return Framing(sides, resize, sides if resize == "tile" else None)
 
 
 def decode_split(
@@ -94,11 +89,6 @@ def decode_split(
     return built
 
 
-def _windows(sample: Sample, framing: Framing) -> Windows:
-    """Return the windows of an image, by the size that the COCO file states."""
-    return Windows(framing.scaled((sample.height, sample.width)), framing.size)
-
-
 def _shapes(count: int, framing: Framing) -> dict[str, tuple[int, ...]]:
     """Return the shape of each array of an entry of `count` windows, by the name of its file."""
     height, width = framing.size
@@ -107,7 +97,7 @@ def _shapes(count: int, framing: Framing) -> dict[str, tuple[int, ...]]:
 
 def _read(split: Split, framing: Framing, entry: Path) -> DecodedSplit | None:
     """Map the arrays of an entry; None where it is missing, incomplete or damaged."""
-    names = [s.file_name for s in split.samples for _ in range(_windows(s, framing).count)]
+    names = [s.file_name for s in split.samples for _ in range(windows_of(s, framing).count)]
     arrays = []
     for name, shape in _shapes(len(names), framing).items():
         try:
@@ -148,11 +138,11 @@ def _build(
     on_progress: ProgressCallback | None,
 ) -> None:
     def decode(sample: Sample) -> tuple[Windows, NDArray[np.uint8], NDArray[np.uint8]]:
-        windows = _windows(sample, framing)
+        windows = windows_of(sample, framing)
         return windows, sample.load(windows.scaled).pixels, sample.mask(windows.scaled, masks)
 
     count, cores = len(split.samples), available_cores()
-    shapes = _shapes(sum(_windows(s, framing).count for s in split.samples), framing)
+    shapes = _shapes(sum(windows_of(s, framing).count for s in split.samples), framing)
     with replacing_folder(entry) as beside, ExitStack() as files:
         # Written and not mapped: writing to a mapped file on a full disk ends the process (SIGBUS).
         images, packed = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runtime.core.errors import NonFiniteLossError
-from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.progress import Progress, ProgressCallback, report_progress
 from runtime.metrics import PixelSums, image_scores, scores, spread
 from train.augment import augment
 from train.config import TrainConfig
@@ -161,11 +161,13 @@ def validate(
     batches: Batches,
     epoch: int,
     *,
+    on_progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> EpochMeans | None:
     """Score the network on every image.
 
     Args:
+        on_progress: called with the batches of this epoch.
         stop: called after each batch; when it returns True, validation ends and returns None.
 
     Raises:
@@ -180,6 +182,7 @@ def validate(
         loss, image_sums = state.objective(images, masks)
         losses.append(loss)
         sums.append(image_sums)
+        report_progress(on_progress, "validate", len(losses), len(order))
         if stop():
             return None
     done = torch.stack(losses).cpu()

@@ -69,7 +69,7 @@ def best_epoch(history: Sequence[EpochRow]) -> EpochRow:
 
 
 def epoch_line(history: Sequence[EpochRow], epochs: int) -> str:
-    """Return the results of the last epoch in one line, with the time that is left.
+    """Return the results of the last epoch in one line, with the time that further epochs take.
 
     Args:
         history: rows up to this epoch, at least one.
@@ -82,10 +82,11 @@ def epoch_line(history: Sequence[EpochRow], epochs: int) -> str:
     """
     row, recent = history[-1], history[-_RECENT:]
     left = (epochs - row.epoch) * sum(each.seconds for each in recent) / len(recent)
+    rest = f"{duration_text(left)} left" if left else "the curves are drawn"
     return (
         f"epoch {row.epoch}/{epochs}: loss {row.train_loss:.4f}, valid {row.valid_loss:.4f}; "
         f"IoU {row.train_iou:.3f}, valid {row.valid_iou:.3f}; {row.images_per_s:.1f} images/s; "
-        f"{duration_text(left)} left"
+        f"{rest}"
     )
 
 

@@ -10,7 +10,7 @@ from runtime.core.errors import CheckpointError, ConfigError, StoppedError
 from runtime.core.files import remove_unfinished, write_all
 from runtime.core.json_files import json_text
 from runtime.core.machine import installed_versions
-from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.progress import Progress, ProgressCallback, counted
 from runtime.core.schema import to_dict
 from runtime.data.coco import Split
 from train.checkpoint import (
@@ -245,7 +245,8 @@ def ensure_same_run(path: Path, last: Checkpoint, config: TrainConfig) -> None:
         )
     if last.started > config.epochs:
         raise ConfigError(
-            f"{path}: expected at most {config.epochs} epochs, found {last.started} trained"
+            f"{path}: expected at most {counted(config.epochs, 'epoch')}, found {last.started} "
+            "trained"
         )
 
 

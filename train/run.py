@@ -68,8 +68,9 @@ def train_network(
         resume: continue the run in `folder`, if there is one. The final weights are those of an
             uninterrupted run.
         overwrite: replace a run in `folder`.
-        on_progress: called after each decoded image (phase "decode"), each step (phase "train",
-            with the epoch and its mean loss as note) and each epoch (a milestone).
+        on_progress: called after each decoded image (phase "decode"), each batch of training and
+            validation (phase "train", with the epoch and its mean loss as note) and each epoch (a
+            milestone).
         stop: called after each decoded image, step and validation batch. When it returns True, the
             run saves its state to `last.pt` and ends.
 
@@ -100,12 +101,13 @@ def train_network(
             run.draw(len(run.history), train, valid)
         for epoch in run.remaining_epochs():
             rate = run.start_epoch(epoch)
+            report = _counting(on_progress, config.epochs, epoch, len(train), len(valid))
             steps = train_epoch(
-                run.state, train, epoch, resumed=run.resumed, on_progress=on_progress, stop=stop
+                run.state, train, epoch, resumed=run.resumed, on_progress=report, stop=stop
             )
             start, means = perf_counter(), None
             if len(steps.losses) == len(train) and not stop():
-                means = validate(run.state, valid, epoch, stop=stop)
+                means = validate(run.state, valid, epoch, on_progress=report, stop=stop)
             if means is None:
                 run.save(steps)
                 raise StoppedError(
@@ -115,7 +117,7 @@ def train_network(
             run.end_epoch(epoch, rate, steps, means, validation_seconds=perf_counter() - start)
             run.save()
             run.draw(epoch, train, valid)
-            _report(run, epoch, len(train), on_progress)
+            _report(run, epoch, len(train) + len(valid), on_progress)
         run.finish()
         state = run.state
         return TrainResult(
@@ -129,14 +131,35 @@ def train_network(
         )
 
 
+def _counting(
+    on_progress: ProgressCallback | None, epochs: int, epoch: int, train: int, valid: int
+) -> ProgressCallback | None:
+    """Return a callback for an epoch that counts its training and its validation batches alike.
+
+    Otherwise the last validation, which takes a while, would come when no time is left.
+    """
+    if on_progress is None:
+        return None
+    report, before, total = on_progress, (epoch - 1) * valid, epochs * (train + valid)
+
+    def count(step: Progress) -> None:
+        if step.phase == "validate":
+            done, note = epoch * train + step.done, f"epoch {epoch}/{epochs}, validation"
+        else:
+            done, note = step.done, step.note
+        report(Progress(before + done, total, "train", note))
+
+    return count
+
+
 def _report(
-    run: ResumableRun, epoch: int, steps: int, on_progress: ProgressCallback | None
+    run: ResumableRun, epoch: int, batches: int, on_progress: ProgressCallback | None
 ) -> None:
-    """Report a whole epoch of so many steps."""
+    """Report a whole epoch of so many batches."""
     if on_progress is not None:
         line = epoch_line(run.history, run.config.epochs)
-        total = steps * run.config.epochs
-        on_progress(Progress(steps * epoch, total, "train", line, milestone=True))
+        total = batches * run.config.epochs
+        on_progress(Progress(batches * epoch, total, "train", line, milestone=True))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from runtime.core.errors import ConfigError
 from runtime.core.machine import free_memory
+from runtime.core.progress import counted
 from train.state import TrainState
 
 _LARGEST = 256
@@ -49,9 +50,9 @@ def ensure_step_fits(state: TrainState, images: int) -> None:
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
     if free is not None and needed > free:
         raise ConfigError(
-            f"batch_size: a step of {batch} images at {config.size}x{config.size} needs at least "
-            f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; give a smaller "
-            "--batch-size"
+            f"batch_size: a step of {counted(batch, 'image')} at {config.size}x{config.size} needs "
+            f"at least {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; give a "
+            "smaller --batch-size"
         )
 
 

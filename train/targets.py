@@ -1,9 +1,14 @@
-"""The splits that a run trains on, with its choice of masks and categories settled."""
+"""The splits that a run trains on: its masks and categories are settled, its windows counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from runtime.core.errors import DataError
+from runtime.core.progress import counted
+from runtime.core.settings import Resize
 from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.framing import Framing, Windows
+from runtime.data.samples import Sample
 from runtime.data.targets import choose_targets, target_notes, training_splits
 from train.config import TrainConfig
 
@@ -14,7 +19,8 @@ class TrainingSplits:
 
     Attributes:
         config: the run's settings, with `masks` as "boxes" or "segmentation".
-        notes: sentences on the masks (`runtime.data.targets.target_notes`).
+        notes: sentences on the masks (`runtime.data.targets.target_notes`), on skipped images, and
+            on windows.
     """
 
     dataset: Dataset
@@ -45,11 +51,36 @@ def read_training_splits(config: TrainConfig, dataset: Dataset | None = None) ->
         for split, used in zip(whole, (train, valid), strict=True):
             number = len(split.samples) - len(used.samples)
             images = f"{number} of {len(split.samples)} images"
-            dropped.append(f"{split.name}: {images} have no annotation and are dropped.")
+            dropped.append(f"{split.name}: {images} have no annotation and are skipped.")
     targets = choose_targets(config.masks, (train, valid))
     settled = replace(config, masks=targets.masks)
-    notes = (*target_notes((train, valid), targets), *dropped)
+    windows = _window_note((train, valid), config)
+    notes = (*target_notes((train, valid), targets), *dropped, *windows)
     return TrainingSplits(dataset, train, valid, settled, notes)
+
+
+def training_framing(size: int, resize: Resize) -> Framing:
+    """Return how images meet a square input in training; windows are at the images' own scale."""
+    sides = (size, size)
+    return Framing(sides, resize, sides if resize == "tile" else None)
+
+
+def windows_of(sample: Sample, framing: Framing) -> Windows:
+    """Return the windows of an image, by the size that the COCO file states."""
+    return Windows(framing.scaled((sample.height, sample.width)), framing.size)
+
+
+def _window_note(splits: Sequence[Split], config: TrainConfig) -> list[str]:
+    """Return how many windows the images make, in a sentence, where they are divided."""
+    if config.resize != "tile":
+        return []
+    framing = training_framing(config.size, config.resize)
+    counts = [
+        f"the {counted(len(split.samples), 'image')} of {split.name} make "
+        + counted(sum(windows_of(sample, framing).count for sample in split.samples), "window")
+        for split in splits
+    ]
+    return [f"At {config.size}x{config.size}, {' and '.join(counts)}."]
 
 
 def _annotated(dataset: Dataset, split: Split) -> Split:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.frontier.dominance import find_dominators
 from bench.measure.result import BenchResult, ModelResult, row_name
 from bench.measure.stages import STAGES
+from runtime.core.progress import counted
 from runtime.report.cells import DASH, Cell, Table, decimals, percent
 
 _PHASES = (
@@ -134,9 +135,9 @@ def missing_intervals(result: BenchResult) -> str | None:
     rounds = [pair.rounds for pair in result.rankings if isnan(pair.low)]
     if not (runs or rounds):
         return None
-    fewest = min(runs + rounds)
+    fewest = counted(min(runs + rounds), "run")
     return (
-        f"A dash in place of an interval: {fewest} runs are too few. A median needs 6, the "
+        f"A dash in place of an interval: {fewest} are too few. A median needs 6, the "
         "comparison of two networks 8; a longer --max-seconds gives more."
     )
 
@@ -146,7 +147,7 @@ def conditions(result: BenchResult) -> str:
     machine = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     engines = dict.fromkeys(str(model.engine) for model in result.models if model.engine)
-    threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
+    threads = counted(result.threads, "thread")
     computed_by = f", computed by {' and by '.join(engines)}" if engines else ""
     product = "not measured"
     if result.matmul_gmacs_per_s is not None:
@@ -183,7 +184,7 @@ def scored_on(result: BenchResult) -> str | None:
     first, sizes = scored[0], {accuracy.size for accuracy in scored}
     size = "x".join(map(str, first.size)) if len(sizes) == 1 else "the input size of each network"
     foreground = first.foreground_images
-    images = f"{first.images} images"
+    images = counted(first.images, "image")
     if foreground is not None and foreground < first.images:
         images += f", soft IoU over the {foreground} with foreground"
     groups = "the data set states no groups of similar images"

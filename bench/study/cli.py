@@ -94,7 +94,8 @@ def main(
 
 def _carry_out(config: StudyConfig, folder: Path, cache: Path, scheduler: str | None) -> None:
     dataset = echo_target_notes(config.training(config.trained[0], config.data))
-    # PyTorch takes seconds to load: what is refused was refused before.
+    # It takes seconds: what is refused was refused before.
+    click.echo("Loading PyTorch", err=True)
     from bench.study.report import write_study_report
     from bench.study.run import run_study
 

@@ -89,7 +89,8 @@ def sweep(
     config = _config(data, weights, given_settings(settings))
     ensure_data(data)
     dataset = echo_target_notes(config.networks[0])
-    # PyTorch takes seconds to load: what is refused was refused before.
+    # It takes seconds: what is refused was refused before.
+    click.echo("Loading PyTorch", err=True)
     from bench.sweep.page import write_sweep_pages
     from bench.sweep.run import run_sweep
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.core.errors import printable
-from runtime.core.progress import Progress, duration_text
+from runtime.core.progress import Progress, counted as counted, duration_text
 
 if TYPE_CHECKING:
     from runtime.model.sessions import Engine
@@ -50,16 +50,6 @@ def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where needed.
-
-    Example:
-        >>> counted(1, "image"), counted(2, "image"), counted(2, "series")
-        ('1 image', '2 images', '2 series')
-    """
-    return f"{number} {noun}" if number == 1 or noun.endswith("s") else f"{number} {noun}s"
 
 
 def engine_text(engine: "Engine") -> str:

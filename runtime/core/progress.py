@@ -50,6 +50,16 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where needed.
+
+    Example:
+        >>> counted(1, "image"), counted(2, "image"), counted(2, "series")
+        ('1 image', '2 images', '2 series')
+    """
+    return f"{number} {noun}" if number == 1 or noun.endswith("s") else f"{number} {noun}s"
+
+
 def report_progress(
     on_progress: ProgressCallback | None, phase: str, done: float = 0.0, total: float = 1.0
 ) -> None:

@@ -83,9 +83,10 @@ class AnnotationReader:
                     where, unknown, Action.USED, identity, reason="an unknown category"
                 )
             if image is None or owner is None:
-                unknown = f"an unknown image id {printable(entry.get('image_id'), 40)}"
+                found = printable(entry.get("image_id"), 40)
+                reason = "an annotation of an image that is not listed"
                 self._defects.note(
-                    where, unknown, Action.DROPPED, identity, reason="an unknown image id"
+                    where, f"{reason} (image id {found})", Action.DROPPED, identity, reason=reason
                 )
                 continue
             annotation = self._annotation(entry, category, image)

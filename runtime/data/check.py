@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.core.errors import AnnotationError, DataError, DataWarning, ImageError, printable
@@ -154,8 +154,8 @@ def _empty_notes(splits: Iterable[Split]) -> Iterator[str]:
             some = "1 image has" if len(empty) == 1 else f"{len(empty)} images have"
             yield (
                 f"{split.name}: {some} no annotation; the first: {printable(empty[0], 60)}. Is "
-                "nothing there, or is the annotation missing? `train-unet --empty drop` leaves "
-                "such images out."
+                "nothing there, or is the annotation missing? `train-unet --empty drop` skips "
+                "such images."
             )
 
 
@@ -189,9 +189,10 @@ def _image_defects(split: Split, sample: Sample, outlined: bool, masks: MaskKind
         return []  # the reader of the COCO file has reported it
     defects: list[Defect] = []
 
-    def note(problem: str, action: Action) -> None:
-        kind = problem.replace(f"{sample.path}: ", "")
-        defects.append(Defect(split.name, sample.file_name, None, problem, action, reason=kind))
+    def note(problem: str, action: Action, annotation: str | None = None) -> None:
+        # The path is named beside the problem.
+        kind = problem.removeprefix(f"{sample.path}: ")
+        defects.append(Defect(split.name, sample.file_name, annotation, kind, action, reason=kind))
 
     original = (sample.height, sample.width)
     try:
@@ -202,19 +203,23 @@ def _image_defects(split: Split, sample: Sample, outlined: bool, masks: MaskKind
         note(str(error), Action.REFUSED)
         return defects
     for warning in caught:
-        note(str(warning.message).removeprefix(f"{sample.path}: "), Action.USED)
+        note(str(warning.message), Action.USED)
     if (height, width) != original:
         stated = f"{width}x{height} pixels where the COCO file says {sample.width}x{sample.height}"
         note(stated, Action.USED_WITH_SCALED_BOXES)
     if not outlined and masks == "boxes":
         return defects
-    try:
-        # At full size, where the perimeters of the polygons are largest.
-        sample.mask(original, "segmentation")
+    unusable = Action.USED_FOR_BOXES if masks == "boxes" else Action.REFUSED
+    for annotation in sample.annotations:
+        identity = printable(annotation.id, 40)
+        try:
+            # At full size, where the perimeters of the polygons are largest.
+            replace(sample, annotations=(annotation,)).mask(original, "segmentation")
+        except AnnotationError as error:
+            where = f"{sample.path}, annotation {identity}: "
+            note(str(error).removeprefix(where), unusable, identity)
+    if not defects or defects[-1].action is not unusable:
         outside = pixels_outside((a.segmentation for a in sample.annotations), original)
-    except AnnotationError as error:
-        note(str(error), Action.USED_FOR_BOXES if masks == "boxes" else Action.REFUSED)
-    else:
         if outside > _ROUNDING:
             note(f"a polygon up to {outside:g} pixels outside the image", Action.CLIPPED)
     return defects

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.errors import ConfigError, DataError
+from runtime.core.progress import counted
 from runtime.data.audit import Audit, AuditedImage
 from runtime.data.coco import Dataset
 
@@ -91,8 +92,8 @@ def split_by_group(
     if audit.groups < len(names):
         raise DataError(
             f"{dataset.root}: {len(names)} splits cannot be filled, because the "
-            f"{len(audit.images)} images form only {audit.groups} group"
-            f"{'' if audit.groups == 1 else 's'} of similar images"
+            f"{len(audit.images)} images form only {counted(audit.groups, 'group')} "
+            "of similar images"
         )
     content = _counts(np.array([image.group for image in audit.images]), strata, audit.groups)
     targets = _whole(wanted.sum(axis=1))

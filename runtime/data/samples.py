@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import ImageError
+from runtime.core.errors import ImageError, printable
 from runtime.core.settings import MaskKind as MaskKind
 from runtime.data.images import Scan, SizeRule, load_scan
 from runtime.data.masks import mask_from_boxes, mask_from_segmentations
@@ -129,10 +129,12 @@ class Sample:
         original = (self.height, self.width)
         if kind == "boxes":
             return mask_from_boxes((a.box for a in self.annotations), original, size)
-        segmentations = (a.segmentation for a in self.annotations)
-        return mask_from_segmentations(
-            segmentations, original, size, where=f"{self.path}: segmentation"
-        )
+        mask = np.zeros(size, np.uint8)
+        for annotation in self.annotations:
+            where = f"{self.path}, annotation {printable(annotation.id, 40)}: segmentation"
+            outline = [annotation.segmentation]
+            mask |= mask_from_segmentations(outline, original, size, where=where)
+        return mask
 
 
 def identity_of(value: object) -> str | None:

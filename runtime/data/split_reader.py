@@ -86,7 +86,9 @@ class SplitReader:
                 self.defects.note(name, f"the image id {identity} is used twice", Action.REFUSED)
                 continue
             if name in names:
-                self.defects.note(name, "the image is listed twice", Action.REFUSED)
+                self.defects.note(
+                    name, "the image is listed twice: remove one entry", Action.REFUSED
+                )
                 continue
             sample = self._image(entry, name)
             if sample is not None:
@@ -122,7 +124,8 @@ class SplitReader:
             return None
         folder = self.images.folder
         if not is_file(path):
-            self.defects.note(name, f"no such image in {folder}", Action.REFUSED, missing=True)
+            missing = f"no such image in {folder}: add it, or remove its entry"
+            self.defects.note(name, missing, Action.REFUSED, missing=True)
         elif path != folder / name:
             found = path.relative_to(folder).as_posix()
             reason = "a file whose name has another spelling"

@@ -30,10 +30,12 @@ class Targets:
 
     Attributes:
         reason: why, in words.
+        advice: how to have masks from all outlines, in a sentence, where few are missing.
     """
 
     masks: MaskKind
     reason: str
+    advice: str | None = None
 
 
 def choose_targets(
@@ -58,24 +60,40 @@ def choose_targets(
     if trained_on is not None:
         return Targets(trained_on, "as in training")
     total = given = usable = boxes = 0
+    lacking = ""
     for split in splits:
         for sample in split.samples:
             original = (sample.height, sample.width)
             for annotation in sample.annotations:
                 total += 1
                 given += bool(annotation.segmentation)
-                usable += box_of_segmentation(annotation.segmentation, original) is not None
                 boxes += is_box(annotation.segmentation)
+                if box_of_segmentation(annotation.segmentation, original) is not None:
+                    usable += 1
+                elif not lacking:
+                    lacking = f"annotation {annotation.id} of {sample.file_name}"
     if not total:
         return Targets("boxes", "there are no annotations")
     if not usable:
         return Targets("boxes", f"no annotation has a {'usable ' if given else ''}segmentation")
     if usable < total:
-        lacking = f"{total - usable} of {total} annotations have no usable segmentation"
-        return Targets("boxes", lacking)
+        rest = total - usable
+        reason = (
+            f"{rest} of {total} annotations {'has' if rest == 1 else 'have'} no usable segmentation"
+        )
+        return Targets("boxes", reason, _advice(lacking, rest, total))
     if boxes == total:
         return Targets("boxes", "all polygons are boxes")
     return Targets("segmentation", "every annotation has a segmentation")
+
+
+def _advice(first: str, lacking: int, total: int) -> str | None:
+    """Return how to have masks from outlines where most annotations have one; else None."""
+    if 2 * lacking > total:
+        return None
+    others = f" and {lacking - 1} more" if lacking > 1 else ""
+    first = printable(first, 120)
+    return f"Mend or remove {first}{others}, and masks are drawn from the outlines of all."
 
 
 def training_splits(dataset: Dataset) -> tuple[Split, Split]:
@@ -104,6 +122,7 @@ def target_notes(splits: Sequence[Split], targets: Targets | None = None) -> tup
     if targets is not None:
         drawn = "segmentations" if targets.masks == "segmentation" else "boxes"
         notes.append(f"Masks are drawn from {drawn} ({targets.reason}).")
+        notes += [targets.advice] if targets.advice else []
     notes += _category_notes(splits)
     for split in splits:
         notes += _defect_notes(split)

@@ -281,7 +281,7 @@ def test_images_without_annotations_are_dropped_where_asked_and_belong_to_the_da
     )
     names = [[sample.file_name for sample in found.train.samples] for found in (kept, dropped)]
     assert names[1] == [name for name in names[0] if name != empty["file_name"]]
-    assert "train: 1 of 16 images have no annotation and are dropped." in dropped.notes
+    assert "train: 1 of 16 images have no annotation and are skipped." in dropped.notes
     facts = [DataFacts.of(dataset, (found.train, found.valid)) for found in (kept, dropped)]
     assert facts[0].sha256 == facts[1].sha256
     assert [fact.images["train"] for fact in facts] == [16, 15]

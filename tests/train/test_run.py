@@ -64,6 +64,7 @@ def test_the_loss_falls_and_the_results_are_there(
     with Image.open(result.folder / "curves.png") as picture:
         assert picture.size[0] > 500
     trained = [step for step in steps if step.phase == "train" and not step.milestone]
+    assert [step.done for step in trained] == list(range(1, len(trained) + 1))
     assert trained[-1].done == trained[-1].total == len(trained)
     epochs = [step for step in steps if step.milestone]
     for row, step in zip(result.history, epochs, strict=True):

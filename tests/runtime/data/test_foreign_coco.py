@@ -302,8 +302,8 @@ def test_a_fragment_of_a_polygon_is_dropped_and_reported(
     [
         ([TRIANGLE, RECTANGLE], "segmentation", "every annotation has a segmentation"),
         ([RECTANGLE, RECTANGLE], "boxes", "all polygons are boxes"),
-        ([TRIANGLE, None], "boxes", "1 of 2 annotations have no usable segmentation"),
-        ([TRIANGLE, [[1, 2]]], "boxes", "1 of 2 annotations have no usable segmentation"),
+        ([TRIANGLE, None], "boxes", "1 of 2 annotations has no usable segmentation"),
+        ([TRIANGLE, [[1, 2]]], "boxes", "1 of 2 annotations has no usable segmentation"),
         ([[], None], "boxes", "no annotation has a segmentation"),
         (
             [{"size": [SIDE, SIDE], "counts": "YmFzZTY0"}],
