@@ -160,7 +160,9 @@ def decode_image(
         image = open_image(content, name)
         choose_frame(image, content, name, frame)
         return _decode(image, content, name, size, intensity, stated_size)
-    raise ImageError(f"{name}: not a path, an encoded file, a PIL image or an array")
+    several = isinstance(source, list | tuple)
+    advice = "; predict_batch and stream take several images" if several else ""
+    raise ImageError(f"{name}: not a path, an encoded file, a PIL image or an array{advice}")
 
 
 def _decode(

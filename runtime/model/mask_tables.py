@@ -19,18 +19,24 @@ _CATEGORY = Category(1, "foreground", ((1, 1),))
 def write_mask_table(path: Path, predictions: Iterable[FilePrediction]) -> None:
     """Write a row for each image: highest probability, area and its share. Raises OutputError.
 
-    The area is in pixels, or in voxels, whose volume is stated in milliliters where it is known.
+    The area is in pixels, or in voxels. Their volume is a column if it is known of any image.
+
+    Args:
+        predictions: can be read several times.
     """
     with (
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("image", "highest", "area", "share", "milliliters", "mask"))
+        volumes = (
+            ("milliliters",) if any(each.milliliters is not None for each in predictions) else ()
+        )
+        writer.writerow(("image", "highest", "area", "share", *volumes, "mask"))
         for each in predictions:
             volume = "" if each.milliliters is None else f"{each.milliliters:.6g}"
-            numbers = (f"{each.highest:.6f}", each.area, f"{each.foreground_share:.6f}", volume)
-            writer.writerow((each.image, *numbers, each.mask or ""))
+            numbers = (f"{each.highest:.6f}", each.area, f"{each.foreground_share:.6f}")
+            writer.writerow((each.image, *numbers, *(volume for _ in volumes), each.mask or ""))
 
 
 def write_mask_coco(path: Path, predictions: Iterable[FilePrediction]) -> None:

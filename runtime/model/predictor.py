@@ -133,6 +133,10 @@ class Predictor:
         )
         return engine
 
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Predictor({str(self.file.path)!r}, {width}x{height}, {self.engine})"
+
     @property
     def metadata(self) -> Metadata | None:
         """The toolkit's metadata in the file; None for a third-party file."""

@@ -89,7 +89,7 @@ def _common(stated: Mapping[str, T], what: str, advice: str) -> T | None:
     for name, value in stated.items():
         if first is not None and value != first[1]:
             raise ConfigError(
-                f"{first[0]} and {name} were trained on different {what}, {_text(first[1])} and "
+                f"{first[0]} was trained on the {what} {_text(first[1])}, and {name} on "
                 f"{_text(value)}; {advice}"
             )
     return None if first is None else first[1]
