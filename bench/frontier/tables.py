@@ -73,7 +73,9 @@ def latency_table(result: BenchResult) -> Table:
     batches = sorted({int(b) for model in result.models for b in model.throughput_per_s or {}})
     header = ["network", "p50, ms", "p90, ms", "p99, ms", "mean, ms", "runs"]
     header += [f"images/s, batch {batch}" for batch in batches]
-    header += ["GMAC/s", "relative to float32 matrix product", "open, s", "start-up, s"]
+    opened = any(model.open_s is not None for model in result.models)  # old results lack it
+    header += ["GMAC/s", "relative to float32 matrix product"]
+    header += ["open, s", "start-up, s"] if opened else ["start-up, s"]
     rows: list[list[object]] = []
     for model, name in _named(result):
         latency, rates = model.latency_ms, model.throughput_per_s or {}
@@ -86,7 +88,7 @@ def latency_table(result: BenchResult) -> Table:
                 *(decimals(rates.get(str(batch)), 1) for batch in batches),
                 decimals(model.gmacs_per_s, 1),
                 percent(model.matmul_share, 0),
-                decimals(model.open_s, 2),
+                *([decimals(model.open_s, 2)] if opened else []),
                 decimals(model.startup_s, 2),
             ]
         )
