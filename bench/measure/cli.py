@@ -225,7 +225,7 @@ def _measure(
 ) -> "BenchResult":
     """Measure, then write and print the result; an interrupted one replaces no other."""
     from bench.frontier.page import conclusions, write_pages
-    from bench.measure.result import write_result
+    from bench.measure.result import interrupted_file, write_result
     from bench.measure.run import Measurement
 
     with progress("Measure", percent=True) as bar:
@@ -233,7 +233,7 @@ def _measure(
         try:
             result = measurement.run()
         except KeyboardInterrupt:
-            partial, place = measurement.result(), _interrupted(result_file)
+            partial, place = measurement.result(), interrupted_file(result_file)
             write_result(place, partial, conclusions(partial, budget))
             click.echo(f"Measured so far: {place}", err=True)
             raise
@@ -243,11 +243,6 @@ def _measure(
     for file in (*pages, result_file):
         click.echo(str(file))
     return result
-
-
-def _interrupted(result_file: Path) -> Path:
-    """Return the place of an interrupted run's result, beside that of complete ones."""
-    return result_file.with_name(f"{result_file.stem}-interrupted{result_file.suffix}")
 
 
 def _render(result: "BenchResult", budget: Budget) -> str:

@@ -125,6 +125,16 @@ def write_result(
     write_json(path, {**to_dict(result), **conclusions})
 
 
+def interrupted_file(path: Path) -> Path:
+    """Return the file for the result of an interrupted run, which replaces no complete one.
+
+    Example:
+        >>> interrupted_file(Path("bench.json")).name
+        'bench-interrupted.json'
+    """
+    return path.with_name(f"{path.stem}-interrupted{path.suffix}")
+
+
 def read_result(path: Path) -> BenchResult:
     """Read a file that `write_result` wrote.
 

@@ -81,7 +81,7 @@ def sweep(
 
     Ctrl-C and SIGTERM stop it after the current step (exit code 130 or 143), a second Ctrl-C stops
     at once. The same command resumes it: finished networks are not trained again. The measurement
-    starts anew; the partial one stays in the JSON file.
+    starts anew; the partial one is in a file of its own, such as sweep-interrupted.json.
     """
     require("export", *_MODULES)
     require_scheduler(scheduler, settings["threads"])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.measure.result import interrupted_file
 from bench.measure.run import Measurement
 from bench.measure.settings import MeasurementSettings, Scoring
 from bench.schedule import Schedule
@@ -109,7 +110,7 @@ def _measure(
     result_file: Path,
     schedule: Schedule,
 ) -> SweepResult:
-    """Measure all networks in one run and write the result, even where the run ends early."""
+    """Measure all networks in one run and write the result; that of a partial run beside it."""
     schedule.start(MEASURE)
 
     def on_progress(progress: Progress) -> None:
@@ -118,11 +119,13 @@ def _measure(
 
     files = [Path(network.path) for network in networks]
     measurement = Measurement(files, settings, on_progress)
+    place = interrupted_file(result_file)
     try:
         measurement.run()
+        place = result_file
     finally:
         result = conclude(networks, measurement.result(), warnings)
-        write_sweep(result_file, result)
+        write_sweep(place, result)
     return result
 
 

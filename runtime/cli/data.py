@@ -158,6 +158,7 @@ def report(
     with progress("Explore") as bar:
         exploration = explore(dataset, masks=masks, on_progress=bar)
     click.echo(exploration_text(exploration, table) + "\n")
+    click.echo("Drawing the page", err=True)
     outputs.write(
         out=lambda file: write_text(file, exploration_html(dataset, exploration)),
         json=lambda file: write_json(file, to_dict(exploration)),

@@ -25,6 +25,7 @@ def requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ExportRequ
         asked.append(request)
         raise ConfigError("nothing was written")
 
+    Path("scans").mkdir()
     monkeypatch.setattr("export.onnx_export.export_checkpoints", export_checkpoints)
     return asked
 

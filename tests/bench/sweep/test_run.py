@@ -263,9 +263,10 @@ def test_stopped_while_measuring_it_leaves_what_was_measured(swept: Swept, tmp_p
             on_progress=lambda p: told.append(f"{p.phase}: {p.note}"),
             stop=lambda: any("memory: " in label and "w2-s32.onnx" in label for label in told),
         )
-    content = json.loads((folder / "again.json").read_text())
+    assert not (folder / "again.json").exists()
+    content = json.loads((folder / "again-interrupted.json").read_text())
     assert content["measured"]["complete"] is False
-    result = read_sweep(folder / "again.json")
+    result = read_sweep(folder / "again-interrupted.json")
     assert all(model.size == (32, 32) for model in result.measured.models)
     assert result.measured.models[0].latency_ms is None
     assert "was not measured" in sentences(result)[0]
