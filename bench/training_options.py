@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from runtime.cli.display import progress
-from runtime.cli.options import PHANTOM
+from runtime.cli.options import PHANTOM, check_scheduler
 from runtime.core.extras import require
 from runtime.core.progress import Progress, ProgressCallback, duration_text
 from train.config import TrainConfig
@@ -62,9 +62,7 @@ def require_scheduler(scheduler: str | None, threads: int | None) -> None:
     require("distributed", "distributed", "cryptography")
     if threads is None:
         raise click.UsageError("--scheduler needs --threads, those of each training")
-    from runtime.distributed.address import ensure_reachable
-
-    ensure_reachable(scheduler)
+    check_scheduler(scheduler)
 
 
 def ensure_data(data: Path | None) -> None:

@@ -29,6 +29,7 @@ from runtime.cli.options import (
     scheduler_option,
 )
 from runtime.cli.signals import stopping
+from runtime.core.errors import ParityError
 from runtime.core.progress import Progress
 from train.config import TrainConfig
 
@@ -119,6 +120,8 @@ def _carry_out(config: StudyConfig, folder: Path, cache: Path, scheduler: str | 
     click.echo(_report(result))
     for path in (page, page.with_suffix(".md"), folder / "study.json"):
         click.echo(str(path))
+    if result.uncertified:
+        raise ParityError(f"not finished, without a certificate: {', '.join(result.unfinished)}")
 
 
 def _config(data: Path | None, weights: tuple[str, ...], given: dict[str, Any]) -> StudyConfig:
@@ -145,7 +148,8 @@ def _report(result: "StudyResult") -> str:
     from bench.study.ranking import rank, ranking_sentence
     from bench.study.tables import images_text, leak_table, ranking_table, scores_table, withheld
 
-    parts = [f"{finding.question} {finding.answer}" for finding in study_findings(result)]
+    parts = [f"Not finished: {each}" for each in result.uncertified]
+    parts += [f"{finding.question} {finding.answer}" for finding in study_findings(result)]
     for split in result.splits:
         parts += [
             f"On the {split.kind} split, {ranking_sentence(rank(split))}",

@@ -178,14 +178,39 @@ class Leak:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncertified:
+    """A training whose file differs from PyTorch, so that its network is not in the results.
+
+    Attributes:
+        network: its name, or the ensemble's.
+        reason: what the comparison found.
+
+    Example:
+        >>> str(Uncertified("scratch", "grouped", 2, "found 2e-05"))
+        'scratch, grouped, seed 2: no certificate: found 2e-05'
+    """
+
+    network: str
+    kind: str
+    seed: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.network}, {self.kind}, seed {self.seed}: no certificate: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class StudyResult:
     """The result of a whole study.
 
     Attributes:
         data_name: name of the data set's folder.
+        config: its networks are those of the results.
         commands: the command line of the study, then the equivalent commands step by step.
         audit, grouped_audit: of the original split, and of the grouped one if it was studied.
         claims: what the paper says, judged by this study; empty without its two networks.
+        uncertified: why networks are not finished, and not in the results; the ensemble is not
+            where one of its members is not.
     """
 
     data_name: str
@@ -197,6 +222,12 @@ class StudyResult:
     splits: tuple[SplitResult, ...]
     leaks: tuple[Leak, ...]
     claims: tuple[Claim, ...]
+    uncertified: tuple[Uncertified, ...] = ()
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The networks that are not in the results."""
+        return tuple(dict.fromkeys(each.network for each in self.uncertified))
 
     def split(self, kind: str) -> SplitResult | None:
         """Return the results on one split, or None if it was not studied."""

@@ -29,10 +29,12 @@ from bench.study.result import (
     SplitResult,
     StudyResult,
     Trained,
+    Uncertified,
 )
 from bench.study.status import STEPS
 from bench.study.step_cache import StepCache
 from bench.study.variance import split_variance
+from runtime.core.errors import ParityError
 from runtime.core.files import ensure_writable
 from runtime.core.json_files import write_json
 from runtime.core.lock import locked
@@ -80,6 +82,7 @@ def run_study(
 
     Raises:
         StoppedError: `stop` returned True.
+        ParityError: no network is certified. One that is not is left out of the results.
         OutputError: another process carries out a study in `folder`.
         SegmentationError: a step failed; the results of earlier steps stay cached.
     """
@@ -108,7 +111,7 @@ def _run(
         from bench.cluster_training import train_on_cluster
 
         train_on_cluster(scheduler, steps.trainings(), schedule)
-    runs = _network_runs(config, steps)
+    config, uncertified, runs = _network_runs(config, steps)
     first = [runs[Run(network, config.splits[0], config.seed)] for network in config.networks]
     times = steps.latencies([run.file for run in first])
     latency = dict(zip(config.networks, times, strict=True))
@@ -127,6 +130,7 @@ def _run(
         splits=splits,
         leaks=_leaks(splits),
         claims=_claims(config, splits[0], prepared),
+        uncertified=uncertified,
     )
     write_json(out / STUDY_FILE, to_dict(result))
     return result, prepared
@@ -140,18 +144,55 @@ def _settled(config: StudyConfig, prepared: Prepared) -> StudyConfig:
     return replace(config, precision=settle_precision(run, choose_device(run)).precision)
 
 
-def _network_runs(config: StudyConfig, steps: NetworkSteps) -> dict[Run, NetworkRun]:
-    """Train, export and score every network on every split with every seed, and the ensembles."""
+def _network_runs(
+    config: StudyConfig, steps: NetworkSteps
+) -> tuple[StudyConfig, tuple[Uncertified, ...], dict[Run, NetworkRun]]:
+    """Train, export and score every network on every split with every seed, and the ensembles.
+
+    Returns:
+        The config without the networks that are not certified, why they are not, and the others.
+
+    Raises:
+        ParityError: no network is certified.
+    """
     trained = {run: steps.train(run) for run in config.runs}
-    members: dict[Run, list[Trained]] = {run: [training] for run, training in trained.items()}
+    files, uncertified = _exported({run: [training] for run, training in trained.items()}, steps)
     if ENSEMBLE in config.networks:
+        ensembles: dict[Run, list[Trained]] = {}
         for run, training in trained.items():
-            members.setdefault(replace(run, network=ENSEMBLE), []).append(training)
-    files = {run: steps.export(run, of) for run, of in members.items()}
-    return {
+            ensembles.setdefault(replace(run, network=ENSEMBLE), []).append(training)
+        if uncertified:
+            reason = f"its member {uncertified[0].network} has none"
+            uncertified += tuple(
+                Uncertified(run.network, run.kind, run.seed, reason) for run in ensembles
+            )
+        else:
+            more, uncertified = _exported(ensembles, steps)
+            files |= more
+    failed = {each.network for each in uncertified}
+    networks = tuple(name for name in config.networks if name not in failed)
+    if not networks:
+        raise ParityError(f"no network is finished: {uncertified[0]}")
+    runs = {
         run: _network_run(run, trained.get(run), file, steps.evaluate(run, file))
         for run, file in files.items()
+        if run.network in networks
     }
+    return replace(config, networks=networks), uncertified, runs
+
+
+def _exported(
+    members: Mapping[Run, Sequence[Trained]], steps: NetworkSteps
+) -> tuple[dict[Run, Exported], tuple[Uncertified, ...]]:
+    """Export every network or ensemble; return the files, and those without a certificate."""
+    files: dict[Run, Exported] = {}
+    uncertified: list[Uncertified] = []
+    for run, of in members.items():
+        try:
+            files[run] = steps.export(run, of)
+        except ParityError as error:
+            uncertified.append(Uncertified(run.network, run.kind, run.seed, str(error)))
+    return files, tuple(uncertified)
 
 
 def _network_run(run: Run, trained: Trained | None, file: Exported, scored: Scored) -> NetworkRun:

@@ -16,6 +16,7 @@ from runtime.cli.options import (
     File,
     Folder,
     category_option,
+    check_scheduler,
     data_option,
     intensity_option,
     json_option,
@@ -25,7 +26,6 @@ from runtime.cli.options import (
     parse_shard,
     phantom_if_none,
     provider_options,
-    refuse_without_scheduler,
     resize_option,
     scheduler_option,
     shard_size_option,
@@ -127,11 +127,11 @@ def score(
 
     Where the data set states each image's patient, scores per patient are added.
     """
-    from runtime.scoring.evaluation_run import EvaluationSettings
-
-    refuse_without_scheduler(scheduler, parts=parts, shard_size=shard_size)
     if shard:
         _check_shard_options(scheduler, json_file, csv_file, patients_file)
+    check_scheduler(scheduler, parts=parts, shard_size=shard_size)
+    from runtime.scoring.evaluation_run import EvaluationSettings
+
     clinical = _clinical_config(settings)
     skip = on_error == "skip"
     chosen = EvaluationSettings(**settings, clinical=clinical, skip_unreadable=skip)

@@ -228,8 +228,22 @@ def shard_size_option(default: int) -> Callable[[Function], Function]:
     )
 
 
-def refuse_without_scheduler(scheduler: str | None, **options: object) -> None:
-    """Raise UsageError where an option is given that only --scheduler uses."""
+def check_scheduler(scheduler: str | None, **options: object) -> None:
+    """Find out at once whether a scheduler can be reached.
+
+    Args:
+        options: those that only --scheduler uses, by name; None where they are not given.
+
+    Raises:
+        UsageError: one of them is given without a scheduler.
+        ConfigError: no scheduler is there.
+        DataError: the scheduler's file cannot be read.
+    """
+    from runtime.distributed.address import ensure_reachable
+
+    if scheduler is not None:
+        ensure_reachable(scheduler)
+        return
     for name, value in options.items():
-        if scheduler is None and value is not None:
+        if value is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --scheduler")

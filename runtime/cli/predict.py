@@ -14,11 +14,11 @@ from runtime.cli.options import (
     ARTIFACTS,
     File,
     Folder,
+    check_scheduler,
     intensity_option,
     model_argument,
     on_error_option,
     provider_options,
-    refuse_without_scheduler,
     resize_option,
     scheduler_option,
     shard_size_option,
@@ -119,12 +119,12 @@ def main(
     holds DICOM files is one series. The results of a volume are on its own grid and in its format,
     with an overlay of several slices. Images of equal names keep the folders that tell them apart.
     """
+    check_scheduler(scheduler, shard_size=shard_size)
     from runtime.data.volumes.formats import format_of
     from runtime.model.image_files import find_images, with_pseudonyms, write_names
     from runtime.model.predict_files import predict_files
     from runtime.model.predictor import Predictor, concurrency_for
 
-    refuse_without_scheduler(scheduler, shard_size=shard_size)
     if names_file is not None and not anonymous:
         raise click.UsageError("--names needs --anonymous-log")
     if scheduler is not None and anonymous:

@@ -122,9 +122,9 @@ def _local(workers: int) -> Iterator[Client]:
 
 @contextmanager
 def _existing(address: str) -> Iterator[Client]:
+    if address.startswith(("tcp://", "tls://")):
+        _greet(address)
     try:
-        if address.startswith(("tcp://", "tls://")):
-            asyncio.run(_greet(address))
         client = Client(address, timeout=_ANSWER_S, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise no_scheduler(address) from error
@@ -132,11 +132,18 @@ def _existing(address: str) -> Iterator[Client]:
         yield client
 
 
-async def _greet(address: str) -> None:
-    """Raise OSError unless a scheduler answers; Dask's client waits for silent ones forever."""
-    security = Security().get_connection_args("client")
-    greeting = connect(address, timeout=_ANSWER_S, **security)
-    (await asyncio.wait_for(greeting, _ANSWER_S)).abort()
+def _greet(address: str) -> None:
+    """Raise ConfigError unless a scheduler answers; Dask's client waits for silent ones forever."""
+
+    async def greet() -> None:
+        security = Security().get_connection_args("client")
+        greeting = connect(address, timeout=_ANSWER_S, **security)
+        (await asyncio.wait_for(greeting, _ANSWER_S)).abort()
+
+    try:
+        asyncio.run(greet())
+    except Exception as error:  # another server may say anything, and Dask take it for a length
+        raise no_scheduler(address) from error
 
 
 def ensure_same_versions(worker: str, found: Mapping[str, str], here: Mapping[str, str]) -> None:

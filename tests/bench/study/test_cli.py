@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 import bench.training
 from bench.study.cli import main
 from bench.study.prepare import Prepared
-from bench.study.result import StudyResult
+from bench.study.result import StudyResult, read_study
+from runtime.core.errors import ParityError
 from tests.support.study_fixture import Finished
 
 
@@ -191,3 +192,40 @@ def test_the_status_of_a_study_that_has_not_started_writes_nothing(
     assert result.exit_code == 0, result.output
     assert "Finished: 0 of 4 trainings; how long the others take is known after" in result.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_layout")
+def test_a_network_without_a_certificate_is_named_and_the_others_are_compared(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differ(*_: object, **__: object) -> None:
+        raise ParityError("the probabilities differ")
+
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "out"))
+    (folder / "steps" / "export-grouped-seed-1-scratch.json").unlink()
+    monkeypatch.setattr("bench.study.network_steps.export_checkpoints", differ)
+    found = call(*as_before(finished), "--splits", "grouped", "--out", folder)
+    assert (found.exit_code, found.output.splitlines()[-1]) == (
+        1,
+        "Error: not finished, without a certificate: scratch, ensemble",
+    )
+    reason = "scratch, grouped, seed 1: no certificate: the probabilities differ"
+    member = "ensemble, grouped, seed 0: no certificate: its member scratch has none"
+    result = read_study(folder / "study.json")
+    (left,), before = result.splits[0].networks, finished.result.splits[1].networks[1]
+    assert left.network == before.network == "scratch-augment-dice"
+    assert [run.file for run in left.runs] == [run.file for run in before.runs]
+    assert left.means["iou"] == before.means["iou"]
+    assert [str(each) for each in result.uncertified][:2] == [reason, member]
+    for text in (found.output, (folder / "report.md").read_text()):
+        assert reason in text
+        assert member in text
+    assert reason in (folder / "report.html").read_text()
+
+    (folder / "steps" / "export-grouped-seed-0-scratch-augment-dice.json").unlink()
+    found = call(*as_before(finished), "--splits", "grouped", "--out", folder)
+    assert (found.exit_code, found.output.splitlines()[-1]) == (
+        1,
+        "Error: no network is finished: scratch, grouped, seed 1: no certificate: the "
+        "probabilities differ",
+    )

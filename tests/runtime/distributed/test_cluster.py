@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -38,6 +39,24 @@ def test_a_server_that_is_silent_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         message = f"^{address}: no Dask scheduler answers there$"
         with pytest.raises(ConfigError, match=message), connected(address, []):
             pass
+
+
+def test_a_server_of_another_kind_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+        def answer() -> None:
+            for _ in range(2):  # one connection to see that something listens
+                connection, _ = server.accept()
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.close()
+
+        thread = Thread(target=answer)
+        thread.start()
+        message = f"^{address}: no Dask scheduler answers there$"
+        with pytest.raises(ConfigError, match=message), connected(address, []):
+            pass
+        thread.join()
 
 
 def test_a_scheduler_file_states_an_address(tmp_path: Path) -> None:
