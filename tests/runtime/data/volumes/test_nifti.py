@@ -140,10 +140,13 @@ def test_a_voxel_without_a_value_stays_one(tmp_path: Path) -> None:
     assert np.isnan(slices).sum() == np.isinf(slices).sum() == 1
 
 
-def test_units_become_millimeters_and_an_unstated_place_stays_unknown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1e-3), ("mm", 1.0), ("micron", 1e3)])
+def test_units_become_millimeters_and_an_unstated_place_stays_unknown(
+    tmp_path: Path, unit: str, mm: float
+) -> None:
     image = nib.Nifti1Image(np.zeros(SHAPE, np.uint8), None)
-    image.header["pixdim"][1:4] = 0.002, 0.001, 0.005
-    image.header.set_xyzt_units("meter")
+    image.header["pixdim"][1:4] = 2 * mm, mm, 5 * mm
+    image.header.set_xyzt_units(unit)
     nib.save(image, tmp_path / "a.nii")
     volume = read_nifti(tmp_path / "a.nii", "axial")
     assert volume.affine is None
