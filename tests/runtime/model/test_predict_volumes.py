@@ -92,6 +92,20 @@ def test_results_are_on_the_grid_of_the_file(network: Path, tmp_path: Path) -> N
     assert "no images in this folder except results" in again.output
 
 
+def test_slices_that_are_not_square_keep_their_rows_and_columns(network: Path) -> None:
+    values = np.random.default_rng(8).integers(-90, 300, (3, 12, 20)).astype(np.float32)
+    volume = volume_of(values)
+    found = predict_volume(Predictor(network), volume, gray_slices(volume, SPEC))
+    assert found.shape == values.shape
+    weight = np.random.default_rng(0).normal(size=3).astype(np.float32).sum()
+    for probability, slice_ in zip(found, values, strict=True):
+        gray = np.rint(np.clip((slice_ + 50) / 300, 0, 1) * 255).astype(np.uint8)
+        small = Image.fromarray(gray).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        shares = 1 / (1 + np.exp(-np.asarray(small, np.float32) / 255 * weight))
+        large = Image.fromarray(shares).resize((20, 12), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(probability, np.asarray(large), atol=1e-5)
+
+
 def test_one_of_several_volumes_is_chosen_or_the_file_refused(
     network: Path, tmp_path: Path
 ) -> None:
