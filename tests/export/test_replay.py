@@ -1,5 +1,6 @@
 """The tolerance of a golden pair in another arithmetic, against PyTorch that computes in it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,21 @@ def test_what_pytorch_computes_in_an_arithmetic_is_allowed_in_it(
     allowed = allowed_difference(model, golden, name, (32, 32), threads=1)
     assert found.within(allowed)
     assert not found.within(golden.tolerance)
+
+
+@pytest.mark.parametrize(("name", "unit"), [("bf16", 2.0**-8), ("fp16", 2.0**-11)])
+def test_where_weights_lose_nothing_the_rounding_of_a_probability_is_allowed(
+    model: Path, tmp_path: Path, name: Arithmetic, unit: float
+) -> None:
+    content = with_weights(model, lambda w: rounded(w, name) if w.ndim > 1 else w)
+    (tmp_path / "rounded.onnx").write_bytes(content)
+    golden = parse_golden(read_parts(model).properties[GOLDEN_KEY], "")
+    inputs = {"image": to_input(golden_input(golden, (32, 32)))[None]}
+    exact = open_session(content, threads=1).run(None, inputs)[0][0, 0]
+    golden = replace(golden, probabilities=exact)
+    allowed = allowed_difference(tmp_path / "rounded.onnx", golden, name, (32, 32), threads=1)
+    assert allowed.largest == pytest.approx(unit * exact.max(), rel=1e-3)
+    assert allowed.mean == pytest.approx(unit * exact.mean(), rel=1e-3)
 
 
 def test_bf16_is_noticed_where_float32_is_stated() -> None:

@@ -29,9 +29,9 @@ def cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_choice, "installed_providers", lambda: ("cpu",))
 
 
-def choose(model: Path, request: ProviderRequest = AUTO) -> ProviderChoice:
+def choose(model: Path, request: ProviderRequest = AUTO, threads: int = 1) -> ProviderChoice:
     plain = Predictor(model)
-    return choose_provider(plain.file, size=plain.size, threads=1, request=request)
+    return choose_provider(plain.file, size=plain.size, threads=threads, request=request)
 
 
 @pytest.mark.usefixtures("cpu_alone")
@@ -52,6 +52,7 @@ def test_with_nothing_but_the_cpu_it_is_the_cpu_and_the_choice_is_kept(
     assert Predictor(model, threads=1, provider="auto").engine.provider == "cpu"
 
     assert not choose(model, ProviderRequest("auto", max_difference=0.5)).cached
+    assert not choose(model, threads=2).cached
     for stored in cache.rglob("*.json"):
         stored.write_text("{}")
     assert [choose(model).cached, choose(model).cached] == [False, True]
