@@ -11,7 +11,7 @@ import pytest
 
 import bench.backends.candidate
 from bench.backends.backend import REFERENCE, Backend, BackendLimits
-from bench.backends.compare import compare_backends
+from bench.backends.compare import _inputs, compare_backends
 from bench.backends.result import BackendComparison, BackendResult
 from bench.workers.process import Worker
 from runtime.core.errors import ConfigError, ModelError, SegmentationError
@@ -222,6 +222,20 @@ def test_rounds_end_with_the_time(compare: Compare) -> None:
     result = compare(*fakes(slow="open_slow"), runs=1000, seconds=1e-6)
     assert result.rounds == 1
     assert [len(backend.seconds) for backend in result.backends] == [1, 1]
+
+
+def test_all_backends_share_the_time(compare: Compare) -> None:
+    """A round takes 10 and 20 ms, and as much for the runs that are not timed."""
+    result = compare(*fakes(slow="open_slow"), runs=1000, seconds=0.6)
+    spent = sum(sum(backend.seconds) for backend in result.backends)
+    assert 0.25 < spent < 0.35
+
+
+def test_backends_are_compared_on_a_scan_and_on_noise() -> None:
+    scan, noise = _inputs(SIZE)
+    np.testing.assert_array_equal(scan[0], scan[1])  # gray
+    assert np.abs(noise[0] - noise[1]).mean() > 0.25
+    assert 0.0 <= noise.min() < 0.1 < 0.9 < noise.max() <= 1.0
 
 
 def test_an_interruption_keeps_the_rounds_so_far(compare: Compare) -> None:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from click.testing import CliRunner
 
 import bench.training
 from bench.cli import main as seg_bench
-from bench.measure.settings import MeasurementSettings
+from bench.measure.settings import MeasurementSettings, Scoring
 from bench.sweep.config import SweepConfig
 from bench.sweep.page import write_sweep_pages
 from bench.sweep.result import Gain, SweepResult, read_sweep
@@ -132,6 +133,26 @@ def test_the_grid_and_what_was_given_are_measured_and_scored_at_one_size(
         assert row.accuracy.iou == pytest.approx(expected.soft.per_image["iou"].mean, abs=1e-6)
     assert result.warnings == ()
     assert read_sweep(swept.folder / "sweep.json") == result
+
+
+def test_all_files_are_scored_on_the_masks_and_categories_of_the_sweep(
+    phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[MeasurementSettings] = []
+    monkeypatch.setattr("bench.sweep.run._train", lambda *_: SimpleNamespace(path="a.onnx"))
+    monkeypatch.setattr(
+        "bench.sweep.run._measure", lambda _, settings, *rest: seen.append(settings)
+    )
+    config = SweepConfig(
+        str(phantom), ("scratch",), (2,), (32,), masks="boxes", categories=("bright",),
+        score_size=64,
+    )  # fmt: skip
+    run_sweep(config, (), BRIEF, tmp_path, cache=tmp_path, result_file=tmp_path / "sweep.json")
+    (settings,) = seen
+    assert settings.scoring == Scoring(
+        str(phantom), masks="boxes", size=(64, 64), categories=("bright",)
+    )
+    assert replace(settings, scoring=None) == BRIEF
 
 
 def test_gains_are_paired_differences_from_each_width_to_the_next(swept: Swept) -> None:

@@ -87,3 +87,12 @@ def test_the_terms_of_a_recall_are_the_found_and_all() -> None:
     np.testing.assert_array_equal(terms[:, 0], found.sum(axis=1))
     np.testing.assert_array_equal(terms[:, 1], (found + missed).sum(axis=1))
     np.testing.assert_array_equal(terms[:, 2], false.sum(axis=1))
+
+
+@pytest.mark.parametrize(("place", "limit"), [*enumerate((5.0, 10.0, 20.0, 40.0, 80.0))])
+def test_classes_of_size_end_at_5_10_20_40_and_80(place: int, limit: float) -> None:
+    mask = np.ones((1, 1), bool)
+    for diameter, expected in ((0.999 * limit, place), (1.001 * limit, place + 1)):
+        side = diameter * math.sqrt(math.pi) / 2
+        found = lesion_counts(mask, mask, pixel=(side, side)).found
+        assert found.index(1) == expected

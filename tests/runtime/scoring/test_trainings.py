@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t as student, ttest_1samp
 
 from runtime.scoring.bootstrap import Bootstrap, ratio, stack_terms
-from runtime.scoring.trainings import Doubles, drawn_errors, training_error
+from runtime.scoring.trainings import Doubles, drawn_errors, training_error, why_undecided
 
 IMAGES, GROUPS, TRUTH = 80, 40, 0.03
 
@@ -152,3 +152,8 @@ def test_an_image_that_one_training_leaves_undefined_counts_in_the_others() -> N
     assert bootstrap.units(stack_terms(values)) == (10, 10)
     values[0, :3] = math.nan
     assert bootstrap.mean(values).withheld == "9 images are too few for an interval, which needs 10"
+
+
+def test_fewer_than_three_trainings_decide_nothing() -> None:
+    reasons = [why_undecided(number) for number in (1, 2, 3, 9)]
+    assert reasons == ["one training", "two trainings", "", ""]

@@ -12,7 +12,7 @@ import pytest
 from runtime.core.errors import ImageError, OutputError
 from runtime.core.progress import Progress
 from runtime.data.volumes.dicom_labels import read_segmentation
-from runtime.data.volumes.dicom_seg import write_dicom
+from runtime.data.volumes.dicom_seg import _encoded, write_dicom
 from runtime.data.volumes.dicom_series import DicomSeries, read_dicom
 from runtime.data.volumes.volume import PredictedBy, Volume
 from tests.support.dicom_data import image, many_frames, saved, series
@@ -199,3 +199,9 @@ def test_dciodvfy_finds_no_error(name: str, tmp_path: Path) -> None:
         lines = (run.stdout + run.stderr).splitlines()
         assert "Segmentation" in lines
         assert [line for line in lines if line.startswith("Error")] == []
+
+
+def test_a_voxel_of_exactly_the_threshold_is_in_the_mask() -> None:
+    (bits,) = _encoded(np.array([[[0.25, 0.5, 0.75]]], np.float32), [0], 0.5)
+    mask = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
+    assert mask[:3].tolist() == [0, 1, 1]
