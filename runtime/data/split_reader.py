@@ -15,6 +15,10 @@ from runtime.data.layouts import ImageFolder, is_file
 from runtime.data.samples import Sample, VolumeSlice, identity_of, whole_number
 from runtime.data.segmentations import finite_numbers
 
+_MAX_SLICES = 1 << 24
+_MAX_SPACING = 1e6
+"""In mm. Both only keep distances finite."""
+
 
 class SplitReader:
     """Reads the samples of one COCO file and collects its defects.
@@ -150,11 +154,11 @@ class SplitReader:
         volume, index = entry.get("volume"), whole_number(entry.get("slice"))
         if volume is None:
             return None
-        if isinstance(volume, str) and index is not None:
+        if isinstance(volume, str) and index is not None and 0 <= index < _MAX_SLICES:
             stated = finite_numbers([entry.get("slice_spacing")])
-            spacing = stated[0] if stated is not None and stated[0] > 0.0 else None
-            return VolumeSlice(volume, index, spacing)
-        reason = "a volume without the number of the slice"
+            known = stated is not None and 0.0 < stated[0] <= _MAX_SPACING
+            return VolumeSlice(volume, index, stated[0] if stated and known else None)
+        reason = "a volume without a usable number of the slice"
         self.defects.note(name, reason, Action.USED)
         return None
 

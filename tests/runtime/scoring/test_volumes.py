@@ -253,19 +253,31 @@ def test_parts_of_volumes_merge_to_the_same_result(
     assert whole["models"][0]["evaluation"]["lesions"]["of"] == "volume"
 
 
-def test_a_slice_without_its_number_is_a_picture(stating: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"slice": None}, None),
+        ({"slice": -1}, None),
+        ({"slice": 1e30}, None),
+        ({"slice": "1"}, None),
+        ({"volume": 7}, None),
+        ({"slice_spacing": -1}, VolumeSlice("person010", 0)),
+        ({"slice_spacing": 1e300}, VolumeSlice("person010", 0)),
+        ({"slice": 3.0, "slice_spacing": 2}, VolumeSlice("person010", 3, 2.0)),
+    ],
+)
+def test_a_slice_without_its_number_is_a_picture(
+    stating: Path, tmp_path: Path, entry: dict[str, object], expected: VolumeSlice | None
+) -> None:
     split = read_dataset(stating).split("test")
-    assert [sample.slice for sample in split.samples][:2] == [
-        VolumeSlice("person010", 0, 3.0),
+    shutil.copytree(stating / "test", tmp_path / "test")
+    content = json.loads(split.annotation_file.read_text())
+    content["images"][0] |= entry
+    (tmp_path / "test" / "_annotations.coco.json").write_text(json.dumps(content))
+    found = read_dataset(tmp_path).split("test")
+    assert [sample.slice for sample in found.samples][:2] == [
+        expected,
         VolumeSlice("person010", 1, 3.0),
     ]
-    content = json.loads(split.annotation_file.read_text())
-    del content["images"][0]["slice"]
-    content["images"][1]["slice_spacing"] = -1
-    (tmp_path / "test").mkdir()
-    for sample in split.samples:
-        shutil.copy(sample.path, tmp_path / "test")
-    (tmp_path / "test" / "_annotations.coco.json").write_text(json.dumps(content))
-    split = read_dataset(tmp_path).split("test")
-    assert [sample.slice for sample in split.samples][:2] == [None, VolumeSlice("person010", 1)]
-    assert "without the number of the slice" in " ".join(map(str, split.defects))
+    told = "without a usable number of the slice" in " ".join(map(str, found.defects))
+    assert told == (expected is None)
