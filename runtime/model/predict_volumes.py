@@ -81,7 +81,6 @@ def predict_volume_file(
         area += int((each >= (THRESHOLD if threshold is None else threshold)).sum())
         release_pages(probability)
     montage = draw_montage(volume, gray, probability)
-    base.parent.mkdir(parents=True, exist_ok=True)
     of_whom = replace(volume, patient=patient)
     network = _predicted_by(predictor)
     files = form.write(of_whom, probability, threshold, base, network, on_progress)

@@ -80,6 +80,16 @@ def test_results_are_no_scans_and_errors_name_no_patient(network: Path, tmp_path
     assert NAME not in run.output
 
 
+def test_a_file_in_the_place_of_the_folder_is_named(network: Path, tmp_path: Path) -> None:
+    voxels = np.random.default_rng(20).integers(0, 2000, (2, 16, 16)).astype(np.int16)
+    scan = series(tmp_path / "head", voxels)
+    (tmp_path / "out").touch()
+    arguments = [str(network), str(scan), "--out", str(tmp_path / "out"), "--size", "16"]
+    run = CliRunner().invoke(main, arguments)
+    assert run.exit_code == 2
+    assert "out/head.probability.dcm: cannot be written: file exists" in run.output
+
+
 @pytest.mark.parametrize(
     ("known", "stated", "told"),
     [
