@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from runtime.core.errors import CheckpointError, ConfigError
 from train.network import UNet, make_network
@@ -69,6 +69,20 @@ def test_features_halve_from_one_to_the_next(name: str, finest: int) -> None:
         (1, c, s, s) for c, s in zip(channels, sides, strict=True)
     ]
     assert encoder.dynamic_size is (name != "swin_s3_tiny_224")
+
+
+def test_rows_and_columns_stay_where_the_channels_are_last() -> None:
+    last = torch.arange(24.0).reshape(1, 2, 3, 4)
+
+    class Backbone(nn.Module):
+        def forward(self, images: Tensor) -> list[Tensor]:
+            return [last]
+
+    with torch.device("meta"):
+        encoder = encoder_of("swin_s3_tiny_224")
+    encoder.backbone, encoder.normalize = Backbone(), nn.Identity()  # type: ignore[assignment]
+    (feature,) = encoder(torch.zeros(1))
+    torch.testing.assert_close(feature, last.movedim(-1, 1))
 
 
 def test_the_decoder_reaches_the_size_of_the_image() -> None:
