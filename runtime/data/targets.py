@@ -52,8 +52,8 @@ def choose_targets(
     Example:
         >>> choose_targets("auto", [], trained_on="boxes").masks
         'boxes'
-        >>> choose_targets("segmentation", [])
-        Targets(masks='segmentation', reason='as asked for')
+        >>> choose_targets("segmentation", []).reason
+        'as asked for'
     """
     if choice != "auto":
         return Targets(choice, "as asked for")
