@@ -30,6 +30,7 @@ from runtime.data.manifest import manifest_sha256
 from runtime.metrics import STUDY_METRICS
 from runtime.model.predictor import Predictor
 from runtime.model.providers import ProviderRequest
+from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.evaluation import evaluate
 from tests.runtime.data.test_audit import make_data
 from tests.support.study_fixture import Finished
@@ -179,6 +180,22 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_nothing_is_done_twice(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     with no_work(monkeypatch):
         assert str(to_dict(again(finished))) == str(to_dict(finished.result))
+
+
+def test_every_interval_of_images_draws_whole_groups(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    class Noted(Bootstrap):
+        def __init__(self, images: int, groups: Any = None, **options: Any) -> None:
+            drawn.append(groups)
+            super().__init__(images, groups, **options)
+
+    monkeypatch.setattr("bench.study.run.Bootstrap", Noted)
+    with no_work(monkeypatch):
+        again(finished)
+    assert set(drawn) == {split.groups for split in finished.result.splits}
 
 
 def test_a_network_that_is_asked_for_later_is_all_that_is_trained(
