@@ -182,10 +182,11 @@ class ResNetEncoder(TorchvisionEncoder):
 
     def __init__(self, architecture: Architecture, width: int, size: int) -> None:
         super().__init__(architecture, width, size)
-        expansion = int(self.backbone.layer1[0].expansion)
-        self.channels = (64, *(expansion * channels for channels in (64, 128, 256, 512)))
+        deepest = int(self.backbone.fc.in_features)
+        stages = (deepest >> level for level in (3, 2, 1, 0))
+        self.channels = (int(self.backbone.conv1.out_channels), *stages)
         self.finest_stride = 2
-        self.has_bottlenecks = expansion > 1
+        self.has_bottlenecks = self.backbone.layer1[0].expansion > 1
         del self.backbone.fc, self.backbone.avgpool
 
     def forward(self, images: Tensor) -> list[Tensor]:

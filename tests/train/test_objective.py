@@ -12,10 +12,11 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from runtime.core.errors import ConfigError, StoppedError
 from runtime.core.progress import Progress
+from tests.support.tiny_network import tiny_network
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig, demo_config
 from train.data import Batches, DecodedSplit
@@ -60,8 +61,7 @@ def step(network: UNet, config: TrainConfig, images: int) -> tuple[Tensor, Tenso
 
 def small_network() -> UNet:
     """A stand-in for the UNet, which takes half a minute to compile."""
-    layers = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1)
-    return cast(UNet, nn.Sequential(*layers).to(memory_format=torch.channels_last))
+    return cast(UNet, tiny_network(4).to(memory_format=torch.channels_last))
 
 
 @needs_compiler
@@ -83,6 +83,7 @@ def test_a_compiled_run_that_was_stopped_ends_as_one_that_was_not(
 ) -> None:
     # The graph is captured as usual, but no kernels are made of it, which would take a minute.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    config = replace(config, arch="tests.support.tiny_network:tiny_network")
     whole, parts, cache = tmp_path / "whole", tmp_path / "parts", tmp_path / "cache"
     expected = train_network(config, whole, cache=cache)
     steps: list[Progress] = []
