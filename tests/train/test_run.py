@@ -273,7 +273,7 @@ def test_a_run_is_not_resumed_as_another(
         ConfigError, match=r"last\.pt: expected a run with seed 5, found one with 0"
     ):
         train_network(replace(config, seed=5), run, cache=cache, resume=True)
-    with pytest.raises(ConfigError, match=r"last\.pt: expected at most 1 epochs, found 2"):
+    with pytest.raises(ConfigError, match=r"last\.pt: expected at most 1 epoch, found 2 trained"):
         train_network(replace(config, epochs=1), run, cache=cache, resume=True)
     other = tmp_path / "other"
     shutil.copytree(phantom, other)
