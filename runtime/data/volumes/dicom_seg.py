@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.core.errors import ImageError, OutputError
+from runtime.core.errors import ImageError, reason_of
 from runtime.core.extras import require
 from runtime.core.files import replacing
 from runtime.core.progress import ProgressCallback, report_progress
@@ -70,8 +70,8 @@ def write_dicom(
 
     Raises:
         MissingExtraError: highdicom is not installed.
-        ImageError: the header of an image cannot be read again.
-        OutputError: a file cannot be written, or the images state no identity to refer to.
+        ImageError: the header of an image cannot be read again, or lacks what results refer to.
+        OutputError: a file cannot be written.
     """
     require("dicom", "highdicom")
     series = volume.origin
@@ -86,8 +86,9 @@ def write_dicom(
         try:
             segmentation = _empty_segmentation(sources, stored.shape, network, least is not None)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise OutputError(
-                f"{series.source}: the headers of its images do not allow a segmentation"
+            raise ImageError(
+                f"{series.source}: the headers of its images do not allow a segmentation: "
+                f"{reason_of(error)}"
             ) from error
         order = _frame_order(segmentation, series, sources)
         with replacing(path) as temporary, tempfile.TemporaryFile() as pixels:
@@ -134,7 +135,7 @@ def _sources(
     needed = (*_STATED, *(("FrameOfReferenceUID",) if located else ()))
     missing = [name for name in needed if any(not header.get(name) for header in headers)]
     if missing:
-        raise OutputError(
+        raise ImageError(
             f"{series.source}: no segmentation can refer to its images, which state no {missing[0]}"
         )
     if patient is not None:

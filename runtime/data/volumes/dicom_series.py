@@ -1,9 +1,9 @@
 """DICOM series as volumes: images in the order of their places, decoded when they are asked for."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar, get_args
 
@@ -14,7 +14,7 @@ from runtime.core.errors import DataWarning, ImageError
 from runtime.core.progress import ProgressCallback, report_progress
 from runtime.data.images import SUFFIXES
 from runtime.data.volumes.dicom_files import class_name, is_dicom_file, object_class
-from runtime.data.volumes.dicom_images import DicomImage, read_images
+from runtime.data.volumes.dicom_images import NO_SCANS, DicomImage, read_images
 from runtime.data.volumes.dicom_pixels import decode
 from runtime.data.volumes.mapped import DecodedOnce
 from runtime.data.volumes.planes import SliceOrder, slice_order, spacing_of
@@ -90,22 +90,24 @@ def _levels(image: DicomImage) -> NDArray[np.uint8]:
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a path is a DICOM file, or a folder that directly contains one.
+    """Return whether a path is a DICOM file, or a folder that directly contains a scan.
 
-    A table of contents (DICOMDIR) does not count, and in a folder no result of this toolkit.
+    A table of contents (DICOMDIR) does not count, and in a folder no object that is no scan, such
+    as a segmentation.
     """
     if path.name.upper() == _DIRECTORY:
         return False
-    scans = (file for file in dicom_files(path) if not file.name.endswith(RESULT_ENDINGS))
-    return is_dicom_file(path) or next(scans, None) is not None
+    return is_dicom_file(path) or any(map(_may_be_scan, dicom_files(path)))
 
 
-def find_series(root: Path) -> Iterator[Path]:
-    """Yield the folders of series in and below a folder of studies, sorted by name."""
-    for folder, below, _ in os.walk(root):
-        below.sort()
-        if is_dicom(Path(folder)):
-            yield Path(folder)
+def _may_be_scan(path: Path) -> bool:
+    """Return False for objects of other kinds; a damaged file may be a scan, and is named later."""
+    if find_spec("pydicom") is None:
+        return True
+    try:
+        return object_class(path) not in NO_SCANS
+    except ImageError:
+        return True
 
 
 def read_dicom(

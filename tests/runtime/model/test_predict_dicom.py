@@ -73,6 +73,12 @@ def test_results_are_no_scans_and_errors_name_no_patient(network: Path, tmp_path
     run = CliRunner().invoke(main, arguments)
     assert run.exit_code == 0, run.output
     assert "1 series, maps" in run.output
+    masks = tmp_path / "in" / "masks"  # as an archive has them: in a folder beside the scans
+    masks.mkdir()
+    (tmp_path / "in" / "head.probability.dcm").rename(masks / "head.dcm")
+    run = CliRunner().invoke(main, arguments)
+    assert run.exit_code == 0, run.output
+    assert "1 series, maps" in run.output
     saved(image(voxels[0], (-20.0, -30.0, 10.0)), tmp_path / "in" / "head" / "other")
     run = CliRunner().invoke(main, arguments)
     assert run.exit_code == 2

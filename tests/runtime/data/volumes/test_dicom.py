@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from runtime.core.errors import DataWarning, ImageError
 from runtime.data.volumes.dicom_images import read_images
 from runtime.data.volumes.dicom_pixels import decode
-from runtime.data.volumes.dicom_series import find_series, is_dicom, read_dicom
+from runtime.data.volumes.dicom_series import is_dicom, read_dicom
 from runtime.data.volumes.gray import VolumeSpec, gray_slices
 from tests.support.dicom_data import NAME, image, many_frames, saved, series
 
@@ -226,12 +226,12 @@ def test_one_of_several_series_can_be_chosen(tmp_path: Path) -> None:
         read_dicom(tmp_path, number=3)
 
 
-def test_a_folder_of_studies_has_a_series_in_each_folder_with_dicom_files(tmp_path: Path) -> None:
+def test_a_folder_is_a_series_if_a_scan_lies_directly_in_it(tmp_path: Path) -> None:
     series(tmp_path / "a" / "ct", VOXELS)
-    series(tmp_path / "b", VOXELS)
     (tmp_path / "a" / "notes.txt").write_text("notes")
     (tmp_path / "DICOMDIR").write_bytes((SHIPPED / "dicomdirtests" / "DICOMDIR").read_bytes())
-    assert list(find_series(tmp_path)) == [tmp_path / "a" / "ct", tmp_path / "b"]
+    assert is_dicom(tmp_path / "a" / "ct")
+    assert not is_dicom(tmp_path / "a")
     assert not is_dicom(tmp_path)
     (tmp_path / "a" / "ct" / "report").write_bytes((SHIPPED / "test-SR.dcm").read_bytes())
     assert read_dicom(tmp_path / "a" / "ct").shape == (5, 4, 6)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.core.errors import ImageError, OutputError
+from runtime.core.errors import ImageError
 from runtime.core.progress import Progress
 from runtime.data.volumes.dicom_labels import read_segmentation
 from runtime.data.volumes.dicom_seg import _encoded, write_dicom
@@ -149,7 +149,7 @@ def test_memory_holds_one_frame_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["StudyInstanceUID", "FrameOfReferenceUID"])
 def test_images_without_identity_cannot_be_referred_to(tmp_path: Path, name: str) -> None:
     volume = read_dicom(series(tmp_path / "ct", VOXELS, **{name: None}))
-    with pytest.raises(OutputError, match=f"which state no {name}"):
+    with pytest.raises(ImageError, match=f"which state no {name}"):
         write_dicom(volume, probabilities(volume), None, tmp_path / "out", NETWORK)
     assert not list(tmp_path.glob("out*"))
 
