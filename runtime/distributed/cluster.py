@@ -10,7 +10,7 @@ from pathlib import Path
 import dask
 from distributed import Client, KilledWorker, LocalCluster, Security, get_worker
 from distributed.client import ClosedClientError
-from distributed.comm.core import connect
+from distributed.core import rpc
 
 from runtime.core.errors import ClusterError, ConfigError, printable
 from runtime.core.machine import package_versions
@@ -135,15 +135,17 @@ def _existing(address: str) -> Iterator[Client]:
 def _greet(address: str) -> None:
     """Raise ConfigError unless a scheduler answers; Dask's client waits for silent ones forever."""
 
-    async def greet() -> None:
+    async def kind() -> object:
         security = Security().get_connection_args("client")
-        greeting = connect(address, timeout=_ANSWER_S, **security)
-        (await asyncio.wait_for(greeting, _ANSWER_S)).abort()
+        async with rpc(address, timeout=_ANSWER_S, connection_args=security) as server:
+            return (await asyncio.wait_for(server.identity(), _ANSWER_S)).get("type")
 
     try:
-        asyncio.run(greet())
+        found = asyncio.run(kind())
     except Exception as error:  # another server may say anything, and Dask take it for a length
         raise no_scheduler(address) from error
+    if found != "Scheduler":  # a worker's address, such as its log shows
+        raise no_scheduler(address)
 
 
 def ensure_same_versions(worker: str, found: Mapping[str, str], here: Mapping[str, str]) -> None:
