@@ -13,6 +13,7 @@ from runtime.cli.options import (
     ARTIFACTS,
     MAX_SIDE,
     File,
+    FiniteRange,
     Folder,
     category_option,
     data_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from runtime.data.orientation import Size
 
 _OUT = ARTIFACTS / "bench"
-_SECONDS = click.FloatRange(min=0.0, min_open=True)
+_SECONDS = FiniteRange(min=0.0, min_open=True)
 
 
 @click.command(cls=Command)

@@ -21,6 +21,7 @@ from runtime.cli.options import (
     ARTIFACTS,
     PHANTOM,
     File,
+    FiniteRange,
     Folder,
     cache_option,
     data_option,
@@ -48,7 +49,7 @@ _MODULES = ("torch", "torchvision", "safetensors", "matplotlib", "onnx", "onnxsc
 @config_options(SweepConfig, only=["score_size"])
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=FiniteRange(min=0.0, min_open=True),
     metavar="S",
     help="Limit of the latency measurement, per file on average.  "
     f"[default: {_SECONDS:g}; demo: {_DEMO_SECONDS:g}]",

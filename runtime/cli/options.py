@@ -1,5 +1,6 @@
 """Options that several commands share, and the folders that they default to."""
 
+import math
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -24,6 +25,19 @@ MAX_SIDE = 8192
 """As `runtime.data.resizing.MAX_SIDE`, which would need numpy here."""
 
 Folder = File = click.Path(path_type=Path)
+
+
+class FiniteRange(click.FloatRange):
+    """A `click.FloatRange` without NaN, which passes every bound, and without infinity."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number of a text; anything else is a usage error."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def parse_shard(

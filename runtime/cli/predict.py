@@ -13,6 +13,7 @@ from runtime.cli.display import counted, engine_text, progress, skipped_text
 from runtime.cli.options import (
     ARTIFACTS,
     File,
+    FiniteRange,
     Folder,
     check_scheduler,
     intensity_option,
@@ -76,7 +77,7 @@ _SHARD_SIZE = 64
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     metavar="T",
     help="Also write masks of the probabilities of at least T, with areas (masks.csv) and, of "
     "pictures, run-length encodings (masks.json).  [default: no masks]",

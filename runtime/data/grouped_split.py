@@ -61,7 +61,7 @@ def read_shares(text: str) -> dict[str, float]:
         percentages = [float(part) for part in text.split("/")]
     except ValueError:
         percentages = []
-    if len(percentages) != 3 or not min(percentages) > 0 or abs(sum(percentages) - 100) > 1e-6:
+    if len(percentages) != 3 or not min(percentages) > 0 or not abs(sum(percentages) - 100) <= 1e-6:
         raise ConfigError(
             "shares: expected percentages of train, valid and test whose sum is 100, such as "
             f"70/15/15, found {text!r}"

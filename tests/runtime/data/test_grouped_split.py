@@ -253,7 +253,8 @@ def test_sizes_are_the_best_that_small_sets_of_groups_allow(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["70/30", "70/15/5", "a/b/c", "", "100/0/0", "70/-15/45", "nan/50/50", "1/1/1/97"]
+    "text",
+    ["70/30", "70/15/5", "a/b/c", "", "100/0/0", "70/-15/45", "nan/50/50", "50/nan/50", "1/1/1/97"],
 )
 def test_impossible_shares_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="shares: expected percentages"):
