@@ -160,13 +160,21 @@ def _empty_notes(splits: Iterable[Split]) -> Iterator[str]:
 
 
 def _not_ready(dataset: Dataset, defects: Sequence[Defect]) -> str | None:
-    """Return why no network can be trained on a data set; None where one can."""
+    """Return why no network can be trained on a data set; None where one can.
+
+    Where a split is lacking, the first defect that would then stop a training is told as well.
+    """
+    lacking = [name for name in ("train", "valid") if name not in dataset.splits]
+    fatal = [d for d in defects if d.fatal and (lacking or d.split in ("train", "valid"))]
+    also = f"{fatal[0].split}: {fatal[0]}" if fatal else None
     try:
+        for name in lacking:
+            dataset.split(name)  # raises
         training_splits(dataset)
     except DataError as error:
-        return str(error)
-    fatal = [d for d in defects if d.fatal and d.split in ("train", "valid")]
-    return f"{fatal[0].split}: {fatal[0]}" if fatal else None
+        known = also is None or fatal[0].problem in str(error)
+        return str(error) if known else f"{error}; and {also}"
+    return also
 
 
 def _shared_files(splits: Sequence[Split]) -> list[Defect]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,10 +20,13 @@ from runtime.core.errors import AnnotationError, DataError, printable
 from runtime.core.json_files import read_json
 from runtime.core.schema import from_dict
 from runtime.data.defects import Action, Defect
+from runtime.data.images import SUFFIXES
 from runtime.data.layouts import ROBOFLOW_FILE as ROBOFLOW_FILE, SplitPlace, find_splits, names_of
 from runtime.data.mask_files import MaskFolder, is_mask_pattern
 from runtime.data.samples import Sample, sound_categories
 from runtime.data.split_reader import SplitReader
+from runtime.data.volumes.dicom_files import is_dicom_file
+from runtime.data.volumes.nifti import is_nifti
 from runtime.data.volumes.spec import VolumeSpec
 
 IMAGE_ROOT, MASK_PATTERN, VOLUMES = "image_root", "mask_pattern", "volumes"
@@ -30,6 +34,8 @@ IMAGE_ROOT, MASK_PATTERN, VOLUMES = "image_root", "mask_pattern", "volumes"
 own, and how slices of volumes became images."""
 EMPTY_MASKS = "empty_masks"
 """Field of a COCO file's `info`: true if an image without an annotation has an empty mask."""
+_LOOKED_AT = 1000
+"""Most files of a folder without annotations that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +228,21 @@ def read_dataset(
     if not places:
         raise DataError(
             f"{folder}: not a COCO data set, which has train|valid|test/{ROBOFLOW_FILE} or "
-            "annotations/*.json"
+            f"annotations/*.json{_advice(folder)}"
         )
     return Dataset(folder, Splits(places, intensity), tuple(categories))
+
+
+def _advice(folder: Path) -> str:
+    """Return how a folder of pictures or volumes becomes a data set; empty for another folder."""
+    files = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    for file in islice(files, _LOOKED_AT):
+        if file.suffix.lower() in SUFFIXES or is_nifti(file) or is_dicom_file(file):
+            return (
+                f"; `seg-data import {folder} OUT` makes one of pictures with masks, and of NIfTI "
+                "or DICOM scans with labels"
+            )
+    return ""
 
 
 def image_folders(root: Path) -> tuple[Path, ...]:

@@ -289,6 +289,11 @@ def test_a_set_without_train_and_valid_is_not_ready(copy: Path) -> None:
     report = check_dataset(read_dataset(copy))
     assert report.usable
     assert report.not_ready == f"{copy}: no split 'valid'; the splits are train, test"
+    lost = next(copy.glob("train/*.png"))
+    lost.unlink()
+    not_ready = check_dataset(read_dataset(copy)).not_ready
+    assert not_ready is not None
+    assert not_ready.startswith(f"{report.not_ready}; and train: {lost.name}: ")
 
 
 def test_nothing_can_be_learned_without_annotations(copy: Path) -> None:

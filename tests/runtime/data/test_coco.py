@@ -102,13 +102,26 @@ def test_samples_come_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a COCO data set"):
+    with pytest.raises(DataError, match=r"not a COCO data set.* annotations/\*\.json$"):
         read_dataset(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         read_dataset(tmp_path / "absent")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="no such folder"):
         read_dataset(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("images/a.PNG", b""), ("labels/a.nii.gz", b""), ("series/1", bytes(128) + b"DICM")],
+)
+def test_a_folder_of_scans_is_refused_with_the_command_that_imports_it(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"not a COCO .*; `seg-data import {tmp_path} OUT` makes"):
+        read_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["valid", "Train", "", "../train"])
