@@ -203,8 +203,8 @@ def audit(
     """Find similar images of the data set in DIR, within splits and between them.
 
     Images are linked where their names state one source or patient, or where they look alike, also
-    turned or mirrored. Writes a page that shows pairs from two splits: the strongest, and those
-    nearest to the limits.
+    turned or mirrored. Writes a page that shows pairs from two splits, or where there are none,
+    within a split: the strongest, and those nearest to the limits.
     """
     require(*_REPORT)
     from runtime.core.files import write_text

@@ -40,7 +40,8 @@ class Exposure:
         images: all images of `split`.
         linked: images with a link into `other`.
         grouped: images whose group has an image in `other`.
-        next_slices: images whose slice number is one away from one in `other`, similar or not.
+        next_slices: images whose number is one away from one of their series in `other`, similar
+            or not. Names do not say that their numbers are slices.
     """
 
     split: str
@@ -77,7 +78,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class LinkedPair:
-    """A link between two splits, as an example for people to look at.
+    """A link as an example for people to look at: between two splits, or else within one.
 
     Attributes:
         kind: "strongest"; "weakest" of those linked by their looks alone; "slices", the weakest
@@ -161,11 +162,15 @@ def audit_dataset(dataset: Dataset, rule: LinkRule | None = None) -> Audit:
 
 
 def summarize(audit: Audit, *, pairs: int = 8) -> AuditSummary:
-    """Return the numbers of an audit, with up to `pairs` pairs of each kind."""
+    """Return the numbers of an audit, with up to `pairs` pairs of each kind.
+
+    The pairs are from two splits. Where no link connects two splits, they are within a split.
+    """
     crossing = audit.crossing()
-    near = [link for link in crossing if link.reason == "slices"]
-    named = [link for link in crossing if link.by_name]
-    alike = [link for link in crossing if link.reason == "look"]
+    shown = crossing or audit.links
+    near = [link for link in shown if link.reason == "slices"]
+    named = [link for link in shown if link.by_name]
+    alike = [link for link in shown if link.reason == "look"]
     chosen: dict[PairKind, list[Link]] = {
         "strongest": alike[:pairs],
         "weakest": alike[pairs:][-pairs:],
@@ -185,7 +190,7 @@ def summarize(audit: Audit, *, pairs: int = 8) -> AuditSummary:
             for kind, links in chosen.items()
             for link in links
         ),
-        crossing_by_name=len(named),
+        crossing_by_name=sum(link.by_name for link in crossing),
         patients=len({image.sample.patient for image in audit.images} - {None}),
         of_patients=sum(image.sample.patient is not None for image in audit.images),
     )

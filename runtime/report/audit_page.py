@@ -18,8 +18,8 @@ _KINDS = {
         "those at the limit of the correlation; if they are not alike, the limit is too low",
     ),
     "slices": (
-        "The least similar near slices",
-        "those at the limit for near slices; a wrong link only makes a group larger",
+        "The least similar with near numbers",
+        "those at the limit for near numbers; a wrong link only makes a group larger",
     ),
     "names": (
         "The least similar that are linked by name",
@@ -47,9 +47,10 @@ def audit_context(
         ImageError: an image of a pair cannot be read.
     """
     kinds = []
+    within = " within a split" if not summary.crossing else ""
     for kind, (title, what) in _KINDS.items():
         cards = [_card(dataset, pair) for pair in summary.pairs if pair.kind == kind]
-        kinds.append({"id": kind, "title": title, "what": what, "cards": cards})
+        kinds.append({"id": kind, "title": title + within, "what": what, "cards": cards})
     return {
         "audit": {
             "of": summary,
@@ -65,7 +66,7 @@ def exposure_table(summary: AuditSummary) -> Table:
     """Return a header and rows: the images of each split that are similar to those of another."""
     header = (
         *("images of", "similar to", "images", "linked", "linked, share"),
-        *("in a shared group", "neighboring slice in the other split"),
+        *("in a shared group", "consecutive number in the other split"),
     )
     rows: list[list[object]] = [
         [

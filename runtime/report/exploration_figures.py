@@ -39,9 +39,14 @@ def exploration_figures(exploration: Exploration) -> dict[str, Figure]:
         }
 
 
-def _panels(count: int, height: float, **shared: Any) -> tuple[Figure, "list[Axes]"]:
-    """Return a figure of `count` panels, four in a row, each `height` inches high."""
-    columns = min(count, _IN_A_ROW)
+def _panels(
+    count: int, height: float, *, room: int = 1, **shared: Any
+) -> tuple[Figure, "list[Axes]"]:
+    """Return a figure of `count` panels, four in a row, each `height` inches high.
+
+    Fewer panels than `room` are at the left of a row of so many.
+    """
+    columns = min(max(count, room), _IN_A_ROW)
     rows = math.ceil(count / columns)
     figure = new_figure(_WIDTH, height * rows)
     grid = figure.subplots(rows, columns, squeeze=False, **shared)
@@ -161,7 +166,8 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
 
 def _center_figure(exploration: Exploration) -> Figure:
     splits = exploration.splits
-    figure, panels = _panels(len(splits), 3.7, sharex=True, sharey=True)
+    # Three squares fill the width; one would be drawn in its middle.
+    figure, panels = _panels(len(splits), 3.7, room=3, sharex=True, sharey=True)
     shares = [np.asarray(s.centers, np.float64) / max(s.boxes, 1) for s in splits]
     highest = max(1e-9, *(float(share.max()) for share in shares))
     for axes, split, share in zip(panels, splits, shares, strict=True):

@@ -22,6 +22,7 @@ from runtime.data.coco import Dataset, read_dataset
 from runtime.data.image_names import slice_number
 from runtime.data.images import load_scan
 from runtime.data.similarity import LinkRule
+from runtime.report.audit_page import audit_page
 
 
 def make_data(folder: Path, splits: dict[str, dict[str, np.ndarray]]) -> Dataset:
@@ -203,6 +204,30 @@ def test_pairs_are_the_strongest_the_weakest_and_the_nearest_to_the_limit(tmp_pa
     )
     assert strongest == crossing[:3]
     assert weakest == crossing[3:]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_without_a_link_between_splits_the_pairs_are_within_one(tmp_path: Path, split: str) -> None:
+    splits = {"train": {"frame_1.png": noise(0), "frame_7.png": noise(0)}}
+    splits.setdefault(split, {})["other_8.png"] = noise(1)
+    data = make_data(tmp_path / "data", splits)
+    summary = summarize(audit_dataset(data))
+    (pair,) = summary.pairs
+    assert (pair.split, pair.other_split, pair.kind) == ("train", "train", "strongest")
+    assert {pair.file, pair.other_file} == {"frame_1.png", "frame_7.png"}
+    page = audit_page(data, summary)
+    assert "The most similar within a split</h2>" in page
+    assert "two splits:" not in page
+    assert page.count('<figure class="case') == 1
+
+
+def test_a_link_between_splits_hides_those_within_one(tmp_path: Path) -> None:
+    same = noise(0)
+    splits = {"train": {"a.png": same, "b.png": same, "c.png": noise(1)}, "test": {"d.png": same}}
+    data = make_data(tmp_path / "data", splits)
+    summary = summarize(audit_dataset(data))
+    assert [pair.other_split for pair in summary.pairs] == ["test", "test"]
+    assert "within a split" not in audit_page(data, summary)
 
 
 def test_a_next_slice_is_one_lower_or_one_higher(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from runtime.core.schema import from_dict, to_dict
 from runtime.data.coco import Dataset, read_dataset
 from runtime.report import exploration_tables
 from runtime.report.exploration import Exploration, SplitExploration, explore
+from runtime.report.exploration_figures import exploration_figures
 from runtime.report.exploration_tables import fences_table, summary_table
 
 COCO = "_annotations.coco.json"
@@ -165,6 +166,15 @@ def test_one_image_in_one_split_is_enough(tmp_path: Path) -> None:
     assert result.tests == ()
     assert result.outliers == ()
     assert result.splits[0].images == 1
+
+
+def test_the_map_of_the_centers_of_one_split_is_at_the_left(tmp_path: Path) -> None:
+    """On a phone only the left half of a figure is in sight."""
+    write_split(tmp_path / "train", [[(1, 1, 5, 5)]])
+    figure = exploration_figures(explore(read_dataset(tmp_path)))["centers"]
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 2, "a panel and its scale"
+    assert all(axes.get_position().x1 < 0.5 for axes in figure.axes)
 
 
 def test_what_cannot_be_used_is_refused(phantom: Path, tmp_path: Path) -> None:
