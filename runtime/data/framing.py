@@ -78,7 +78,7 @@ class Framing:
         return max(1, round(scaled[0])), max(1, round(scaled[1]))
 
     def stretch_note(self, originals: Iterable[Size]) -> str | None:
-        """Return a sentence on images that are stretched otherwise than in training; else None.
+        """Return a sentence on images stretched otherwise than most training images; else None.
 
         Where the training is unknown, it is about images that do not have the input's proportions.
 
@@ -88,8 +88,8 @@ class Framing:
         Example:
             >>> framing = Framing((128, 128), view=(640, 640))
             >>> framing.stretch_note([(640, 640), (1713, 2048)])
-            "1 of 2 images is stretched otherwise than in training: in the input, shapes of \
-2048x1713 pixels are 1.20 times as high; --resize fit or tile keeps an image's proportions"
+            "1 of 2 images is stretched otherwise than most training images: in the input, shapes \
+of 2048x1713 pixels are 1.20 times as high; --resize fit or tile keeps an image's proportions"
             >>> Framing((128, 128)).stretch_note([(64, 128)])
             "the image is stretched: in the input, shapes of 128x64 pixels are 2.00 times as high; \
 --resize fit or tile keeps an image's proportions"
@@ -108,7 +108,7 @@ class Framing:
         stretched, total = sum(counts[size] for size in others), counts.total()
         of_all = "the image" if total == 1 else f"{stretched} of {total} images"
         verb = "is" if stretched == 1 else "are"
-        how = "" if self.view is None else " otherwise than in training"
+        how = "" if self.view is None else " otherwise than most training images"
         return (
             f"{of_all} {verb} stretched{how}: in the input, "
             f"shapes of {worst[1]}x{worst[0]} pixels are {changed}; "

@@ -171,6 +171,6 @@ def clinical_notes(
     if config.tolerance < coarsest:
         notes.append(
             f"The tolerance of {config.tolerance:g} {unit} is less than a pixel or voxel at the "
-            f"scored size, up to {coarsest:.3g} {unit}: the normalized surface distance is low."
+            f"scored size, up to {coarsest:.3g} {unit}: an outline one of them off is wrong."
         )
     return tuple(notes)

@@ -15,7 +15,7 @@ from runtime.core.errors import DataError
 from runtime.core.files import replacing_folder
 from runtime.core.json_files import write_json
 from runtime.core.machine import available_cores
-from runtime.core.progress import Progress, ProgressCallback
+from runtime.core.progress import Progress, ProgressCallback, counted
 from runtime.core.pseudonyms import Pseudonyms
 from runtime.core.schema import to_dict
 from runtime.core.workers import map_ahead
@@ -120,7 +120,13 @@ def import_dataset(
         if not images:
             first = f"; the first: {defects[0]}" if defects else ""
             raise DataError(f"{root}: nothing can be imported{first}")
-        placed = assign_splits(images, root, config)
+        try:
+            placed = assign_splits(images, root, config)
+        except DataError as error:
+            if not defects:
+                raise
+            skipped = counted(len(defects), "scan")
+            raise DataError(f"{error}; {skipped} skipped, the first: {defects[0]}") from error
         modalities = sorted({each.modality for each in imported if each.modality is not None})
         of_volumes = replace(config.volumes, modalities=tuple(modalities))
         made = replace(config, volumes=of_volumes)

@@ -67,7 +67,7 @@ def volume_spec(
 
     Example:
         >>> volume_spec("sagittal", window="-160/240")
-        VolumeSpec(plane='sagittal', range='window', low=-160.0, high=240.0)
+        VolumeSpec(plane='sagittal', range='window', low=-160.0, high=240.0, modalities=())
     """
     if window is not None and percentiles is not None:
         raise ConfigError("window and percentiles exclude each other")

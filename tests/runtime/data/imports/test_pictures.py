@@ -156,6 +156,10 @@ def test_fewer_patients_than_splits_need_one_split(tmp_path: Path) -> None:
     ):
         imported(tmp_path / "source")
     assert not (tmp_path / "imported").exists()
+    picture(tmp_path / "source" / "patient3_1.png")
+    save(tmp_path / "source" / "patient3_1_mask.png", mask()[1:])
+    with pytest.raises(DataError, match=r"1 scan skipped, the first: patient3_1: "):
+        imported(tmp_path / "source")
     report = imported(tmp_path / "source", split="test")
     assert (list(report.dataset.splits), report.patients) == (["test"], {"test": 2})
 
