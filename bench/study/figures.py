@@ -55,13 +55,21 @@ def curves_figure(split: SplitResult) -> Figure:
     return figure
 
 
+def omits_epochs(split: SplitResult) -> bool:
+    """Return whether a loss is drawn without its first epochs, whose values flatten the rest."""
+    return any(_drawn_from(len(history)) for n in split.networks for history in n.histories)
+
+
+def _drawn_from(epochs: int) -> int:
+    """Return the position of the first epoch whose loss is drawn."""
+    return SKIPPED_EPOCHS if epochs > SKIPPED_EPOCHS + 1 else 0
+
+
 def _draw_curves(axes: "Axes", split: SplitResult, name: str, title: str) -> None:
     """Draw a value of the history over the epochs: a line for each network, part and training."""
     for index, network in enumerate(split.networks):
         for number, history in enumerate(network.histories):
-            rows = history
-            if name == "loss" and len(rows) > SKIPPED_EPOCHS + 1:
-                rows = rows[SKIPPED_EPOCHS:]
+            rows = history[_drawn_from(len(history)) :] if name == "loss" else history
             for part, line in (("train", ":"), ("valid", "-")):
                 axes.plot(
                     [row.epoch for row in rows],

@@ -16,6 +16,7 @@ from bench.study.figures import (
     differences_figure,
     examples_figures,
     histograms_figure,
+    omits_epochs,
     reliability_figure,
 )
 from bench.study.findings import coverage_text, study_findings
@@ -72,6 +73,11 @@ class _SplitView:
     figures: Mapping[str, Figure]
     examples: tuple[ExampleScan, ...]
     pictures: dict[str, Pictures]
+
+    @property
+    def omits_epochs(self) -> bool:
+        """True where the figure of the curves begins the loss after the first epochs."""
+        return omits_epochs(self.result)
 
 
 def write_study_report(result: StudyResult, prepared: Prepared, folder: str | Path) -> Path:

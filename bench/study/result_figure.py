@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 READINGS = (("soft IoU", "iou"), ("IoU at 0.5", "iou_at_half"))
-_TITLES = {
-    "original": "Original split",
-    "grouped": "Grouped split: new patients",
-}
 _BASELINE = "copy of the\nnearest training mask"
 
 
@@ -36,7 +32,7 @@ def result_figure(result: StudyResult) -> Figure:
             for place, row in enumerate(ranked):
                 shade = INK if row.baseline else COLORS[place % len(COLORS)]
                 _draw(axes, getattr(row, name), place, shade, "D" if row.baseline else "o")
-            axes.set_title(f"{_TITLES[kind]}, {title}", loc="left")
+            axes.set_title(f"{_title(result, kind)}, {title}", loc="left", fontsize=9.5)
             axes.set_ylim(len(ranked) - 0.5, -0.5)
             axes.set_xlim(0.0, 1.0)
             axes.grid(visible=False, axis="y")
@@ -44,6 +40,14 @@ def result_figure(result: StudyResult) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("mean over test images, 95 % interval")
     return figure
+
+
+def _title(result: StudyResult, kind: str) -> str:
+    """Return the title of a split: only stated patients can be known to be new ones."""
+    if kind == "original":
+        return "Original split"
+    known = result.audit.of_patients == result.audit.images
+    return f"Grouped split: {'new patients' if known else 'no similar images'}"
 
 
 def _shown(ranked: Sequence[Ranked], networks: Sequence[str]) -> list[Ranked]:

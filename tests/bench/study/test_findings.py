@@ -119,6 +119,19 @@ def test_a_loss_by_leaks_that_is_not_significant_is_marked(finished: Finished) -
     assert "\N{MINUS SIGN}20 % (scratch-augment-dice, not significant)" in found
 
 
+def test_without_near_copies_nothing_was_removed_and_every_change_is_told(
+    finished: Finished,
+) -> None:
+    first, *others = finished.result.splits
+    # The best baseline is another one than the copy of the nearest image.
+    splits = (replace(first, baselines=first.baselines[:2]), *others)
+    audit = replace(finished.result.audit, crossing=0)
+    result = replace(finished.result, splits=splits, audit=audit)
+    found = answers(result)["How much of the score comes from leaks?"]
+    assert found.startswith("No near copies were found between the splits, so none were removed.")
+    assert "(nearest training image" in found
+
+
 def test_what_intervals_cover_depends_on_the_trainings(finished: Finished) -> None:
     text = {n: coverage_text(replace(finished.config, seeds=n)) for n in (1, 2, 3)}
     assert "only once" in text[1]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from bench.study.figures import (
     curves_figure,
     differences_figure,
     histograms_figure,
+    omits_epochs,
     reliability_figure,
 )
 from bench.study.readme import BEGIN, END, readme_block, with_block
@@ -58,6 +60,33 @@ def test_a_small_study_says_so_at_the_top(page: str, text: str) -> None:
 def test_the_processor_that_trained_the_networks_is_named(page: str, text: str) -> None:
     assert "Training time (CPU) includes" in page
     assert "Training time (CPU) includes" in text
+
+
+def test_the_caption_tells_of_omitted_epochs_where_there_are_any(
+    finished: Finished, page: str
+) -> None:
+    assert "The loss omits" not in page
+    split = finished.result.splits[0]
+    assert not omits_epochs(split)
+    run = split.networks[0].first
+    assert run.trained is not None
+    longer = replace(run.trained, history=run.trained.history * 2)
+    network = replace(split.networks[0], runs=(replace(run, trained=longer),))
+    assert omits_epochs(replace(split, networks=(network,)))
+
+
+@pytest.mark.parametrize(
+    ("of_patients", "title"),
+    [(0, "Grouped split: no similar images"), (None, "Grouped split: new patients")],
+)
+def test_new_patients_are_claimed_where_all_are_stated(
+    finished: Finished, of_patients: int | None, title: str
+) -> None:
+    audit = finished.result.audit
+    known = audit.images if of_patients is None else of_patients
+    result = replace(finished.result, audit=replace(audit, of_patients=known))
+    titles = [axes.get_title("left") for axes in result_figure(result).axes]
+    assert f"{title}, soft IoU" in titles
 
 
 def test_every_picture_of_the_text_is_there(finished: Finished, text: str) -> None:
