@@ -40,9 +40,9 @@ export/page/node_modules/installed: export/page/package.json
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# Two processes: many tests wait for another process to start, or use a single thread.
+# One more than two cores: many tests wait for another process, and all use a single thread.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile
 
 bench: $(VENV)/installed
 	$(BIN)/pytest --benchmark-only

@@ -158,7 +158,8 @@ def test_the_same_seed_gives_the_same_interval(pair: tuple[Evaluation, Evaluatio
 def test_every_difference_is_the_second_minus_the_first_and_within_its_interval(
     pair: tuple[Evaluation, Evaluation], compared: Comparison
 ) -> None:
-    kinds = {kind for kind in get_args(Summary) if not kind.startswith("per patient")}
+    of_others = "per patient", "per volume"
+    kinds = {kind for kind in get_args(Summary) if not kind.startswith(of_others)}
     assert {d.kind for d in compared.differences} == kinds
     assert len(compared.differences) == len(METRICS) * len(kinds)
     for difference in compared.differences:
