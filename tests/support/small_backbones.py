@@ -12,14 +12,14 @@ def use_small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.models.swin_transformer import SwinTransformer
     from torchvision.models.vision_transformer import VisionTransformer
 
-    class NarrowResNet(ResNet):
+    class NarrowResNet(ResNet):  # type: ignore[misc]  # torchvision states no types
         """One block a stage, with an eighth of the channels: a checkpoint is written in no time."""
 
         def __init__(self, block: type[BasicBlock | Bottleneck]) -> None:
             super().__init__(block, [1, 1, 1, 1])
-            self.fc = nn.Linear(self.fc.in_features // 8, 1000)
+            self.fc = nn.Linear(64 * block.expansion, 1000)
 
-        def _make_layer(self, block: Any, planes: int, *args: Any, **options: Any) -> nn.Sequential:
+        def _make_layer(self, block: Any, planes: int, *args: Any, **options: Any) -> Any:
             return super()._make_layer(block, planes // 8, *args, **options)
 
     def build(name: str, weights: None, **options: Any) -> Any:
