@@ -217,20 +217,31 @@ def _image_defects(split: Split, sample: Sample, outlined: bool, masks: MaskKind
         note(stated, Action.USED_WITH_SCALED_BOXES)
     if not outlined and masks == "boxes":
         return defects
-    unusable = Action.USED_FOR_BOXES if masks == "boxes" else Action.REFUSED
-    for annotation in sample.annotations:
-        identity = printable(annotation.id, 40)
-        try:
-            # At full size, where the perimeters of the polygons are largest.
-            replace(sample, annotations=(annotation,)).mask(original, "segmentation")
-        except AnnotationError as error:
-            where = f"{sample.path}, annotation {identity}: "
-            note(str(error).removeprefix(where), unusable, identity)
-    if not defects or defects[-1].action is not unusable:
+    try:
+        # At full size, where the perimeters of the polygons are largest.
+        sample.mask(original, "segmentation")
+    except AnnotationError as error:
+        unusable = Action.USED_FOR_BOXES if masks == "boxes" else Action.REFUSED
+        found: list[tuple[str, str | None]] = [*_unusable(sample)]
+        for problem, annotation in found or [(str(error), None)]:
+            note(problem, unusable, annotation)
+    else:
         outside = pixels_outside((a.segmentation for a in sample.annotations), original)
         if outside > _ROUNDING:
             note(f"a polygon up to {outside:g} pixels outside the image", Action.CLIPPED)
     return defects
+
+
+def _unusable(sample: Sample) -> Iterator[tuple[str, str]]:
+    """Yield the problem and the identity of each annotation that gives no mask by itself."""
+    for annotation in sample.annotations:
+        identity = printable(annotation.id, 40)
+        try:
+            alone = replace(sample, annotations=(annotation,))
+            alone.mask((sample.height, sample.width), "segmentation")
+        except AnnotationError as error:
+            where = f"{sample.path}, annotation {identity}: "
+            yield str(error).removeprefix(where), identity
 
 
 def _summary(split: Split, masks: MaskKind) -> SplitSummary:
