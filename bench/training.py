@@ -20,7 +20,9 @@ from train.objective import Objective
 from train.run import TrainResult, train_network
 from train.state import choose_device, initialize_state
 
-EXPORT_IMAGES = 100
+_CONVERSION_S = 15.0
+"""PyTorch's conversion of a network of any width, on a common machine."""
+_COMPARED = 100
 """Approximate cost of an export's comparison with PyTorch, in forward passes of one image."""
 _IMAGES = 4
 _STEPS = 2
@@ -45,6 +47,16 @@ def seconds_per_image(config: TrainConfig) -> float:
         if config.channels_last:
             images = images.to(memory_format=torch.channels_last)
         return min(_step(state.objective, images, masks) for _ in range(_STEPS)) / _IMAGES
+
+
+def export_seconds(image_seconds: float) -> float:
+    """Return the expected seconds of an export, by those of training per image.
+
+    Example:
+        >>> export_seconds(0.3)
+        25.0
+    """
+    return _CONVERSION_S + image_seconds * _COMPARED / 3
 
 
 def epochs_done(folder: Path) -> int:

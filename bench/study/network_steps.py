@@ -10,7 +10,7 @@ from bench.study.config import Run, StudyConfig
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
 from bench.study.step_cache import StepCache
-from bench.training import EXPORT_IMAGES, TrainingTask, epochs_done, seconds_per_image, train_step
+from bench.training import TrainingTask, epochs_done, export_seconds, seconds_per_image, train_step
 from export.onnx_export import ExportResult, export_checkpoints
 from export.request import ExportRequest
 from runtime.core.progress import Progress
@@ -102,7 +102,7 @@ class NetworkSteps:
             epoch = seconds * (images["train"] + images["valid"] / 3)
             left = config.epochs - epochs_done(self._place(run))
             self._schedule.add(f"train {run.title}", epoch * left)
-            self._schedule.add(f"export {run.title}", seconds * EXPORT_IMAGES / 3)
+            self._schedule.add(f"export {run.title}", export_seconds(seconds))
             self._schedule.add(f"evaluate {run.title}", seconds * images["test"] / 3)
 
     def trainings(self) -> list[TrainingTask]:

@@ -11,7 +11,7 @@ from bench.schedule import Schedule
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.gains import conclude
 from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
-from bench.training import EXPORT_IMAGES, TrainingTask, epochs_done, seconds_per_image, train_step
+from bench.training import TrainingTask, epochs_done, export_seconds, seconds_per_image, train_step
 from export.onnx_export import export_checkpoints, is_exported
 from export.request import ExportRequest
 from runtime.core.errors import ModelError
@@ -160,7 +160,7 @@ def _add_steps(
             each = seconds_per_image(run)
             epoch = each * (images["train"] + images["valid"] / 3)
             schedule.add(f"train {folder.name}", left * epoch)
-            schedule.add(f"export {folder.name}", each * EXPORT_IMAGES / 3)
+            schedule.add(f"export {folder.name}", export_seconds(each))
     schedule.add(MEASURE, (len(runs) + given) * settings.rule.max_seconds)
 
 
