@@ -98,7 +98,8 @@ def coco_content(
         listed.append(entry | group | {key: value for key, value in stated.items() if value})
         annotations += [
             {
-                "id": len(annotations) + index,
+                # pycocotools takes the id 0 for "no match".
+                "id": 1 + len(annotations) + index,
                 "image_id": number,
                 "category_id": region.category.id,
                 "bbox": list(region.box),
