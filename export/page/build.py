@@ -201,6 +201,7 @@ def _render(
                 "input": model.input,
                 "output": model.output,
                 "size": model.size,
+                "view": model.view,
                 "golden": model.golden,
                 "facts": model.facts,
             }

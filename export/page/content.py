@@ -20,6 +20,7 @@ class PageModel:
     Attributes:
         name: unique in the page.
         content: the ONNX file's bytes.
+        view: (height, width) in pixels of most training images; the size of the input if unknown.
         golden: the golden pair, as the file states it.
         facts: (label, text) of what the file's metadata say.
     """
@@ -29,6 +30,7 @@ class PageModel:
     input: str
     output: str
     size: tuple[int, int]
+    view: tuple[int, int]
     golden: dict[str, Any]
     facts: tuple[tuple[str, str], ...]
 
@@ -68,6 +70,7 @@ def read_page_model(path: str | Path) -> PageModel:
         input=file.inputs[0].name,
         output=file.outputs[0].name,
         size=(spec.height, spec.width),
+        view=(spec.view_height or spec.height, spec.view_width or spec.width),
         golden=parse_json(golden, where=f"{path}: golden pair", error=ModelError),
         facts=tuple(_facts(file.metadata, file.file_bytes)),
     )

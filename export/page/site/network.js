@@ -19,6 +19,7 @@ import { counted, messageOf } from "page/text.js";
  * @property {string} input name of the graph's input
  * @property {string} output name of the graph's output
  * @property {[number, number]} size (height, width) of the input
+ * @property {[number, number]} view (height, width) of most training images
  * @property {Golden} golden
  * @property {[string, string][]} facts what its card says, label by label
  */

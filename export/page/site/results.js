@@ -3,6 +3,7 @@
 import { drawMap, drawOverlay, drawScan, summarize } from "page/draw.js";
 import { make, makePairs } from "page/elements.js";
 import { atScanSize } from "page/network.js";
+import { stretchNote } from "page/text.js";
 
 /** @typedef {import("page/network.js").Network} Network */
 /** @typedef {import("page/network.js").Prediction} Prediction */
@@ -26,9 +27,11 @@ export class NetworkRow {
   constructor(network, zoom, download) {
     const { name } = network.model;
     this.size = network.model.size;
+    this.view = network.model.view;
     this.canvases = { scan: make("canvas"), map: make("canvas"), overlay: make("canvas") };
     this.numbers = { label: make("span"), share: make("span"), highest: make("span") };
     this.time = make("span");
+    this.note = make("p", { className: "note" });
     const { label, share, highest } = this.numbers;
     const numbers = makePairs("numbers", [
       [label, share],
@@ -44,6 +47,7 @@ export class NetworkRow {
       "section",
       { className: "row" },
       make("header", {}, make("h3", {}, name), numbers, button),
+      this.note,
       make("div", { className: "pictures" }, ...figures),
     );
     this.element.setAttribute("aria-label", name);
@@ -62,6 +66,7 @@ export class NetworkRow {
     this.scan = scan;
     this.map = atScanSize(values, this.size, scan.size);
     this.time.textContent = `${milliseconds.toFixed(1)} ms`;
+    this.note.textContent = stretchNote(scan.size, this.view);
     drawScan(this.canvases.scan, scan.pixels, scan.size);
     drawMap(this.canvases.map, this.map, scan.size);
   }

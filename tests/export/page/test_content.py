@@ -36,6 +36,7 @@ def test_the_page_has_the_files_golden_pair_digest_and_card(
     assert model["golden"] == json.loads(properties["segmentation.golden"])
     assert model["sha256"] == hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
     assert model["size"] == [about["input"]["height"], about["input"]["width"]]
+    assert model["view"] == model["size"]  # the file does not state what its training images were
     facts = dict(model["facts"])
     assert facts["Parameters"] == f"{about['network']['parameters']:,}"
     assert facts["License"] == about["license"]

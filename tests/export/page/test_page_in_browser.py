@@ -330,6 +330,22 @@ def test_sliders_and_keys_change_what_is_shown(opened: Opened) -> None:
     assert "scale(1)" in opened.page.locator(".scan canvas").evaluate("e => e.style.transform")
 
 
+def test_a_scan_of_other_proportions_is_said_to_be_stretched(
+    opened: Opened, tmp_path: Path
+) -> None:
+    note = opened.page.locator(".note").first
+    for size, told in (
+        ((200, 100), "the network sees its shapes 2.00 times as high as they are"),
+        ((100, 150), "the network sees its shapes 1.50 times as wide as they are"),
+        ((103, 100), ""),
+    ):
+        path = tmp_path / f"{size[0]}.png"
+        Image.new("RGB", size).save(path)
+        opened.add(path)
+        assert told in note.inner_text()
+        assert bool(note.inner_text()) == bool(told)
+
+
 def test_arrows_and_fingers_scroll_the_page_until_a_picture_is_zoomed(opened: Opened) -> None:
     opened.add(SCAN)
     frame = opened.page.locator(".frame").first
