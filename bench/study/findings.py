@@ -8,13 +8,10 @@ from bench.study.evidence import Hypothesis, Verdict, best_baseline
 from bench.study.result import Leak, SplitResult, StudyResult
 from runtime.scoring.trainings import MIN_TRAININGS
 
-_PLACES = {"original": "on the original split", "grouped": "on new patients"}
-"""Where a split measures. The grouped split comes as close to new patients as the data allow,
-which do not name patients."""
 _BASELINES = {
     "all background": "predicting no foreground",
     "mean training mask": "predicting the mean training mask",
-    "nearest training image": "copying the mask of the most similar training scan",
+    "nearest training image": "copying the mask of the most similar training image",
 }
 _BETTER: Mapping[Verdict, str] = {
     "supported": "the pretrained network is better than the one trained from scratch",
@@ -76,12 +73,21 @@ def _new_patients(result: StudyResult) -> SplitResult:
     return result.split("grouped") or result.splits[0]
 
 
+def _place(split: SplitResult, result: StudyResult) -> str:
+    """Return which images a split measures on, in words."""
+    if split.kind == "original":
+        return "on the original split"
+    audit = result.grouped_audit or result.audit
+    known = 0 < audit.images == audit.of_patients
+    return "on new patients" if known else "on images without near copies in training"
+
+
 def _transfer(result: StudyResult) -> Finding | None:
     split = _new_patients(result)
     hypothesis = split.hypothesis("transfer")
     if hypothesis is None:
         return None
-    answer = _sentence(f"{_PLACES[split.kind]}, {_BETTER[hypothesis.verdict]}")
+    answer = _sentence(f"{_place(split, result)}, {_BETTER[hypothesis.verdict]}")
     return Finding("Which network is better?", _too_few(hypothesis) or answer, hypothesis.reason)
 
 
@@ -95,8 +101,9 @@ def _baselines(result: StudyResult) -> Finding | None:
         baseline = _BASELINES[best_baseline(split.baselines).name]
         found = _BEATEN[hypothesis.verdict].format(baseline)
         too_few = _too_few(hypothesis)
-        places.setdefault(found, []).append(_PLACES[split.kind])
-        numbers.append(f"{_sentence(_PLACES[split.kind])[:-1]}: {hypothesis.reason}")
+        place = _place(split, result)
+        places.setdefault(found, []).append(place)
+        numbers.append(f"{_sentence(place)[:-1]}: {hypothesis.reason}")
     sentences = [_sentence(f"{' and '.join(where)}, {found}") for found, where in places.items()]
     question = "Do they beat predictions that need no network?"
     return Finding(question, too_few or " ".join(sentences), " ".join(numbers))
@@ -139,7 +146,7 @@ def _training(result: StudyResult) -> Finding | None:
     share = pair.parts.training_share
     of = "the difference of the two networks" if pair.name == names else pair.name
     answer = _sentence(
-        f"{_PLACES[split.kind]}, training accounts for {100 * share:.0f} % of the uncertainty of "
+        f"{_place(split, result)}, training accounts for {100 * share:.0f} % of the uncertainty of "
         f"{of}; the choice of test images accounts for the rest"
     )
     numbers = (

@@ -47,9 +47,10 @@ def split(
 ) -> None:
     """Split the data set in DIR again, so that similar images are never in two splits.
 
-    Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. Splits get the
-    wanted sizes as far as whole groups allow, then the distribution of object sizes. What was
-    written is read back and audited; exit code 1 if a link between two splits remains.
+    Writes OUT/train, OUT/valid, ...: COCO files that refer to the images in place. Runs and reports
+    name the data set after the folder OUT. Splits get the wanted sizes as far as whole groups
+    allow, then the distribution of object sizes. What was written is read back and audited; exit
+    code 1 if a link between two splits remains.
     """
     from runtime.data.audit import audit_dataset, summarize
     from runtime.data.coco import read_dataset
@@ -70,9 +71,9 @@ def split(
 
 def _split_text(chosen: "GroupedSplit", before: "AuditSummary", after: "AuditSummary") -> str:
     sizes, areas = chosen.sizes(), chosen.areas()
-    header = ("split", "images wanted", "images now", "difference", "annotated share")
+    header = ("split", "images wanted", "images now", "difference", "area of boxes")
     rows = [
-        (name, wanted, sizes[name], f"{sizes[name] - wanted:+d}", areas[name])
+        (name, wanted, sizes[name], f"{sizes[name] - wanted:+d}", f"{areas[name]:.1%}")
         for name, wanted in chosen.wanted.items()
     ]
     return (

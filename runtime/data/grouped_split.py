@@ -41,8 +41,8 @@ class GroupedSplit:
         return {name: self.assigned.count(name) for name in self.wanted}
 
     def areas(self) -> dict[str, float]:
-        """Return each split's mean share of an image that is annotated, in [0, 1]."""
-        shares = _annotated_shares(self.audit.images)
+        """Return each split's mean area of an image's boxes, as a fraction of the image."""
+        shares = _box_areas(self.audit.images)
         owners = np.array(self.assigned)
         return {name: float(shares[owners == name].mean()) for name in self.wanted}
 
@@ -132,7 +132,7 @@ def _whole(sizes: Amounts) -> Counts:
     return whole
 
 
-def _annotated_shares(images: tuple[AuditedImage, ...]) -> Amounts:
+def _box_areas(images: tuple[AuditedImage, ...]) -> Amounts:
     return np.array(
         [
             sum(a.box[2] * a.box[3] for a in image.sample.annotations)
@@ -143,8 +143,8 @@ def _annotated_shares(images: tuple[AuditedImage, ...]) -> Amounts:
 
 
 def _strata(images: tuple[AuditedImage, ...]) -> Counts:
-    """Return each image's class of annotated area: 0 to STRATA - 1."""
-    shares = _annotated_shares(images)
+    """Return each image's class of the area of its boxes: 0 to STRATA - 1."""
+    shares = _box_areas(images)
     edges = np.quantile(shares, np.linspace(0, 1, STRATA + 1)[1:-1])
     classes: Counts = np.searchsorted(edges, shares, side="right")
     return classes

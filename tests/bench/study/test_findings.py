@@ -69,6 +69,22 @@ def test_the_grouped_split_tells_which_network_is_better(
     assert first.numbers == "Numbers of transfer, grouped."
 
 
+def test_new_patients_are_claimed_only_where_the_patient_of_every_image_is_known(
+    finished: Finished,
+) -> None:
+    result = with_verdicts(finished.result, both("supported"), 3)
+    audit = result.grouped_audit
+    assert audit is not None
+    question = "Which network is better?"
+    for known, start in (
+        (audit.images, "On new patients, "),
+        (audit.images - 1, "On images without near copies in training, "),
+        (0, "On images without near copies in training, "),
+    ):
+        told = answers(replace(result, grouped_audit=replace(audit, of_patients=known)))
+        assert told[question].startswith(start)
+
+
 def test_baselines_are_told_for_both_splits_in_one_sentence_or_apart(finished: Finished) -> None:
     question = "Do they beat predictions that need no network?"
     same = both("supported")
