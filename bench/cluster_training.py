@@ -44,7 +44,7 @@ def train_on_cluster(scheduler: str, tasks: Sequence[TrainingTask], schedule: Sc
 
     Args:
         scheduler: as for `runtime.distributed.cluster.connected`.
-        schedule: has the steps of the tasks; a step of its own is added.
+        schedule: has the steps of the tasks, which become parts of one step.
 
     Raises:
         ConfigError: no scheduler is there, or a worker has other versions, several threads, or no
@@ -54,8 +54,9 @@ def train_on_cluster(scheduler: str, tasks: Sequence[TrainingTask], schedule: Sc
         StoppedError: `schedule.stop` returned True.
         SegmentationError: a training failed; the others have saved a checkpoint.
     """
-    schedule.start("train the networks on the cluster")
     left = [task for task in tasks if epochs_done(task.folder) < task.config.epochs]
+    steps = tuple(task.step for task in left)
+    schedule.start("train the networks on the cluster", parts=steps)
     if not left:
         return
     progress = _Progress(schedule, left)
@@ -97,13 +98,13 @@ class _Progress:
 
     def tell(self, note: str) -> None:
         """Report what happened to the workers."""
-        self.schedule.advance_together(self._fractions.copy(), note, milestone=True)
+        self.schedule.advance_parts(self._fractions.copy(), note, milestone=True)
 
     def show(self) -> None:
         """Report what was heard."""
         done = sum(fraction == 1.0 for fraction in self._fractions.values())
         notes = [f"{done} of {len(self._before)} trained", *self._notes.copy().values()]
-        self.schedule.advance_together(self._fractions.copy(), "; ".join(notes))
+        self.schedule.advance_parts(self._fractions.copy(), "; ".join(notes))
 
 
 def _wait(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.schedule import Schedule
+from export.conversion import expected_seconds
 from runtime.core.errors import DataError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset
@@ -20,16 +21,46 @@ from train.objective import Objective
 from train.run import TrainResult, train_network
 from train.state import choose_device, initialize_state
 
-_CONVERSION_S = 15.0
-"""PyTorch's conversion of a network of any width, on a common machine."""
 _COMPARED = 100
 """Approximate cost of an export's comparison with PyTorch, in forward passes of one image."""
+_FORWARD = 1 / 3
+"""Of a training step, the part of the forward pass."""
 _IMAGES = 4
 _STEPS = 2
 
 
-def seconds_per_image(config: TrainConfig) -> float:
-    """Return the seconds of training per image on this machine, measured in two small steps.
+@dataclass(frozen=True, slots=True)
+class TrainingCost:
+    """What a network costs on this machine.
+
+    Attributes:
+        image_s: seconds of training per image.
+        conversion_s: expected seconds of its conversion to a graph.
+
+    Example:
+        >>> TrainingCost(image_s=0.3, conversion_s=11.0).export_s
+        21.0
+    """
+
+    image_s: float
+    conversion_s: float
+
+    def training_s(self, epochs: int, train_images: int, valid_images: int) -> float:
+        """Return the expected seconds of so many epochs."""
+        return epochs * self.image_s * (train_images + valid_images * _FORWARD)
+
+    def evaluation_s(self, images: int) -> float:
+        """Return the expected seconds of scoring so many images."""
+        return self.image_s * images * _FORWARD
+
+    @property
+    def export_s(self) -> float:
+        """Expected seconds of an export."""
+        return self.conversion_s + self.image_s * _COMPARED * _FORWARD
+
+
+def measure_cost(config: TrainConfig) -> TrainingCost:
+    """Return what the network of a run costs on this machine, from two small training steps.
 
     The network is built as in a run, so that errors show up here and not hours later. It is not
     compiled, which may take longer than the estimated time itself.
@@ -46,17 +77,8 @@ def seconds_per_image(config: TrainConfig) -> float:
         images = torch.rand(_IMAGES, 3, config.size, config.size, device=device)
         if config.channels_last:
             images = images.to(memory_format=torch.channels_last)
-        return min(_step(state.objective, images, masks) for _ in range(_STEPS)) / _IMAGES
-
-
-def export_seconds(image_seconds: float) -> float:
-    """Return the expected seconds of an export, by those of training per image.
-
-    Example:
-        >>> export_seconds(0.3)
-        25.0
-    """
-    return _CONVERSION_S + image_seconds * _COMPARED / 3
+        seconds = min(_step(state.objective, images, masks) for _ in range(_STEPS))
+        return TrainingCost(seconds / _IMAGES, expected_seconds([state.network]))
 
 
 def epochs_done(folder: Path) -> int:

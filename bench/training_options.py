@@ -104,12 +104,12 @@ def schedule_progress(label: str, *, estimated: bool) -> Iterator[ProgressCallba
     """
     printed = ""
     in_terminal = sys.stderr.isatty()
-    with progress(label, percent=True) as bar:
+    with progress(label, seconds=True) as bar:
 
         def on_progress(state: Progress) -> None:
             nonlocal estimated, printed
             if estimated and state.total > state.done:
-                duration = duration_text(state.total)
+                duration = duration_text(state.total - state.done)
                 click.echo(f"Estimated time on this machine: {duration}.")
                 estimated = False
             if not in_terminal and state.phase != printed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from export.conversion import convert
+from export.conversion import convert, expected_seconds
 from export.golden_pair import choose_scan, onnx_runtime_pair, pytorch_pair
 from export.localization import first_difference
 from export.model_file import write_model
@@ -25,7 +25,7 @@ from export.variants.variants import Variant, half_variant, int8_variants, winog
 from runtime.core.errors import ParityError
 from runtime.core.files import ensure_replaceable
 from runtime.core.machine import available_cores
-from runtime.core.progress import ProgressCallback, report_progress
+from runtime.core.progress import ProgressCallback, duration_text, report_progress
 from runtime.data.coco import Dataset
 from runtime.data.orientation import Size
 from runtime.data.samples import MaskKind
@@ -136,7 +136,8 @@ def _convert(
     trained: TrainedNetworks, threads: int, on_progress: ProgressCallback | None
 ) -> tuple[onnx.ModelProto, _Comparison, Parity]:
     """Convert the networks and compare the graph with PyTorch. Raises ParityError."""
-    report_progress(on_progress, "converting, which takes longest")
+    about = duration_text(expected_seconds(trained.networks))
+    report_progress(on_progress, f"converting, which takes about {about}")
     plain = convert(trained.networks, trained.metadata.input)
     comparison = _compare(trained, threads, on_progress)
     try:

@@ -229,7 +229,7 @@ def _measure(
     from bench.measure.result import interrupted_file, write_result
     from bench.measure.run import Measurement
 
-    with progress("Measure", percent=True) as bar:
+    with progress("Measure", seconds=True) as bar:
         measurement = Measurement(tuple(dict.fromkeys(models)), settings, bar)
         try:
             result = measurement.run()

@@ -30,7 +30,6 @@ from runtime.cli.options import (
 )
 from runtime.cli.signals import stopping
 from runtime.core.errors import ParityError
-from runtime.core.progress import Progress
 from train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -115,7 +114,6 @@ def _carry_out(config: StudyConfig, folder: Path, cache: Path, scheduler: str | 
             on_progress=on_progress,
             stop=stop,
         )
-        on_progress(Progress(1.0, 1.0, "write the report"))
         page = write_study_report(result, prepared, folder)
     click.echo(_report(result))
     for path in (page, page.with_suffix(".md"), folder / "study.json"):

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.schedule import Schedule
-from bench.study.config import Run, StudyConfig
+from bench.study.config import ENSEMBLE, Run, StudyConfig
 from bench.study.prepare import Prepared
 from bench.study.result import Exported, Trained
 from bench.study.step_cache import StepCache
-from bench.training import TrainingTask, epochs_done, export_seconds, seconds_per_image, train_step
+from bench.training import TrainingCost, TrainingTask, epochs_done, measure_cost, train_step
 from export.onnx_export import ExportResult, export_checkpoints
 from export.request import ExportRequest
 from runtime.core.progress import Progress
@@ -28,6 +28,12 @@ from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
 from train.resumable_run import ensure_same_run
 from train.run_folder import BEST, LAST
+
+TIMING, REPORT = "time the networks", "write the report"
+_TIMED_RUNS = 70
+"""Of each network: thirty, an untimed one before each, and the warm-up."""
+_REPORT_S = 8.0
+"""The figures and tables of a split, on a common machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,48 +84,82 @@ class NetworkSteps:
     def schedule(self) -> None:
         """Add the steps that are left to the schedule, with times from a few training steps.
 
-        A forward pass takes about a third of a training step.
-
         Raises:
             ConfigError, CheckpointError, ProviderError: a network cannot be trained, its run not be
                 resumed, or its file not be scored as requested; found before hours are spent.
         """
         if self._config.provider.provider != AUTO:
             find_provider(self._config.provider.provider).resolve(self._config.provider.arithmetic)
-        each: dict[str, float] = {}
+        costs: dict[tuple[str, bool], TrainingCost] = {}
         for run in self._config.runs:
-            config = self._training(run)
-            if self._results.has(f"train-{run.step}", self._inputs(config, run.kind)):
-                continue
-            last = self._place(run) / LAST
-            if last.is_file():
-                ensure_same_run(last, load_checkpoint(last), config)
-            if run.network not in each:
-                each[run.network] = seconds_per_image(config)
-            seconds = each[run.network]
-            splits = self._data.datasets[run.kind].splits
-            images = {name: len(split.samples) for name, split in splits.items()}
-            epoch = seconds * (images["train"] + images["valid"] / 3)
-            left = config.epochs - epochs_done(self._place(run))
-            self._schedule.add(f"train {run.title}", epoch * left)
-            self._schedule.add(f"export {run.title}", export_seconds(seconds))
-            self._schedule.add(f"evaluate {run.title}", seconds * images["test"] / 3)
+            steps = self._left(run)
+            training = "train" in steps
+            if training:
+                self._ensure_resumable(run)
+            if steps and (run.network, training) not in costs:
+                costs[run.network, training] = self._measure_cost(run, training=training)
+            for step in steps:
+                seconds = self._expected_seconds(step, run, costs[run.network, training])
+                self._schedule.add(f"{step} {run.title}", seconds, kind=step)
+        timed = {network: cost for (network, _), cost in costs.items()}
+        for run in self._ensembles():
+            seconds = sum(cost.export_s for cost in timed.values())
+            self._schedule.add(f"export {run.title}", seconds, kind="export")
+            scored = [self._expected_seconds("evaluate", run, cost) for cost in timed.values()]
+            self._schedule.add(f"evaluate {run.title}", sum(scored), kind="evaluate")
+        self._schedule.add(TIMING, sum(c.evaluation_s(_TIMED_RUNS) for c in timed.values()))
+        self._schedule.add(REPORT, _REPORT_S * len(self._config.splits))
+
+    def _ensembles(self) -> list[Run]:
+        """Return the ensemble of each kind of split and seed, where they are studied."""
+        if ENSEMBLE not in self._config.networks:
+            return []
+        return list({replace(run, network=ENSEMBLE): None for run in self._config.runs})
+
+    def _left(self, run: Run) -> tuple[str, ...]:
+        """Return the steps of a run without a cached result."""
+        trained = self._results.cached(*self._training_step(run), files=[self._place(run) / BEST])
+        if trained is None:
+            return "train", "export", "evaluate"
+        file = self._results.cached(*self._export_step(run, [trained]))
+        if file is None or not (self._folder / file.path).is_file():
+            return "export", "evaluate"
+        scored = self._results.cached(*self._evaluation_step(run, file))
+        return () if scored is not None else ("evaluate",)
+
+    def _ensure_resumable(self, run: Run) -> None:
+        """Raise ConfigError or CheckpointError if the run was begun with other settings."""
+        last = self._place(run) / LAST
+        if last.is_file():
+            ensure_same_run(last, load_checkpoint(last), self._training(run))
+
+    def _measure_cost(self, run: Run, *, training: bool) -> TrainingCost:
+        config = self._training(run)
+        # The weights of a trained run's encoder may be gone, and cost nothing.
+        return measure_cost(config if training else replace(config, encoder_weights="none"))
+
+    def _expected_seconds(self, step: str, run: Run, cost: TrainingCost) -> float:
+        splits = self._data.datasets[run.kind].splits
+        images = {name: len(split.samples) for name, split in splits.items()}
+        if step == "export":
+            return cost.export_s
+        if step == "evaluate":
+            return cost.evaluation_s(images["test"])
+        epochs = self._training(run).epochs - epochs_done(self._place(run))
+        return cost.training_s(epochs, images["train"], images["valid"])
 
     def trainings(self) -> list[TrainingTask]:
         """Return the trainings that are left, as tasks of a cluster."""
-        tasks = []
-        for run in self._config.runs:
-            config = self._training(run)
-            if not self._results.has(f"train-{run.step}", self._inputs(config, run.kind)):
-                step, folder = f"train {run.title}", self._place(run)
-                tasks.append(TrainingTask(step, config, folder, self._cache))
-        return tasks
+        return [
+            TrainingTask(f"train {run.title}", self._training(run), self._place(run), self._cache)
+            for run in self._config.runs
+            if "train" in self._left(run)
+        ]
 
     def train(self, run: Run) -> Trained:
         """Train a network, or resume its training."""
-        config = self._training(run)
         self._schedule.start(f"train {run.title}")
-        folder = self._place(run)
+        config, folder = self._training(run), self._place(run)
 
         def make() -> Trained:
             data = self._data.datasets[run.kind]
@@ -133,26 +173,34 @@ class NetworkSteps:
                 device=result.device,
             )
 
-        inputs = self._inputs(config, run.kind)
-        return self._results.result(
-            f"train-{run.step}", inputs, Trained, make, files=[folder / BEST]
-        )
+        return self._results.result(*self._training_step(run), make, files=[folder / BEST])
+
+    def _training_step(self, run: Run) -> tuple[str, object, type[Trained]]:
+        """Return the name, the inputs and the kind of result of a training, for the cache."""
+        config = {**to_dict(self._training(run)), "data": ""}
+        return f"train-{run.step}", [config, self._data.sha256[run.kind]], Trained
 
     def export(self, run: Run, members: Sequence[Trained]) -> Exported:
         """Export a network, or the mean of several as one file, the ensemble."""
         self._schedule.start(f"export {run.title}")
-        checkpoints = [self._folder / member.checkpoint for member in members]
         name = members[0].name if len(members) == 1 else "unet-ensemble"
         output = self._folder / run.folder / f"{name}.onnx"
         own = [self._training(replace(run, network=name)).arch for name in self._config.trained]
         data = self._data.datasets[run.kind].root
-        request = ExportRequest(checkpoints, output, data=data, own=own)
+        request = ExportRequest(self._checkpoints(members), output, data=data, own=own)
 
         def make() -> Exported:
             return self._describe(export_checkpoints(request))
 
-        inputs = [_sha256(checkpoint) for checkpoint in checkpoints]
-        return self._results.result(f"export-{run.step}", inputs, Exported, make, files=[output])
+        return self._results.result(*self._export_step(run, members), make, files=[output])
+
+    def _checkpoints(self, members: Sequence[Trained]) -> list[Path]:
+        return [self._folder / member.checkpoint for member in members]
+
+    def _export_step(
+        self, run: Run, members: Sequence[Trained]
+    ) -> tuple[str, object, type[Exported]]:
+        return f"export-{run.step}", [_sha256(c) for c in self._checkpoints(members)], Exported
 
     def evaluate(self, run: Run, file: Exported) -> Scored:
         """Score a network on the test images."""
@@ -168,9 +216,12 @@ class NetworkSteps:
             evaluation = evaluate(predictor, split, on_progress=on_progress)
             return Scored(replace(evaluation, name=run.network), predictor.engine)
 
+        return self._results.result(*self._evaluation_step(run, file), make)
+
+    def _evaluation_step(self, run: Run, file: Exported) -> tuple[str, object, type[Scored]]:
         provider = to_dict(self._config.provider)
         inputs = [file.digest, self._data.sha256[run.kind], VERSION, provider]
-        return self._results.result(f"evaluate-{run.step}", inputs, Scored, make)
+        return f"evaluate-{run.step}", inputs, Scored
 
     def baselines(self, kind: str, size: tuple[int, int]) -> tuple[Evaluation, ...]:
         """Score the baselines on the test images, at (height, width) `size`."""
@@ -190,7 +241,7 @@ class NetworkSteps:
 
     def latencies(self, files: Sequence[Exported]) -> tuple[PredictionLatency, ...]:
         """Time the networks, interleaved."""
-        self._schedule.start("time the networks")
+        self._schedule.start(TIMING)
         provider = to_dict(self._config.provider)
         inputs = [[file.digest for file in files], self._config.threads, provider]
 
@@ -213,9 +264,6 @@ class NetworkSteps:
 
     def _place(self, run: Run) -> Path:
         return self._folder / run.folder / self._training(run).name
-
-    def _inputs(self, config: TrainConfig, kind: str) -> object:
-        return [{**to_dict(config), "data": ""}, self._data.sha256[kind]]
 
     def _describe(self, result: ExportResult) -> Exported:
         network, parity = result.metadata.network, result.metadata.parity

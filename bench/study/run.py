@@ -19,7 +19,7 @@ from bench.study.evidence import (
     judge_spread,
     judge_transfer,
 )
-from bench.study.network_steps import NetworkSteps, Scored
+from bench.study.network_steps import REPORT, NetworkSteps, Scored
 from bench.study.prepare import Prepared, prepare
 from bench.study.result import (
     Exported,
@@ -74,7 +74,8 @@ def run_study(
         dataset: the data set of `config`, where it was read before.
         scheduler: of a Dask cluster whose workers train the networks at the same time
             (`bench.cluster_training`); `folder`, `cache` and the data set must be shared.
-        on_progress: called when a step starts and advances, with estimated seconds.
+        on_progress: called when a step starts and advances, with seconds taken and expected. The
+            last step is the report, which is the caller's.
         stop: asked before each step, and during training and evaluation.
 
     Returns:
@@ -133,6 +134,7 @@ def _run(
         uncertified=uncertified,
     )
     write_json(out / STUDY_FILE, to_dict(result))
+    schedule.start(REPORT)  # by `bench.study.report`, from what is returned
     return result, prepared
 
 

@@ -53,20 +53,28 @@ class StepCache:
         Raises:
             DataError: the cached result cannot be read.
         """
-        key = _key(inputs)
-        content = self._read(step)
-        if content.get("made_from") == key and all(file.is_file() for file in files):
-            where = str(self._path(step))
-            return from_dict(kind, content.get("result"), where=where, error=DataError)
+        cached = self.cached(step, inputs, kind, files=files)
+        if cached is not None:
+            return cached
         result = make()
         # Python's own JSON, which reads NaN and infinity back.
-        content = {"made_from": key, "result": to_dict(result)}
+        content = {"made_from": _key(inputs), "result": to_dict(result)}
         write_text(self._path(step), json.dumps(content))
         return result
 
-    def has(self, step: str, inputs: object) -> bool:
-        """Return whether the result of a step with the same inputs is cached."""
-        return bool(self._read(step).get("made_from") == _key(inputs))
+    def cached(
+        self, step: str, inputs: object, kind: type[Record], *, files: Sequence[Path] = ()
+    ) -> Record | None:
+        """Return the cached result of a step, or None where `result` would carry it out.
+
+        Raises:
+            DataError: the cached result cannot be read.
+        """
+        content = self._read(step)
+        if content.get("made_from") != _key(inputs) or not all(file.is_file() for file in files):
+            return None
+        where = str(self._path(step))
+        return from_dict(kind, content.get("result"), where=where, error=DataError)
 
     def _path(self, step: str) -> Path:
         return self.folder / f"{step}.json"

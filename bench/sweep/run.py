@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.measure.estimates import expected_seconds
+from bench.measure.partial_result import PartialResult
 from bench.measure.result import interrupted_file
 from bench.measure.run import Measurement
 from bench.measure.settings import MeasurementSettings, Scoring
@@ -11,7 +13,7 @@ from bench.schedule import Schedule
 from bench.sweep.config import SweepConfig, name_of
 from bench.sweep.gains import conclude
 from bench.sweep.result import SweepNetwork, SweepResult, write_sweep
-from bench.training import TrainingTask, epochs_done, export_seconds, seconds_per_image, train_step
+from bench.training import TrainingTask, epochs_done, measure_cost, train_step
 from export.onnx_export import export_checkpoints, is_exported
 from export.request import ExportRequest
 from runtime.core.errors import ModelError
@@ -157,11 +159,13 @@ def _add_steps(
             ensure_same_run(folder / LAST, load_checkpoint(folder / LAST), settled)
         left = run.epochs - epochs_done(folder)
         if left > 0:
-            each = seconds_per_image(run)
-            epoch = each * (images["train"] + images["valid"] / 3)
-            schedule.add(f"train {folder.name}", left * epoch)
-            schedule.add(f"export {folder.name}", export_seconds(each))
-    schedule.add(MEASURE, (len(runs) + given) * settings.rule.max_seconds)
+            cost = measure_cost(run)
+            training_s = cost.training_s(left, images["train"], images["valid"])
+            schedule.add(f"train {folder.name}", training_s, kind="train")
+            schedule.add(f"export {folder.name}", cost.export_s, kind="export")
+    files = [PartialResult(Path(), settings.providers[0])] * (len(runs) + given)
+    phases = expected_seconds(files, settings, images["test"])
+    schedule.add(MEASURE, sum(phases.values()))
 
 
 def _train(

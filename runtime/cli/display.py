@@ -71,14 +71,14 @@ def skipped_text(reasons: Sequence[str]) -> str:
 
 
 @contextmanager
-def progress(label: str = "", *, percent: bool = False) -> Iterator["ProgressBar | ProgressLines"]:
+def progress(label: str = "", *, seconds: bool = False) -> Iterator["ProgressBar | ProgressLines"]:
     """Yield a progress bar, or lines where standard error is no terminal.
 
     Args:
-        percent: lines state a percentage, because the numbers are none that a person counts.
+        seconds: the numbers are the seconds of a `bench.schedule.Schedule`.
     """
     in_terminal = sys.stderr.isatty()
-    shown = ProgressBar(label) if in_terminal else ProgressLines(label, percent=percent)
+    shown = ProgressBar(label) if in_terminal else ProgressLines(label, seconds=seconds)
     try:
         yield shown
     finally:
@@ -92,7 +92,7 @@ class ProgressLines:
         label: the text before the numbers; without it, the phase.
         every_s: fewest seconds between two lines. An estimate rests on half as many.
         clock: returns the time in seconds.
-        percent: state a percentage.
+        seconds: the numbers are seconds, so the time left is known; a percentage is stated.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class ProgressLines:
         every_s: float = 10.0,
         clock: Callable[[], float] = monotonic,
         *,
-        percent: bool = False,
+        seconds: bool = False,
     ) -> None:
         self._label, self._every_s, self._clock = label, every_s, clock
-        self._percent = percent
+        self._seconds = seconds
         self._start = self._last = clock()
         self._phase: str | None = None
 
@@ -122,15 +122,22 @@ class ProgressLines:
             self._last = now
             click.echo(self._line(progress, now - self._start), err=True)
 
-    def _line(self, progress: Progress, seconds: float) -> str:
+    def _line(self, progress: Progress, since_start: float) -> str:
         amount = f"{int(progress.done)} of {progress.total:.10g}"
-        if self._percent:
+        if self._seconds:
             amount = f"{progress.fraction:.0%}".replace("%", " %")
         text = f"{self._label or progress.phase} {amount}".strip()
-        done, left = progress.done - self._first, progress.total - progress.done
-        if done > 0 and left > 0 and seconds >= self._every_s / 2:
-            text += f", {duration_text(seconds * left / done)} left"
+        left = self._seconds_left(progress, since_start)
+        if left > 0:
+            text += f", {duration_text(left)} left"
         return f"{text}: {progress.note}" if progress.note else text
+
+    def _seconds_left(self, progress: Progress, since_start: float) -> float:
+        """Return the expected seconds that are left; 0 where they are not known yet."""
+        done, left = progress.done - self._first, progress.total - progress.done
+        if self._seconds:
+            return left
+        return since_start * left / done if done > 0 and since_start >= self._every_s / 2 else 0.0
 
     def close(self) -> None:
         """Nothing: each line is complete."""

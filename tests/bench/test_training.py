@@ -8,11 +8,13 @@ import pytest
 pytest.importorskip("torch")
 
 from bench.schedule import Schedule
-from bench.training import epoch_seconds, epochs_done, seconds_per_image, train_step
+from bench.training import epoch_seconds, epochs_done, measure_cost, train_step
+from export.conversion import expected_seconds
 from runtime.core.errors import DataError
 from runtime.core.progress import Progress
 from runtime.data.coco import read_dataset
 from train.config import TrainConfig, demo_config
+from train.network import make_network
 
 
 @pytest.fixture
@@ -38,15 +40,18 @@ def test_a_resumed_run_counts_what_is_left_of_it(
     assert epochs_done(tmp_path) == 2
     assert epochs_done(tmp_path / "none") == 0
     seen: list[Progress] = []
-    schedule = Schedule(seen.append)
+    schedule = Schedule(seen.append, clock=lambda: 0.0)
     schedule.add("train", 100.0)
     schedule.start("train")
     data = read_dataset(config.data)
     train_step(config, tmp_path, tmp_path / "cache", schedule, data)
-    assert [(p.done, p.note, p.milestone) for p in seen[1:]] == [
-        (25.0, "step 5", False), (50.0, "step 6", False), (100.0, "step 8", False),
-        (100.0, "epoch 4/4", True),
+    assert [(p.note, p.milestone) for p in seen[1:]] == [
+        ("step 5", False), ("step 6", False), ("step 8", False), ("epoch 4/4", True),
     ]  # fmt: skip
+    # By a clock that stands, 20 of 100 s were expected; a quarter of the work weighs as much more.
+    assert [p.total for p in seen[1:]] == pytest.approx(
+        [20 / (f + 0.2) * (1 - f) for f in (0.25, 0.5, 1.0, 1.0)]
+    )
     (call,) = asked
     assert (call["config"], call["folder"], call["cache"]) == (
         config, tmp_path, tmp_path / "cache"
@@ -70,4 +75,6 @@ def test_the_estimate_is_the_time_of_an_image_in_the_shorter_step(
 ) -> None:
     times = iter([0.0, 6.0, 10.0, 12.0])
     monkeypatch.setattr("bench.training.time.perf_counter", lambda: next(times))
-    assert seconds_per_image(config) == 2.0 / 4  # of four images
+    cost = measure_cost(config)
+    assert cost.image_s == 2.0 / 4  # of four images
+    assert cost.conversion_s == expected_seconds([make_network("scratch", 2, 16)])

@@ -4,6 +4,7 @@ A reader may return, or raise a `SegmentationError`; anything else is a failure.
 """
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -205,11 +206,16 @@ def _step_cache(path: Path) -> None:
     """Read the cached result of a step of `seg-study`."""
     from bench.study.step_cache import StepCache
 
-    StepCache(path.parent).has("step", "other")
+    @dataclass(frozen=True)
+    class Number:
+        images: int
+
+    StepCache(path.parent).cached("step", "inputs", Number)
 
 
 def _step_seeds() -> list[bytes]:
-    return [json.dumps({"made_from": "00", "result": {"images": 3}}).encode()]
+    made_from = hashlib.sha256(b'"inputs"').hexdigest()
+    return [json.dumps({"made_from": made_from, "result": {"images": 3}}).encode()]
 
 
 _TORCH = ("train.checkpoint", "train.network")

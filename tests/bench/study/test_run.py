@@ -169,7 +169,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             "evaluate",
             "evaluate_baselines",
             "measure_latency",
-            "seconds_per_image",
+            "measure_cost",
         ):
             patch.setattr(bench.study.network_steps, name, refuse)
         for name in ("explore", "audit_dataset", "write_split"):

@@ -23,10 +23,11 @@ def test_a_step_is_carried_out_again_only_for_other_inputs_or_missing_files(
 
         return cache.result(step, inputs, Number, make, files=[output]).value
 
-    assert not cache.has("step", [1, "a"])
+    assert cache.cached("step", [1, "a"], Number) is None
     assert [result([1, "a"]), result([1, "a"])] == [1.0, 1.0]
-    assert cache.has("step", [1, "a"])
-    assert not cache.has("step", [1, "b"])
+    assert cache.cached("step", [1, "a"], Number) == Number(1.0)
+    assert cache.cached("step", [1, "b"], Number) is None
+    assert cache.cached("step", [1, "a"], Number, files=[tmp_path / "gone"]) is None
     assert result([1, "b"]) == 2.0
     output.unlink()
     assert result([1, "b"]) == 3.0

@@ -247,7 +247,7 @@ def test_what_is_done_is_taken_and_what_changed_is_exported_again(
             )
 
     monkeypatch.setattr("bench.sweep.run.export_checkpoints", note)
-    trained = "bench.sweep.run.seconds_per_image"
+    trained = "bench.sweep.run.measure_cost"
     monkeypatch.setattr(trained, lambda _: pytest.fail("nothing is left to train"))
     up_to_measuring()
     assert exported == []

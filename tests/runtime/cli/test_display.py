@@ -57,13 +57,15 @@ def test_without_a_terminal_there_is_a_line_now_and_then_with_the_time_left(
     ]
 
 
-def test_estimated_seconds_are_told_as_a_percentage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_the_numbers_are_seconds_the_time_left_is_their_difference(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     now = 0.0
-    lines = ProgressLines("Study", clock=lambda: now, percent=True)
-    lines(Progress(100.0, 1794.4))
-    now = 20.0
-    lines(Progress(448.6, 1794.4))
-    assert capsys.readouterr().err.splitlines() == ["Study 25 %, 77 s left"]
+    lines = ProgressLines("Study", clock=lambda: now, seconds=True)
+    for second, done, total in ((0.0, 0.0, 0.0), (10.0, 0.0, 0.0), (20.0, 10.0, 40.0)):
+        now = second
+        lines(Progress(done, total))
+    assert capsys.readouterr().err.splitlines() == ["Study 0 %", "Study 25 %, 30 s left"]
 
 
 def test_the_time_left_is_that_of_the_phase(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,16 +92,16 @@ def test_the_note_of_a_milestone_is_a_line(
 
 def test_the_time_left_is_told_once_there_is_a_basis(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
-    lines = ProgressLines("Study", clock=lambda: now, percent=True)
+    lines = ProgressLines("Score", clock=lambda: now)
     for second in range(51):
         now = float(second)
         lines(Progress(0.0 if second < 38 else second - 37.0, 100.0))  # workers start for 37 s
     assert capsys.readouterr().err.splitlines() == [
-        "Study 0 %",
-        "Study 0 %",
-        "Study 0 %",
-        "Study 3 %",
-        "Study 13 %, 87 s left",
+        "Score 0 of 100",
+        "Score 0 of 100",
+        "Score 0 of 100",
+        "Score 3 of 100",
+        "Score 13 of 100, 87 s left",
     ]
 
 
