@@ -148,18 +148,28 @@ def conditions(result: BenchResult) -> str:
     """Return the machine, versions and settings that the figures depend on, in a few sentences."""
     machine = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    engines = dict.fromkeys(str(model.engine) for model in result.models if model.engine)
     threads = counted(result.threads, "thread")
-    computed_by = f", computed by {' and by '.join(engines)}" if engines else ""
     product = "not measured"
     if result.matmul_gmacs_per_s is not None:
         product = f"{result.matmul_gmacs_per_s:.1f} GMAC/s"
     return (
         f"{machine.processor} ({', '.join(machine.instructions)}), {machine.cores} cores, "
-        f"{machine.system}; {threads}{computed_by}; {versions}. Matrix "
+        f"{machine.system}; {threads}{_computed_by(result)}; {versions}. Matrix "
         f"product in float32: {product}. Measured on {result.date}. Compare figures of one run "
         "only."
     )
+
+
+def _computed_by(result: BenchResult) -> str:
+    """Return what computed the networks, and which of them, where it was more than one engine."""
+    names, rows = short_names(result), dict[str, list[str]]()
+    for model in result.models:
+        if model.engine is not None:
+            rows.setdefault(str(model.engine), []).append(names[model.name])
+    if len(rows) < 2:
+        return "".join(f", computed by {engine}" for engine in rows)
+    each = (f"{engine}: {', '.join(names)}" for engine, names in rows.items())
+    return f", computed by {'; by '.join(each)}"
 
 
 def iou_cell(model: ModelResult) -> Cell:

@@ -30,6 +30,7 @@ from runtime.cli.options import (
 )
 from runtime.cli.signals import stopping
 from runtime.core.errors import ParityError
+from runtime.core.progress import counted
 from train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -144,7 +145,15 @@ def _status(config: StudyConfig, folder: Path) -> str:
 def _report(result: "StudyResult") -> str:
     from bench.study.findings import study_findings
     from bench.study.ranking import rank, ranking_sentence
-    from bench.study.tables import images_text, leak_table, ranking_table, scores_table, withheld
+    from bench.study.tables import (
+        choices,
+        engines_text,
+        images_text,
+        leak_table,
+        ranking_table,
+        scores_table,
+        withheld,
+    )
 
     parts = [f"Not finished: {each}" for each in result.uncertified]
     parts += [f"{finding.question} {finding.answer}" for finding in study_findings(result)]
@@ -158,6 +167,9 @@ def _report(result: "StudyResult") -> str:
         parts += [f"{h.claim}: {h.shown}. {h.reason}" for h in split.hypotheses]
     if result.leaks:
         parts.append("Soft IoU on both splits:\n" + table(*leak_table(result)))
+    threads = counted(result.splits[0].networks[0].latency.threads, "thread")
+    parts.append(f"Scored and timed by {engines_text(result)}, {threads}.")
+    parts += choices(result)
     if result.claims:
         verdicts = [(claim.text, claim.reading, claim.shown) for claim in result.claims]
         parts.append(table(("the paper says", "metrics", "verdict"), verdicts))

@@ -17,6 +17,7 @@ from runtime.core.progress import Progress
 from runtime.core.schema import to_dict
 from runtime.data.targets import choose_targets, training_splits
 from runtime.model.predictor import Predictor, concurrency_for
+from runtime.model.provider_choice import ProviderChoice
 from runtime.model.provider_devices import find_provider
 from runtime.model.providers import AUTO
 from runtime.model.sessions import Engine
@@ -43,10 +44,11 @@ class _Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The scores of a network on the test images, and the engine that computed it."""
+    """The scores of a network on the test images, what computed them, and the choice of "auto"."""
 
     evaluation: Evaluation
     engine: Engine
+    choice: ProviderChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,8 @@ class NetworkSteps:
         def make() -> Scored:
             predictor = self._predictor(file, concurrency_for(self._config.threads))
             evaluation = evaluate(predictor, split, on_progress=on_progress)
-            return Scored(replace(evaluation, name=run.network), predictor.engine)
+            named = replace(evaluation, name=run.network)
+            return Scored(named, predictor.engine, predictor.choice)
 
         return self._results.result(*self._evaluation_step(run, file), make)
 

@@ -27,6 +27,7 @@ from bench.study.result_figure import result_figure
 from bench.study.tables import (
     LABELS,
     calibration_table,
+    choices,
     comparison_table,
     cost_table,
     devices_text,
@@ -42,6 +43,7 @@ from bench.study.tables import (
 )
 from bench.study.variance import variance_table
 from runtime.core.files import write_bytes, write_text
+from runtime.core.progress import counted
 from runtime.data.targets import choose_targets
 from runtime.metrics import STUDY_METRICS
 from runtime.model.overlay import TARGET
@@ -130,6 +132,8 @@ def _shared(result: StudyResult, splits: Sequence[_SplitView]) -> dict[str, obje
         "tables": tables,
         "findings": study_findings(result),
         "engines": engines_text(result),
+        "threads": counted(result.splits[0].networks[0].latency.threads, "thread"),
+        "choices": choices(result),
         "devices": devices_text(result),
         "coverage": coverage_text(result.config),
         "first": {s.kind: ranking_sentence(rank(s)) for s in result.splits},

@@ -13,6 +13,7 @@ from runtime.core.json_files import read_json
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict
 from runtime.data.audit import AuditSummary
+from runtime.model.provider_choice import ProviderChoice
 from runtime.model.sessions import Engine
 from runtime.model.timing import PredictionLatency
 from runtime.scoring.evaluation import Evaluation
@@ -66,6 +67,7 @@ class NetworkRun:
         trained: None for the ensemble, whose members were trained with this seed.
         evaluation: on the test images.
         engine: that computed the scores; None in old results, which are of the CPU provider.
+        choice: how the provider "auto" came to it; None for another request.
     """
 
     seed: int
@@ -73,6 +75,7 @@ class NetworkRun:
     file: Exported
     evaluation: Evaluation
     engine: Engine | None = None
+    choice: ProviderChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)

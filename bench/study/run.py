@@ -198,7 +198,7 @@ def _exported(
 
 
 def _network_run(run: Run, trained: Trained | None, file: Exported, scored: Scored) -> NetworkRun:
-    return NetworkRun(run.seed, trained, file, scored.evaluation, scored.engine)
+    return NetworkRun(run.seed, trained, file, scored.evaluation, scored.engine, scored.choice)
 
 
 def _split_result(

@@ -6,7 +6,7 @@ from statistics import fmean, median
 
 from bench.study.evidence import best_baseline
 from bench.study.ranking import rank
-from bench.study.result import NetworkResult, SplitResult, StudyResult
+from bench.study.result import NetworkResult, NetworkRun, SplitResult, StudyResult
 from runtime.metrics import STUDY_METRICS
 from runtime.report.cells import DASH, Cell, Table, decimals, p_value
 from runtime.scoring.comparison import Summary
@@ -53,10 +53,13 @@ def ranking_table(split: SplitResult) -> Table:
 
 
 def files_table(result: StudyResult) -> Table:
-    """Return every exported file with its digest and its difference from PyTorch in float64."""
-    header = ("file", "digest of graph and weights", "largest difference from PyTorch")
-    files = [run.file for split in result.splits for net in split.networks for run in net.runs]
-    rows = [[f.path, f.digest, Cell(f"{f.max_difference:.1e}", f.max_difference)] for f in files]
+    """Return each exported file: digest, difference from PyTorch in float64, what scored it."""
+    header = ("file", "digest of graph and weights", "largest difference from PyTorch", "scored by")
+    rows: list[list[object]] = []
+    for run in _runs(result):
+        file = run.file
+        difference = Cell(f"{file.max_difference:.1e}", file.max_difference)
+        rows.append([file.path, file.digest, difference, _engine(run)])
     return header, rows
 
 
@@ -158,17 +161,27 @@ def cost_table(result: StudyResult) -> Table:
 
 
 def engines_text(result: StudyResult) -> str:
-    """Return what computed the scores, as `seg-eval` states it; the CPU provider in old results."""
-    runs = [run for split in result.splits for network in split.networks for run in network.runs]
-    engines = dict.fromkeys(str(run.engine or "CPU provider") for run in runs)
-    return "; ".join(engines)
+    """Return all that computed scores, as `seg-eval` states it; the CPU provider in old results."""
+    return "; ".join(dict.fromkeys(map(_engine, _runs(result))))
+
+
+def choices(result: StudyResult) -> list[str]:
+    """Return how the provider "auto" chose for each file, in words; empty for another request."""
+    return [f"{run.file.path}: {run.choice}." for run in _runs(result) if run.choice is not None]
 
 
 def devices_text(result: StudyResult) -> str:
     """Return the names of the processors that trained the networks; "" in old results."""
-    runs = [run for split in result.splits for network in split.networks for run in network.runs]
-    devices = dict.fromkeys(run.trained.device for run in runs if run.trained)
+    devices = dict.fromkeys(run.trained.device for run in _runs(result) if run.trained)
     return ", ".join(device for device in devices if device)
+
+
+def _runs(result: StudyResult) -> list[NetworkRun]:
+    return [run for split in result.splits for network in split.networks for run in network.runs]
+
+
+def _engine(run: NetworkRun) -> str:
+    return str(run.engine or "CPU provider")
 
 
 def _costs(network: NetworkResult) -> list[object]:

@@ -7,6 +7,8 @@ import pytest
 
 from bench.frontier import tables
 from bench.measure.result import ModelResult
+from runtime.model.providers import ProviderRequest
+from runtime.model.sessions import Engine
 from runtime.report.cells import DASH
 from tests.support.bench_results import bench_result
 
@@ -76,3 +78,20 @@ def test_the_images_behind_the_scores_are_stated_with_their_groups() -> None:
     assert "40 images, 8 groups of similar images or of one patient, masks" in found
     assert found.endswith("; no interval, as the reason")
     assert str(tables.iou_cell(replace(row, accuracy=grouped))) == "0.500 (no interval)"
+
+
+def test_each_engine_is_stated_with_the_rows_that_it_computed_where_there_are_several() -> None:
+    cpu = Engine("cpu", "1.0", "cpu", "float32", 2)
+    other = Engine("openvino", "2.0", "Xeon", "bf16", 2)
+    models = (
+        ModelResult("a.onnx", engine=cpu),
+        ModelResult("a.onnx", request=ProviderRequest("auto"), engine=cpu),
+        ModelResult("a.onnx", request=ProviderRequest("openvino"), engine=other),
+    )
+    result = replace(bench_result([]), models=models)
+    assert (
+        "computed by cpu 1.0, float32: a.onnx, a.onnx (auto); "
+        "by openvino 2.0 on Xeon, bf16: a.onnx (openvino);"
+    ) in tables.conditions(result)
+    alone = replace(result, models=models[:2])
+    assert "computed by cpu 1.0, float32;" in tables.conditions(alone)

@@ -17,7 +17,11 @@ from bench.study.figures import (
 from bench.study.readme import BEGIN, END, readme_block, with_block
 from bench.study.report import write_study_report
 from bench.study.result_figure import result_figure
+from bench.study.tables import choices, files_table
 from runtime.core.errors import DataError
+from runtime.model.provider_choice import ProviderChoice
+from runtime.model.providers import ProviderRequest
+from runtime.model.sessions import Engine
 from runtime.report.figures import new_figure, style
 from tests.support.browser import Browser
 from tests.support.self_contained import external_references
@@ -60,6 +64,30 @@ def test_a_small_study_says_so_at_the_top(page: str, text: str) -> None:
 def test_the_processor_that_trained_the_networks_is_named(page: str, text: str) -> None:
     assert "Training time (CPU) includes" in page
     assert "Training time (CPU) includes" in text
+
+
+def test_scores_state_what_computed_them(finished: Finished, page: str, text: str) -> None:
+    found = finished.result.splits[0].networks[0]
+    stated = f"({found.first.engine}), {found.latency.threads} thread"
+    assert page.count(f"Computed by ONNX Runtime {stated}") == len(finished.result.splits)
+    assert text.count(f"Computed by ONNX Runtime\n{stated}") == len(finished.result.splits)
+
+
+def test_every_file_states_its_own_engine_and_the_choice_of_auto(finished: Finished) -> None:
+    split = finished.result.splits[0]
+    engine = Engine("openvino", "2.0", "Xeon", "bf16", 2)
+    choice = ProviderChoice(ProviderRequest("openvino"), ())
+    run = replace(split.networks[0].first, engine=engine, choice=choice)
+    changed = replace(split.networks[0], runs=(run, *split.networks[0].runs[1:]))
+    other = replace(split, networks=(changed, *split.networks[1:]))
+    result = replace(finished.result, splits=(other, *finished.result.splits[1:]))
+    header, rows = files_table(result)
+    assert header[-1] == "scored by"
+    by_file = {row[0]: row[-1] for row in rows}
+    assert by_file.pop(run.file.path) == "openvino 2.0 on Xeon, bf16"
+    assert set(by_file.values()) == {str(split.networks[1].first.engine)}
+    assert choices(result) == [f"{run.file.path}: {choice}."]
+    assert choices(finished.result) == []
 
 
 def test_the_caption_tells_of_omitted_epochs_where_there_are_any(
