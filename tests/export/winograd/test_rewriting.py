@@ -132,13 +132,6 @@ def test_a_network_that_gains_nowhere_is_an_error(plain: dict[str, onnx.ModelPro
         rewrite(plain["scratch"], (32, 32), lambda _: ConvAlgorithm.DIRECT)
 
 
-def test_a_size_that_the_network_does_not_take_is_an_error(
-    plain: dict[str, onnx.ModelProto],
-) -> None:
-    with pytest.raises(ConfigError, match="the network cannot take an input of 40x64"):
-        rewrite(plain["scratch"], (40, 64), lambda _: ConvAlgorithm.F4)
-
-
 def test_another_graph_is_an_error(plain: dict[str, onnx.ModelProto]) -> None:
     other = onnx.ModelProto()
     other.CopyFrom(plain["scratch"])
