@@ -20,10 +20,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree
 
 from cosmic_ray import plugins
 from cosmic_ray.ast import ast_nodes, get_ast
@@ -34,6 +36,7 @@ from tests.support.mutation_targets import TARGETS, find_tests
 ROOT = Path(__file__).resolve().parents[2]
 Position = tuple[int, int]
 """Line, from 1, and column, from 0."""
+Outcome = Literal["noticed", "survived", "timed out"]
 BITWISE = {"BitAnd", "BitOr", "BitXor", "LShift", "RShift", "Invert"}
 
 
@@ -136,8 +139,8 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-def passes(copy: Path, tests: Sequence[str], limit: float) -> bool:
-    """Run tests in a copy of the project, and return whether all pass within the limit, in s."""
+def run_tests(copy: Path, tests: Sequence[str], limit: float) -> Outcome:
+    """Run tests in a copy of the project for at most `limit` s."""
     environment = {
         "SEG_SHARED": str(ROOT.parent / "shared"),
         **os.environ,
@@ -145,7 +148,18 @@ def passes(copy: Path, tests: Sequence[str], limit: float) -> bool:
         "OMP_NUM_THREADS": "1",
     }
     started = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "junit_family=xunit1",
+            *tests,
+        ],
         cwd=copy,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -153,17 +167,29 @@ def passes(copy: Path, tests: Sequence[str], limit: float) -> bool:
         start_new_session=True,
     )
     try:
-        return started.wait(limit) == 0
+        return "survived" if started.wait(limit) == 0 else "noticed"
     except subprocess.TimeoutExpired:
-        return False
+        return "timed out"
     finally:
         if started.poll() is None:
             os.killpg(started.pid, signal.SIGKILL)
             started.wait()
 
 
-def survives(copy: Path, mutant: Mutant, tests: Sequence[str], limit: float) -> bool:
-    """Return whether the tests pass with a mutant in the place of its module."""
+def read_junit(report: Path) -> tuple[dict[str, float], set[str]]:
+    """Return how many seconds the tests of each file took, and the files with a failure."""
+    seconds: dict[str, float] = {}
+    failed = set()
+    for case in ElementTree.parse(report).iter("testcase"):
+        file = case.get("file", "")
+        seconds[file] = seconds.get(file, 0.0) + float(case.get("time", 0.0))
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed.add(file)
+    return seconds, failed
+
+
+def try_mutant(copy: Path, mutant: Mutant, tests: Sequence[str], limit: float) -> Outcome:
+    """Run the tests with a mutant in the place of its module."""
     path = copy / mutant.module
     cached = Path(importlib.util.cache_from_source(path))
     original = path.read_text()
@@ -171,7 +197,7 @@ def survives(copy: Path, mutant: Mutant, tests: Sequence[str], limit: float) -> 
     cached.unlink(missing_ok=True)
     path.write_text(mutant.code)
     try:
-        return passes(copy, tests, limit)
+        return run_tests(copy, tests, limit)
     finally:
         path.write_text(original)
         cached.unlink(missing_ok=True)
@@ -179,10 +205,21 @@ def survives(copy: Path, mutant: Mutant, tests: Sequence[str], limit: float) -> 
 
 @dataclass(slots=True)
 class Tally:
-    """How many mutants of a module were tried, and those that no test noticed."""
+    """The mutants of a module that were tried, by their outcome."""
 
-    tried: int
-    survivors: list[Mutant]
+    noticed: list[Mutant] = field(default_factory=list)
+    survived: list[Mutant] = field(default_factory=list)
+    timed_out: list[Mutant] = field(default_factory=list)
+
+    def add(self, mutant: Mutant, outcome: Outcome) -> None:
+        """Count a mutant."""
+        lists = {"noticed": self.noticed, "survived": self.survived, "timed out": self.timed_out}
+        lists[outcome].append(mutant)
+
+    def __str__(self) -> str:
+        tried = len(self.noticed) + len(self.survived) + len(self.timed_out)
+        late = f", {len(self.timed_out)} timed out" if self.timed_out else ""
+        return f"{len(self.noticed)} of {tried} noticed{late}"
 
 
 class Runner:
@@ -196,12 +233,25 @@ class Runner:
         self._limits: dict[str, float] = {}
         self._deadline = deadline
         self._workers = workers
-        self.tallies = {module: Tally(0, []) for module in modules}
+        self.tallies = {module: Tally() for module in modules}
 
     def check_unchanged(self) -> list[str]:
-        """Return the modules whose tests fail without any change, and note how long they take."""
-        with ThreadPoolExecutor(self._workers) as pool:
-            return [failed for failed in pool.map(self._check, self.tallies) if failed]
+        """Return the modules whose tests fail without any change; their mutants are not tried.
+
+        How long the others' tests take sets the limit for their mutants. All run in one process,
+        which imports what they need once.
+        """
+        copy = self._copies.get()
+        files = sorted({file for tests in self._tests.values() for file in tests})
+        report = copy / "unchanged.xml"
+        run_tests(copy, ["--maxfail=1000", f"--junitxml={report}", *files], 3600)
+        self._copies.put(copy)
+        seconds, failed = read_junit(report)
+        for module, tests in self._tests.items():
+            if not failed & {*tests}:
+                # Other processes may slow down a mutant's tests, and did not slow down these.
+                self._limits[module] = 120 + 10 * sum(seconds.get(file, 0.0) for file in tests)
+        return [module for module in self._tests if module not in self._limits]
 
     def try_all(self, mutants: Sequence[Mutant]) -> None:
         """Try mutants in this order."""
@@ -209,24 +259,15 @@ class Runner:
             for _ in pool.map(self._try, mutants):
                 pass
 
-    def _check(self, module: str) -> str | None:
-        copy = self._copies.get()
-        started = time.monotonic()
-        passed = passes(copy, self._tests[module], 1000)
-        self._limits[module] = 30 + 3 * (time.monotonic() - started)
-        self._copies.put(copy)
-        return None if passed else module
-
     def _try(self, mutant: Mutant) -> None:
-        if time.monotonic() > self._deadline:
+        module = mutant.module
+        if time.monotonic() > self._deadline or module not in self._limits:
             return
-        copy, module = self._copies.get(), mutant.module
-        survived = survives(copy, mutant, self._tests[module], self._limits[module])
+        copy = self._copies.get()
+        outcome = try_mutant(copy, mutant, self._tests[module], self._limits[module])
         self._copies.put(copy)
-        self.tallies[module].tried += 1
-        if survived:
-            self.tallies[module].survivors.append(mutant)
-        say(f"{'survived' if survived else 'noticed '} {module}")
+        self.tallies[module].add(mutant, outcome)
+        say(f"{outcome:9} {module}")
 
 
 say = partial(print, flush=True)
@@ -253,21 +294,27 @@ def main() -> int:
         runner = Runner(Path(folder), modules, given.workers, deadline)
         if broken := runner.check_unchanged():
             say("the tests fail without any mutant:", *broken)
-            return 1
         runner.try_all(mutants)
     report(runner.tallies)
-    return 0
+    return 1 if broken else 0
 
 
 def report(tallies: dict[str, Tally]) -> None:
-    """Print the share of noticed mutants of each module, and the survivors."""
+    """Print the share of noticed mutants of each module, and those that no test noticed.
+
+    One that ran into the time limit counts as not noticed: a busy machine may be the reason.
+    """
+    total = Tally()
     for module, tally in tallies.items():
-        say(f"{module}: {tally.tried - len(tally.survivors)} of {tally.tried} noticed")
-        for survivor in tally.survivors:
-            say(survivor.difference)
-    tried = sum(tally.tried for tally in tallies.values())
-    missed = sum(len(tally.survivors) for tally in tallies.values())
-    say(f"all: {tried - missed} of {tried} noticed")
+        say(f"{module}: {tally}")
+        for mutant in tally.survived:
+            say(mutant.difference)
+        for mutant in tally.timed_out:
+            say(f"    timed out:\n{mutant.difference}")
+        total.noticed += tally.noticed
+        total.survived += tally.survived
+        total.timed_out += tally.timed_out
+    say(f"all: {total}")
 
 
 if __name__ == "__main__":
