@@ -255,27 +255,31 @@ def pytest_terminal_summary(
 
 
 LONGEST = (
+    "tests/export/",
     "tests/bench/study/",
     "tests/train/test_faults.py",
-    "tests/bench/sweep/test_run.py",
-    "tests/export/test_conversion.py",
-    "tests/export/inspection/test_counting.py",
-    "tests/export/test_ensemble.py",
-    "tests/export/winograd/test_rewriting.py",
-    "tests/runtime/test_real_data.py",
     "tests/train/test_run.py",
+    "tests/runtime/test_real_data.py",
+    "tests/bench/sweep/test_run.py",
+    "tests/test_no_network.py",
+    "tests/test_fuzz.py",
+    "tests/runtime/report/test_data_report.py",
+    "tests/bench/measure/test_run.py",
     "tests/train/test_objective.py",
+    "tests/bench/backends/test_installed_backends.py",
 )
-"""What takes longest, and so runs first: else one worker would be busy when others are done."""
+"""What takes longest, and so runs first: else one worker would be busy when others are done.
+
+One worker takes all tests of a folder that is listed here: it makes the study once, and the first
+conversion of a process costs as much as two later ones.
+"""
 
 
 def scope_of(nodeid: str) -> str:
-    """Return what a worker of pytest-xdist takes as a whole: a file, or all tests of a study.
-
-    So one worker makes the study once.
-    """
+    """Return what a worker of pytest-xdist takes as a whole: a file, or a folder of `LONGEST`."""
     file = nodeid.split("::")[0]
-    return LONGEST[0] if file.startswith(LONGEST[0]) else file
+    folders = (place for place in LONGEST if place.endswith("/") and file.startswith(place))
+    return next(folders, file)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -81,12 +82,16 @@ def test_only_a_command_that_makes_a_page_imports_the_reports() -> None:
             assert "runtime.report" not in path.read_text(), path
 
 
-def loaded_after(statement: str) -> set[str]:
-    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+def printed_by(code: str) -> str:
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    return set(run.stdout.split())
+    return run.stdout
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(printed_by(code).split())
 
 
 def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() -> None:
@@ -94,25 +99,41 @@ def test_importing_the_runtime_loads_neither_torch_nor_onnx_nor_onnxruntime() ->
     assert not loaded_after(everything) & (ABOVE_RUNTIME | {"onnxruntime"})
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "runtime.cli.data",
-        "runtime.cli.predict",
-        "runtime.cli.evaluate",
-        "train.cli",
-        "train.config",
-        "runtime.cli.config_options",
-        "export.cli",
-        "export.inspection.cli",
-        "export.page.cli",
-        "bench.cli",
-        "bench.study.cli",
-    ],
+COMMANDS = (
+    "runtime.cli.data",
+    "runtime.cli.predict",
+    "runtime.cli.evaluate",
+    "train.cli",
+    "train.config",
+    "runtime.cli.config_options",
+    "export.cli",
+    "export.inspection.cli",
+    "export.page.cli",
+    "bench.cli",
+    "bench.study.cli",
 )
-def test_a_command_loads_nothing_heavy_before_it_runs(module: str) -> None:
+
+
+@pytest.fixture(scope="module")
+def loaded_by_commands() -> dict[str, set[str]]:
+    """What each command's module loads after those before it, all in one process."""
+    code = f"""if True:
+        import importlib, json, sys
+        loaded, before = {{}}, {{*sys.modules}}
+        for module in {COMMANDS}:
+            importlib.import_module(module)
+            loaded[module] = sorted({{name.split(".")[0] for name in {{*sys.modules}} - before}})
+            before = {{*sys.modules}}
+        print(json.dumps(loaded))"""
+    return {module: {*names} for module, names in json.loads(printed_by(code)).items()}
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_a_command_loads_nothing_heavy_before_it_runs(
+    module: str, loaded_by_commands: dict[str, set[str]]
+) -> None:
     heavy = ABOVE_RUNTIME | {"onnxruntime", "numpy", "PIL"}
-    assert not loaded_after(f"import {module}") & heavy
+    assert not loaded_by_commands[module] & heavy
 
 
 def test_measuring_files_and_showing_what_they_cost_loads_no_torch() -> None:

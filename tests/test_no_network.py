@@ -1,6 +1,5 @@
 """No command reaches a network that was not asked to, and none tells anybody of its use."""
 
-import json
 import os
 import re
 import signal
@@ -54,10 +53,19 @@ def run(
     )
 
 
-def run_offline(*commands: tuple[object, ...]) -> None:
+def run_offline(*commands: tuple[object, ...], before: str = "") -> None:
+    """Run commands in one process, after some code."""
     texts = [[str(part) for part in command] for command in commands]
-    ran = run("-m", "tests.support.no_network", json.dumps(texts))
+    imported = "from tests.support.no_network import main, refuse_network"
+    code = f"{imported}\nrefuse_network()\n{before}\nmain({texts!r})"
+    ran = run("-c", code)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+WITHOUT_LAYOUT = """
+import pytest
+from tests.support.without_layout import leave_out_layout
+leave_out_layout(pytest.MonkeyPatch())"""
 
 
 @pytest.mark.parametrize(
@@ -133,6 +141,7 @@ def test_the_runtimes_commands_reach_no_network(model: Path, phantom: Path, tmp_
         ("seg-predict", model, phantom / "test", "--out", tmp_path / "maps"),
         ("seg-eval", model, "--data", phantom, "--json", tmp_path / "scores.json"),
         ("seg-verify", model),
+        before=WITHOUT_LAYOUT,
     )
 
 

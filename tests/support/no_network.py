@@ -1,13 +1,12 @@
 """Running the toolkit's commands where every attempt to reach a network ends the process.
 
-`python -m no_network '[["seg-data", "check", "DIR"], ...]'`. Python's own sockets are refused by an
-audit hook on any system. On Linux the kernel ends the process too, so that libraries in C count:
-a seccomp filter on `socket(2)` (https://docs.kernel.org/userspace-api/seccomp_filter.html).
+Python's own sockets are refused by an audit hook on any system. On Linux the kernel ends the
+process too, so that libraries in C count: a seccomp filter on `socket(2)`
+(https://docs.kernel.org/userspace-api/seccomp_filter.html).
 """
 
 import ctypes
 import importlib
-import json
 import os
 import platform
 import struct
@@ -71,7 +70,3 @@ def main(commands: list[list[str]]) -> None:
         except SystemExit as end:
             if end.code:
                 sys.exit(f"{name} {' '.join(arguments)}: exit code {end.code}")
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

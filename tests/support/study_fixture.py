@@ -1,16 +1,21 @@
 """A whole study, as small as one can be."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+from bench.study import figures
 from bench.study.config import StudyConfig
 from bench.study.prepare import Prepared
 from bench.study.report import write_study_report
 from bench.study.result import StudyResult
 from bench.study.run import run_study
 from runtime.core.progress import Progress
+from runtime.report.figures import new_figure
 from tests.support.quick_conversion import Convert
 from tests.support.without_layout import leave_out_layout
 
@@ -30,6 +35,17 @@ class Finished:
 SMALL = {"width": 4, "size": 32, "epochs": 2, "batch_size": 4}
 
 
+def _first_alone() -> Callable[..., Figure]:
+    """Draw the first figure of examples, and nothing in the others."""
+    draw, metrics = figures._examples_figure, []
+
+    def figure(metric: str, *scans: Any) -> Figure:
+        metrics.append(metric)
+        return draw(metric, *scans) if len(metrics) == 1 else new_figure(1.0, 1.0)
+
+    return figure
+
+
 def make_study(phantom: Path, folder: Path, convert: Convert) -> Finished:
     """Compare two networks and their ensemble, with two seeds on both splits; write the report."""
     config = StudyConfig(
@@ -42,12 +58,13 @@ def make_study(phantom: Path, folder: Path, convert: Convert) -> Finished:
     )
     steps: list[Progress] = []
     with pytest.MonkeyPatch.context() as patch:
-        # What takes longer than all the rest: conversions, curves of single runs, and the layout
-        # of figures. Half the examples.
+        # What takes longer than all the rest: conversions, curves of single runs, the layout of
+        # figures, and all figures of examples but one. Half the examples.
         patch.setattr("export.pipeline.convert", convert)
         patch.setattr("train.resumable_run.draw_curves", lambda *_: None)
         patch.setattr("bench.study.examples.EXAMPLES", 1)
         leave_out_layout(patch)
+        patch.setattr("bench.study.figures._examples_figure", _first_alone())
         result, prepared = run_study(
             config,
             folder / "out",

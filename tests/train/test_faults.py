@@ -34,7 +34,7 @@ from train.epoch import EpochMeans, validate
 from train.network import UNet
 from train.run import train_network
 
-EPOCHS, STEPS = 3, 4
+EPOCHS, STEPS = 2, 4
 TIMES = {"seconds", "images_per_s"}
 
 
@@ -133,7 +133,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(
     trainings: Trainings, arguments: list[object], whole: Path, tmp_path: Path, long: bool,
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
-    wanted = 50 if long else 3
+    wanted = 50 if long else 2
     start = time.monotonic()
     trial = ["--out", tmp_path / "timed", "--cache", tmp_path / "timed-cache"]
     trainings.run([*arguments, *trial], curves=False)
@@ -158,7 +158,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(
         shutil.rmtree(folder)
     report(
         f"{wanted} runs were killed by kill -9 at a random moment of their {duration:.2f} s, "
-        f"{[epochs.count(n) for n in range(EPOCHS + 1)]} of them after 0, 1, 2, 3 whole epochs; "
+        f"{[epochs.count(n) for n in range(EPOCHS + 1)]} of them after 0, 1, 2 whole epochs; "
         "all went on to the weights of the uninterrupted run"
     )
 
@@ -186,7 +186,7 @@ def test_a_run_killed_at_a_write_resumes_to_the_same_weights(
         assert code == -signal.SIGKILL, (write, how, output)
         killed += 1
         assert_goes_on(trainings, arguments, folder, whole, curves=long)
-    assert killed >= (30 if long else len(moments))
+    assert killed >= (24 if long else len(moments))
     report(f"{killed} runs were killed at a write, in its middle, before or after renaming")
 
 
@@ -226,7 +226,7 @@ class StopAt:
 
 
 # Asked after each of four steps, before validation, and after its one batch.
-@pytest.mark.parametrize("asked", [1, 3, STEPS, STEPS + 1, STEPS + 2, STEPS + 4, 3 * (STEPS + 2)])
+@pytest.mark.parametrize("asked", [1, STEPS, STEPS + 1, STEPS + 2, STEPS + 4, EPOCHS * (STEPS + 2)])
 def test_a_stopped_run_resumes_in_the_middle_of_its_epoch(
     config: TrainConfig,
     whole: Path,
@@ -304,8 +304,8 @@ def test_signals_stop_the_command_with_a_checkpoint(
     trainings: Trainings, arguments: list[object], whole: Path, tmp_path: Path
 ) -> None:
     run = [*arguments, "--cache", tmp_path / "cache", "--out", tmp_path / "run"]
-    # The sixth write ends the first epoch, the second of the resumed run the second epoch.
-    for number, write, extra in ((signal.SIGTERM, 6, []), (signal.SIGINT, 2, ["--resume"])):
+    # The second write ends decoding, and in the resumed run it is one of those that end epoch 1.
+    for number, write, extra in ((signal.SIGTERM, 2, []), (signal.SIGINT, 2, ["--resume"])):
         code, output = trainings.run([*run, *extra], signal_at=(write, number))
         assert code == 128 + number, output
         assert f"Error: {tmp_path / 'run'}: stopped after step " in output
@@ -462,6 +462,7 @@ def test_a_folder_that_becomes_read_only_ends_a_run_which_then_resumes(
         training = pool.submit(trainings.run, command)
         while not (run / "last.pt").exists():
             assert not training.done(), training.result()
+            time.sleep(0.01)
         run.chmod(0o555)
         code, output = training.result(timeout=120)
     assert code == 2, output
@@ -469,7 +470,7 @@ def test_a_folder_that_becomes_read_only_ends_a_run_which_then_resumes(
     assert "cannot be written: permission denied" in output
     assert_whole(run)
     for refused in (["--resume"], ["--resume", "--cache", tmp_path / "run" / "cache"]):
-        code, output = trainings.run([*command, *refused])
+        code, output = trainings.run([*command, *refused], curves=False)
         assert code == 2, output
         assert f"{run}: cannot be written: permission denied" in output
     run.chmod(0o755)

@@ -5,9 +5,10 @@ from urllib.error import URLError
 
 import pytest
 import torch
+import torchvision
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torchvision.models import WeightsEnum, get_model, resnet50
+from torchvision.models import WeightsEnum, get_model
 
 from runtime.core.errors import CheckpointError
 from tests.support.small_backbones import use_small_backbones
@@ -22,18 +23,19 @@ def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def encoder() -> ResNetEncoder:
+def encoder(small_backbones: None) -> ResNetEncoder:
+    """Of torchvision's layers, but with an eighth of the channels and one block a stage."""
     return ResNetEncoder(ARCHITECTURES["resnet50"], 4, 64)
 
 
-@pytest.fixture(scope="module")
-def state() -> dict[str, torch.Tensor]:
-    return dict(resnet50(weights=None).state_dict())
+@pytest.fixture
+def state(small_backbones: None) -> dict[str, torch.Tensor]:
+    """Other weights for it, with those of the classifier."""
+    return dict(torchvision.models.get_model("resnet50", weights=None).state_dict())
 
 
-def test_real_weights_load_whole_with_their_strides(
-    encoder: ResNetEncoder, real_weights: Path
-) -> None:
+def test_real_weights_load_whole_with_their_strides(real_weights: Path) -> None:
+    encoder = ResNetEncoder(ARCHITECTURES["resnet50"], 4, 64)
     record = load_encoder_weights(encoder, str(real_weights))
     assert record.stride_in_1x1
     assert "Keras" in record.source

@@ -1,6 +1,7 @@
 """Measuring real files in real processes: what fails is a row, and the rest is measured."""
 
 import os
+import queue
 import shutil
 import signal
 from dataclasses import replace
@@ -85,7 +86,22 @@ def test_everything_of_a_file_is_measured(model: Path, phantom: Path, tmp_path: 
 def test_what_fails_is_a_row_with_its_reason(
     model: Path, build_onnx: ModelBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(install(tmp_path / "faults")))
+    hanging = install(tmp_path / "faults") / "hanging"
+    monkeypatch.setenv("PYTHONPATH", str(hanging.parent))
+
+    class Answers(queue.SimpleQueue[bytes]):
+        """The limit is over as soon as a file hangs, and not before, however busy the machine."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> bytes:
+            while True:
+                try:
+                    return super().get(timeout=0.02)
+                except queue.Empty:
+                    if timeout == 15.0 and hanging.exists():
+                        hanging.unlink()
+                        raise
+
+    monkeypatch.setattr("bench.workers.process.queue.SimpleQueue", Answers)
     names = ("crash", "good", "hang", "damaged", "print")
     crash, good, hang, damaged, printing = (tmp_path / f"{name}.onnx" for name in names)
     for path in (crash, good, hang, printing):

@@ -13,6 +13,7 @@ from bench.study.cli import main
 from bench.study.prepare import Prepared
 from bench.study.result import StudyResult, read_study
 from runtime.core.errors import ParityError
+from runtime.report.figures import new_figure
 from tests.support.study_fixture import Finished
 
 
@@ -204,6 +205,10 @@ def test_a_network_without_a_certificate_is_named_and_the_others_are_compared(
     folder = Path(shutil.copytree(finished.folder, tmp_path / "out"))
     (folder / "steps" / "export-grouped-seed-1-scratch.json").unlink()
     monkeypatch.setattr("bench.study.network_steps.export_checkpoints", differ)
+    # The figures are tested elsewhere, and take longest to draw.
+    monkeypatch.setattr("bench.study.report.figure_png", lambda *_, **__: b"")
+    monkeypatch.setattr("bench.study.report.figure_uri", lambda _: "data:,")
+    monkeypatch.setattr("bench.study.figures._examples_figure", lambda *_: new_figure(1.0, 1.0))
     found = call(*as_before(finished), "--splits", "grouped", "--out", folder)
     assert (found.exit_code, found.output.splitlines()[-1]) == (
         1,

@@ -18,6 +18,7 @@ from runtime.report.exploration_page import SHOWN, exploration_context, explorat
 from runtime.report.page import render
 from tests.support.browser import Browser
 from tests.support.self_contained import external_references, handlers, pictures
+from tests.support.without_layout import leave_out_layout
 
 COCO = "_annotations.coco.json"
 
@@ -106,16 +107,27 @@ def test_a_figure_has_a_panel_for_each_split(page: Path) -> None:
     assert panels == [4, 4, 4, 4, 4]  # three splits and all, or three and the colors' scale
 
 
-@pytest.mark.usefixtures("no_layout")
-def test_a_name_is_shown_as_it_is(copy: Path, tmp_path: Path) -> None:
-    odd = copy / "$\\frac{1}<b>&"
-    (copy / "valid").rename(odd)
-    data = tmp_path / "<i>"
-    copy.rename(data)
-    out = tmp_path / "page.html"
-    result = run(data, "--out", out)
+@pytest.fixture(scope="module")
+def odd_page(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of odd data: a split's name, and flat images without annotation in another."""
+    folder = tmp_path_factory.mktemp("odd")
+    data = Path(shutil.copytree(phantom, folder / "<i>"))
+    (data / "valid").rename(data / "$\\frac{1}<b>&")
+    train = data / "train"
+    content = json.loads((train / COCO).read_text())
+    for path in train.glob("*.png"):
+        Image.open(path).resize((500, 3)).save(path)
+    sizes = {"width": 500, "height": 3}
+    edit(train, annotations=[], images=[image | sizes for image in content["images"]])
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_layout(patch)
+        result = run(data, "--out", folder / "page.html")
     assert result.exit_code == 0, result.output
-    text = out.read_text()
+    return (folder / "page.html").read_text()
+
+
+def test_a_name_is_shown_as_it_is(odd_page: str) -> None:
+    text = odd_page
     assert "Data report: &lt;i&gt;" in text
     assert "$\\frac{1}&lt;b&gt;&amp;" in text
     assert "<b>&" not in text
@@ -188,17 +200,9 @@ def test_one_split_of_one_image_works_and_says_that_there_is_nothing_to_compare(
     assert "only one split" in out.read_text()
 
 
-@pytest.mark.usefixtures("no_layout")
-def test_a_split_of_flat_images_without_annotation_works(copy: Path, tmp_path: Path) -> None:
-    edit(copy / "train", annotations=[])
-    for path in (copy / "train").glob("*.png"):
-        Image.open(path).resize((500, 3)).save(path)
-    content = json.loads((copy / "train" / COCO).read_text())
-    for image in content["images"]:
-        image["width"], image["height"] = 500, 3
-    (copy / "train" / COCO).write_text(json.dumps(content))
-    result = run(copy, "--out", tmp_path / "page.html")
-    assert result.exit_code == 0, result.output
+def test_a_split_of_flat_images_without_annotation_works(odd_page: str) -> None:
+    row = odd_page.split('<th scope="row">train</th>')[1].split("</tr>")[0]
+    assert re.findall(r">([^<]*)</td>", row)[:3] == ["16", "16", "0"]
 
 
 def test_two_outputs_need_two_files(phantom: Path, tmp_path: Path) -> None:
