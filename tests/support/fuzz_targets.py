@@ -30,7 +30,7 @@ class Target:
         read: reads the file at a path, which lies in a folder of its own.
         prepare: lays into that folder what the file refers to.
         file: the file's name below that folder.
-        executions: how many the tests take, at most two seconds of them.
+        executions: how many the tests take, about a second of them.
         modules: what takes long to import, and so is imported before the reader's process begins.
     """
 
@@ -242,21 +242,21 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             mutate_bytes,
             _dicom,
             "scan.dcm",
-            300,
+            150,
             modules=("highdicom", "runtime.data.volumes.dicom_seg"),
         ),
         "coco": Target(
-            fuzz_seeds.coco, mutate_json, _coco, "train/_annotations.coco.json", 60, _coco_folder
+            fuzz_seeds.coco, mutate_json, _coco, "train/_annotations.coco.json", 30, _coco_folder
         ),
-        "masks": Target(fuzz_seeds.segmentations, mutate_json, _masks, "masks.json", 1200),
-        "metadata": Target(fuzz_seeds.metadata, mutate_json, _metadata, "metadata.json", 1000),
-        "golden": Target(fuzz_seeds.golden_pairs, mutate_json, _golden, "golden.json", 1000),
+        "masks": Target(fuzz_seeds.segmentations, mutate_json, _masks, "masks.json", 600),
+        "metadata": Target(fuzz_seeds.metadata, mutate_json, _metadata, "metadata.json", 500),
+        "golden": Target(fuzz_seeds.golden_pairs, mutate_json, _golden, "golden.json", 500),
         "onnx": Target(
-            fuzz_seeds.onnx_files, mutate_bytes, _onnx, "m.onnx", 1500, modules=("onnx",)
+            fuzz_seeds.onnx_files, mutate_bytes, _onnx, "m.onnx", 750, modules=("onnx",)
         ),
-        "config": Target(fuzz_seeds.configs, mutate_json, _config, "config.json", 1200),
+        "config": Target(fuzz_seeds.configs, mutate_json, _config, "config.json", 600),
         "checkpoint": Target(
-            fuzz_seeds.checkpoints, mutate_checkpoint, _checkpoint, "last.pt", 40, modules=_TORCH
+            fuzz_seeds.checkpoints, mutate_checkpoint, _checkpoint, "last.pt", 20, modules=_TORCH
         ),
         "safetensors": Target(
             fuzz_seeds.safetensors_files,

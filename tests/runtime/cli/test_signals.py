@@ -173,7 +173,7 @@ def test_a_second_signal_ends_what_no_handler_can_run_in(
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(signals._REPEATED_S + 0.4)
             process.send_signal(number)
-            _, message = process.communicate(timeout=60)
+            _, message = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == code
@@ -203,7 +203,7 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
             ends.release()
 
     monkeypatch.setattr(signals, "_stays_open", counted)
-    return lambda: ends.acquire(timeout=60)
+    return lambda: ends.acquire(timeout=300)
 
 
 def test_what_a_second_signal_finds_to_close_may_take_its_time(

@@ -42,7 +42,7 @@ def test_a_slow_first_item_does_not_let_others_overtake_it() -> None:
 
     def work(number: int) -> int:
         if number == 0:
-            assert others_done.wait(timeout=30)
+            assert others_done.wait(timeout=300)
         elif number == 3:
             others_done.set()
         return number
@@ -67,7 +67,7 @@ def test_work_runs_at_once_in_as_many_threads_as_asked() -> None:
     together = threading.Barrier(3)
 
     def work(number: int) -> int:
-        together.wait(timeout=30)  # breaks, and raises, where fewer than three run at once
+        together.wait(timeout=300)  # breaks, and raises, where fewer than three run at once
         return number
 
     assert list(map_ahead(work, range(6), workers=3, ahead=3)) == list(range(6))

@@ -171,7 +171,7 @@ def test_several_pictures_are_predicted_at_once_and_the_files_are_the_same(
 
             def meeting(path: Path, *sizes: Any, both: Barrier = both, **options: Any) -> object:
                 if path in (first, second):
-                    both.wait(timeout=60.0)
+                    both.wait(timeout=300.0)
                 return load_scan(path, *sizes, **options)
 
             monkeypatch.setattr("runtime.model.predictor.load_scan", meeting)

@@ -150,7 +150,7 @@ def test_as_many_batches_as_asked_are_computed_at_once(
     together, run = threading.Barrier(3), predictor.run
 
     def waiting(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        together.wait(timeout=30)  # breaks, and raises, where fewer than three run at once
+        together.wait(timeout=300)  # breaks, and raises, where fewer than three run at once
         return run(inputs)
 
     monkeypatch.setattr(predictor, "run", waiting)
