@@ -9,7 +9,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/scoring/baselines.py": ("runtime/scoring/test_evaluation.py",),
     "runtime/scoring/bootstrap.py": ("runtime/scoring/test_comparison.py",),
     "runtime/scoring/calibration.py": (),
-    "runtime/scoring/comparison.py": (),
+    "runtime/scoring/comparison.py": ("runtime/scoring/test_clinical.py",),
     "runtime/scoring/intervals.py": (),
     "runtime/scoring/lesions.py": (),
     "runtime/scoring/merging.py": (
@@ -31,7 +31,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "runtime/data/test_foreign_coco.py",
     ),
     "runtime/data/box_agreement.py": (),
-    "runtime/data/coco.py": (),
+    "runtime/data/coco.py": ("runtime/data/test_split_files.py",),
     "runtime/data/grouped_split.py": (),
     "runtime/data/color.py": (),
     "runtime/data/deep_color.py": (),

@@ -1,11 +1,13 @@
 """Resizing, against Pillow, and the input of a network."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from PIL import Image
 
-from runtime.data.resizing import resize_map, to_input
+from runtime.data.resizing import resize_image, resize_map, to_input
 from tests.support.pictures import noise
 
 
@@ -59,3 +61,12 @@ def test_a_map_that_is_a_view_is_resized_as_it_is_seen() -> None:
     values = np.random.default_rng(0).random((12, 10), np.float32)
     view = values[::2, ::-1]
     np.testing.assert_array_equal(resize_map(view, (9, 9)), resize_map(view.copy(), (9, 9)))
+
+
+@pytest.mark.parametrize("size", [(8, 4), (4, 8)])
+def test_an_image_that_differs_in_one_side_alone_is_resized_as_pillow_does(
+    size: tuple[int, int],
+) -> None:
+    image = Image.fromarray(noise(8, 8, 3))
+    expected = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(resize_image(image, size), np.asarray(expected))

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from runtime.core.errors import ModelError
 from runtime.model.checksums import (
     CHECKSUMS_KEY,
     Checksums,
+    check_unchanged,
     digest_of,
     stated_checksums,
     weight_changes,
 )
 from runtime.model.golden import GOLDEN_KEY
 from runtime.model.metadata import KEY
-from runtime.model.onnx_file import Parts
+from runtime.model.onnx_file import Parts, read_onnx
 
 onnx = pytest.importorskip("onnx")
 
@@ -64,3 +66,14 @@ def test_one_major_version_of_checksums_is_read(schema: str, accepted: bool) -> 
     else:
         with pytest.raises(ModelError, match=r"m\.onnx: expected checksums of version 1, found '2"):
             stated_checksums(parts, "m.onnx")
+
+
+def test_a_file_that_differs_from_its_certificate_is_refused(model: Path) -> None:
+    file = read_onnx(model)
+    check_unchanged(file)
+    assert file.metadata is not None
+    changed = replace(file, digest="0" * 64)
+    with pytest.raises(ModelError, match=r"changed since its export \(its graph\)"):
+        check_unchanged(changed)
+    check_unchanged(replace(changed, metadata=None))
+    check_unchanged(replace(changed, metadata=replace(file.metadata, parity=None)))

@@ -96,3 +96,10 @@ def test_classes_of_size_end_at_5_10_20_40_and_80(place: int, limit: float) -> N
         side = diameter * math.sqrt(math.pi) / 2
         found = lesion_counts(mask, mask, pixel=(side, side)).found
         assert found.index(1) == expected
+
+
+def test_numbers_become_counts() -> None:
+    numbers = np.arange(3.0 * (len(SIZES) + 1)).reshape(3, -1)
+    counts = LesionCounts.of(numbers)
+    assert [counts.found, counts.missed, counts.false] == [tuple(row) for row in numbers]
+    assert counts + LesionCounts() == counts

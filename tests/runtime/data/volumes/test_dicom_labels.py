@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from runtime.core.errors import ImageError
-from runtime.data.volumes.dicom_labels import DicomSegmentation
+from runtime.data.volumes.dicom_labels import DicomSegmentation, _frames
 
 PATH = Path("labels.dcm")
 
@@ -47,3 +47,31 @@ def test_an_image_of_no_frame_is_background_and_one_of_another_size_refused() ->
     assert not made.labels(image(instance="1.3"), {"edema": 7}).any()
     with pytest.raises(ImageError, match=r"^labels\.dcm: 4x1 pixels, but .* scan\.dcm has 4x2$"):
         made.labels(image(size=(2, 4)), {"edema": 7})
+
+
+def test_a_segments_frame_is_of_each_frame_of_an_image_that_it_states() -> None:
+    pydicom = pytest.importorskip("pydicom")
+
+    def item(**values: Any) -> Any:
+        made = pydicom.Dataset()
+        for name, value in values.items():
+            setattr(made, name, value)
+        return made
+
+    def frame(segment: int, uid: str, **stated: Any) -> Any:
+        source = item(ReferencedSOPInstanceUID=uid, **stated)
+        return item(
+            SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment)],
+            DerivationImageSequence=[item(SourceImageSequence=[source])],
+        )
+
+    header = item(
+        PerFrameFunctionalGroupsSequence=[
+            frame(2, "1.2", ReferencedFrameNumber=[1, 3]),
+            frame(1, "1.2", ReferencedFrameNumber=3),
+            frame(1, "1.3"),
+        ]
+    )
+    assert _frames(header) == {
+        ("1.2", 0): [(0, 2)], ("1.2", 2): [(0, 2), (1, 1)], ("1.3", 0): [(2, 1)],
+    }  # fmt: skip
