@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runtime.cli.signals import Terminated, terminable
+from runtime.cli.signals import Terminated, terminable, unwrapped
 from runtime.cli.streams import data_warnings, escape_unencodable
 from runtime.core.errors import SegmentationError, printable
 from runtime.core.extras import require as require
@@ -41,7 +41,7 @@ class Command(click.Command):
         """Run the command and turn exceptions into a message and an exit code."""
         debug = ctx.params.pop("debug")
         try:
-            with terminable(), data_warnings():
+            with terminable(), data_warnings(), unwrapped():
                 return super().invoke(ctx)
         except Exception as error:
             # A broken pipe is not a failure: the reader has seen enough, and click ends quietly.

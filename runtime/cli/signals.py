@@ -34,6 +34,24 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise a signal's exception itself where a C module turned it into an ImportError.
+
+    A signal that arrives while a module of pybind11 is loaded ends as "initialization failed".
+    """
+    try:
+        yield
+    except Exception as error:
+        link: BaseException | None = error
+        while link is not None:
+            cause = link.__cause__
+            if isinstance(link, ImportError) and isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            link = cause or link.__context__
+        raise
+
+
+@contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether a signal asks the job to stop.
 

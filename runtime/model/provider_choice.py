@@ -155,9 +155,12 @@ def _try(
         reason = str(error).removeprefix(f"{candidate.provider}: ")
         return TriedProvider(candidate, reason=reason), None
     largest = replay.difference.largest
-    passed = replay.passed if max_difference is None else largest <= max_difference
+    passed, reason = replay.passed, str(replay)
+    if max_difference is not None:
+        passed = largest <= max_difference
+        reason = f"largest difference {largest:.1e}, more than the accepted {max_difference:g}"
     if not passed:
-        return TriedProvider(candidate, largest, reason=str(replay)), None
+        return TriedProvider(candidate, largest, reason=reason), None
     return TriedProvider(candidate, largest), predictor
 
 

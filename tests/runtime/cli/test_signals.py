@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from runtime.cli import signals
 from runtime.cli.command import Command
 from runtime.cli.signals import stopping
-from runtime.core.errors import StoppedError
+from runtime.core.errors import SegmentationError, StoppedError
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
@@ -61,6 +61,35 @@ def test_a_signal_ends_a_command_which_closes_what_is_open(number: int, code: in
     assert result.exit_code == code
     assert result.output.startswith("Error: stopped by ")
     assert closed
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_while_a_c_module_is_loaded_ends_a_command(number: int, code: int) -> None:
+    def load() -> None:
+        try:
+            send(number)
+        except KeyboardInterrupt as interruption:  # as pybind11 does
+            raise ImportError("initialization failed") from interruption
+
+    def work() -> None:
+        try:
+            load()
+        except ImportError as error:
+            raise SegmentationError("the library cannot be loaded") from error
+
+    for each in (load, work):
+        result = run(each)
+        assert result.exit_code == code
+        assert result.output.startswith("Error: stopped by ")
+
+
+def test_another_failed_import_stays_one() -> None:
+    def work() -> None:
+        raise ImportError("initialization failed") from ValueError("no device")
+
+    result = run(work)
+    assert result.exit_code == 1
+    assert "unexpected ImportError: initialization failed" in result.output
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
