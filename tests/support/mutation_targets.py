@@ -68,7 +68,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/model/volumes.py": (),
     "runtime/report/two_sample.py": (),
     "train/augment.py": (),
-    "train/checkpoint.py": (),
+    "train/checkpoint.py": ("train/test_hostile_checkpoints.py",),
     "train/config.py": (),
     "train/data.py": (),
     "train/determinism.py": (),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from train.config import TrainConfig
-from train.determinism import repeatable, seed_epoch
+from train.determinism import random_states, repeatable, restore_random, seed_epoch
 
 CONFIG = TrainConfig(data="none", width=2, size=16, seed=7, threads=1)
 CPU = torch.device("cpu")
@@ -50,3 +50,12 @@ def test_without_a_number_of_threads_all_cores_are_used(monkeypatch: pytest.Monk
     monkeypatch.setattr("train.determinism.available_cores", lambda: 5)
     with repeatable(replace(CONFIG, threads=None), CPU):
         assert torch.get_num_threads() == 5
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_state_that_was_saved_without_a_gpu_is_restored_anywhere(device: str) -> None:
+    with torch.random.fork_rng():
+        states = random_states(torch.device("cpu"))
+        expected = torch.rand(3)
+        restore_random(states, torch.device(device))
+        assert torch.equal(torch.rand(3), expected)

@@ -464,7 +464,7 @@ def test_a_folder_that_becomes_read_only_ends_a_run_which_then_resumes(
             assert not training.done(), training.result()
             time.sleep(0.01)
         run.chmod(0o555)
-        code, output = training.result()
+        code, output = training.result(timeout=600)
     assert code == 2, output
     assert f"Error: {run}" in output
     assert "cannot be written: permission denied" in output

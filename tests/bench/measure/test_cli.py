@@ -184,7 +184,7 @@ def test_a_stopped_run_leaves_what_was_measured_and_no_process(model: Path, tmp_
     while not (faults / "hanging").exists() and running.poll() is None:
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate()
+    _, errors = running.communicate(timeout=300)
     assert running.returncode == 128 + signal.SIGINT, errors
     assert "Error: stopped by Ctrl-C" in errors
     assert "Traceback" not in errors

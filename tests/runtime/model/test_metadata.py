@@ -54,6 +54,11 @@ def test_a_size_that_cannot_be_an_input_is_refused(size: tuple[int, int]) -> Non
         spec.check_size(allowed, "m.onnx")
 
 
+def test_the_text_has_sorted_keys(metadata: Metadata) -> None:
+    text = dump_metadata(metadata)
+    assert text == json.dumps(json.loads(text), sort_keys=True)
+
+
 def test_a_number_that_json_lacks_is_not_written(metadata: Metadata) -> None:
     assert metadata.parity is not None
     parity = replace(metadata.parity, max_probability=float("nan"))
