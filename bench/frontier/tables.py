@@ -9,7 +9,7 @@ from bench.frontier.dominance import find_dominators
 from bench.measure.result import BenchResult, ModelResult, row_name
 from bench.measure.stages import STAGES
 from runtime.core.progress import counted
-from runtime.report.cells import DASH, Cell, Table, decimals, percent
+from runtime.report.cells import DASH, Cell, Table, decimals, gmacs, percent
 
 _PHASES = (
     "import",
@@ -58,7 +58,7 @@ def frontier_table(result: BenchResult) -> Table:
             iou_cell(model),
             _median(model),
             scaled((model.memory_bytes or {}).get("peak"), 1e6, 0),
-            scaled(model.macs, 1e9, 2),
+            gmacs(model.macs),
             scaled(model.parameters, 1e6, 2),
             scaled(model.file_bytes, 1e6, 1),
             pareto_text(dominators.get(model.name), names),

@@ -238,6 +238,7 @@ def _measure(
             write_result(place, partial, conclusions(partial, budget))
             click.echo(f"Measured so far: {place}", err=True)
             raise
+    click.echo("Writing the pages", err=True)
     write_result(result_file, result, conclusions(result, budget))
     pages = write_pages(result, out, budget)
     click.echo(_render(result, budget))

@@ -61,7 +61,8 @@ _PRESETS = {name: changes for name, changes in PRESETS.items() if changes}
 @click.option(
     "--status",
     is_flag=True,
-    help="Tell what of the study in --out is done and what is left, also while it runs.",
+    help="Tell what of the study in --out is done and what is left, also while it runs. Needs the "
+    "other options of that study.",
 )
 def main(
     data: Path | None,
@@ -136,10 +137,17 @@ def _config(data: Path | None, weights: tuple[str, ...], given: dict[str, Any]) 
 
 def _status(config: StudyConfig, folder: Path) -> str:
     require("study", "torch")
-    from bench.study.status import status_sentence, status_table, study_status
+    from bench.study.status import other_runs, status_sentence, status_table, study_status
 
     found = study_status(config, folder)
-    return "\n\n".join([table(*status_table(found)), status_sentence(found)])
+    parts = [table(*status_table(found)), status_sentence(found)]
+    others = other_runs(config, folder)
+    if others:
+        parts.append(
+            f"{folder} has runs of other settings: {', '.join(others)}. Give --status the options "
+            "of the study."
+        )
+    return "\n\n".join(parts)
 
 
 def _report(result: "StudyResult") -> str:

@@ -168,7 +168,9 @@ def _cost(result: StudyResult) -> Finding | None:
         f"{times:.1f} times as long for an image."
     )
     numbers = f"Median latency {one.latency.p50_ms:.1f} and {other.latency.p50_ms:.1f} ms."
-    return Finding("What does the pretrained encoder cost?", answer, numbers)
+    weights = result.config.training(PAIR[1], result.data_name).encoder_weights
+    kind = "untrained" if weights == "none" else "pretrained"
+    return Finding(f"What does the {kind} encoder cost?", answer, numbers)
 
 
 def _change(leak: Leak) -> str:

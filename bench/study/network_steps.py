@@ -110,7 +110,9 @@ class NetworkSteps:
             scored = [self._expected_seconds("evaluate", run, cost) for cost in timed.values()]
             self._schedule.add(f"evaluate {run.title}", sum(scored), kind="evaluate")
         self._schedule.add(TIMING, sum(c.evaluation_s(_TIMED_RUNS) for c in timed.values()))
-        self._schedule.add(REPORT, _REPORT_S * len(self._config.splits))
+        # Like a conversion, it is slower on a slower machine.
+        seconds = _REPORT_S * len(self._config.splits)
+        self._schedule.add(REPORT, seconds, kind="export")
 
     def _ensembles(self) -> list[Run]:
         """Return the ensemble of each kind of split and seed, where they are studied."""
@@ -192,9 +194,12 @@ class NetworkSteps:
         request = ExportRequest(self._checkpoints(members), output, data=data, own=own)
 
         def make() -> Exported:
-            return self._describe(export_checkpoints(request))
+            return self._describe(export_checkpoints(request, on_progress=self._tell_phase))
 
         return self._results.result(*self._export_step(run, members), make, files=[output])
+
+    def _tell_phase(self, progress: Progress) -> None:
+        self._schedule.advance(0.0, progress.phase)
 
     def _checkpoints(self, members: Sequence[Trained]) -> list[Path]:
         return [self._folder / member.checkpoint for member in members]

@@ -54,6 +54,15 @@ def study_status(config: StudyConfig, folder: str | Path) -> tuple[RunStatus, ..
     return tuple(found)
 
 
+def other_runs(config: StudyConfig, folder: str | Path) -> tuple[str, ...]:
+    """Return the names of runs in the folder of a study that are not of its settings."""
+    out = Path(folder)
+    own = {config.training(run.network, config.data, run.seed).name for run in config.runs}
+    folders = {run.folder for run in config.runs}
+    found = {place.name for each in folders for place in (out / each).glob("*/") if place.is_dir()}
+    return tuple(sorted(found - own))
+
+
 def status_table(status: Sequence[RunStatus]) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
     """Return a row for each training, for `runtime.cli.display.table`."""
     header = ("split", "seed", "network", "epochs", "of", "exported", "scored")

@@ -8,7 +8,7 @@ from bench.study.evidence import best_baseline
 from bench.study.ranking import rank
 from bench.study.result import NetworkResult, NetworkRun, SplitResult, StudyResult
 from runtime.metrics import STUDY_METRICS
-from runtime.report.cells import DASH, Cell, Table, decimals, p_value
+from runtime.report.cells import DASH, Cell, Table, decimals, gmacs, p_value
 from runtime.scoring.comparison import Summary
 from runtime.scoring.evaluation import Evaluation
 from runtime.scoring.intervals import Interval, withheld_notes
@@ -190,7 +190,7 @@ def _costs(network: NetworkResult) -> list[object]:
         network.network,
         decimals(file.parameters / 1e6, 2),
         decimals(run.trained_parameters / 1e6 if run else None, 2),
-        decimals(file.macs / 1e9, 2),
+        gmacs(file.macs),
         decimals(file.file_bytes / 1e6, 1),
         decimals(latency.p50_ms, 1),
         decimals(latency.p90_ms, 1),
@@ -216,7 +216,7 @@ def readme_table(result: StudyResult) -> Table:
             file = network.first.file
             *means, iou = (network.means[metric] for metric in STUDY_METRICS)
             scores = [*(three(mean.value) for mean in means), interval_cell(iou)]
-            costs = [f"{file.parameters / 1e6:.2f} M", decimals(file.macs / 1e9, 2)]
+            costs = [f"{file.parameters / 1e6:.2f} M", gmacs(file.macs)]
             at_half = _thresholded(network.evaluations)
             rows.append([split.kind, network.network, *scores, at_half, *costs])
         baseline = best_baseline(split.baselines)

@@ -180,7 +180,7 @@ def _train(
         request = ExportRequest(
             [result.best], output, data=run.data, threads=run.threads, own=[run.arch]
         )
-        export_checkpoints(request)
+        export_checkpoints(request, on_progress=lambda p: schedule.advance(0.0, p.phase))
     return _describe(read_onnx(output), given=False)
 
 

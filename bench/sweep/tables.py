@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.frontier.dominance import find_dominators
 from bench.frontier.tables import iou_cell, pareto_text, scaled, short_names
 from bench.sweep.result import Gain, SweepNetwork, SweepResult
-from runtime.report.cells import DASH, Cell, Table, decimals
+from runtime.report.cells import DASH, Cell, Table, decimals, gmacs
 from runtime.scoring.intervals import Interval
 
 
@@ -31,7 +31,7 @@ def sweep_table(result: SweepResult) -> Table:
                 names[network.path] + (" (given)" if network.given else ""),
                 size_text(model.size),
                 scaled(model.parameters, 1e6, 3),
-                scaled(model.macs, 1e9, 3),
+                gmacs(model.macs),
                 decimals(None if model.latency_ms is None else model.latency_ms.p50, 2),
                 scaled((model.memory_bytes or {}).get("peak"), 1e6, 0),
                 scaled(model.file_bytes, 1e6, 2),

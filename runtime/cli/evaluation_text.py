@@ -152,7 +152,7 @@ def _cost(models: Sequence[ScoredFile]) -> str:
             Path(model.path).name,
             f"{model.input_size[0]}x{model.input_size[1]}, {model.resize}",
             None if model.parameters is None else f"{model.parameters / 1e6:.2f}",
-            None if model.macs is None else f"{model.macs / 1e9:.2f}",
+            None if model.macs is None else f"{model.macs / 1e9:.3g}",
             f"{model.file_bytes / 1e6:.1f}",
             engine_text(model.engine) if model.engine else None,
         ]

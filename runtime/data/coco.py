@@ -21,7 +21,13 @@ from runtime.core.json_files import read_json
 from runtime.core.schema import from_dict
 from runtime.data.defects import Action, Defect
 from runtime.data.images import SUFFIXES
-from runtime.data.layouts import ROBOFLOW_FILE as ROBOFLOW_FILE, SplitPlace, find_splits, names_of
+from runtime.data.layouts import (
+    ROBOFLOW_FILE as ROBOFLOW_FILE,
+    SPLIT_NAMES,
+    SplitPlace,
+    find_splits,
+    names_of,
+)
 from runtime.data.mask_files import MaskFolder, is_mask_pattern
 from runtime.data.samples import Sample, sound_categories
 from runtime.data.split_reader import SplitReader
@@ -171,12 +177,15 @@ class Dataset:
         """Return a split that is free of fatal defects, with the chosen categories.
 
         Args:
+            name: of the split; "val" and "dev" are names of "valid".
             allow_missing: accept a split with missing images, for `runtime.readable_part` to skip.
 
         Raises:
             DataError: there is no such split, it has no images or no such category, or it has a
                 fatal defect.
         """
+        if name not in self.splits:
+            name = next((n for n, names in SPLIT_NAMES.items() if name in names), name)
         if name not in self.splits:
             alone = len(self.splits) == 1
             raise DataError(

@@ -42,6 +42,18 @@ def decimals(value: float | None, digits: int = 4) -> Cell:
     return Cell(text, float(value))
 
 
+def gmacs(macs: float | None) -> Cell:
+    """Return multiply-accumulates in billions, with two decimals, or three digits below 0.1.
+
+    Example:
+        >>> str(gmacs(48.2e9)), str(gmacs(3.05e6))
+        ('48.20', '0.00305')
+    """
+    if macs is None or not 0 < macs < 1e8:
+        return decimals(None if macs is None else macs / 1e9, 2)
+    return decimals(macs / 1e9, 2 - math.floor(math.log10(macs / 1e9)))
+
+
 def percent(value: float | None, digits: int = 2) -> Cell:
     """Return a share of 1 as a percentage.
 

@@ -167,7 +167,9 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
 def _center_figure(exploration: Exploration) -> Figure:
     splits = exploration.splits
     # Three squares fill the width; one would be drawn in its middle.
-    figure, panels = _panels(len(splits), 3.7, room=3, sharex=True, sharey=True)
+    figure, panels = _panels(len(splits), 4.0, room=3, sharex=True, sharey=True)
+    # Without this margin, titles above squares get too little room.
+    figure.set_layout_engine("constrained", rect=(0.0, 0.02, 1.0, 0.96))
     shares = [np.asarray(s.centers, np.float64) / max(s.boxes, 1) for s in splits]
     highest = max(1e-9, *(float(share.max()) for share in shares))
     for axes, split, share in zip(panels, splits, shares, strict=True):

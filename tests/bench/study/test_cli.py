@@ -175,6 +175,9 @@ def test_the_status_tells_what_is_done_and_what_is_left(finished: Finished, tmp_
     result = call(*options, finished.folder)
     assert result.exit_code == 0, result.output
     assert "Finished: 8 of 8 trainings." in result.output
+    assert "other settings" not in result.output
+    result = call(*options, finished.folder, "--width", 8)
+    assert "has runs of other settings: unet-scratch-w4" in result.output
     folder = shutil.copytree(finished.folder, tmp_path / "out")
     place = folder / "grouped" / "seed-1" / "unet-scratch-w4"
     history = (place / "history.csv").read_text().splitlines()

@@ -233,7 +233,7 @@ def test_what_is_done_is_taken_and_what_changed_is_exported_again(
     before = [file.stat().st_mtime_ns for file in files]
     exported: list[Path] = []
 
-    def note(request: ExportRequest) -> None:
+    def note(request: ExportRequest, **_: object) -> None:
         exported.append(request.target)
         shutil.copy(swept.folder / request.target.name, request.target)
 

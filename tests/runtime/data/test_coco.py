@@ -131,6 +131,11 @@ def test_an_unknown_split_is_refused_with_those_that_are_there(tmp_path: Path, n
         dataset.split(name)
 
 
+def test_a_split_answers_to_its_other_names(tmp_path: Path) -> None:
+    dataset = read_dataset(write(tmp_path, content(), "dev/_annotations.coco.json", "dev"))
+    assert dataset.split("val") is dataset.split("valid")
+
+
 def test_a_split_without_images_can_be_read_but_not_used(tmp_path: Path) -> None:
     dataset = read_dataset(write(tmp_path, {"images": [], "annotations": []}))
     assert dataset.splits["train"].samples == ()

@@ -18,6 +18,7 @@ from runtime.report import exploration_tables
 from runtime.report.exploration import Exploration, SplitExploration, explore
 from runtime.report.exploration_figures import exploration_figures
 from runtime.report.exploration_tables import fences_table, summary_table
+from runtime.report.figures import png
 
 COCO = "_annotations.coco.json"
 
@@ -175,6 +176,21 @@ def test_the_map_of_the_centers_of_one_split_is_at_the_left(tmp_path: Path) -> N
     figure.draw_without_rendering()
     assert len(figure.axes) == 2, "a panel and its scale"
     assert all(axes.get_position().x1 < 0.5 for axes in figure.axes)
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b", "c"), ("a", "b", "c", "d", "e")])
+def test_the_titles_of_the_maps_lie_within_the_figure(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        write_split(tmp_path / name, [[(1, 1, 5, 5)]])
+    figure = exploration_figures(explore(read_dataset(tmp_path)))["centers"]
+    png(figure, 100)
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert drawn.x0 >= 0
+    assert drawn.y0 >= 0
+    assert drawn.x1 <= width
+    assert drawn.y1 <= height
 
 
 def test_what_cannot_be_used_is_refused(phantom: Path, tmp_path: Path) -> None:
