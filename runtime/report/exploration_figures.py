@@ -40,15 +40,15 @@ def exploration_figures(exploration: Exploration) -> dict[str, Figure]:
 
 
 def _panels(
-    count: int, height: float, *, room: int = 1, **shared: Any
+    count: int, height: float, *, room: int = 1, margin: float = 0.0, **shared: Any
 ) -> tuple[Figure, "list[Axes]"]:
     """Return a figure of `count` panels, four in a row, each `height` inches high.
 
-    Fewer panels than `room` are at the left of a row of so many.
+    Fewer panels than `room` are at the left of a row of so many. `margin` is as in `new_figure`.
     """
     columns = min(max(count, room), _IN_A_ROW)
     rows = math.ceil(count / columns)
-    figure = new_figure(_WIDTH, height * rows)
+    figure = new_figure(_WIDTH, height * rows, margin)
     grid = figure.subplots(rows, columns, squeeze=False, **shared)
     for spare in grid.flat[count:]:
         spare.remove()
@@ -167,9 +167,8 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
 def _center_figure(exploration: Exploration) -> Figure:
     splits = exploration.splits
     # Three squares fill the width; one would be drawn in its middle.
-    figure, panels = _panels(len(splits), 4.0, room=3, sharex=True, sharey=True)
-    # Without this margin, titles above squares get too little room.
-    figure.set_layout_engine("constrained", rect=(0.0, 0.02, 1.0, 0.96))
+    # Without a margin, titles above squares get too little room.
+    figure, panels = _panels(len(splits), 4.0, room=3, margin=0.02, sharex=True, sharey=True)
     shares = [np.asarray(s.centers, np.float64) / max(s.boxes, 1) for s in splits]
     highest = max(1e-9, *(float(share.max()) for share in shares))
     for axes, split, share in zip(panels, splits, shares, strict=True):

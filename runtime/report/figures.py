@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 INK = "#1c2126"
 """Text and axes."""
@@ -53,9 +54,14 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float = 11.0, height: float = 3.0) -> Figure:
-    """Return an empty figure, `width` by `height` inches; call it, and draw, within `style`."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float = 11.0, height: float = 3.0, margin: float = 0.0) -> Figure:
+    """Return an empty figure, `width` by `height` inches; call it, and draw, within `style`.
+
+    Args:
+        margin: empty share of the height at the top and at the bottom.
+    """
+    layout = ConstrainedLayoutEngine(rect=(0.0, margin, 1.0, 1.0 - 2.0 * margin))
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def svg(figure: Figure) -> str:
