@@ -92,8 +92,8 @@ def choose_provider(
             arithmetic, and with `strict` providers that leave nodes to the CPU are not used.
 
     Raises:
-        ModelError: the file has no golden pair.
-        ProviderError: no provider reproduces the pair.
+        ModelError: the file has no golden pair, or no provider reproduces it.
+        ProviderError: no provider reproduces the pair within the `max_difference` of the request.
     """
     store = _store(file, size, threads, request)
     cached = _read(store)
@@ -109,7 +109,8 @@ def choose_provider(
             passed.append((result, predictor))
     if not passed:
         reasons = "; ".join(f"{one.request.label}: {one.reason}" for one in tried)
-        raise ProviderError(f"{file.path}: no provider gives the certified numbers ({reasons})")
+        kind = ModelError if request.max_difference is None else ProviderError
+        raise kind(f"{file.path}: no provider gives the certified numbers ({reasons})")
     timed_ones = _timed(passed)
     best = min(timed_ones, key=lambda one: one.latency_ms or 0.0)
     choice = ProviderChoice(best.request, (*timed_ones, *tried))
@@ -141,16 +142,20 @@ def _try(
     candidate: ProviderRequest,
     max_difference: float | None,
 ) -> tuple[TriedProvider, Predictor | None]:
-    """Replay the golden pair; the predictor is None where it does not pass."""
+    """Replay the golden pair, which has the file's own size, and open the network at `size`.
+
+    The predictor is None where the pair does not pass.
+    """
     text = read_parts(file.path).properties.get(GOLDEN_KEY)
     if text is None:
         raise ModelError(f"{file.path}: auto needs a golden pair, as export-onnx stores it")
     golden = parse_golden(text, str(file.path))
     try:
-        predictor = Predictor(
-            file.path, size=size, threads=threads, provider=candidate, verify=False
-        )
+        open_at = partial(Predictor, file.path, threads=threads, provider=candidate, verify=False)
+        predictor = open_at()
         replay = replay_golden(predictor, golden)
+        if predictor.size != size:
+            predictor = open_at(size=size)
     except SegmentationError as error:
         reason = str(error).removeprefix(f"{candidate.provider}: ")
         return TriedProvider(candidate, reason=reason), None

@@ -66,6 +66,13 @@ def test_a_provider_outside_the_tolerance_is_not_taken(model: Path) -> None:
 
 
 @pytest.mark.usefixtures("cpu_alone")
+def test_the_pair_is_replayed_at_its_own_size_whatever_the_size_asked_for(model: Path) -> None:
+    height, width = Predictor(model).size
+    wider = Predictor(model, size=(height, 2 * width), threads=1, provider="auto")
+    assert wider.size == (height, 2 * width)
+    assert wider.engine.provider == "cpu"
+
+
 def test_a_file_without_a_golden_pair_is_refused(build_onnx: ModelBuilder, tmp_path: Path) -> None:
     foreign = build_onnx(tmp_path / "foreign.onnx", shape=(1, 3, 8, 8))
     with pytest.raises(ModelError, match="auto needs a golden pair, as export-onnx stores it"):

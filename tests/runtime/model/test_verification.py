@@ -108,6 +108,20 @@ def test_a_change_is_caught_by_the_name_of_what_was_changed(
     assert any(named in found for found in failed.values())
 
 
+def test_auto_reports_a_file_that_no_provider_reproduces(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    proto = onnx.load(model)
+    scale_a_weight(proto)
+    changed = tmp_path / "changed.onnx"
+    onnx.save(proto, changed)
+    result = verify(changed, threads=1, provider="auto")
+    failed = {check.name: check.found for check in result.checks if not check.passed}
+    assert failed.keys() == {"weights", "certificate", "replay"}
+    assert "no provider gives the certified numbers (cpu" in failed["replay"]
+
+
 def test_what_a_file_states_stays_in_the_lines_of_a_table(model: Path, tmp_path: Path) -> None:
     def state(metadata: dict[str, Any]) -> None:
         metadata["parity"]["digest"] = "0\nError: \x1b[2Jall is well"
