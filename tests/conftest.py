@@ -3,6 +3,7 @@
 For benchmarks: the machine beside the figures, and the files to measure.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -120,6 +121,14 @@ def no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.support.without_layout import leave_out_layout
 
     leave_out_layout(monkeypatch)
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """At the limit of recursion, finalizers of what other tests left would fail."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from runtime.core.files import read_bytes
 from runtime.core.json_files import read_json
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "text",
     [

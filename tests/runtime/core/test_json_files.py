@@ -41,6 +41,7 @@ def test_content_that_json_cannot_hold_leaves_the_old_file(tmp_path: Path) -> No
     assert read_json(tmp_path / "x.json", error=DataError) == {"old": 1}
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"plain text", b'{"a": 1} more', b"\xff\xfe\x00", b"[" * 100_000, b"9" * 5000],

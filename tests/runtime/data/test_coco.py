@@ -153,6 +153,7 @@ def test_a_license_that_is_not_named_is_none(tmp_path: Path, licenses: object) -
 # Files that are no COCO file
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "text",
     [

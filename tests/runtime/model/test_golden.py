@@ -99,6 +99,7 @@ def test_a_damaged_pair_is_refused(change: dict[str, object]) -> None:
         parse_golden(json.dumps(sound() | change), "m.onnx")
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "x" * (MAX_CHARACTERS + 1)])
 def test_what_is_no_pair_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match=r"^m\.onnx: "):

@@ -114,6 +114,7 @@ def test_what_cannot_be_an_onnx_file_is_named(tmp_path: Path) -> None:
             read_onnx(path)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("document", "message"),
     [
