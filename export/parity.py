@@ -17,10 +17,10 @@ from export.conversion import logit_name, with_logit_outputs
 from runtime.core.errors import ParityError
 from runtime.core.machine import installed_versions
 from runtime.core.progress import ProgressCallback, report_progress
-from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.resizing import to_input
 from runtime.data.samples import MaskKind, Sample
+from runtime.data.split import Split
 from runtime.metrics import THRESHOLD, pixel_sums, scores
 from runtime.model.certificate import Parity
 from runtime.model.metadata import INPUT_NAME, OUTPUT_NAME

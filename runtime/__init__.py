@@ -41,11 +41,7 @@ if TYPE_CHECKING:
         SplitSummary as SplitSummary,
         check_dataset as check_dataset,
     )
-    from runtime.data.coco import (
-        Dataset as Dataset,
-        Split as Split,
-        read_dataset as read_dataset,
-    )
+    from runtime.data.coco import Dataset as Dataset, read_dataset as read_dataset
     from runtime.data.configs import LinkRule as LinkRule, PhantomConfig as PhantomConfig
     from runtime.data.defects import Defect as Defect
     from runtime.data.grouped_split import (
@@ -62,6 +58,7 @@ if TYPE_CHECKING:
     from runtime.data.readable import Skipped as Skipped, readable_part as readable_part
     from runtime.data.resizing import to_input as to_input
     from runtime.data.samples import Annotation as Annotation, Sample as Sample
+    from runtime.data.split import Split as Split
     from runtime.data.split_files import (
         locate_images as locate_images,
         write_split as write_split,

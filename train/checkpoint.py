@@ -15,8 +15,9 @@ from torch import Tensor
 from runtime.core.errors import CheckpointError, ConfigError, DataError
 from runtime.core.files import found_instead, write_bytes
 from runtime.core.schema import from_dict, to_dict
-from runtime.data.coco import Dataset, Split
+from runtime.data.coco import Dataset
 from runtime.data.manifest import manifest_sha256
+from runtime.data.split import Split
 from runtime.data.volumes.spec import VolumeSpec
 from train.config import TrainConfig
 from train.epoch import EpochSteps

@@ -20,10 +20,10 @@ from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import Resize
 from runtime.core.workers import map_ahead
-from runtime.data.coco import Split
 from runtime.data.framing import Framing, Windows
 from runtime.data.resizing import SCALE
 from runtime.data.samples import MaskKind, Sample
+from runtime.data.split import Split
 from train.targets import training_framing, windows_of
 
 _FORMAT = 3

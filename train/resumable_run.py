@@ -12,7 +12,7 @@ from runtime.core.json_files import json_text
 from runtime.core.machine import installed_versions
 from runtime.core.progress import Progress, ProgressCallback, counted
 from runtime.core.schema import to_dict
-from runtime.data.coco import Split
+from runtime.data.split import Split
 from train.checkpoint import (
     Checkpoint,
     DataFacts,

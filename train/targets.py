@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from runtime.core.errors import DataError
 from runtime.core.progress import counted
 from runtime.core.settings import Resize
-from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.framing import Framing, Windows
 from runtime.data.samples import Sample
+from runtime.data.split import Split
 from runtime.data.targets import choose_targets, target_notes, training_splits
 from train.config import TrainConfig
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.settings import MaskKind
-from runtime.data.coco import Split
 from runtime.data.resizing import to_input
+from runtime.data.split import Split
 from runtime.metrics import STUDY_METRICS, Scores, image_scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import Evaluation

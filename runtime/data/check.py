@@ -8,11 +8,12 @@ from pathlib import Path
 from runtime.core.errors import AnnotationError, DataError, DataWarning, ImageError, printable
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import MaskChoice, MaskKind
-from runtime.data.coco import Dataset, Split
+from runtime.data.coco import Dataset
 from runtime.data.defects import Action, Defect
 from runtime.data.layouts import is_file
 from runtime.data.samples import Sample
 from runtime.data.segmentations import pixels_outside
+from runtime.data.split import Split
 from runtime.data.targets import choose_targets, target_notes, training_splits
 
 _DECODED = (64, 64)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from runtime.core.errors import AnnotationError, ImageError
 from runtime.core.files import read_bytes
 from runtime.core.json_files import MAX_JSON_BYTES
-from runtime.data.coco import Split
 from runtime.data.images import MAX_FILE_BYTES
+from runtime.data.split import Split
 
 
 def manifest_sha256(splits: Iterable[Split]) -> str:

@@ -10,9 +10,9 @@ from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import MaskChoice, MaskKind
 from runtime.core.workers import map_ahead
-from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.samples import Sample
+from runtime.data.split import Split
 from runtime.data.targets import choose_targets
 
 

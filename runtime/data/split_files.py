@@ -10,17 +10,10 @@ from runtime.core.errors import AnnotationError, DataError
 from runtime.core.files import replacing_folder
 from runtime.core.json_files import read_json, write_json
 from runtime.core.schema import to_dict
-from runtime.data.coco import (
-    EMPTY_MASKS,
-    IMAGE_ROOT,
-    MASK_PATTERN,
-    ROBOFLOW_FILE,
-    VOLUMES,
-    Dataset,
-    image_folders,
-    read_dataset,
-)
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.coco_file import EMPTY_MASKS, IMAGE_ROOT, MASK_PATTERN, VOLUMES, image_folders
 from runtime.data.grouped_split import GroupedSplit
+from runtime.data.layouts import ROBOFLOW_FILE
 from runtime.data.samples import identity_of, sound_categories
 
 Entry = dict[str, Any]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from runtime.core.errors import DataError, printable
 from runtime.core.settings import MaskChoice, MaskKind
-from runtime.data.coco import Dataset, Split
+from runtime.data.coco import Dataset
 from runtime.data.defects import Action, Defect
 from runtime.data.segmentations import box_of_segmentation, is_box
+from runtime.data.split import Split
 
 _TOLD = (
     Action.DROPPED,

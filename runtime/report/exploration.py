@@ -14,9 +14,10 @@ from runtime.core.machine import available_cores
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import MaskChoice, MaskKind
 from runtime.core.workers import map_ahead
-from runtime.data.coco import Dataset, Split
+from runtime.data.coco import Dataset
 from runtime.data.orientation import Size
 from runtime.data.samples import Sample
+from runtime.data.split import Split
 from runtime.data.targets import choose_targets, target_notes
 from runtime.metrics import Spread, spread
 from runtime.report.outliers import Fences, Outlier, distance_beyond, tukey_fences

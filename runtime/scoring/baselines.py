@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.core.settings import LengthUnit, MaskChoice
-from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.samples import MaskKind, Sample
+from runtime.data.split import Split
 from runtime.data.targets import choose_targets
 from runtime.data.thumbnails import iter_thumbnails, thumbnails
 from runtime.scoring.clinical import unit_of

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.settings import LengthUnit, MaskChoice, MaskKind
-from runtime.data.coco import Split
 from runtime.data.orientation import Size
 from runtime.data.resizing import check_size, resize_map
 from runtime.data.samples import Sample
+from runtime.data.split import Split
 from runtime.data.targets import choose_targets
 from runtime.metrics import (
     PixelColumns,

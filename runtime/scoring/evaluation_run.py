@@ -7,9 +7,10 @@ from pathlib import Path
 from runtime.core.errors import ConfigError, SegmentationError
 from runtime.core.progress import ProgressCallback
 from runtime.core.settings import MaskChoice, Resize
-from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.orientation import Size
 from runtime.data.readable import Skipped, readable_part
+from runtime.data.split import Split
 from runtime.data.targets import Targets, target_notes
 from runtime.model.onnx_file import OnnxFile
 from runtime.model.predictor import Predictor, concurrency_for

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.core.errors import DataError
-from runtime.data.coco import Split
 from runtime.data.samples import Sample
+from runtime.data.split import Split
 from runtime.metrics import PixelSums, image_scores
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.intervals import Estimate

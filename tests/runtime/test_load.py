@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.phantom import PhantomConfig, make_phantom
+from runtime.data.split import Split
 from runtime.model.image_files import FoundImage
 from runtime.model.predict_files import predict_files
 from runtime.model.predictor import Predictor

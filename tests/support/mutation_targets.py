@@ -32,6 +32,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "runtime/data/box_agreement.py": (),
     "runtime/data/coco.py": ("runtime/data/test_split_files.py",),
+    "runtime/data/coco_file.py": ("runtime/data/test_coco.py", "runtime/data/test_split_files.py"),
     "runtime/data/grouped_split.py": (),
     "runtime/data/color.py": (),
     "runtime/data/deep_color.py": (),

@@ -14,11 +14,12 @@ from runtime.core.errors import DataError, ImageError, OutputError
 from runtime.core.progress import Progress
 from runtime.core.settings import Resize
 from runtime.data.check import check_dataset
-from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.framing import cut_windows
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
 from runtime.data.samples import Annotation, MaskKind, Sample
+from runtime.data.split import Split
 from runtime.model.metadata import InputSpec
 from train.checkpoint import DataFacts
 from train.config import TrainConfig

@@ -19,15 +19,8 @@ from runtime.core.progress import Progress, ProgressCallback, counted
 from runtime.core.pseudonyms import Pseudonyms
 from runtime.core.schema import to_dict
 from runtime.core.workers import map_ahead
-from runtime.data.coco import (
-    EMPTY_MASKS,
-    IMAGE_ROOT,
-    MASK_PATTERN,
-    ROBOFLOW_FILE,
-    VOLUMES,
-    Dataset,
-    read_dataset,
-)
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.coco_file import EMPTY_MASKS, IMAGE_ROOT, MASK_PATTERN, VOLUMES
 from runtime.data.defects import Defect
 from runtime.data.imports.anonymous import numbered, without_names
 from runtime.data.imports.coco_files import (
@@ -41,6 +34,7 @@ from runtime.data.imports.importers import find_source
 from runtime.data.imports.labels import LabelRule, label_rule
 from runtime.data.imports.patient_split import PlacedImages, assign_splits
 from runtime.data.imports.source import ImportSource, LabeledScan, skipped
+from runtime.data.layouts import ROBOFLOW_FILE
 from runtime.data.samples import VolumeSlice
 from runtime.data.volumes.gray import gray_slices
 from runtime.data.volumes.volume import Volume

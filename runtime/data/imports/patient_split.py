@@ -6,13 +6,14 @@ from pathlib import Path
 
 from runtime.core.errors import DataError
 from runtime.data.audit import Audit, AuditedImage, audit_dataset
-from runtime.data.coco import Dataset, Split
+from runtime.data.coco import Dataset
 from runtime.data.grouped_split import read_shares, split_by_group
 from runtime.data.image_names import slice_number
 from runtime.data.imports.coco_files import ImportedImage
 from runtime.data.imports.config import ImportConfig
 from runtime.data.samples import Annotation, Sample
 from runtime.data.similarity import LinkRule
+from runtime.data.split import Split
 
 
 @dataclass(frozen=True, slots=True)

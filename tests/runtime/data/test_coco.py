@@ -11,8 +11,9 @@ from PIL import Image
 
 from runtime.core.errors import AnnotationError, DataError
 from runtime.data.annotation_reader import SPECK_SHARE
-from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.defects import Action
+from runtime.data.split import Split
 
 Coco = dict[str, Any]
 SIDE = 200

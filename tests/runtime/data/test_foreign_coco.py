@@ -11,7 +11,8 @@ from PIL import Image
 
 from runtime.core.errors import AnnotationError
 from runtime.core.settings import MaskKind
-from runtime.data.coco import Split, read_dataset
+from runtime.data.coco import read_dataset
+from runtime.data.split import Split
 from runtime.data.targets import choose_targets, target_notes
 
 SIDE = 64

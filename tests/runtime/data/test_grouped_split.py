@@ -12,11 +12,12 @@ from pycocotools.coco import COCO
 
 from runtime.core.errors import AnnotationError, ConfigError, DataError, OutputError
 from runtime.data.audit import Audit, AuditedImage, audit_dataset
-from runtime.data.coco import Dataset, Split, read_dataset
+from runtime.data.coco import Dataset, read_dataset
 from runtime.data.grouped_split import read_shares, split_by_group
 from runtime.data.manifest import manifest_sha256
 from runtime.data.samples import Annotation, Sample
 from runtime.data.similarity import LinkRule
+from runtime.data.split import Split
 from runtime.data.split_files import write_split
 
 COCO_FILE = "_annotations.coco.json"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from runtime.core.errors import AnnotationError, ImageError
-from runtime.data.coco import ROBOFLOW_FILE, Dataset, read_dataset
+from runtime.data.coco import Dataset, read_dataset
+from runtime.data.layouts import ROBOFLOW_FILE
 from runtime.data.manifest import manifest_sha256
 
 

@@ -9,10 +9,11 @@ from sklearn.metrics import jaccard_score
 
 from runtime.core.errors import ConfigError
 from runtime.core.settings import MaskKind
-from runtime.data.coco import Dataset, Split
+from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import resize_map, to_input
 from runtime.data.samples import Sample
+from runtime.data.split import Split
 from runtime.metrics import METRICS, scores
 from runtime.model.predictor import Predictor
 from runtime.scoring.evaluation import Evaluation, evaluate, score

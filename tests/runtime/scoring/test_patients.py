@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score, jaccard_score
 
 from runtime.core.errors import DataError
-from runtime.data.coco import Split
 from runtime.data.samples import Sample
+from runtime.data.split import Split
 from runtime.metrics import PixelSums, pixel_sums
 from runtime.scoring.lesions import LesionCounts
 from runtime.scoring.patients import (
