@@ -124,6 +124,11 @@ class StudyConfig:
         return tuple(name for name in self.networks if name != ENSEMBLE)
 
     @property
+    def pretrained(self) -> bool:
+        """True if the second network of the pair has the weights that its name promises."""
+        return self.training(PAIR[1], self.data).encoder_weights != "none"
+
+    @property
     def training_seeds(self) -> tuple[int, ...]:
         """The seed of each training of a network."""
         return tuple(range(self.seed, self.seed + self.seeds))

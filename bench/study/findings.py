@@ -77,8 +77,7 @@ def _place(split: SplitResult, result: StudyResult) -> str:
     """Return which images a split measures on, in words."""
     if split.kind == "original":
         return "on the original split"
-    audit = result.grouped_audit or result.audit
-    known = 0 < audit.images == audit.of_patients
+    known = result.audit.knows_every_patient
     return "on new patients" if known else "on images without near copies in training"
 
 
@@ -168,8 +167,7 @@ def _cost(result: StudyResult) -> Finding | None:
         f"{times:.1f} times as long for an image."
     )
     numbers = f"Median latency {one.latency.p50_ms:.1f} and {other.latency.p50_ms:.1f} ms."
-    weights = result.config.training(PAIR[1], result.data_name).encoder_weights
-    kind = "untrained" if weights == "none" else "pretrained"
+    kind = "pretrained" if result.config.pretrained else "untrained"
     return Finding(f"What does the {kind} encoder cost?", answer, numbers)
 
 

@@ -122,7 +122,7 @@ class NetworkSteps:
 
     def _left(self, run: Run) -> tuple[str, ...]:
         """Return the steps of a run without a cached result."""
-        trained = self._results.cached(*self._training_step(run), files=[self._place(run) / BEST])
+        trained = self._trained(run)
         if trained is None:
             return "train", "export", "evaluate"
         file = self._results.cached(*self._export_step(run, [trained]))
@@ -130,6 +130,9 @@ class NetworkSteps:
             return "export", "evaluate"
         scored = self._results.cached(*self._evaluation_step(run, file))
         return () if scored is not None else ("evaluate",)
+
+    def _trained(self, run: Run) -> Trained | None:
+        return self._results.cached(*self._training_step(run), files=[self._place(run) / BEST])
 
     def _ensure_resumable(self, run: Run) -> None:
         """Raise ConfigError or CheckpointError if the run was begun with other settings."""
@@ -157,7 +160,7 @@ class NetworkSteps:
         return [
             TrainingTask(f"train {run.title}", self._training(run), self._place(run), self._cache)
             for run in self._config.runs
-            if "train" in self._left(run)
+            if self._trained(run) is None
         ]
 
     def train(self, run: Run) -> Trained:

@@ -46,7 +46,7 @@ def _title(result: StudyResult, kind: str) -> str:
     """Return the title of a split: only stated patients can be known to be new ones."""
     if kind == "original":
         return "Original split"
-    known = result.audit.of_patients == result.audit.images
+    known = result.audit.knows_every_patient
     return f"Grouped split: {'new patients' if known else 'no similar images'}"
 
 

@@ -261,22 +261,17 @@ def _hypotheses(
         return ()
     one, other = (evaluations[name] for name in PAIR)
     first = judge_baselines([one, other], baselines, bootstrap)
-    if not _pretrained(config):
+    if not config.pretrained:
         return (first,)
     pair = compare_networks(one, other, groups, bootstrap)
     return first, judge_transfer(pair), judge_spread(pair)
-
-
-def _pretrained(config: StudyConfig) -> bool:
-    """Return whether the second network of the pair has the weights that its name promises."""
-    return config.training(PAIR[1], config.data).encoder_weights != "none"
 
 
 def _claims(config: StudyConfig, split: SplitResult, prepared: Prepared) -> tuple[Claim, ...]:
     """Judge the paper's claims, if its two networks were trained on its split."""
     if not set(PAIR) <= set(config.networks) or split.kind != SPLIT_KINDS[0]:
         return ()
-    if not _pretrained(config):
+    if not config.pretrained:
         return ()
     one, other = (split.network(name) for name in PAIR)
     pair = compare_networks(

@@ -59,7 +59,7 @@ def other_runs(config: StudyConfig, folder: str | Path) -> tuple[str, ...]:
     out = Path(folder)
     own = {config.training(run.network, config.data, run.seed).name for run in config.runs}
     folders = {run.folder for run in config.runs}
-    found = {place.name for each in folders for place in (out / each).glob("*/") if place.is_dir()}
+    found = {place.name for each in folders for place in (out / each).glob("*/")}
     return tuple(sorted(found - own))
 
 

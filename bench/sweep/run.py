@@ -163,6 +163,7 @@ def _add_steps(
             training_s = cost.training_s(left, images["train"], images["valid"])
             schedule.add(f"train {folder.name}", training_s, kind="train")
             schedule.add(f"export {folder.name}", cost.export_s, kind="export")
+    # Nothing is known of the files yet, not even where they will be.
     files = [PartialResult(Path(), settings.providers[0])] * (len(runs) + given)
     phases = expected_seconds(files, settings, images["test"])
     schedule.add(MEASURE, sum(phases.values()))

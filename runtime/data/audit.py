@@ -124,6 +124,11 @@ class AuditSummary:
     of_patients: int = 0
 
     @property
+    def knows_every_patient(self) -> bool:
+        """True if the patient of each image is stated, so that others are known to be new."""
+        return self.of_patients == self.images
+
+    @property
     def on_patients(self) -> str:
         """A sentence on the patients that are known."""
         if not self.of_patients:
@@ -131,7 +136,7 @@ class AuditSummary:
                 "No patient was recognized in file names or COCO entries, so images of one patient "
                 "that do not look alike are in different groups."
             )
-        if self.of_patients < self.images:
+        if not self.knows_every_patient:
             return (
                 f"The patient was recognized for {self.of_patients} of {self.images} images; of "
                 "the others, those of one patient may be in different groups."

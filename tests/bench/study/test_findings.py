@@ -73,15 +73,14 @@ def test_new_patients_are_claimed_only_where_the_patient_of_every_image_is_known
     finished: Finished,
 ) -> None:
     result = with_verdicts(finished.result, both("supported"), 3)
-    audit = result.grouped_audit
-    assert audit is not None
+    audit = result.audit
     question = "Which network is better?"
     for known, start in (
         (audit.images, "On new patients, "),
         (audit.images - 1, "On images without near copies in training, "),
         (0, "On images without near copies in training, "),
     ):
-        told = answers(replace(result, grouped_audit=replace(audit, of_patients=known)))
+        told = answers(replace(result, audit=replace(audit, of_patients=known)))
         assert told[question].startswith(start)
 
 
