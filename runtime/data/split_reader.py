@@ -81,6 +81,7 @@ class SplitReader:
     def _images(self, entries: list[dict[str, Any]]) -> dict[str, Sample]:
         images: dict[str, Sample] = {}
         names: set[str] = set()
+        slices: dict[tuple[str, int], str] = {}
         for entry in entries:
             identity, name = identity_of(entry.get("id")), entry.get("file_name")
             if identity is None or not isinstance(name, str):
@@ -95,10 +96,22 @@ class SplitReader:
                 )
                 continue
             sample = self._image(entry, name)
-            if sample is not None:
+            if sample is not None and self._has_own_slice(sample, slices):
                 images[identity] = sample
                 names.add(name)
         return images
+
+    def _has_own_slice(self, sample: Sample, slices: dict[tuple[str, int], str]) -> bool:
+        """Return whether an image is no slice, or one that no earlier image states; note it."""
+        if sample.slice is None:
+            return True
+        volume, index = sample.slice.volume, sample.slice.index
+        first = slices.setdefault((volume, index), sample.file_name)
+        if first != sample.file_name:
+            problem = f"it states to be slice {index} of volume {volume}, as {first} does"
+            reason = "a slice of a volume that two images state"
+            self.defects.note(sample.file_name, problem, Action.REFUSED, reason=reason)
+        return first == sample.file_name
 
     def _note_without_id(self, entry: dict[str, Any]) -> None:
         name = entry.get("file_name")

@@ -140,7 +140,7 @@ def series_of(
 ) -> DicomSeries:
     """Return the images of one series in the order of their places.
 
-    Gaps and copies are warned about.
+    Gaps, copies and missing positions are warned about.
 
     Args:
         source: file or folder, for messages.
@@ -156,7 +156,12 @@ def series_of(
         raise ImageError(f"{source}: several files of many images each; expected one of them")
     placed = [image for image in images if image.position and image.directions]
     if len(placed) < len(images):
-        # Without their places, the numbers of images are the only order.
+        if len(images) > 1:
+            text = (
+                f"{source}: its images do not all state a position, so they are ordered by their "
+                "numbers, and lengths are in pixels"
+            )
+            warnings.warn(text, DataWarning, stacklevel=2)
         numbered = sorted(images, key=lambda image: (image.number, image.path, image.frame))
         return DicomSeries(source, tuple(numbered), None, _AS_STORED)
     ordered, step = _along_normal(source, images)

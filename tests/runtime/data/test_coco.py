@@ -193,6 +193,16 @@ def annotation(**values: object) -> Callable[[Coco], None]:
     return lambda document: document["annotations"][0].update(values)
 
 
+def slices(*places: tuple[str, int]) -> Callable[[Coco], None]:
+    """Let the first images state to be slices of volumes."""
+
+    def edit(document: Coco) -> None:
+        for entry, (volume, index) in zip(document["images"], places, strict=False):
+            entry.update(volume=volume, slice=index)
+
+    return edit
+
+
 def without(key: str, field: str) -> Callable[[Coco], None]:
     return lambda document: document[key][0].pop(field)
 
@@ -227,6 +237,7 @@ def assert_refused(root: Path, split: Split, words: str) -> None:
         (image(file_name=["a.png"]), "as file_name of an image, found ['a.png']"),
         (image(id=11), "used twice"),
         (image(file_name="b.png"), "listed twice"),
+        (slices(("head", 3), ("head", 3)), "slice 3 of volume head, as a.png does"),
         (image(file_name="absent.png"), "no such image"),
         (image(file_name="."), "inside this folder"),
         (image(file_name=""), "inside this folder"),

@@ -167,7 +167,8 @@ def test_slices_are_in_the_order_of_their_places(
 def test_without_places_the_numbers_are_the_order(tmp_path: Path) -> None:
     for number, stored in enumerate(VOXELS):
         saved(image(stored, InstanceNumber=number), tmp_path / f"{9 - number}")
-    volume = read_dicom(tmp_path)
+    with pytest.warns(DataWarning, match="ordered by their numbers, and lengths are in pixels"):
+        volume = read_dicom(tmp_path)
     assert np.array_equal(volume.voxels, 2.0 * VOXELS - 1000)
     assert volume.affine is None
     assert volume.spacing is None
@@ -196,6 +197,10 @@ def test_gaps_and_copies_are_told(tmp_path: Path) -> None:
     texts = [str(warning.message) for warning in caught]
     assert "copies of its images (1), which were passed over" in texts[0]
     assert "gaps between its slices (1), of up to 60 mm, where the usual step is 5 mm" in texts[1]
+
+
+def test_one_image_needs_no_position(tmp_path: Path) -> None:
+    assert read_dicom(saved(image(VOXELS[0], None), tmp_path / "one.dcm")).spacing is None
 
 
 @pytest.mark.parametrize(
