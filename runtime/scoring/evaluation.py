@@ -25,11 +25,11 @@ from runtime.metrics import (
     thresholded_sums,
 )
 from runtime.model.predictor import Predictor
-from runtime.scoring.bootstrap import Bootstrap, ratio
 from runtime.scoring.calibration import Calibration, CalibrationSums
-from runtime.scoring.clinical import ClinicalScorer, scored_unit, unit_of
+from runtime.scoring.clinical import ClinicalScorer, unit_of
 from runtime.scoring.clinical_config import ClinicalConfig
-from runtime.scoring.lesions import SIZES, LesionCounts, LesionSummary, lesion_terms
+from runtime.scoring.clinical_summary import lesion_summary, surface_summary
+from runtime.scoring.lesions import LesionSummary
 from runtime.scoring.patients import PatientScores, groups_of, score_patients
 from runtime.scoring.provenance import trained_masks
 from runtime.scoring.sample_sums import SampleSums
@@ -267,61 +267,8 @@ def conclude(
         calibration=CalibrationSums(sums.calibration).result(),
         false_positives=_false_positives(images),
         patients=score_patients(images),
-        surface=_surface(images, clinical, unit, groups),
-        lesions=_lesions(images, clinical, unit, groups),
-    )
-
-
-def _surface(
-    images: SampleTable, config: ClinicalConfig, unit: LengthUnit, groups: Sequence[int]
-) -> SurfaceSummary | None:
-    if not images.columns.surface:
-        return None
-    bootstrap = _bootstrap(images, groups)
-    hd95, nsd = images.surface.T
-    return SurfaceSummary(
-        unit=unit,
-        of=scored_unit(images.volumes),
-        tolerance=config.tolerance,
-        hd95=bootstrap.estimate(hd95),
-        nsd=bootstrap.estimate(nsd),
-        missed=_missed(images),
-    )
-
-
-def _bootstrap(images: SampleTable, groups: Sequence[int]) -> Bootstrap:
-    """Return the bootstrap of outlines and lesions, which most slices of a volume do not have."""
-    of_volumes = scored_unit(images.volumes) == "volume"
-    return Bootstrap(len(images), groups or None, unit="volume" if of_volumes else "image")
-
-
-def _missed(images: SampleTable) -> int:
-    """Return the number of images, or whole volumes, with foreground and no predicted pixel."""
-    numbers: dict[str | int, int] = {}
-    of = [
-        numbers.setdefault(index if volume is None else volume, len(numbers))
-        for index, volume in enumerate(images.volumes)
-    ]
-    masks = images.thresholded
-    target, predicted = (np.bincount(of, each) for each in (masks.target, masks.predicted))
-    return int(np.count_nonzero((target > 0.0) & (predicted == 0.0)))
-
-
-def _lesions(
-    images: SampleTable, config: ClinicalConfig, unit: LengthUnit, groups: Sequence[int]
-) -> LesionSummary | None:
-    if not images.columns.lesions:
-        return None
-    bootstrap = _bootstrap(images, groups)
-    found, lesions, false = lesion_terms(images.lesions).T
-    return LesionSummary(
-        unit=unit,
-        of=scored_unit(images.volumes),
-        smallest=config.smallest_lesion,
-        sizes=SIZES,
-        counts=LesionCounts.of(np.nansum(images.lesions, axis=0)),
-        recall=bootstrap.interval(np.nan_to_num(np.stack([found, lesions], axis=1)), ratio),
-        false_per_image=bootstrap.mean(false),
+        surface=surface_summary(images, clinical, unit, groups),
+        lesions=lesion_summary(images, clinical, unit, groups),
     )
 
 

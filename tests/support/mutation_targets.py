@@ -9,6 +9,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/scoring/baselines.py": ("runtime/scoring/test_evaluation.py",),
     "runtime/scoring/bootstrap.py": ("runtime/scoring/test_comparison.py",),
     "runtime/scoring/calibration.py": (),
+    "runtime/scoring/clinical_summary.py": (
+        "runtime/scoring/test_clinical.py",
+        "runtime/scoring/test_volumes.py",
+    ),
     "runtime/scoring/comparison.py": ("runtime/scoring/test_clinical.py",),
     "runtime/scoring/intervals.py": (),
     "runtime/scoring/lesions.py": (),
