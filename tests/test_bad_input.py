@@ -422,7 +422,9 @@ def test_a_missing_extra_is_named_with_its_install(monkeypatch: pytest.MonkeyPat
         assert_one_sentence(run(command), words)
 
 
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    result = run(seg_eval, tmp_path / "none.onnx", "--data", tmp_path, "--debug")
-    assert result.exception is not None
-    assert type(result.exception).__name__ == "DataError"
+def test_debug_shows_the_traceback_above_the_sentence(tmp_path: Path) -> None:
+    arguments = (tmp_path / "none.onnx", "--data", tmp_path)
+    plain, debug = run(seg_eval, *arguments), run(seg_eval, *arguments, "--debug")
+    assert debug.exit_code == plain.exit_code == 2
+    assert debug.output.startswith("Traceback (most recent call last):")
+    assert debug.output.endswith(plain.output)

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import click
@@ -43,13 +44,12 @@ class Command(click.Command):
         try:
             with terminable(), data_warnings(), unwrapped():
                 return super().invoke(ctx)
-        except Exception as error:
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             # A broken pipe is not a failure: the reader has seen enough, and click ends quietly.
-            if debug or isinstance(
-                error,
-                click.ClickException | click.exceptions.Exit | click.Abort | BrokenPipeError,
-            ):
-                raise
+            raise
+        except Exception as error:
+            if debug:
+                click.echo("".join(format_exception(error)), err=True, nl=False)
             raise _failure(error) from error
         except Terminated as error:
             raise _Failure("stopped by SIGTERM", TERMINATED) from error
