@@ -8,6 +8,7 @@ import math
 import types
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
+from numbers import Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from runtime.core.errors import ConfigError
@@ -168,12 +169,16 @@ def _config_field(each: "Field[Any]", hint: Any, found: Setting) -> ConfigField:
 
 
 def check_settings(config: object) -> None:
-    """Raise ConfigError where a value of a config is not one of the choices, or out of range."""
+    """Raise ConfigError where a config's value is of another type, no choice, or out of range."""
     for each in config_fields(type(config)):
         value = getattr(config, each.name)
-        if value is None:
+        if value is None and each.default is None:
             continue
         for item in value if each.repeated else (value,):
+            if each.kind is str and not isinstance(item, str):
+                raise ConfigError(f"{each.name}: expected text, found {item!r}")
+            if each.kind in (int, float) and not isinstance(item, Real):
+                raise ConfigError(f"{each.name}: expected a number, found {item!r}")
             if each.choices and item not in each.choices:
                 allowed = ", ".join(each.choices)
                 raise ConfigError(f"{each.name}: expected one of {allowed}, found {item!r}")

@@ -117,7 +117,7 @@ class Predictor:
 
     def _open(self, provider: str | ProviderRequest) -> Engine:
         """Open the session on a provider."""
-        request = ProviderRequest(provider) if isinstance(provider, str) else provider
+        request = provider if isinstance(provider, ProviderRequest) else ProviderRequest(provider)
         if request.provider == AUTO:
             from runtime.model.provider_choice import choose_provider  # which runs Predictors
 

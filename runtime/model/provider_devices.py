@@ -6,16 +6,28 @@ A plugin is imported only when it is asked for.
 """
 
 import importlib
+import pkgutil
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.core.errors import ProviderError, reason_of
-from runtime.model.providers import AUTO, CPU, PROVIDERS, Arithmetic, Options, Provider, only
+from runtime.model.providers import (
+    AUTO,
+    CPU,
+    PLUGIN,
+    PROVIDERS,
+    Arithmetic,
+    Options,
+    Provider,
+    only,
+)
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -103,11 +115,14 @@ def find_provider(name: str) -> Target:
     if provider.execution_provider in onnxruntime.get_available_providers():
         arithmetics: tuple[Arithmetic, ...] = ("float32",) if name == CPU else ()
         return Target(provider, onnxruntime.__version__, name, arithmetics)
+    system = platform.system()
+    if provider.system not in ("", system):
+        raise ProviderError(f"{name}: this provider is not available for {system}")
     raise ProviderError(f"{name}: this provider is not installed; pip install {provider.package}")
 
 
 def installed_providers() -> tuple[str, ...]:
-    """Return the names of the installed providers in `PROVIDERS`, whether they work or not.
+    """Return the names of the installed providers, whether they work or not: `PROVIDERS` first.
 
     Example:
         >>> "cpu" in installed_providers()
@@ -116,17 +131,23 @@ def installed_providers() -> tuple[str, ...]:
     import onnxruntime
 
     own = onnxruntime.get_available_providers()
-    return tuple(
+    plugins = {module.name for module in pkgutil.iter_modules()}
+    listed = [
         name
         for name, provider in PROVIDERS.items()
-        if provider.execution_provider in own or find_spec(provider.module) is not None
-    )
+        if provider.execution_provider in own or provider.module in plugins
+    ]
+    others = plugins - {provider.module for provider in PROVIDERS.values()}
+    names = (module.removeprefix(PLUGIN) for module in others if module.startswith(PLUGIN))
+    return (*listed, *sorted(name.replace("_", "-") for name in names))
 
 
 def _unlisted(name: str) -> Provider:
     """Return an entry for an installed plugin that `PROVIDERS` does not list."""
     provider = Provider(name, "", f"onnxruntime-ep-{name}", only(default={}))
     if not provider.module.isidentifier() or find_spec(provider.module) is None:
+        for near in get_close_matches(name.lower(), (*PROVIDERS, AUTO), 1):
+            raise ProviderError(f"provider: there is no {name!r}; did you mean {near!r}?")
         raise ProviderError(
             f"provider: there is no {name!r}; choose from {', '.join(PROVIDERS)}, {AUTO}, or the "
             "name of an installed package onnxruntime-ep-NAME"

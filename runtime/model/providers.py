@@ -14,6 +14,8 @@ Options = Mapping[str, str]
 
 CPU = "cpu"
 AUTO = "auto"
+PLUGIN = "onnxruntime_ep_"
+"""How the names of plugins' modules begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,19 @@ class Provider:
         package: the package that brings it.
         options: returns its options for an arithmetic, threads and parallel runs; None where it
             cannot be told that arithmetic.
+        system: the only one that has it, as `platform.system` names it; empty for several.
     """
 
     name: str
     execution_provider: str
     package: str
     options: Callable[[Arithmetic, int, int], Options | None]
+    system: str = ""
 
     @property
     def module(self) -> str:
         """The module of its plugin."""
-        return f"onnxruntime_ep_{self.name.replace('-', '_')}"
+        return f"{PLUGIN}{self.name.replace('-', '_')}"
 
 
 def only(**options: Options) -> Callable[[Arithmetic, int, int], Options | None]:
@@ -138,8 +142,14 @@ PROVIDERS = {
                 bf16={"trt_bf16_enable": "1"},
             ),
         ),
-        Provider("coreml", "CoreMLExecutionProvider", "onnxruntime", only(default={})),
-        Provider("directml", "DmlExecutionProvider", "onnxruntime-directml", only(default={})),
+        Provider("coreml", "CoreMLExecutionProvider", "onnxruntime", only(default={}), "Darwin"),
+        Provider(
+            "directml",
+            "DmlExecutionProvider",
+            "onnxruntime-directml",
+            only(default={}),
+            "Windows",
+        ),
         Provider(
             "webgpu",
             "WebGpuExecutionProvider",

@@ -105,7 +105,7 @@ def verify(
     if expected is not None:
         agrees = actual.startswith(expected.lower())
         checks.append(Check("digest", agrees, f"{actual}, expected {expected}"))
-    request = ProviderRequest(provider) if isinstance(provider, str) else provider
+    request = provider if isinstance(provider, ProviderRequest) else ProviderRequest(provider)
     replay, difference, predictor = _replay(file, parts, threads, request)
     return Verification(
         path=str(file),

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from runtime.core.errors import ModelError, ProviderError
 from runtime.model import provider_choice
@@ -53,9 +55,17 @@ def test_with_nothing_but_the_cpu_it_is_the_cpu_and_the_choice_is_kept(
 
     assert not choose(model, ProviderRequest("auto", max_difference=0.5)).cached
     assert not choose(model, threads=2).cached
-    for stored in cache.rglob("*.json"):
-        stored.write_text("{}")
+
+
+@pytest.mark.usefixtures("cpu_alone")
+@pytest.mark.parametrize("changed", ["{}", '"nosuch"', '"openvino"'])
+def test_a_choice_that_cannot_be_used_is_made_again(model: Path, cache: Path, changed: str) -> None:
+    choose(model)
+    (stored,) = cache.rglob("*.json")
+    text = stored.read_text()
+    stored.write_text(text.replace('"cpu"', changed) if changed != "{}" else changed)
     assert [choose(model).cached, choose(model).cached] == [False, True]
+    assert choose(model).request == ProviderRequest("cpu")
 
 
 @pytest.mark.usefixtures("cpu_alone")
@@ -80,35 +90,86 @@ def test_a_file_without_a_golden_pair_is_refused(build_onnx: ModelBuilder, tmp_p
 
 
 def test_providers_that_do_not_work_are_named_and_others_are_taken(
-    model: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_choice, "installed_providers", lambda: ("cpu", "cuda"))
+    (tmp_path / "onnxruntime_ep_my_own.py").write_text("raise OSError('no driver')")
+    monkeypatch.syspath_prepend(str(tmp_path))
     choice = choose(model)
-    assert choice.request == ProviderRequest("cpu")
-    assert "not used: cuda: this provider is not installed" in str(choice)
+    assert choice.request.provider != "my-own"
+    assert "my-own: ONNX Runtime" in str(choice)
+    assert "cannot load the library of onnxruntime-ep-my-own: no driver" in str(choice)
 
 
-def test_the_fastest_that_passes_is_taken(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, fast = (TriedProvider(ProviderRequest(name), 0.0) for name in ("cpu", "openvino"))
-    wrong = TriedProvider(ProviderRequest("cuda"), 0.5, reason="differs")
-    runs = SimpleNamespace(run=len, size=(8, 8))
-    found = iter([(slow, runs), (fast, runs), (wrong, None)])
-    monkeypatch.setattr(provider_choice, "_try", lambda *_: next(found))
-    monkeypatch.setattr(provider_choice, "_candidates", lambda _: iter([AUTO] * 3))
+def chosen_by_times(
+    model: Path, monkeypatch: pytest.MonkeyPatch, cpu: list[float], *others: list[float]
+) -> ProviderChoice:
+    """Choose from providers whose rounds take as many seconds as given; the last is wrong."""
+    names = ("cpu", "openvino", "webgpu")[: 1 + len(others)]
+    times = dict(zip(names, (cpu, *others), strict=True))
+    runs = SimpleNamespace(run=len)
+    found: list[tuple[TriedProvider, object]] = [
+        (TriedProvider(ProviderRequest(name), 0.0), runs) for name in names
+    ]
+    found.append((TriedProvider(ProviderRequest("cuda"), 0.5, reason="differs"), None))
+    results = iter(found)
+    monkeypatch.setattr(provider_choice, "_try", lambda *_: next(results))
+    monkeypatch.setattr(provider_choice, "_candidates", lambda _: iter([AUTO] * len(found)))
 
     class Timing:
         def __init__(self, runs: list[object], _: object) -> None:
-            assert len(runs) == 2
+            assert len(runs) == len(times)
 
         def run(self) -> None: ...
 
-        def seconds(self, index: int) -> list[float]:
-            return [[0.02, 0.03, 0.5], [0.01, 0.011, 0.6]][index]
+        def seconds(self, index: int) -> NDArray[np.float64]:
+            return np.array(times[names[index]])
+
+        def failure(self, index: int) -> ModelError | None:
+            return None if times[names[index]] else ModelError("no memory")
 
     monkeypatch.setattr(provider_choice, "InterleavedTiming", Timing)
-    choice = choose(model)
-    assert choice.request == ProviderRequest("openvino")
-    assert [one.latency_ms for one in choice.tried] == pytest.approx([30.0, 11.0, None])
+    return choose(model)
+
+
+LOAD = np.array([1.0, 1.1, 3.0, 1.2, 1.0, 1.4, 1.0, 2.0, 1.1, 1.0])
+"""Slow moments of a machine, which slow every provider of a round."""
+
+
+def test_the_fastest_that_passes_is_taken(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [list(factor * LOAD) for factor in (0.030, 0.012, 0.011)]
+    choice = chosen_by_times(model, monkeypatch, *times)
+    assert choice.request == ProviderRequest("webgpu")
+    medians = [one.latency_ms for one in choice.tried]
+    assert medians == pytest.approx([33.0, 13.2, 12.1, None])
+    assert "not used: cuda: differs)" in str(choice)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "provider"),
+    [
+        ([0.984] * 10, "cpu"),  # within the noise
+        ([0.94] * 10, "openvino"),
+        ([0.94] * 9 + [5.0], "openvino"),  # one slow run decides nothing
+        ([0.5] * 5 + [1.0] * 5, "cpu"),
+        ([0.94] * 3, "openvino"),  # of a slow network
+        ([0.94, 0.94, 0.96], "cpu"),
+    ],
+)
+def test_another_provider_must_be_faster_than_the_cpu_by_a_margin(
+    model: Path, monkeypatch: pytest.MonkeyPatch, ratios: list[float], provider: str
+) -> None:
+    cpu = 0.03 * LOAD[: len(ratios)]
+    choice = chosen_by_times(model, monkeypatch, list(cpu), list(cpu * np.array(ratios)))
+    assert choice.request.provider == provider
+    assert ("openvino: not faster than cpu by 5 %" in str(choice)) == (provider == "cpu")
+
+
+def test_a_provider_that_fails_while_it_is_timed_is_not_taken(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = chosen_by_times(model, monkeypatch, [0.03] * 10, [])
+    assert choice.request == ProviderRequest("cpu")
+    assert "not used: openvino: no memory; cuda: differs)" in str(choice)
 
 
 def test_the_choice_belongs_to_the_file(model: Path, tmp_path: Path, cpu_alone: None) -> None:

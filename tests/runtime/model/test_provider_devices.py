@@ -5,6 +5,7 @@ OpenVINO's plugin offers its CPU device on Intel's processors alone.
 
 import ctypes.util
 import json
+import platform
 import sys
 from dataclasses import replace
 from importlib import metadata
@@ -45,11 +46,35 @@ def test_a_provider_that_is_not_installed_is_named_with_its_package() -> None:
     missing = [name for name in PROVIDERS if name not in installed_providers()]
     assert missing
     for name in missing:
+        if PROVIDERS[name].system not in ("", platform.system()):
+            continue
         package = PROVIDERS[name].package
         with pytest.raises(
             ProviderError, match=f"^{name}: .* not installed; pip install {package}$"
         ):
             find_provider(name)
+
+
+def test_a_provider_of_another_system_is_not_to_be_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    for name in ("coreml", "directml"):
+        with pytest.raises(ProviderError, match=f"^{name}: .* not available for Linux$"):
+            find_provider(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("OpenVINO", "openvino"), ("AUTO", "auto"), ("tensorRT", "tensorrt")]
+)
+def test_a_name_that_is_nearly_right_gets_the_right_one(name: str, near: str) -> None:
+    with pytest.raises(ProviderError, match=rf"there is no '{name}'; did you mean '{near}'\?$"):
+        find_provider(name)
+
+
+def test_plugins_of_any_name_are_installed_providers(plugin: Path) -> None:
+    (plugin.parent / "onnxruntime_ep_of_mine.py").touch()
+    assert installed_providers()[-2:] == ("broken", "of-mine")
 
 
 def test_a_library_that_is_none_is_refused_in_one_sentence(plugin: Path) -> None:
@@ -174,6 +199,13 @@ def test_auto_takes_no_arithmetic_and_others_take_no_difference() -> None:
         ProviderRequest("openvino", max_difference=0.1)
     with pytest.raises(ConfigError, match="arithmetic: expected one of default, float32"):
         ProviderRequest("openvino", "int8")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="max_difference: expected a number, found 'x'"):
+        ProviderRequest("auto", max_difference="x")  # type: ignore[arg-type]
+
+
+def test_a_predictor_without_a_provider_is_refused(model: Path) -> None:
+    with pytest.raises(ConfigError, match="provider: expected text, found None"):
+        Predictor(model, provider=None)  # type: ignore[arg-type]
 
 
 def openvino_or_skip() -> None:
