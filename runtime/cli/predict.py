@@ -30,7 +30,6 @@ from runtime.cli.options import (
 from runtime.core.errors import ImageError, printable
 from runtime.core.extras import require
 from runtime.core.pseudonyms import Pseudonyms
-from runtime.model.providers import CPU
 
 if TYPE_CHECKING:
     from runtime.distributed.prediction_folder import Predictions
@@ -183,11 +182,10 @@ def _predict_on_cluster(
 
 
 def _echo_notes(predictor: "Predictor", files: "Iterable[FoundImage]") -> None:
-    """Print what computes, unless it is the CPU provider, and how volumes become images."""
+    """Print what computes, and how volumes become images."""
     from runtime.model.predict_files import volume_note
 
-    engine = predictor.engine
-    computed = None if engine.provider == CPU else f"computed by {engine_text(engine)}"
+    computed = f"computed by {engine_text(predictor.engine)}"
     volumes = volume_note(predictor, (file.path for file in files))
     for note in (predictor.choice, computed, volumes):
         if note is not None:

@@ -1,6 +1,7 @@
 """Running an exported network: from an image to its probability map."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -131,7 +132,8 @@ class Predictor:
         self._session, engine = open_engine(
             self.file.path, request, threads=self.threads, parallel=self.concurrency, shape=shape
         )
-        return engine
+        metadata = self.file.metadata
+        return replace(engine, int8=metadata is not None and metadata.precision == "int8")
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -238,13 +240,13 @@ class Predictor:
         """Run the network on prepared inputs.
 
         Args:
-            inputs: float32 [N, 3, H, W], RGB in [0, 1], of a size that the network accepts.
+            inputs: float32 [N, 3, H, W], finite, RGB in [0, 1], of a size that the network accepts.
 
         Returns:
             Probabilities, float32 [N, H, W] in [0, 1].
 
         Raises:
-            ConfigError: the inputs have the wrong type, shape or size.
+            ConfigError: the inputs have the wrong type, shape or size, or are not finite.
             ModelError: the network cannot be run, or its output is not a probability map.
         """
         name = str(self.file.path)
@@ -256,11 +258,17 @@ class Predictor:
         size = (inputs.shape[2], inputs.shape[3])
         if size != self.size:
             self._spec.check_size(size, name)
+        if not np.isfinite(inputs).all():  # of NaN, OpenVINO and INT8 files make probabilities
+            raise ConfigError(f"{name}: expected finite inputs, found NaN or infinity")
+        return self._compute(inputs)
+
+    def _compute(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        name = self.file.path
         try:
             output = self._session.run([self._output_name], {self._input_name: inputs})[0]
         except Exception as error:  # ONNX Runtime's errors have no common base class
             raise ModelError(f"{name}: ONNX Runtime cannot run it: {reason_of(error)}") from error
-        return self._checked(output, len(inputs), size)
+        return self._checked(output, len(inputs), inputs.shape[2:])
 
     def _run_loaded(
         self, batch: Sequence[tuple[NDArray[np.uint8], Loaded]]
@@ -268,9 +276,9 @@ class Predictor:
         inputs = np.empty((len(batch), 3, *self.size), np.float32)
         for (pixels, _), image in zip(batch, inputs, strict=True):
             to_input(pixels, out=image)
-        return [(p, other) for p, (_, other) in zip(self.run(inputs), batch, strict=True)]
+        return [(p, other) for p, (_, other) in zip(self._compute(inputs), batch, strict=True)]
 
-    def _checked(self, output: Any, count: int, size: Size) -> NDArray[np.float32]:
+    def _checked(self, output: Any, count: int, size: tuple[int, ...]) -> NDArray[np.float32]:
         expected = (count, 1, *size)
         if not isinstance(output, np.ndarray) or output.shape != expected:
             found = list(output.shape) if isinstance(output, np.ndarray) else type(output).__name__

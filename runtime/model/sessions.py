@@ -32,6 +32,7 @@ class Engine:
         nodes: of the network, after ONNX Runtime's own rewriting, that the provider computes; None
             where ONNX Runtime does not tell.
         cpu_nodes: those that it leaves to ONNX Runtime's CPU provider.
+        int8: whether the file has layers in INT8, beside those that `arithmetic` is of.
 
     Example:
         >>> str(Engine("openvino", "1.8.1", "Intel Xeon", "bf16", 2, nodes=40, cpu_nodes=10))
@@ -45,9 +46,11 @@ class Engine:
     threads: int
     nodes: int | None = None
     cpu_nodes: int = 0
+    int8: bool = False
 
     def __str__(self) -> str:
-        arithmetic = "default arithmetic" if self.arithmetic == "default" else self.arithmetic
+        arithmetic = "int8 and " if self.int8 else ""
+        arithmetic += "default arithmetic" if self.arithmetic == "default" else self.arithmetic
         device = "" if self.device == self.provider else f" on {self.device}"
         text = f"{self.provider} {self.version}{device}, {arithmetic}"
         if self.nodes is not None and self.cpu_nodes:

@@ -87,7 +87,10 @@ def test_an_int8_file_is_certified_and_states_what_it_is(int8: Path, model: Path
     assert "network.head/Conv" in {layer.name for layer in about.conversion.unconverted}
     assert about.parity.tolerance_probability is None
     assert about.parity.max_probability > 1e-5
-    assert verify(int8).passed
+    found = verify(int8)
+    assert found.passed
+    assert found.engine is not None
+    assert str(found.engine).endswith(", int8 and float32")
     onnx.checker.check_model(onnx.load(int8), full_check=True)
     ensure_standard(onnx.load(int8))
     counted, expected = inspect(int8).counts.total, inspect(model).counts.total

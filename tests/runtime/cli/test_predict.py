@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 
@@ -69,3 +70,4 @@ def test_folder_and_format_are_those_asked_for(model: Path, scan: Path, tmp_path
     share = f"{(expected >= 0.5).mean():.2%} of the pixels at 0.5 or more"
     result = CliRunner().invoke(main, [str(model), str(scan), "--out", str(tmp_path / "again")])
     assert f"highest probability {expected.max():.3f}, {share}" in result.output
+    assert f"{model}: computed by cpu {onnxruntime.__version__}, float32, " in result.output

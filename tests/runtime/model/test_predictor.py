@@ -147,13 +147,13 @@ def test_as_many_batches_as_asked_are_computed_at_once(
     model: Path, scans: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = Predictor(model, threads=3, concurrency=3)
-    together, run = threading.Barrier(3), predictor.run
+    together, compute = threading.Barrier(3), predictor._compute
 
     def waiting(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         together.wait(timeout=300)  # breaks, and raises, where fewer than three run at once
-        return run(inputs)
+        return compute(inputs)
 
-    monkeypatch.setattr(predictor, "run", waiting)
+    monkeypatch.setattr(predictor, "_compute", waiting)
     found = list(predictor.stream((scans * 3)[:6]))
     monkeypatch.undo()
     assert len(found) == 6
@@ -258,13 +258,24 @@ def test_settings_out_of_range_are_refused(model: Path) -> None:
         Predictor(model, provider="nosuch")
 
 
-def test_an_output_of_nan_is_refused(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_input_that_is_not_finite_is_refused(
+    build_onnx: ModelBuilder, tmp_path: Path, value: float
+) -> None:
+    """INT8 files and OpenVINO compute probabilities of it that look right."""
     predictor = Predictor(build_onnx(tmp_path / "m.onnx"), size=(8, 8), threads=1)
     inputs = np.zeros((1, 3, 8, 8), np.float32)
     assert predictor.run(inputs).shape == (1, 8, 8)
-    inputs[0, 0, 3, 3] = np.nan
-    with pytest.raises(ModelError, match=r"m\.onnx: expected probabilities in \[0, 1\]"):
+    inputs[0, 0, 3, 3] = value
+    with pytest.raises(ConfigError, match=r"m\.onnx: expected finite inputs, found NaN or infin"):
         predictor.run(inputs)
+
+
+def test_an_output_of_nan_is_refused(build_onnx: ModelBuilder, tmp_path: Path) -> None:
+    path = build_onnx(tmp_path / "m.onnx", activation="Log")
+    predictor = Predictor(path, size=(8, 8), threads=1)
+    with pytest.raises(ModelError, match=r"m\.onnx: expected probabilities in \[0, 1\]"):
+        predictor(np.full((8, 8, 3), [0, 255, 0], np.uint8))
 
 
 def test_a_fixed_size_allows_no_other_input(build_onnx: ModelBuilder, tmp_path: Path) -> None:
