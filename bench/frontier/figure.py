@@ -32,10 +32,10 @@ MEMORY = Cost("peak memory, MB", lambda m: _millions((m.memory_bytes or {}).get(
 MACS = Cost("multiply-accumulates, G", lambda m: None if m.macs is None else m.macs / 1e9)
 PARAMETERS = Cost("parameters, M", lambda m: _millions(m.parameters))
 FILE = Cost("file, MB", lambda m: _millions(m.file_bytes))
-IOU = "soft IoU, mean over images"
 MARKERS = ("o", "s", "^", "D")
 """Markers that tell points apart once the colors repeat."""
 
+_IOU_SPAN = 0.01
 _COSTS = (LATENCY, MEMORY, MACS, FILE)
 
 
@@ -52,12 +52,11 @@ def frontier_figure(result: BenchResult) -> Figure | None:
     grid = figure.subplots(2, 2, sharey=True)
     for axes, cost in zip(grid.flat, _COSTS, strict=True):
         for index, model in enumerate(shown):
-            name = names[model.name].removesuffix(".onnx")
             hollow = bool(dominators.get(model.name))
-            _draw(axes, model, cost.read(model), name, index, hollow)
+            _draw(axes, model, cost.read(model), names[model.name], index, hollow)
         set_cost_axis(axes, cost.label)
     for axes in grid[:, 0]:
-        axes.set_ylabel(IOU)
+        set_iou_axis(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 3))
     return figure
@@ -73,6 +72,15 @@ def set_cost_axis(axes: "Axes", label: str) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.1)
     axes.set_xlabel(label)
+
+
+def set_iou_axis(axes: "Axes") -> None:
+    """Label the vertical axis. It spans at least 0.01: less would magnify rounding errors."""
+    low, high = axes.dataLim.intervaly
+    if high - low < _IOU_SPAN:
+        middle = (low + high) / 2.0
+        axes.set_ylim(middle - _IOU_SPAN / 2.0, middle + _IOU_SPAN / 2.0)
+    axes.set_ylabel("soft IoU, mean over images")
 
 
 def _draw(

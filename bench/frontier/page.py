@@ -64,7 +64,7 @@ def details_context(result: BenchResult) -> dict[str, object]:
             "conditions": tables.conditions(result),
             "scored_on": tables.scored_on(result),
             "latency": tables.latency_table(result),
-            "missing_intervals": tables.missing_intervals(result),
+            "notes": tables.notes(result),
             "memory": tables.memory_table(result),
             "stages": tables.stages_table(result),
             "rankings": tables.rankings_table(result),

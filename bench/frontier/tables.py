@@ -131,17 +131,30 @@ def failures(result: BenchResult) -> list[str]:
     return [f"{model.name}: {model.failure}" for model in result.models if model.failure]
 
 
-def missing_intervals(result: BenchResult) -> str | None:
-    """Return why latencies have no interval, in a sentence; None if all have one."""
+def notes(result: BenchResult) -> list[str]:
+    """Return what "auto" chose, and why intervals or batches are missing, in sentences."""
+    return [
+        *(f"{name}: {model.choice}." for model, name in _named(result) if model.choice),
+        *_missing_intervals(result),
+        *(
+            f"{name} takes {counted(model.fixed_batch, 'image')} at a time, and has no throughput "
+            "of other batches."
+            for model, name in _named(result)
+            if model.fixed_batch is not None
+        ),
+    ]
+
+
+def _missing_intervals(result: BenchResult) -> list[str]:
     runs = [m.latency_ms.runs for m in result.models if m.latency_ms and isnan(m.latency_ms.low)]
     rounds = [pair.rounds for pair in result.rankings if isnan(pair.low)]
     if not (runs or rounds):
-        return None
+        return []
     fewest = counted(min(runs + rounds), "run")
-    return (
+    return [
         f"A dash in place of an interval: {fewest} are too few. A median needs 6, the "
         "comparison of two networks 8; a longer --max-seconds gives more."
-    )
+    ]
 
 
 def conditions(result: BenchResult) -> str:

@@ -212,9 +212,14 @@ def _check_data(scoring: "Scoring", outputs: Outputs) -> None:
 def _requests(
     providers: tuple[str, ...], arithmetics: "tuple[Arithmetic, ...]"
 ) -> tuple[ProviderRequest, ...]:
-    """Return a request for each provider and arithmetic; "cpu" has one arithmetic."""
+    """Return an available request for each provider and arithmetic; "cpu" has one arithmetic."""
+    from runtime.model.provider_devices import check_available
+
     pairs = ((p, "default" if p == CPU else a) for p in providers for a in arithmetics)
-    return tuple(ProviderRequest(p, a) for p, a in dict.fromkeys(pairs))
+    requests = tuple(ProviderRequest(p, a) for p, a in dict.fromkeys(pairs))
+    for request in requests:
+        check_available(request)
+    return requests
 
 
 def _measure(
@@ -262,8 +267,7 @@ def _render(result: "BenchResult", budget: Budget) -> str:
     ]
     if result.rankings:
         parts.append("Latency compared:\n" + table(*tables.rankings_table(result)))
-    if missing := tables.missing_intervals(result):
-        parts.append(missing)
+    parts += tables.notes(result)
     if budget.is_given:
         recommendation = recommend(result, budget)
         parts.append(f"Recommended: {recommendation.path or 'none'}, {recommendation.reason}.")

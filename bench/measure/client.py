@@ -10,6 +10,7 @@ from bench.workers.process import Worker
 from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress, ProgressCallback
 from runtime.core.schema import from_dict, to_dict
+from runtime.model.provider_choice import ProviderChoice
 from runtime.model.providers import ProviderRequest
 from runtime.model.sessions import Engine
 
@@ -47,13 +48,15 @@ class LoadedNetwork:
         size: (height, width) of the input.
         engine: what computes the network.
         open_s: seconds that it took to open the network.
-        fixed_batch: images of every run where the graph takes no other number; else None.
+        fixed_batch: images of every run where no other number is taken; else None.
+        choice: how the provider "auto" came to it; None for another request.
     """
 
     size: tuple[int, ...]
     engine: Engine
     open_s: float
     fixed_batch: int | None = None
+    choice: ProviderChoice | None = None
 
 
 class NetworkWorker(Worker):
@@ -80,14 +83,15 @@ class NetworkWorker(Worker):
         answer = self.ask("inspect", path=str(path), size=self._size)
         return from_dict(FileFacts, answer, where=str(path), error=MeasurementError)
 
-    def load(self, path: Path) -> LoadedNetwork:
-        """Load the network that the other requests run."""
+    def load(self, path: Path, *, batch_size: int = 1) -> LoadedNetwork:
+        """Load the network that the other requests run, as `Predictor` with a batch size."""
         answer = self.ask(
             "load",
             path=str(path),
             size=self._size,
             threads=self._threads,
             provider=self._provider,
+            batch_size=batch_size,
             intensity=self._intensity,
             verify=self._verify,
         )

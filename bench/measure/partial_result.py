@@ -109,6 +109,8 @@ class PartialResult:
             size=None if loaded is None else loaded.size,
             request=self.request,
             engine=None if loaded is None else loaded.engine,
+            choice=None if loaded is None else loaded.choice,
+            fixed_batch=self.fixed_batch,
             open_s=float(np.median(self.openings)) if self.openings else None,
             latency_ms=latency,
             throughput_per_s=self._throughput() or None,

@@ -11,6 +11,7 @@ from runtime.core.errors import DataError
 from runtime.core.json_files import read_json, write_json
 from runtime.core.machine import Machine
 from runtime.core.schema import from_dict, to_dict
+from runtime.model.provider_choice import ProviderChoice
 from runtime.model.providers import CPU, ProviderRequest
 from runtime.model.sessions import Engine
 from runtime.model.stopping_rule import StoppingRule
@@ -32,6 +33,8 @@ class ModelResult:
         size: (height, width) of the input.
         request: the execution provider that was asked for.
         engine: what computed the network; None if it was not loaded, and in old results.
+        choice: how the provider "auto" came to it; None for another request.
+        fixed_batch: the only number of images that the graph takes at once; None for any.
         open_s: median time to open the network, in which a provider may compile it.
         latency_ms: latency of one image at a time, back to back (MLPerf's single stream).
         throughput_per_s: images per second, by batch size. "1" is the single stream; larger batches
@@ -57,6 +60,8 @@ class ModelResult:
     size: tuple[int, ...] | None = None
     request: ProviderRequest = field(default_factory=ProviderRequest)
     engine: Engine | None = None
+    choice: ProviderChoice | None = None
+    fixed_batch: int | None = None
     open_s: float | None = None
     latency_ms: Latency | None = None
     throughput_per_s: dict[str, float] | None = None

@@ -120,13 +120,14 @@ class Measurement:
                 with file.recording_failure():
                     start = time.perf_counter()
                     with NetworkWorker(self._settings, file.request) as worker:
-                        file.loaded = worker.load(file.path)
+                        loaded = worker.load(file.path)
+                        file.loaded = file.loaded or loaded  # only the first tells how auto chose
                         opened = time.perf_counter()
                         worker.predict()
                         end = time.perf_counter()
                     if round_ > 0:
                         file.startups.append(end - start)
-                        file.openings.append(file.loaded.open_s)
+                        file.openings.append(loaded.open_s)
                         file.first_predictions.append(end - opened)
 
     def _measure_memory(self) -> None:

@@ -14,8 +14,9 @@ from bench.measure.estimates import LATENCY, throughput
 from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.stages import example_jpeg
+from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress
-from runtime.model.providers import ProviderRequest
+from runtime.model.providers import CPU, ProviderRequest
 from runtime.model.stopping_rule import StoppingRule
 from runtime.model.timing import InterleavedTiming, TimedRun
 
@@ -79,9 +80,20 @@ class SpeedMeasurement:
 
         Files whose graph takes another number of images only have no throughput at this one.
         """
+        for file, worker in self._workers:
+            if file.can_be_timed and file.fixed_batch == 1 and file.request.provider != CPU:
+                self._reload(file, worker, batch)
         rule = self._settings.rule
         timing = self._prepare(batch, replace(rule, max_seconds=rule.max_seconds / 2))
         self._run(batch, timing, throughput(batch))
+
+    def _reload(self, file: PartialResult, worker: NetworkWorker, batch: int) -> None:
+        """Open a network for batches, which was compiled for single images."""
+        try:
+            file.fixed_batch = worker.load(file.path, batch_size=batch).fixed_batch
+            worker.pause()
+        except MeasurementError as error:
+            file.add_failure(error, label=throughput(batch))
 
     def time_stages(self) -> None:
         """Time the stages of a prediction from a JPEG."""

@@ -51,6 +51,7 @@ class _Network:
         size: list[int] | None,
         threads: int | None,
         provider: dict[str, Any],
+        batch_size: int = 1,
         intensity: int | None = None,
         verify: bool = True,
     ) -> Answer:
@@ -65,14 +66,17 @@ class _Network:
             size=chosen,
             threads=threads,
             provider=self._request,
+            batch_size=batch_size,
             intensity=intensity,
             verify=verify,
         )
+        open_s, choice = time.perf_counter() - start, self._predictor.choice
         return {
-            "open_s": time.perf_counter() - start,
+            "open_s": open_s,
             "size": list(self._predictor.size),
             "engine": to_dict(self._predictor.engine),
             "fixed_batch": self._predictor.fixed_batch,
+            "choice": None if choice is None else to_dict(choice),
         }
 
     def _loaded(self) -> "Predictor":

@@ -18,8 +18,7 @@ from runtime.core.schema import to_dict
 from runtime.data.targets import choose_targets, training_splits
 from runtime.model.predictor import Predictor, concurrency_for
 from runtime.model.provider_choice import ProviderChoice
-from runtime.model.provider_devices import find_provider
-from runtime.model.providers import AUTO
+from runtime.model.provider_devices import check_available
 from runtime.model.sessions import Engine
 from runtime.model.timing import PredictionLatency, measure_latency
 from runtime.scoring.baselines import evaluate_baselines
@@ -90,8 +89,7 @@ class NetworkSteps:
             ConfigError, CheckpointError, ProviderError: a network cannot be trained, its run not be
                 resumed, or its file not be scored as requested; found before hours are spent.
         """
-        if self._config.provider.provider != AUTO:
-            find_provider(self._config.provider.provider).resolve(self._config.provider.arithmetic)
+        check_available(self._config.provider)
         costs: dict[tuple[str, bool], TrainingCost] = {}
         for run in self._config.runs:
             steps = self._left(run)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from bench.frontier.figure import (
-    IOU,
     LATENCY,
     MACS,
     MARKERS,
@@ -16,6 +15,7 @@ from bench.frontier.figure import (
     PARAMETERS,
     Cost,
     set_cost_axis,
+    set_iou_axis,
 )
 from bench.measure.accuracy import Accuracy
 from bench.sweep.gains import lines
@@ -62,7 +62,7 @@ def sweep_figure(result: SweepResult) -> Figure | None:
             _draw(axes, line, _points(line, result, cost))
         set_cost_axis(axes, cost.label)
     for axes in grid[:, 0]:
-        axes.set_ylabel(IOU)
+        set_iou_axis(axes)
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5))
     return figure

@@ -26,6 +26,7 @@ from runtime.model.providers import (
     Arithmetic,
     Options,
     Provider,
+    ProviderRequest,
     only,
 )
 
@@ -119,6 +120,16 @@ def find_provider(name: str) -> Target:
     if provider.system not in ("", system):
         raise ProviderError(f"{name}: this provider is not available for {system}")
     raise ProviderError(f"{name}: this provider is not installed; pip install {provider.package}")
+
+
+def check_available(request: ProviderRequest) -> None:
+    """Find out whether a provider is there, and computes in the arithmetic, before a long run.
+
+    Raises:
+        ProviderError: it is not, or does not; "auto" always is.
+    """
+    if request.provider != AUTO:
+        find_provider(request.provider).resolve(request.arithmetic)
 
 
 def installed_providers() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import pytest
 
 from bench.frontier import tables
 from bench.measure.result import ModelResult
+from runtime.model.provider_choice import ProviderChoice, TriedProvider
 from runtime.model.providers import ProviderRequest
 from runtime.model.sessions import Engine
 from runtime.report.cells import DASH
@@ -44,7 +45,7 @@ def test_rankings_name_both_files_and_the_verdict() -> None:
 
 def test_too_few_runs_have_a_dash_for_the_interval_and_the_reason_once() -> None:
     result = bench_result([(5, 4, 3), (5, 9, 3)])
-    assert tables.missing_intervals(result) is None
+    assert tables.notes(result) == []
     few = [
         replace(m, latency_ms=replace(m.latency_ms, runs=5, low=math.nan, high=math.nan))
         for m in result.models
@@ -56,7 +57,20 @@ def test_too_few_runs_have_a_dash_for_the_interval_and_the_reason_once() -> None
     cells += [str(cell) for row in tables.rankings_table(result)[1] for cell in row]
     assert not [cell for cell in cells if "nan" in cell]
     assert f"1.000 {DASH}" in cells
-    assert "5 runs are too few" in str(tables.missing_intervals(result))
+    (note,) = tables.notes(result)
+    assert "5 runs are too few" in note
+
+
+def test_the_notes_tell_what_auto_chose_and_which_files_take_no_batches() -> None:
+    choice = ProviderChoice(ProviderRequest(), (TriedProvider(ProviderRequest(), 0.0, 2.5),))
+    models = (
+        ModelResult("a.onnx", request=ProviderRequest("auto"), choice=choice),
+        ModelResult("b.onnx", fixed_batch=1),
+    )
+    assert tables.notes(replace(bench_result([]), models=models)) == [
+        "a.onnx (auto): auto chose cpu (cpu 2.50 ms).",
+        "b.onnx takes 1 image at a time, and has no throughput of other batches.",
+    ]
 
 
 def test_the_images_behind_the_scores_are_stated_with_their_groups() -> None:

@@ -118,6 +118,7 @@ def test_wrong_use_is_reported_before_anything_is_measured(
         ((model, "--score-size", 64), "--score-size needs --data"),
         ((model, "--json", tmp_path / "folder"), "it is a folder or a device"),
         ((model, "--batch-size", 1), "not in the range"),
+        ((model, "--provider", "cpu", "--provider", "nosuch"), "there is no 'nosuch'"),
         (("measure",), "Missing argument"),
     ):
         found = run(*arguments, "--out", tmp_path / "out")

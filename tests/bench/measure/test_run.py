@@ -27,6 +27,7 @@ from runtime.core.errors import MeasurementError
 from runtime.core.progress import Progress
 from runtime.data.coco import Dataset
 from runtime.model.predictor import Predictor
+from runtime.model.providers import ProviderRequest
 from runtime.model.sessions import Engine
 from runtime.model.stopping_rule import StoppingRule
 from runtime.scoring.evaluation import evaluate
@@ -129,6 +130,20 @@ def test_what_fails_is_a_row_with_its_reason(
     assert rows[fixed].parameters == 3
     pairs = {(Path(r.first), Path(r.second)) for r in result.rankings}
     assert pairs == {(good, printing), (good, fixed), (printing, fixed)}
+
+
+@pytest.mark.usefixtures("inline_workers")
+def test_a_result_tells_how_auto_chose_in_this_run(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    providers = (ProviderRequest("auto"),)
+    settings = replace(BRIEF, providers=providers, batch_sizes=(), startups=0, stage_runs=0)
+    (row,) = Measurement([model], settings).run().models
+    assert row.choice is not None
+    assert row.engine is not None
+    assert row.choice.request.provider == row.engine.provider
+    assert not row.choice.cached
 
 
 @pytest.mark.usefixtures("inline_workers")

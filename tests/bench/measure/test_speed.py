@@ -14,6 +14,7 @@ from bench.measure.partial_result import PartialResult
 from bench.measure.settings import MeasurementSettings
 from bench.measure.speed import SpeedMeasurement
 from runtime.core.errors import MeasurementError
+from runtime.model.providers import ProviderRequest
 from runtime.model.sessions import Engine
 from runtime.model.stopping_rule import StoppingRule
 
@@ -56,8 +57,11 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def load(self, path: Path) -> LoadedNetwork:
-        batch = 1 if path.name == "single.onnx" else None
+    def load(self, path: Path, *, batch_size: int = 1) -> LoadedNetwork:
+        if path.name == "large.onnx" and batch_size > 1:
+            raise MeasurementError("large.onnx: no memory")
+        compiled = path.name in ("compiled.onnx", "large.onnx") and batch_size == 1
+        batch = 1 if path.name == "single.onnx" or compiled else None
         return LoadedNetwork((8, 8), Engine("cpu", "1", "cpu", "float32", 2), 0.1, batch)
 
     def pause(self) -> None:
@@ -96,6 +100,21 @@ def test_a_file_for_one_batch_size_has_no_throughput_at_another() -> None:
         speed.time_latency()
         speed.time_throughput(4)
     assert [sorted(file.timed) for file in files] == [[1], [1, 4]]
+    assert [file.to_result(None).fixed_batch for file in files] == [1, None]
+
+
+def test_what_a_provider_compiled_for_one_image_is_opened_again_for_batches() -> None:
+    request = ProviderRequest("openvino")
+    names = ("compiled.onnx", "single.onnx", "large.onnx")
+    files = [PartialResult(Path(name), request) for name in names]
+    with SpeedMeasurement(files, MeasurementSettings(2), ignore) as speed:
+        speed.time_latency()
+        speed.time_throughput(4)
+    assert [sorted(file.timed) for file in files] == [[1, 4], [1], [1]]
+    found = [file.to_result(None) for file in files]
+    assert [one.fixed_batch for one in found] == [None, 1, 1]
+    assert [one.failure for one in found] == [None, None, "throughput at batch 4: no memory"]
+    assert not any(file.is_broken for file in files)
 
 
 def test_batches_get_half_of_the_time_and_the_product_is_timed_beside_single_images() -> None:
