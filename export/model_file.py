@@ -7,7 +7,9 @@ the validation split as its `model-index`.
 
 import copy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -17,6 +19,9 @@ from runtime.model.checksums import CHECKSUMS_KEY, checksums_of, digest_of, dump
 from runtime.model.golden import GOLDEN_KEY, Golden, dump_golden
 from runtime.model.metadata import KEY, MemberInfo, Metadata, dump_metadata
 from runtime.model.onnx_file import OnnxFile, read_onnx, read_parts
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 METRICS = {"precision": "soft precision", "recall": "soft recall", "iou": "soft IoU"}
 
@@ -68,8 +73,6 @@ def model_card(file: OnnxFile) -> str:
     Raises:
         ValueError: the file has no metadata.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     metadata = file.metadata
     if metadata is None:
         raise ValueError(f"{file.path}: a model card needs a file with metadata")
@@ -78,6 +81,16 @@ def model_card(file: OnnxFile) -> str:
         members = (
             MemberInfo(metadata.name, metadata.network, metadata.training, metadata.encoder),
         )
+    contents = digest_of(checksums_of(read_parts(file.path, each_weight=True)))
+    return _template().render(
+        file=file, about=metadata, members=members, metrics=METRICS, contents=contents
+    )
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("export"),
         undefined=StrictUndefined,
@@ -86,7 +99,4 @@ def model_card(file: OnnxFile) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701, the card is Markdown
     )
-    contents = digest_of(checksums_of(read_parts(file.path, each_weight=True)))
-    return environment.get_template("card.md").render(
-        file=file, about=metadata, members=members, metrics=METRICS, contents=contents
-    )
+    return environment.get_template("card.md")

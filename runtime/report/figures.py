@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -98,6 +100,17 @@ def _save(figure: Figure, stream: io.StringIO | io.BytesIO, **settings: Any) -> 
     with warnings.catch_warnings():
         # A name in a script that the font lacks appears as boxes, which is not an error.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        _lay_out(figure, settings["format"], settings.get("dpi", figure.dpi))
         figure.savefig(stream, **settings)
-    # Its layout takes longer than all the rest; another format places everything alike.
+
+
+def _lay_out(figure: Figure, file_format: str, dpi: float) -> None:
+    """Place the axes once, as `savefig` does for each format after drawing everything for it."""
+    engine = figure.get_layout_engine()
+    if engine is None or not figure.axes:
+        return
+    (FigureCanvasSVG if file_format == "svg" else FigureCanvasAgg)(figure)  # measures the texts
+    before, figure.dpi = figure.dpi, dpi
+    engine.execute(figure)
+    figure.dpi = before
     figure.set_layout_engine(None)
