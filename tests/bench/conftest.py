@@ -16,6 +16,14 @@ def small_product() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def no_curves() -> Iterator[None]:
+    """Trainings draw no curves, at their end and each time they are resumed after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.resumable_run.draw_curves", lambda *_: None)
+        yield
+
+
 @pytest.fixture
 def inline_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks and backends are measured in this process, where a test isn't of processes."""

@@ -33,10 +33,12 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
+
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_training, "_EVERY_S", 0.01)
-    monkeypatch.setattr("train.resumable_run.draw_curves", lambda *_: None)  # takes longest
 
 
 @pytest.fixture

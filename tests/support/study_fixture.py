@@ -16,6 +16,7 @@ from bench.study.result import StudyResult
 from bench.study.run import run_study
 from runtime.core.progress import Progress
 from runtime.report.figures import new_figure
+from runtime.report.page import figure_png
 from tests.support.quick_conversion import Convert
 from tests.support.without_layout import leave_out_layout
 
@@ -46,6 +47,11 @@ def _first_alone() -> Callable[..., Figure]:
     return figure
 
 
+def _figure_png(figure: Figure, dpi: int, **options: Any) -> bytes:
+    """Draw what the page does not draw too: examples, which have few colors."""
+    return figure_png(figure if options else new_figure(1.0, 1.0), dpi, **options)
+
+
 def make_study(phantom: Path, folder: Path, convert: Convert) -> Finished:
     """Compare two networks and their ensemble, with two seeds on both splits; write the report."""
     config = StudyConfig(
@@ -59,12 +65,16 @@ def make_study(phantom: Path, folder: Path, convert: Convert) -> Finished:
     steps: list[Progress] = []
     with pytest.MonkeyPatch.context() as patch:
         # What takes longer than all the rest: conversions, curves of single runs, the layout of
-        # figures, and all figures of examples but one. Half the examples.
+        # figures, all figures of examples but one, and others a second time for the text. Half the
+        # examples, and few of the inputs that each export is checked with.
         patch.setattr("export.pipeline.convert", convert)
         patch.setattr("train.resumable_run.draw_curves", lambda *_: None)
         patch.setattr("bench.study.examples.EXAMPLES", 1)
+        patch.setattr("export.parity.REAL_IMAGES", 1)
+        patch.setattr("export.golden_pair._SCANS", 1)
         leave_out_layout(patch)
         patch.setattr("bench.study.figures._examples_figure", _first_alone())
+        patch.setattr("bench.study.report.figure_png", _figure_png)
         result, prepared = run_study(
             config,
             folder / "out",

@@ -42,7 +42,7 @@ def scored(path: str, each: list[float], groups: tuple[int, ...] = ()) -> ModelR
 IMAGES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=8, max_size=24)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)  # each with four bootstraps
 @given(IMAGES, st.booleans())
 def test_the_difference_of_two_files_is_that_of_their_evaluations(
     images: list[tuple[int, int]], grouped: bool

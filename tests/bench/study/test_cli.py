@@ -16,6 +16,8 @@ from runtime.core.errors import ParityError
 from runtime.report.figures import new_figure
 from tests.support.study_fixture import Finished
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
 
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(
@@ -212,7 +214,8 @@ def test_a_network_without_a_certificate_is_named_and_the_others_are_compared(
     monkeypatch.setattr("bench.study.network_steps.export_checkpoints", differ)
     # The figures are tested elsewhere, and take longest to draw.
     monkeypatch.setattr("bench.study.report.figure_png", lambda *_, **__: b"")
-    monkeypatch.setattr("bench.study.report.figure_uri", lambda _: "data:,")
+    for place in ("bench.study.report", "runtime.report.exploration_page"):
+        monkeypatch.setattr(f"{place}.figure_uri", lambda _: "data:,")
     monkeypatch.setattr("bench.study.figures._examples_figure", lambda *_: new_figure(1.0, 1.0))
     found = call(*as_before(finished), "--splits", "grouped", "--out", folder)
     assert (found.exit_code, found.output.splitlines()[-1]) == (

@@ -23,9 +23,12 @@ from runtime.model.provider_choice import ProviderChoice
 from runtime.model.providers import ProviderRequest
 from runtime.model.sessions import Engine
 from runtime.report.figures import new_figure, style
+from runtime.report.page import figure_uri
 from tests.support.browser import Browser
 from tests.support.self_contained import external_references
 from tests.support.study_fixture import Finished
+
+FIGURES = (curves_figure, histograms_figure, differences_figure, reliability_figure)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +130,9 @@ def test_every_picture_of_the_text_is_there(finished: Finished, text: str) -> No
     }
 
 
-@pytest.mark.usefixtures("no_layout")  # as in the fixture
+SVG = re.compile('"data:image/svg[^"]*"')
+
+
 def test_the_report_is_the_same_each_time(
     finished: Finished, page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,18 +146,32 @@ def test_the_report_is_the_same_each_time(
         lambda *_: {name.split("-examples-")[1]: new_figure(1.0, 1.0) for name in drawn},
     )
     monkeypatch.setattr("bench.study.report.figure_png", lambda *_, **__: b"")
+    for place in ("bench.study.report", "runtime.report.exploration_page"):
+        monkeypatch.setattr(f"{place}.figure_uri", lambda _: "data:image/svg")
     write_study_report(finished.result, finished.prepared, folder)
-    assert (folder / "report.html").read_text() == page
+    again = (folder / "report.html").read_text()
+    assert SVG.findall(page) != SVG.findall(again)
+    assert SVG.sub("", again) == SVG.sub("", page)
     assert (folder / "report.md").read_text() == text
+
+
+@pytest.mark.usefixtures("no_layout")  # as in the fixture
+def test_a_figure_of_the_page_is_the_same_each_time(finished: Finished, page: str) -> None:
+    split = finished.result.splits[1]
+    with style():
+        assert figure_uri(result_figure(finished.result)) in page
+        for draw in FIGURES:
+            assert figure_uri(draw(split)) in page
 
 
 def test_every_kind_of_figure_can_be_laid_out(finished: Finished) -> None:
     """A layout that leaves no room for some axes warns, and warnings are errors here."""
     split = finished.result.splits[0]
     with style():
-        for draw in (curves_figure, histograms_figure, differences_figure, reliability_figure):
-            draw(split).draw_without_rendering()
-        result_figure(finished.result).draw_without_rendering()
+        for figure in (*(draw(split) for draw in FIGURES), result_figure(finished.result)):
+            engine = figure.get_layout_engine()
+            assert engine is not None
+            engine.execute(figure)
 
 
 def test_a_reader_sorts_switches_and_fades(finished: Finished, chromium: Browser) -> None:

@@ -50,6 +50,9 @@ BRIEF = MeasurementSettings(
 CHANGES = {"epochs": 1, "batch_size": 8}
 
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
+
 @dataclass
 class Swept:
     config: SweepConfig
@@ -85,6 +88,7 @@ def swept(
     phantom: Path,
     model: Path,
     quick_exports: None,
+    no_curves: None,
     all_inline_workers: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Swept:
