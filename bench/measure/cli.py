@@ -212,10 +212,15 @@ def _check_data(scoring: "Scoring", outputs: Outputs) -> None:
 def _requests(
     providers: tuple[str, ...], arithmetics: "tuple[Arithmetic, ...]"
 ) -> tuple[ProviderRequest, ...]:
-    """Return an available request for each provider and arithmetic; "cpu" has one arithmetic."""
+    """Return an available request for each pair; beside other providers, "cpu" has one row.
+
+    Raises:
+        ProviderError: a provider is not available, or does not compute in an arithmetic.
+    """
     from runtime.model.provider_devices import check_available
 
-    pairs = ((p, "default" if p == CPU else a) for p in providers for a in arithmetics)
+    alone = set(providers) == {CPU}
+    pairs = ((p, a if alone or p != CPU else "default") for p in providers for a in arithmetics)
     requests = tuple(ProviderRequest(p, a) for p, a in dict.fromkeys(pairs))
     for request in requests:
         check_available(request)

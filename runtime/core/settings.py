@@ -174,7 +174,7 @@ def check_settings(config: object) -> None:
         value = getattr(config, each.name)
         if value is None and each.default is None:
             continue
-        for item in value if each.repeated else (value,):
+        for item in value if each.repeated and value is not None else (value,):
             if each.kind is str and not isinstance(item, str):
                 raise ConfigError(f"{each.name}: expected text, found {item!r}")
             if each.kind in (int, float) and not isinstance(item, Real):

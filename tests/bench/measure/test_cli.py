@@ -119,6 +119,7 @@ def test_wrong_use_is_reported_before_anything_is_measured(
         ((model, "--json", tmp_path / "folder"), "it is a folder or a device"),
         ((model, "--batch-size", 1), "not in the range"),
         ((model, "--provider", "cpu", "--provider", "nosuch"), "there is no 'nosuch'"),
+        ((model, "--arithmetic", "bf16"), "cpu: it cannot be set to compute in bf16"),
         (("measure",), "Missing argument"),
     ):
         found = run(*arguments, "--out", tmp_path / "out")

@@ -40,6 +40,7 @@ def test_values_in_range_are_accepted() -> None:
         ({"threads": "x"}, "threads: expected a number, found 'x'"),
         ({"scale": None}, "scale: expected a number, found None"),
         ({"name": None}, "name: expected text, found None"),
+        ({"sizes": None}, "sizes: expected a number, found None"),
     ],
 )
 def test_a_value_out_of_range_is_named(changes: dict[str, Any], message: str) -> None:
