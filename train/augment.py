@@ -1,25 +1,17 @@
 """Random changes of training images and their masks, different in each epoch."""
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.tv_tensors import Image, Mask
+
+if TYPE_CHECKING:
+    from torchvision.transforms.v2 import Compose
 
 DEGREES = 10.0
 SHIFT = 0.05
 INTENSITY = 0.2
-
-_CHANGES = v2.Compose(
-    [
-        v2.RandomHorizontalFlip(),
-        v2.RandomVerticalFlip(),
-        v2.RandomAffine(
-            DEGREES, translate=(SHIFT, SHIFT), interpolation=v2.InterpolationMode.BILINEAR
-        ),
-        # Last, since it also clips values that interpolation rounded to slightly outside [0, 1].
-        v2.ColorJitter(brightness=INTENSITY, contrast=INTENSITY),
-    ]
-)
 
 
 def augment(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,9 +34,30 @@ def augment(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         >>> images.shape, masks.unique().tolist()
         (torch.Size([2, 3, 8, 8]), [0.0])
     """
-    pairs = [_CHANGES(Image(image), Mask(mask)) for image, mask in zip(images, masks, strict=True)]
+    from torchvision.tv_tensors import Image, Mask
+
+    change = _changes()
+    pairs = [change(Image(image), Mask(mask)) for image, mask in zip(images, masks, strict=True)]
     changed = torch.stack([image.as_subclass(Tensor) for image, _ in pairs])
     return (
         changed.contiguous(memory_format=torch.channels_last),
         torch.stack([mask.as_subclass(Tensor) for _, mask in pairs]),
+    )
+
+
+@cache
+def _changes() -> "Compose":
+    # Not at the top: torchvision takes as long to import as PyTorch, and few processes augment.
+    from torchvision.transforms import v2
+
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomVerticalFlip(),
+            v2.RandomAffine(
+                DEGREES, translate=(SHIFT, SHIFT), interpolation=v2.InterpolationMode.BILINEAR
+            ),
+            # Last, since it also clips values that interpolation rounded to slightly outside [0, 1].
+            v2.ColorJitter(brightness=INTENSITY, contrast=INTENSITY),
+        ]
     )
