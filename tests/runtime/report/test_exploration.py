@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from runtime.core.errors import DataError
 from runtime.core.json_files import write_json
 from runtime.core.schema import from_dict, to_dict
 from runtime.data.coco import Dataset, read_dataset
-from runtime.report import exploration_tables
+from runtime.report import exploration_figures, exploration_tables
 from runtime.report.exploration import Exploration, SplitExploration, explore
-from runtime.report.exploration_figures import exploration_figures
 from runtime.report.exploration_tables import fences_table, summary_table
-from runtime.report.figures import png
+from runtime.report.figures import style
 
 COCO = "_annotations.coco.json"
 
@@ -169,11 +169,20 @@ def test_one_image_in_one_split_is_enough(tmp_path: Path) -> None:
     assert result.splits[0].images == 1
 
 
+def laid_out_centers(data: Path) -> Figure:
+    """The maps of the centers of a data set's boxes, placed as before they are drawn."""
+    with style():
+        figure = exploration_figures._center_figure(explore(read_dataset(data)))
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    layout.execute(figure)
+    return figure
+
+
 def test_the_map_of_the_centers_of_one_split_is_at_the_left(tmp_path: Path) -> None:
     """On a phone only the left half of a figure is in sight."""
     write_split(tmp_path / "train", [[(1, 1, 5, 5)]])
-    figure = exploration_figures(explore(read_dataset(tmp_path)))["centers"]
-    figure.draw_without_rendering()
+    figure = laid_out_centers(tmp_path)
     assert len(figure.axes) == 2, "a panel and its scale"
     assert all(axes.get_position().x1 < 0.5 for axes in figure.axes)
 
@@ -184,8 +193,7 @@ def test_the_titles_of_the_maps_lie_within_the_figure(
 ) -> None:
     for name in names:
         write_split(tmp_path / name, [[(1, 1, 5, 5)]])
-    figure = exploration_figures(explore(read_dataset(tmp_path)))["centers"]
-    png(figure, 100)
+    figure = laid_out_centers(tmp_path)
     drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert drawn.x0 >= 0
     assert drawn.y0 >= 0
