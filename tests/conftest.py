@@ -232,6 +232,21 @@ def build_onnx() -> ModelBuilder:
     return build
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """What is imported stays: to look through it for garbage would take a tenth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # else some libraries report leaks
+
+
 LINES = pytest.StashKey[list[str]]()
 
 

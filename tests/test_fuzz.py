@@ -13,7 +13,7 @@ import pytest
 
 from runtime.core.errors import DataError
 from tests.support.fuzz_mutations import mutate_bytes, mutate_checkpoint, mutate_json
-from tests.support.fuzz_run import fuzz
+from tests.support.fuzz_run import fuzz, fuzz_reader
 from tests.support.fuzz_targets import TARGETS, Target
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,10 +27,14 @@ NEEDS = {
 }
 
 
+WITH_TORCH = [name for name, target in TARGETS.items() if "train.checkpoint" in target.modules]
+WITHOUT_TORCH = [name for name in TARGETS if name not in WITH_TORCH]
+
+
 @pytest.fixture(scope="module")
 def fuzzed() -> str:
-    """What a run of all readers prints, whose modules are installed."""
-    readers = [name for name in TARGETS if find_spec(NEEDS.get(name, "numpy"))]
+    """What a run prints of the readers without PyTorch, whose modules are installed."""
+    readers = [name for name in WITHOUT_TORCH if find_spec(NEEDS.get(name, "numpy"))]
     run = subprocess.run(
         [sys.executable, "-m", "tests.support.fuzz_run", *readers],
         cwd=ROOT,
@@ -42,7 +46,7 @@ def fuzzed() -> str:
     return run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("reader", TARGETS)
+@pytest.mark.parametrize("reader", WITHOUT_TORCH)
 def test_a_reader_lets_only_the_projects_errors_out(reader: str, fuzzed: str) -> None:
     pytest.importorskip(NEEDS.get(reader, "numpy"))
     outcome = re.search(
@@ -52,6 +56,17 @@ def test_a_reader_lets_only_the_projects_errors_out(reader: str, fuzzed: str) ->
     read, refused = int(outcome[1]), int(outcome[2])
     assert read >= TARGETS[reader].executions
     assert 0 < refused < read
+
+
+@pytest.mark.parametrize("reader", WITH_TORCH)
+@pytest.mark.filterwarnings("ignore")
+def test_a_reader_of_weights_lets_only_the_projects_errors_out(reader: str, tmp_path: Path) -> None:
+    """In this process, since another would only load PyTorch, for longer than it reads."""
+    pytest.importorskip(NEEDS[reader])
+    executions = TARGETS[reader].executions
+    outcome = fuzz_reader(reader, tmp_path, executions=executions)
+    assert outcome.failures == ()
+    assert 0 < outcome.refused < outcome.executions == executions
 
 
 def toy(read: object) -> Target:

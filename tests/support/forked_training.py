@@ -3,12 +3,14 @@
 A process of its own for each run would spend seconds on imports, and most kills would hit those.
 """
 
+import gc
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -103,6 +105,10 @@ def _serve() -> None:
     import train.run  # noqa: F401
 
     Image.init()
+    _train_once()
+    # Else each process would copy all that it looks through for garbage.
+    gc.collect()
+    gc.freeze()
 
     assert threading.active_count() == 1
     for line in sys.stdin:
@@ -127,6 +133,20 @@ def _serve() -> None:
         if status is None:
             _, status = os.waitpid(process, 0)
         print(json.dumps([os.waitstatus_to_exitcode(status), text]), flush=True)  # noqa: T201
+
+
+def _train_once() -> None:
+    """Train a network here: much is done by PyTorch at the first time only."""
+    from runtime.data.phantom import PhantomConfig, make_phantom
+    from train.config import demo_config
+    from train.run import train_network
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = PhantomConfig(train=1, valid=1, test=1, slices=2, size=32)
+        data = str(make_phantom(folder / "data", config))
+        tiny = demo_config(data, "scratch", width=1, size=16, epochs=1, threads=1, augment=True)
+        train_network(tiny, folder / "run", cache=folder / "cache")
 
 
 def _end(process: int, within: float) -> int | None:

@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runtime.core.errors import SegmentationError
 from tests.support.fuzz_targets import TARGETS, Target
@@ -107,15 +108,35 @@ def _peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _bound_memory() -> None:
+@contextlib.contextmanager
+def _bounded_memory() -> Iterator[None]:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * os.sysconf("SC_PAGE_SIZE") + (MEMORY_MIB << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def fuzz_reader(name: str, folder: Path, **bounds: Any) -> Outcome:
+    """Fuzz one reader in this process, whose memory is bounded, with its corpus.
+
+    Args:
+        bounds: of `fuzz`.
+    """
+    target = TARGETS[name]
+    target.prepare(folder)
+    # A sound file first: what is imported for it is not the file's memory.
+    fuzz(target, folder, executions=1)
+    corpus = sorted(path for path in (CORPUS / name).glob("*") if path.is_file())
+    with _bounded_memory():
+        return fuzz(target, folder, corpus=[path.read_bytes() for path in corpus], **bounds)
 
 
 def run(name: str, folder: Path, arguments: argparse.Namespace) -> int:
     """Fuzz one reader in this process and print what came of it; return an exit code."""
-    target = TARGETS[name]
     warnings.simplefilter("ignore")  # Pillow's, of odd files, as what it logs
     logging.disable()
     faulthandler.enable(sys.stdout)
@@ -123,16 +144,10 @@ def run(name: str, folder: Path, arguments: argparse.Namespace) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff's messages
     executions = arguments.executions
     if executions is None and arguments.seconds is None:
-        executions = target.executions
-    target.prepare(folder)
-    # A sound file first: what is imported for it is not the file's memory.
-    fuzz(target, folder, executions=1)
-    _bound_memory()
-    corpus = sorted(path for path in (CORPUS / name).glob("*") if path.is_file())
-    outcome = fuzz(
-        target,
+        executions = TARGETS[name].executions
+    outcome = fuzz_reader(
+        name,
         folder,
-        corpus=[path.read_bytes() for path in corpus],
         seed=arguments.seed,
         executions=executions,
         seconds=arguments.seconds,
