@@ -10,15 +10,17 @@ import pytest
 import torch
 from torchvision.models import get_model_weights
 
-from export.conversion import count_macs, joined, with_logit_outputs
+from export.conversion import convert, count_macs, joined, with_logit_outputs
 from runtime.data.coco import Dataset
 from runtime.data.images import load_scan
 from runtime.data.resizing import to_input
+from runtime.model.metadata import InputSpec
 from runtime.model.onnx_file import read_onnx
 from tests.support.conversions import ENSEMBLE, Conversions
 from tests.support.seeded_network import seeded_network
 from train.checkpoint import build_network, load_checkpoint
 from train.network import UNet
+from train.own_network import OwnNetwork
 
 
 def network_of(run_folder: Path) -> UNet:
@@ -165,6 +167,32 @@ def test_the_logit_copy_leaves_the_model_as_it_is(converted_run: onnx.ModelProto
     onnx.checker.check_model(changed, full_check=True)
     assert model.SerializeToString() == before
     assert [output.name for output in changed.graph.output] == ["probability", "logit_0"]
+
+
+def test_a_graph_of_several_networks_is_as_other_tests_put_it_together(
+    conversions: Conversions,
+) -> None:
+    """PyTorch takes seconds for each member, so those put graphs of one network side by side."""
+    with torch.random.fork_rng():
+        arch = "tests.support.tiny_network:tiny_network"
+        networks = [OwnNetwork(arch, width, 64).eval() for width in (2, 3)]
+    graph = convert(networks, InputSpec(64, 64, multiple=32))
+    names = {node.name for node in graph.graph.node}
+    # A normalization names the convolution that it is folded into.
+    layers = [f"network.module.{name}" for name in ("1/Conv", "2/Relu", "3/Conv")]
+    assert names == {
+        *(f"members.0.{layer}" for layer in layers),
+        *(f"members.1.{layer}" for layer in layers),
+        *(ends := {"members.0/Sigmoid", "members.1/Sigmoid", "Add", "Div"}),
+    }
+    assert ends < {node.name for node in conversions[ENSEMBLE][1].graph.node}
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    images = torch.rand(2, 3, 64, 96)
+    (found,) = session.run(None, {"image": images.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, joined(networks)(images), atol=1e-5)
 
 
 def test_several_networks_become_the_mean_of_their_probabilities() -> None:

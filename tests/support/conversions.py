@@ -8,7 +8,7 @@ import pytest
 from export.conversion import convert
 from runtime.model.metadata import InputSpec
 from tests.support.made_once import MadeOnce
-from tests.support.quick_conversion import Convert
+from tests.support.quick_conversion import Convert, side_by_side
 from tests.support.seeded_network import seeded_network
 from tests.support.small_backbones import use_small_backbones
 from train.network import UNet
@@ -40,9 +40,12 @@ class Conversions:
             spec = InputSpec(64, 64, multiple=0 if name == "swin" else 32)
 
             def fill(folder: Path) -> None:
-                graph = (self._quick_convert if name == "scratch" else convert)(networks, spec)
-                onnx.save(graph, folder / "graph.onnx")
+                graphs = [self._convert(network, spec) for network in networks]
+                onnx.save(side_by_side(graphs), folder / "graph.onnx")
 
             graph = onnx.load(self._made_once(f"converted-{name}", fill) / "graph.onnx")
             self._known[name] = networks, graph
         return self._known[name]
+
+    def _convert(self, network: UNet, spec: InputSpec) -> onnx.ModelProto:
+        return (self._quick_convert if network.arch == "scratch" else convert)([network], spec)

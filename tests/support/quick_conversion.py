@@ -12,7 +12,7 @@ from onnx import compose, helper, numpy_helper
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from export.conversion import WithSigmoid
+from export.conversion import LAYER_SEPARATOR, WithSigmoid
 from runtime.model.metadata import OUTPUT_NAME, InputSpec
 from train.network import UNet
 
@@ -40,8 +40,7 @@ def quick_conversion(scratch: onnx.ModelProto) -> Convert:
 
     def convert(networks: Sequence[UNet], spec: InputSpec) -> onnx.ModelProto:
         assert spec.multiple, "the graph has a dynamic size"
-        graphs = [_with_weights(scratch, network) for network in networks]
-        return graphs[0] if len(graphs) == 1 else _mean(graphs)
+        return side_by_side([_with_weights(scratch, network) for network in networks])
 
     return convert
 
@@ -57,18 +56,25 @@ def _with_weights(graph: onnx.ModelProto, network: UNet) -> onnx.ModelProto:
     return model
 
 
-def _mean(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
-    """The graphs side by side, and the mean of their outputs."""
+def side_by_side(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
+    """Return a graph alone, or several and the mean of their outputs."""
+    if len(graphs) == 1:
+        return graphs[0]
     model, total = copy.deepcopy(graphs[0]), ""
     del model.graph.node[:], model.graph.initializer[:]
     for index, graph in enumerate(graphs):
         prefix = f"members.{index}."
         member = compose.add_prefix(graph, prefix, rename_inputs=False).graph
+        for node in member.node:
+            if LAYER_SEPARATOR not in node.name:  # of no layer within the member
+                node.name = node.name.replace(prefix, f"members.{index}{LAYER_SEPARATOR}")
         model.graph.node.extend(member.node)
         model.graph.initializer.extend(member.initializer)
         output = prefix + OUTPUT_NAME
         if total:
-            model.graph.node.append(helper.make_node("Add", [total, output], [f"sum_{index}"]))
+            model.graph.node.append(
+                helper.make_node("Add", [total, output], [f"sum_{index}"], "Add")
+            )
         total = f"sum_{index}" if total else output
     model.graph.initializer.append(helper.make_tensor("count", 1, [], [float(len(graphs))]))
     model.graph.node.append(helper.make_node("Div", [total, "count"], [OUTPUT_NAME], name="Div"))

@@ -31,7 +31,7 @@ def use_small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         assert name == "swin_t"
         return SwinTransformer(
-            [4, 4], 24, [2, 1, 1, 1], [3, 6, 12, 24], [7, 7], stochastic_depth_prob=0.5
+            [4, 4], 24, [2, 0, 1, 0], [3, 6, 12, 24], [7, 7], stochastic_depth_prob=0.5
         )
 
     monkeypatch.setattr("torchvision.models.get_model", build)
