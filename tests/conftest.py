@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -301,7 +302,11 @@ conversion of a process costs as much as two later ones.
 
 def scope_of(nodeid: str) -> str:
     """Return what a worker of pytest-xdist takes as a whole: a file, or a folder of `LONGEST`."""
-    file = nodeid.split("::")[0]
+    return scope_of_file(nodeid.split("::")[0])
+
+
+@cache
+def scope_of_file(file: str) -> str:
     folders = (place for place in LONGEST if place.endswith("/") and file.startswith(place))
     return next(folders, file)
 
@@ -310,12 +315,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave the benchmarks to `pytest --benchmark-only`, and put what takes longest first."""
     if config.getoption("benchmark_only"):
         return
-    folder = Path(__file__).parent / "benchmarks"
-    measured = [item for item in items if item.path.is_relative_to(folder)]
+    measured = [item for item in items if item.nodeid.startswith("tests/benchmarks/")]
     config.hook.pytest_deselected(items=measured)
     places = {scope: place for place, scope in enumerate(LONGEST)}
     items[:] = sorted(
-        (item for item in items if item not in measured),
+        (item for item in items if not item.nodeid.startswith("tests/benchmarks/")),
         key=lambda item: places.get(scope_of(item.nodeid), len(places)),
     )
 

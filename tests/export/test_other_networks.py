@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from click.testing import CliRunner, Result
 from export.cli import main as export_onnx
 from runtime.data.coco import Dataset
 from runtime.model.predictor import Predictor
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.cli import main as train_unet
+from train.own_network import OwnNetwork
 
 SOURCE = """
 import torch
@@ -53,11 +55,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.modules.pop("export_nets", None)
 
 
-def train(name: str, phantom: Path, *options: str) -> Result:
+def train(phantom: Path, *options: str) -> Result:
     return CliRunner().invoke(
         train_unet,
         [
-            *("--arch", f"export_nets:{name}", "--data", str(phantom), "--out", name),
+            *("--arch", "export_nets:Conv", "--data", str(phantom), "--out", "Conv"),
             *("--width", "2", "--size", "32", "--epochs", "1", "--threads", "1", *options),
         ],
     )
@@ -70,8 +72,8 @@ def export(name: str, *options: str) -> Result:
 def test_a_users_network_is_trained_resumed_exported_and_predicts(
     folder: Path, phantom: Path, phantom_data: Dataset
 ) -> None:
-    assert train("Conv", phantom).exit_code == 0
-    assert train("Conv", phantom, "--resume", "--epochs", "2").exit_code == 0
+    assert train(phantom).exit_code == 0
+    assert train(phantom, "--resume", "--epochs", "2").exit_code == 0
     # The checkpoint alone imports nothing.
     del sys.modules["export_nets"]
     refused = export("Conv")
@@ -95,8 +97,17 @@ def test_a_users_network_is_trained_resumed_exported_and_predicts(
     assert predictor(phantom_data.split("test").samples[0].path).shape == (64, 64)
 
 
-def test_a_network_that_decides_by_size_is_exported_for_its_own(phantom: Path) -> None:
-    assert train("BySize", phantom).exit_code == 0
+def save_as(name: str, run_folder: Path) -> None:
+    """Save a checkpoint of another of the networks, with random weights."""
+    trained = load_checkpoint(run_folder / "best.pt")
+    config = replace(trained.config, arch=f"export_nets:{name}", width=2)
+    with torch.random.fork_rng():
+        weights = OwnNetwork(config.arch, config.width, config.size).state_dict()
+    save_checkpoint(Path(name, "best.pt"), replace(trained, config=config, weights=weights))
+
+
+def test_a_network_that_decides_by_size_is_exported_for_its_own(run_folder: Path) -> None:
+    save_as("BySize", run_folder)
     done = export("BySize", "--arch", "export_nets:BySize")
     assert done.exit_code == 0, done.output
     assert "not possible for all sizes" in done.stderr
@@ -104,9 +115,9 @@ def test_a_network_that_decides_by_size_is_exported_for_its_own(phantom: Path) -
 
 
 def test_a_network_that_decides_by_content_is_refused_with_a_reason(
-    folder: Path, phantom: Path
+    folder: Path, run_folder: Path
 ) -> None:
-    assert train("ByContent", phantom).exit_code == 0
+    save_as("ByContent", run_folder)
     refused = export("ByContent", "--arch", "export_nets:ByContent")
     assert refused.exit_code == 1
     assert "PyTorch cannot convert the network: " in refused.output
