@@ -57,7 +57,7 @@ def _changes() -> "Compose":
             v2.RandomAffine(
                 DEGREES, translate=(SHIFT, SHIFT), interpolation=v2.InterpolationMode.BILINEAR
             ),
-            # Last, since it also clips values that interpolation rounded to slightly outside [0, 1].
+            # Last, since it also clips values that interpolation rounded to just outside [0, 1].
             v2.ColorJitter(brightness=INTENSITY, contrast=INTENSITY),
         ]
     )
