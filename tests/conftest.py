@@ -288,6 +288,7 @@ LONGEST = (
     "tests/bench/sweep/test_run.py",
     "tests/test_no_network.py",
     "tests/test_fuzz.py",
+    "tests/test_docs.py",
     "tests/runtime/report/test_data_report.py",
     "tests/bench/measure/test_run.py",
     "tests/train/test_objective.py",

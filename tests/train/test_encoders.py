@@ -9,6 +9,7 @@ from torchvision.models import get_model, get_model_weights
 
 from runtime.core.errors import ConfigError
 from tests.support.encoders import PRETRAINED
+from tests.support.small_backbones import use_small_backbones
 from train.architectures import Architecture
 from train.encoders import (
     IMAGENET_MEAN,
@@ -105,7 +106,8 @@ def test_channels_are_the_papers() -> None:
     }
 
 
-def test_strides_on_the_1x1_convolutions_change_no_shape() -> None:
+def test_strides_on_the_1x1_convolutions_change_no_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_small_backbones(monkeypatch)
     encoder = UNet("resnet50", 4).encoder.eval()
     assert isinstance(encoder, ResNetEncoder)
     images = torch.rand(1, 3, 64, 64)

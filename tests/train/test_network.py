@@ -39,7 +39,7 @@ def test_full_width_networks_have_the_designs_sizes() -> None:
 
 
 @pytest.mark.parametrize("arch", UNETS)
-def test_logits_have_the_size_of_the_input(arch: str) -> None:
+def test_logits_have_the_size_of_the_input(arch: str, small_backbones: None) -> None:
     network = UNet(arch, 4).eval()
     height, width = 2 * network.multiple, 3 * network.multiple
     with torch.no_grad():
@@ -48,7 +48,7 @@ def test_logits_have_the_size_of_the_input(arch: str) -> None:
 
 
 @pytest.mark.parametrize("arch", UNETS)
-def test_every_feature_reaches_the_decoder(arch: str) -> None:
+def test_every_feature_reaches_the_decoder(arch: str, small_backbones: None) -> None:
     network = UNet(arch, 2).eval()
     taken: list[torch.Tensor] = []
 
@@ -63,7 +63,7 @@ def test_every_feature_reaches_the_decoder(arch: str) -> None:
     assert all(feature.grad is not None and feature.grad.any() for feature in taken)
 
 
-def test_a_frozen_encoder_takes_no_gradient_and_its_statistics_stay() -> None:
+def test_a_frozen_encoder_takes_no_gradient_and_its_statistics_stay(small_backbones: None) -> None:
     network = UNet("resnet50", 2)
     network.freeze_encoder()
     network.train()

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torchvision.models import WeightsEnum, get_model
+from torchvision.models import WeightsEnum
 
 from runtime.core.errors import CheckpointError
 from tests.support.small_backbones import use_small_backbones
@@ -81,9 +81,13 @@ def encoder_of(arch: str) -> TorchvisionEncoder:
     ],
 )
 def test_each_encoder_takes_torchvisions_weights_whole_but_for_the_classifier(
-    arch: str, model: str, source: str, monkeypatch: pytest.MonkeyPatch
+    arch: str,
+    model: str,
+    source: str,
+    small_backbones: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    state = get_model(model, weights=None).state_dict()
+    state = torchvision.models.get_model(model, weights=None).state_dict()
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: state)
     encoder = encoder_of(arch)
     record = load_encoder_weights(encoder, "imagenet")
