@@ -141,6 +141,22 @@ def test_a_figure_looks_alike_in_either_format() -> None:
     assert [axes.get_position().bounds for axes in figure.axes] == places
 
 
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_axes_lie_where_matplotlib_places_them_for_the_format(kind: str) -> None:
+    figure, reference = a_figure(), a_figure()
+    if kind == "png":
+        figure_png(figure, 70)
+        reference.savefig(io.BytesIO(), format=kind, dpi=70)
+    else:
+        figure_uri(figure)
+        reference.savefig(io.BytesIO(), format=kind)
+    found, expected = (
+        [axes.get_position().bounds for axes in drawn.axes] for drawn in (figure, reference)
+    )
+    assert found == expected
+    assert figure.dpi == reference.dpi
+
+
 def test_a_name_that_the_font_lacks_is_drawn_without_a_warning() -> None:
     figure = new_figure(2.0, 1.0)
     figure.suptitle("腫瘍")
