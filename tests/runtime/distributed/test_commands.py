@@ -72,7 +72,7 @@ def test_predictions_are_printed_and_written_as_in_one_process(
     damaged = data / "damaged.png"
     damaged.write_bytes(b"no image")
     one, two = tmp_path / "one", tmp_path / "two"
-    options = model, data, "--size", 32, "--threshold", 0.5, "--on-error", "skip"
+    options = model, data, "--size", 32, "--threshold", 0.5, "--on-error", "skip", "--threads", 1
     whole = seg_predict(*options, "--out", one)
     cluster = "--scheduler", scheduler, "--shard-size", 2
     found = seg_predict(*options, *cluster, "--out", two)
