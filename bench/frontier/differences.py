@@ -10,6 +10,26 @@ from bench.measure.result import ModelResult
 from runtime.scoring.bootstrap import Bootstrap
 from runtime.scoring.intervals import Interval
 
+SMALLEST_DIFFERENCE = 1e-3
+"""A smaller difference in soft IoU counts as none: arithmetics alone differ by about a tenth."""
+
+
+def iou_sign(difference: Interval) -> int:
+    """Return the sign of a difference in soft IoU, or 0 where it does not count.
+
+    It counts if its interval excludes 0, and if it is at least `SMALLEST_DIFFERENCE`: one file on
+    two providers differs by rounding, and that in the same direction on most images.
+
+    Example:
+        >>> iou_sign(Interval(0.02, 0.01, 0.03)), iou_sign(Interval(0.02, -0.01, 0.05))
+        (1, 0)
+        >>> iou_sign(Interval(1e-8, 2e-9, 2e-8))
+        0
+    """
+    if not difference.excludes_zero or abs(difference.value) < SMALLEST_DIFFERENCE:
+        return 0
+    return 1 if difference.value > 0.0 else -1
+
 
 def iou_differences(models: Sequence[ModelResult]) -> dict[tuple[str, str], Interval]:
     """Return the mean difference in soft IoU of each pair of files, with its paired 95 % interval.

@@ -2,14 +2,14 @@
 
 Files are compared by soft IoU, latency, peak memory, multiply-accumulates and file size. A
 difference that is not significant counts as a tie: a latency that the run does not rank, or a soft
-IoU whose paired 95 % interval contains 0. Files that were not scored on the same images are
-compared by their mean soft IoU.
+IoU whose paired 95 % interval contains 0. A difference in soft IoU below 0.001 is a tie too. Files
+that were not scored on the same images are compared by their mean soft IoU.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.frontier.differences import iou_differences
+from bench.frontier.differences import SMALLEST_DIFFERENCE, iou_differences, iou_sign
 from bench.measure.result import BenchResult, ModelResult
 from bench.medians import Verdict
 from runtime.scoring.intervals import Interval
@@ -123,10 +123,11 @@ def _sign(first: float, second: float, tolerance: float = 0.0) -> int:
 def _iou_sign(first: ParetoPoint, second: ParetoPoint, differences: Differences) -> int:
     """Return 1 if the IoU of `first` is higher, -1 if it is lower, 0 for a tie."""
     if (first.name, second.name) in differences:
-        difference = differences[first.name, second.name]
-        return int(difference.low > 0.0) - int(difference.high < 0.0)
+        return iou_sign(differences[first.name, second.name])
     if (second.name, first.name) in differences:
         return -_iou_sign(second, first, differences)
+    if abs(first.iou - second.iou) < SMALLEST_DIFFERENCE:
+        return 0
     return _sign(first.iou, second.iou)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bench.frontier.budget import Budget
-from bench.frontier.differences import iou_differences
+from bench.frontier.differences import SMALLEST_DIFFERENCE, iou_differences, iou_sign
 from bench.measure.result import BenchResult, ModelResult
 
 
@@ -26,7 +26,8 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
     """Return the most accurate file within the budget, or a faster one that is as good.
 
     A file is as good if its soft IoU does not differ significantly from the highest, by the paired
-    bootstrap (`iou_differences`), or if too few images are behind the difference. Two cases differ:
+    bootstrap (`iou_differences`), by less than 0.001, or if too few images are behind the
+    difference. Two cases differ:
     if only an IoU is asked for, the fastest file that reaches it is recommended. If no accuracy is
     known, it is the fastest within the budget. Where the accuracy of some files only is known, none
     is recommended as long as one of the others could be the right one.
@@ -81,16 +82,16 @@ def _most_accurate(scored: list[ModelResult], among: str) -> Recommendation:
     def is_as_good(model: ModelResult) -> bool:
         for pair in ((model.name, highest.name), (highest.name, model.name)):
             if pair in differences:
-                return not differences[pair].excludes_zero
-        return _iou(model) == _iou(highest)
+                return iou_sign(differences[pair]) == 0
+        return _iou(highest) - _iou(model) < SMALLEST_DIFFERENCE
 
     best = min(filter(is_as_good, scored), key=_latency)
     if best is highest:
         return Recommendation(best.name, f"the highest soft IoU, {_iou(best):.3f}, {among}")
     return Recommendation(
         best.name,
-        f"the fastest file whose soft IoU, {_iou(best):.3f}, is not significantly different from "
-        f"the highest, {_iou(highest):.3f} ({highest.name}), {among}",
+        f"the fastest file whose soft IoU, {_iou(best):.3f}, is as good as the highest, "
+        f"{_iou(highest):.3f} ({highest.name}), {among}",
     )
 
 

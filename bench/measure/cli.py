@@ -252,6 +252,10 @@ def _measure(
     write_result(result_file, result, conclusions(result, budget))
     pages = write_pages(result, out, budget)
     click.echo(_render(result, budget))
+    unscored = [model.name for model in result.models if model.engine and model.accuracy is None]
+    if settings.known and unscored:
+        names = ", ".join(unscored)
+        click.echo(f"{names}: --evaluation has no scores by this provider, at this size")
     for file in (*pages, result_file):
         click.echo(str(file))
     return result

@@ -13,7 +13,7 @@ from runtime.cli.config_options import config_options, given_settings
 from runtime.cli.display import progress
 from runtime.core.machine import MAX_THREADS
 from runtime.core.settings import CATEGORIES_HELP, MASKS_HELP, RESIZE_HELP, Resize, config_fields
-from runtime.model.providers import ProviderRequest
+from runtime.model.providers import AUTO, ProviderRequest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -214,8 +214,10 @@ def provider_options(function: Function) -> Callable[..., Any]:
 
     @wraps(function)
     def command(**given: Any) -> Any:
-        settings = given_settings({name: given.pop(name) for name in names})
-        return function(provider=ProviderRequest(**settings), **given)
+        request = ProviderRequest(**given_settings({name: given.pop(name) for name in names}))
+        if request.provider == AUTO:  # which is silent for some seconds, at the first time
+            click.echo("Choosing a provider", err=True)
+        return function(provider=request, **given)
 
     return config_options(ProviderRequest)(command)
 

@@ -8,7 +8,6 @@ import math
 import types
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
-from numbers import Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from runtime.core.errors import ConfigError
@@ -177,7 +176,10 @@ def check_settings(config: object) -> None:
         for item in value if each.repeated and value is not None else (value,):
             if each.kind is str and not isinstance(item, str):
                 raise ConfigError(f"{each.name}: expected text, found {item!r}")
-            if each.kind in (int, float) and not isinstance(item, Real):
+            if each.kind is bool and not isinstance(item, bool):
+                raise ConfigError(f"{each.name}: expected True or False, found {item!r}")
+            number = isinstance(item, (int, float)) and not isinstance(item, bool)
+            if each.kind in (int, float) and not number:
                 raise ConfigError(f"{each.name}: expected a number, found {item!r}")
             if each.choices and item not in each.choices:
                 allowed = ", ".join(each.choices)

@@ -114,6 +114,7 @@ class Predictor:
         self._input_name = self.file.inputs[0].name
         self._output_name = self.file.outputs[0].name
         self.choice: ProviderChoice | None = None
+        self._compiled_for: tuple[int, ...] | None = None
         self.engine: Engine = self._open(provider)
 
     def _open(self, provider: str | ProviderRequest) -> Engine:
@@ -129,6 +130,7 @@ class Predictor:
         shape = None
         if request.provider != CPU and self.batch_size == 1:
             shape, self.fixed_batch = (1, *self.size), 1
+            self._compiled_for = (1, 3, *self.size)
         self._session, engine = open_engine(
             self.file.path, request, threads=self.threads, parallel=self.concurrency, shape=shape
         )
@@ -250,10 +252,19 @@ class Predictor:
             ModelError: the network cannot be run, or its output is not a probability map.
         """
         name = str(self.file.path)
+        if not isinstance(inputs, np.ndarray):
+            raise ConfigError(f"{name}: expected an array, found {type(inputs).__name__}")
         if inputs.dtype != np.float32 or inputs.ndim != 4 or inputs.shape[1] != 3:
             raise ConfigError(
                 f"{name}: expected inputs float32 [N, 3, H, W], found {inputs.dtype} "
                 f"{list(inputs.shape)}"
+            )
+        compiled = self._compiled_for
+        if compiled is not None and inputs.shape != compiled:
+            raise ConfigError(
+                f"{name}: expected inputs of {list(compiled)}, which "
+                f"{self.engine.provider} compiled the network for, found {list(inputs.shape)}; "
+                "a larger batch_size takes any"
             )
         size = (inputs.shape[2], inputs.shape[3])
         if size != self.size:

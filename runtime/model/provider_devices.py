@@ -157,7 +157,7 @@ def _unlisted(name: str) -> Provider:
     """Return an entry for an installed plugin that `PROVIDERS` does not list."""
     provider = Provider(name, "", f"onnxruntime-ep-{name}", only(default={}))
     if not provider.module.isidentifier() or find_spec(provider.module) is None:
-        for near in get_close_matches(name.lower(), (*PROVIDERS, AUTO), 1):
+        for near in get_close_matches(name.lower(), (*PROVIDERS, AUTO), 1, cutoff=0.75):
             raise ProviderError(f"provider: there is no {name!r}; did you mean {near!r}?")
         raise ProviderError(
             f"provider: there is no {name!r}; choose from {', '.join(PROVIDERS)}, {AUTO}, or the "

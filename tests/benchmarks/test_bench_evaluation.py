@@ -22,7 +22,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_jpeg_data(tmp_path_factory.mktemp("jpegs"), IMAGES)
 
 
-@pytest.mark.benchmark(group="scoring JPEGs of 640x640 at 256x256")
+GROUP = "scoring JPEGs of 640x640 at 256x256"
+
+
+@pytest.mark.benchmark(group=GROUP)
 @pytest.mark.parametrize("provider", ["cpu", "openvino"])
 @pytest.mark.parametrize("what", ["evaluate", "network alone", "network alone, one at a time"])
 def test_evaluate(
@@ -51,3 +54,25 @@ def test_evaluate(
     benchmark.extra_info.update(images=len(split.samples), concurrency=concurrency)
     rounds = 10 if random_network.stem == "w8" else 1
     benchmark.pedantic(scored if what == "evaluate" else alone, rounds=rounds, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_openvino_queue(benchmark: BenchmarkFixture, random_network: Path) -> None:
+    """The network alone in OpenVINO's own queue, with as many streams as `evaluate` computes."""
+    openvino = pytest.importorskip("openvino")
+    streams = concurrency_for()
+    core = openvino.Core()
+    network = core.read_model(random_network)
+    network.reshape([1, 3, SIZE, SIZE])
+    settings = {"NUM_STREAMS": streams, "INFERENCE_PRECISION_HINT": "f32"}
+    queue = openvino.AsyncInferQueue(core.compile_model(network, "CPU", settings), streams)
+    image = np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)
+
+    def computed() -> None:
+        for _ in range(IMAGES):
+            queue.start_async({0: image})
+        queue.wait_all()
+
+    benchmark.extra_info.update(images=IMAGES, concurrency=streams)
+    rounds = 10 if random_network.stem == "w8" else 1
+    benchmark.pedantic(computed, rounds=rounds, warmup_rounds=1)

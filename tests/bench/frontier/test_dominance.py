@@ -56,7 +56,9 @@ def test_no_two_points_dominate_each_other_whatever_the_verdicts(
     end = st.floats(-1.0, 1.0)
     known = data.draw(st.sets(st.sampled_from(pairs))) if pairs else set()
     ends = {pair: sorted((data.draw(end), data.draw(end))) for pair in known}
-    differences = {pair: Interval(0.0, low, high) for pair, (low, high) in ends.items()}
+    differences = {
+        pair: Interval((low + high) / 2.0, low, high) for pair, (low, high) in ends.items()
+    }
     for one in points:
         assert not dominates(one, one, verdicts, differences)
         for other in points:

@@ -128,7 +128,24 @@ def test_of_files_without_a_significant_difference_the_fastest_is_recommended(
     )
     found = recommend(replace(result, models=rows), Budget(max_latency_ms=9))
     assert found.path == path
-    assert ("not significantly different from the highest" in found.reason) == (path == "0")
+    assert ("is as good as the highest" in found.reason) == (path == "0")
+
+
+@pytest.mark.parametrize(("shift", "path"), [(2e-8, "0"), (9e-4, "0"), (2e-3, "1")])
+def test_a_difference_on_all_images_that_rounding_can_make_does_not_decide(
+    shift: float, path: str
+) -> None:
+    """One file on two providers; the slower one is the more accurate by rounding."""
+    result = bench_result([(5, 4, 3), (5, 5, 3)])
+    scores = np.random.default_rng(0).uniform(0.2, 0.8, 40)
+    rows = tuple(
+        replace(row, accuracy=replace(row.accuracy, iou=each.mean(), per_image_iou=tuple(each)))
+        for row, each in zip(result.models, (scores, scores + shift), strict=True)
+        if row.accuracy is not None
+    )
+    measured = replace(result, models=rows)
+    assert recommend(measured, Budget(max_latency_ms=9)).path == path
+    assert recommend(replace(measured, models=rows[::-1]), Budget(max_latency_ms=9)).path == path
 
 
 @pytest.mark.parametrize(("p50", "p90", "fits"), [(9.0, 11.0, False), (9.0, 10.0, True)])

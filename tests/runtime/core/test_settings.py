@@ -37,6 +37,7 @@ def test_values_in_range_are_accepted() -> None:
         ({"scale": float("nan")}, "scale: expected a finite number, found nan"),
         ({"threads": 0}, "threads: expected 1 to 256, found 0"),
         ({"threads": 257}, "threads: expected 1 to 256, found 257"),
+        ({"threads": True}, "threads: expected a number, found True"),
         ({"threads": "x"}, "threads: expected a number, found 'x'"),
         ({"scale": None}, "scale: expected a number, found None"),
         ({"name": None}, "name: expected text, found None"),

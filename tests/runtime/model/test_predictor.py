@@ -22,6 +22,7 @@ from runtime.data.images import decode_image, load_scan
 from runtime.model.metadata import KEY, dump_metadata
 from runtime.model.onnx_file import read_onnx
 from runtime.model.predictor import MAX_CONCURRENCY, Predictor, concurrency_for
+from runtime.model.providers import ProviderRequest
 from runtime.model.sessions import open_engine
 from tests.support.model_builder import ModelBuilder
 
@@ -271,6 +272,13 @@ def test_an_input_that_is_not_finite_is_refused(
         predictor.run(inputs)
 
 
+def test_an_input_that_is_no_array_is_refused(model: Path) -> None:
+    predictor = Predictor(model, threads=1)
+    for inputs in (None, "a", [[0.0]]):
+        with pytest.raises(ConfigError, match=f"expected an array, found {type(inputs).__name__}$"):
+            predictor.run(inputs)  # type: ignore[arg-type]
+
+
 def test_an_output_of_nan_is_refused(build_onnx: ModelBuilder, tmp_path: Path) -> None:
     path = build_onnx(tmp_path / "m.onnx", activation="Log")
     predictor = Predictor(path, size=(8, 8), threads=1)
@@ -285,6 +293,24 @@ def test_a_fixed_size_allows_no_other_input(build_onnx: ModelBuilder, tmp_path: 
         fixed.run(np.zeros((1, 3, 32, 24), np.float32))
     dynamic = Predictor(build_onnx(tmp_path / "dynamic.onnx"), size=(16, 24), threads=1)
     assert dynamic.run(np.zeros((2, 3, 31, 7), np.float32)).shape == (2, 31, 7)
+
+
+def test_a_network_that_was_compiled_for_one_image_takes_no_other_input(
+    build_onnx: ModelBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_cpu(path: Path, request: ProviderRequest, **rest: Any) -> Any:
+        return open_engine(path, ProviderRequest(), **rest)
+
+    monkeypatch.setattr("runtime.model.predictor.open_engine", on_cpu)
+    path = build_onnx(tmp_path / "m.onnx")
+    compiled = Predictor(path, size=(16, 24), threads=1, provider="openvino")
+    assert compiled.run(np.zeros((1, 3, 16, 24), np.float32)).shape == (1, 16, 24)
+    for shape in ((2, 3, 16, 24), (0, 3, 16, 24), (1, 3, 24, 16)):
+        message = rf"expected inputs of \[1, 3, 16, 24\], .* found \[{shape[0]}, 3, {shape[2]}, "
+        with pytest.raises(ConfigError, match=message):
+            compiled.run(np.zeros(shape, np.float32))
+    of_any = Predictor(path, size=(16, 24), threads=1, provider="openvino", batch_size=2)
+    assert of_any.run(np.zeros((3, 3, 24, 16), np.float32)).shape == (3, 24, 16)
 
 
 def test_batches_share_the_threads(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 
 
 def test_a_provider_that_does_not_exist_is_refused_with_the_names_of_the_others() -> None:
-    for name in ("nosuch", "no/such", ""):
+    for name in ("nosuch", "no/such", "nv-tensorrt-rtx", ""):
         with pytest.raises(ProviderError, match=f"there is no '{name}'; choose from cpu, openvino"):
             find_provider(name)
 
@@ -201,6 +201,8 @@ def test_auto_takes_no_arithmetic_and_others_take_no_difference() -> None:
         ProviderRequest("openvino", "int8")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="max_difference: expected a number, found 'x'"):
         ProviderRequest("auto", max_difference="x")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="strict: expected True or False, found 'yes'"):
+        ProviderRequest("openvino", strict="yes")  # type: ignore[arg-type]
 
 
 def test_a_predictor_without_a_provider_is_refused(model: Path) -> None:
