@@ -1,9 +1,9 @@
 """Training as a step of a schedule: its estimated time, and its progress."""
 
 import csv
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -146,9 +146,9 @@ def train_step(
 
 
 def _step(objective: Objective, images: Tensor, masks: Tensor) -> float:
-    start = time.perf_counter()
+    start = perf_counter()
     loss, _ = objective(images, masks)
     loss.backward()  # type: ignore[no-untyped-call]
     if images.device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return perf_counter() - start

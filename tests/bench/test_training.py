@@ -74,7 +74,7 @@ def test_the_estimate_is_the_time_of_an_image_in_the_shorter_step(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter([0.0, 6.0, 10.0, 12.0])
-    monkeypatch.setattr("bench.training.time.perf_counter", lambda: next(times))
+    monkeypatch.setattr("bench.training.perf_counter", lambda: next(times))
     cost = measure_cost(config)
     assert cost.image_s == 2.0 / 4  # of four images
     assert cost.conversion_s == expected_seconds([make_network("scratch", 2, 16)])
