@@ -8,7 +8,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 # Where this is set, every process of the tests would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint docs page-tools bench faults load fuzz mutants wheel audit readme clean
+.PHONY: demo test lint docs page-tools bytecode bench faults load fuzz mutants wheel audit readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
@@ -41,8 +41,14 @@ docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # One more than two cores: many tests wait for another process, and all use a single thread.
-test: lint
+test: $(VENV)/installed
+	@$(MAKE) --no-print-directory --jobs 2 lint bytecode
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile
+
+# Compile the installed packages beside the lint, which takes one core: otherwise each process of the
+# tests compiles what it imports, all at the same time. Some packages contain files that cannot be.
+bytecode: $(VENV)/installed
+	@$(BIN)/python -m compileall -qq -x '/(tests?|testing|benchmarks?)/' $(VENV)/lib || true
 
 bench: $(VENV)/installed
 	$(BIN)/pytest --benchmark-only
