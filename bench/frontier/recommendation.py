@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from bench.frontier.budget import Budget
 from bench.frontier.differences import SMALLEST_DIFFERENCE, iou_differences, iou_sign
+from bench.frontier.dominance import find_dominators
 from bench.measure.result import BenchResult, ModelResult
 
 
@@ -27,10 +28,10 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
 
     A file is as good if its soft IoU does not differ significantly from the highest, by the paired
     bootstrap (`iou_differences`), by less than 0.001, or if too few images are behind the
-    difference. Two cases differ:
-    if only an IoU is asked for, the fastest file that reaches it is recommended. If no accuracy is
-    known, it is the fastest within the budget. Where the accuracy of some files only is known, none
-    is recommended as long as one of the others could be the right one.
+    difference; one that another of them dominates is not recommended. Two cases differ: if only an
+    IoU is asked for, the fastest file that reaches it is recommended. If no accuracy is known, it
+    is the fastest within the budget. Where the accuracy of some files only is known, none is
+    recommended as long as one of the others could be the right one.
 
     Example:
         >>> from runtime.core.machine import Machine
@@ -54,7 +55,7 @@ def recommend(result: BenchResult, budget: Budget) -> Recommendation:
         return Recommendation(None, _why_none(result, budget))
     scored = [model for model in candidates if model.accuracy is not None]
     if scored and budget.limits_cost:
-        return _most_accurate(scored, _among(candidates, budget))
+        return _most_accurate(result, scored, _among(candidates, budget))
     return _fastest(result, candidates, budget)
 
 
@@ -74,8 +75,11 @@ def _unscored(result: BenchResult, budget: Budget) -> list[ModelResult]:
     ]
 
 
-def _most_accurate(scored: list[ModelResult], among: str) -> Recommendation:
-    """Recommend the fastest of the files whose soft IoU is as good as the highest."""
+def _most_accurate(result: BenchResult, scored: list[ModelResult], among: str) -> Recommendation:
+    """Recommend the fastest of the files whose soft IoU is as good as the highest.
+
+    One that another of them dominates is not: its median latency is lower by chance.
+    """
     highest = max(scored, key=lambda model: (_iou(model), -_latency(model)))
     differences = iou_differences(scored)
 
@@ -85,13 +89,16 @@ def _most_accurate(scored: list[ModelResult], among: str) -> Recommendation:
                 return iou_sign(differences[pair]) == 0
         return _iou(highest) - _iou(model) < SMALLEST_DIFFERENCE
 
-    best = min(filter(is_as_good, scored), key=_latency)
+    good = [model for model in scored if is_as_good(model)]
+    names, dominators = {model.name for model in good}, find_dominators(result)
+    best_of = [model for model in good if names.isdisjoint(dominators.get(model.name, ()))]
+    best = min(best_of or good, key=_latency)
     if best is highest:
         return Recommendation(best.name, f"the highest soft IoU, {_iou(best):.3f}, {among}")
     return Recommendation(
         best.name,
-        f"the fastest file whose soft IoU, {_iou(best):.3f}, is as good as the highest, "
-        f"{_iou(highest):.3f} ({highest.name}), {among}",
+        f"the fastest undominated file whose soft IoU, {_iou(best):.3f}, is as good as the "
+        f"highest, {_iou(highest):.3f} ({highest.name}), {among}",
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bench.frontier.budget import Budget
+from bench.frontier.dominance import find_dominators
 from bench.frontier.recommendation import recommend
 from tests.support.bench_results import bench_result
 
@@ -146,6 +147,15 @@ def test_a_difference_on_all_images_that_rounding_can_make_does_not_decide(
     measured = replace(result, models=rows)
     assert recommend(measured, Budget(max_latency_ms=9)).path == path
     assert recommend(replace(measured, models=rows[::-1]), Budget(max_latency_ms=9)).path == path
+
+
+def test_a_file_that_is_faster_by_chance_and_dominated_is_not_recommended() -> None:
+    """The same file on two providers: the second takes more memory, and neither is ranked."""
+    for verdict, path in (("not ranked", "0"), ("slower", "1")):
+        result = bench_result([(5, 5, 3), (5, 4, 6)], verdict)  # type: ignore[arg-type]
+        found = recommend(result, Budget(max_latency_ms=9))
+        assert found.path == path
+        assert find_dominators(result)[path] == ()
 
 
 @pytest.mark.parametrize(("p50", "p90", "fits"), [(9.0, 11.0, False), (9.0, 10.0, True)])
