@@ -17,10 +17,11 @@ from runtime.data.framing import cut_windows, join_windows
 from runtime.data.images import ImageSource, Scan, load_scan
 from runtime.data.levels import check_intensity
 from runtime.data.orientation import Size
-from runtime.data.resizing import check_size, resize_map, to_input
+from runtime.data.resizing import resize_map, to_input
 from runtime.model.checksums import check_unchanged
-from runtime.model.metadata import InputSpec, Metadata
-from runtime.model.onnx_file import FLOAT32, OnnxFile, TensorInfo, read_onnx
+from runtime.model.metadata import Metadata
+from runtime.model.network_input import input_of
+from runtime.model.onnx_file import OnnxFile, read_onnx
 from runtime.model.providers import AUTO, CPU, ProviderRequest
 from runtime.model.sessions import Engine, open_engine
 
@@ -104,7 +105,7 @@ class Predictor:
             check_unchanged(self.file)
         self.batch_size = batch_size
         self.concurrency = concurrency
-        self._spec, self.size = _input_of(self.file, size)
+        self._spec, self.size = input_of(self.file, size)
         check_intensity(intensity)
         self.intensity = self._spec.intensity if intensity is None else intensity
         self.framing = self._spec.framing(self.size, resize)
@@ -319,51 +320,3 @@ def concurrency_for(threads: int | None = None) -> int:
         (2, 4)
     """
     return min(threads or available_cores(), MAX_CONCURRENCY)
-
-
-def _input_of(file: OnnxFile, size: Size | None) -> tuple[InputSpec, Size]:
-    if size is not None:
-        check_size(size)
-    for kind, infos, channels in (("input", file.inputs, 3), ("output", file.outputs, 1)):
-        if len(infos) != 1 or not _is_image(infos[0], channels):
-            found = ", ".join(str(info) for info in infos) or "none"
-            raise ModelError(
-                f"{file.path}: expected one {kind} float32 [batch, {channels}, height, width], "
-                f"found {found}"
-            )
-        if _is_channels_last(infos[0], channels):
-            raise ModelError(
-                f"{file.path}: the {kind} {infos[0]} has its channels last (NHWC); export the "
-                f"network with channels first, [batch, {channels}, height, width]"
-            )
-    # An input without a stated shape is taken as one with dynamic sides.
-    fixed = file.inputs[0].shape[2:] or (None, None)
-    if file.metadata is not None:
-        spec = file.metadata.input
-    else:
-        sides = size or (fixed[0] or 0, fixed[1] or 0)
-        if 0 in sides:
-            raise ModelError(
-                f"{file.path}: the file does not state its input's size; give --size (in Python "
-                "size=(height, width))"
-            )
-        spec = InputSpec(*sides, multiple=0 if any(fixed) else 1)
-    chosen = size or (spec.height, spec.width)
-    spec.check_size(chosen, str(file.path))
-    if any(side not in (None, wanted) for side, wanted in zip(fixed, chosen, strict=True)):
-        stated = "x".join("?" if side is None else str(side) for side in fixed)
-        raise ConfigError(
-            f"{file.path}: expected an input of {stated}, found {chosen[0]}x{chosen[1]}"
-        )
-    return spec, chosen
-
-
-def _is_image(info: TensorInfo, channels: int) -> bool:
-    """Return whether a tensor can be an image; one without a stated shape is seen when it runs."""
-    if info.element_type != FLOAT32 or len(info.shape) not in (0, 4):
-        return False
-    return not info.shape or info.shape[1] in (channels, None) or _is_channels_last(info, channels)
-
-
-def _is_channels_last(info: TensorInfo, channels: int) -> bool:
-    return len(info.shape) == 4 and info.shape[3] == channels != info.shape[1]

@@ -63,6 +63,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/model/external_data.py": ("runtime/model/test_hostile_onnx.py",),
     "runtime/model/golden.py": ("runtime/model/test_verification.py",),
     "runtime/model/metadata.py": (),
+    "runtime/model/network_input.py": ("runtime/model/test_predictor.py",),
     "runtime/model/onnx_file.py": ("runtime/model/test_hostile_onnx.py",),
     "runtime/model/predictor.py": (),
     "runtime/model/protobuf.py": ("runtime/model/test_hostile_onnx.py",),
