@@ -45,8 +45,8 @@ test: $(VENV)/installed
 	@$(MAKE) --no-print-directory --jobs 2 lint bytecode
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile
 
-# Compile the installed packages beside the lint, which takes one core: otherwise each process of the
-# tests compiles what it imports, all at the same time. Some packages contain files that cannot be.
+# Compile the installed packages beside the lint, which takes one core: otherwise each process of
+# the tests compiles what it imports, all at the same time. Some contain files that do not compile.
 bytecode: $(VENV)/installed
 	@$(BIN)/python -m compileall -qq -x '/(tests?|testing|benchmarks?)/' $(VENV)/lib || true
 

@@ -255,7 +255,7 @@ def _measure(
     unscored = [model.name for model in result.models if model.engine and model.accuracy is None]
     if settings.known and unscored:
         names = ", ".join(unscored)
-        click.echo(f"{names}: --evaluation has no scores by this provider, at this size")
+        click.echo(f"{names}: not in --evaluation, at this size and by this provider")
     for file in (*pages, result_file):
         click.echo(str(file))
     return result

@@ -1,7 +1,7 @@
 """The provider "auto": the fastest that reproduces a file's certified numbers on this machine.
 
 Every installed provider, in every arithmetic that can be requested, replays the file's golden pair.
-Those that pass are timed for a moment, interleaved. Another one than the CPU provider is used only
+Those that pass are timed for a moment, interleaved. One other than the CPU provider is used only
 if it is faster by a margin, beyond the noise of the timing. The choice is cached, for the file, the
 machine and the versions that it was made on.
 """
@@ -90,7 +90,7 @@ def choose_provider(
 ) -> ProviderChoice:
     """Return the fastest provider that reproduces a file's golden pair.
 
-    Another one than the CPU provider saves at least 5 % of its time: the upper end of the 95 %
+    One other than the CPU provider saves at least 5 % of its time: the upper end of the 95 %
     interval of the median ratio is below 0.95, over rounds that each time all providers. With fewer
     than 6 rounds, the ratio of every round is.
 

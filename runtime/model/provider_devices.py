@@ -157,8 +157,9 @@ def _unlisted(name: str) -> Provider:
     """Return an entry for an installed plugin that `PROVIDERS` does not list."""
     provider = Provider(name, "", f"onnxruntime-ep-{name}", only(default={}))
     if not provider.module.isidentifier() or find_spec(provider.module) is None:
-        for near in get_close_matches(name.lower(), (*PROVIDERS, AUTO), 1, cutoff=0.75):
-            raise ProviderError(f"provider: there is no {name!r}; did you mean {near!r}?")
+        near = get_close_matches(name.lower(), (*PROVIDERS, AUTO), 1, cutoff=0.75)
+        if near:
+            raise ProviderError(f"provider: there is no {name!r}; did you mean {near[0]!r}?")
         raise ProviderError(
             f"provider: there is no {name!r}; choose from {', '.join(PROVIDERS)}, {AUTO}, or the "
             "name of an installed package onnxruntime-ep-NAME"
